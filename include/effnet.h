@@ -1,0 +1,237 @@
+/* effnet.h - the public interface of libeffnet: EfficientNet trained, evaluated and run, in C.
+ *
+ * In the order of need: errors, a model that predicts, a model that learns, whole training runs, tools.
+ * Conventions:
+ *  - No global state, nothing printed, no exit: every call that can fail returns an effnet_status and, where
+ *    `error` is not NULL, leaves there one sentence that names the file, line or key, what was wrong and what
+ *    to do.
+ *  - Objects are opaque, made by ..._create/..._open and destroyed by ..._free; free(NULL) is harmless.
+ *    Two objects may be used by two threads at once; one object by one thread at a time.
+ *  - Option structures begin with struct_size: write `effnet_model_options o = {.struct_size = sizeof o};` and
+ *    set what differs; zero means "the default".
+ *  - Pictures are (height, width, 3) bytes, RGB; batches are (N, H, W, 3), channels last.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef EFFNET_H
+#define EFFNET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define EFFNET_API __attribute__((visibility("default")))
+
+/* ---- errors ------------------------------------------------------------------------------------------- */
+
+typedef enum effnet_status {
+    EFFNET_OK = 0,
+    EFFNET_ERROR_ARGUMENT,    /* a value the caller gave is out of range or contradicts another */
+    EFFNET_ERROR_IO,          /* a file cannot be read or written */
+    EFFNET_ERROR_FORMAT,      /* a file was read, and is not what it should be */
+    EFFNET_ERROR_MEMORY,      /* not enough memory */
+    EFFNET_ERROR_UNSUPPORTED, /* known, and not built here */
+    EFFNET_ERROR_NUMERIC,     /* a loss or gradient that is not finite */
+    EFFNET_INTERRUPTED        /* the caller asked to stop; a checkpoint was written */
+} effnet_status;
+
+typedef struct effnet_error {
+    effnet_status status;
+    char message[500];
+} effnet_error;
+
+/* "0.1.0" */
+EFFNET_API const char *effnet_version(void);
+/* One line: version, compiler, instruction sets found and used, e.g.
+ * "effnet 0.1.0, gcc 12.2.0, ISA found: avx2 avx512 avx512_bf16, used: avx512". EFFNET_ISA=scalar|avx2|avx512
+ * in the environment forces a set. `buffer` receives at most `size` bytes, terminated. */
+EFFNET_API void effnet_build_info(char *buffer, size_t size);
+
+/* ---- a model that predicts ---------------------------------------------------------------------------- */
+
+typedef struct effnet_model effnet_model;
+
+typedef struct effnet_model_options {
+    size_t struct_size;
+    int num_classes; /* 0: 1,000, or what the checkpoint has */
+    int resolution;  /* 0: the model's own, or what the checkpoint was trained at */
+    int threads;     /* 0: one for each processor */
+    uint64_t seed;   /* of the initial weights */
+    bool raw_weights; /* effnet_model_open of a checkpoint folder: the raw weights, not the averaged (EMA) ones */
+    bool reference;  /* the plain-loop reference engine: slow, exact */
+} effnet_model_options;
+
+/* A new model by name ("efficientnet_b0" ... "efficientnet_b8", "efficientnet_l2", "efficientnet_lite0" ...
+ * "efficientnet_lite4") with freshly drawn weights. *out is the caller's to free. */
+EFFNET_API effnet_status effnet_model_create(const char *name, const effnet_model_options *options, effnet_model **out,
+                                             effnet_error *error);
+/* A trained model: a checkpoint folder that `effnet train` wrote, or a .safetensors file of one. */
+EFFNET_API effnet_status effnet_model_open(const char *path, const effnet_model_options *options, effnet_model **out,
+                                           effnet_error *error);
+EFFNET_API void effnet_model_free(effnet_model *model);
+
+EFFNET_API int effnet_model_classes(const effnet_model *model);
+EFFNET_API int effnet_model_resolution(const effnet_model *model);
+/* The label of a class, "17" where the checkpoint names none; owned by the model. */
+EFFNET_API const char *effnet_model_label(const effnet_model *model, int class_index);
+
+typedef struct effnet_prediction {
+    int index;         /* of the class */
+    float probability; /* softmax */
+    const char *label; /* owned by the model */
+} effnet_prediction;
+
+/* Classify one picture of height x width RGB pixels, rows `stride` bytes apart (0: width*3). It is resized and
+ * cropped as the model was evaluated in training. Writes the `count` likeliest classes, best first;
+ * count must not exceed effnet_model_classes(). */
+EFFNET_API effnet_status effnet_predict(effnet_model *model, const uint8_t *pixels, int height, int width, size_t stride,
+                                        effnet_prediction *out, int count, effnet_error *error);
+/* The same from a JPEG or PNG file. */
+EFFNET_API effnet_status effnet_predict_file(effnet_model *model, const char *path, effnet_prediction *out, int count,
+                                             effnet_error *error);
+/* Logits (N, classes) of a batch (N, resolution, resolution, 3) of normalised float pixels. */
+EFFNET_API effnet_status effnet_logits(effnet_model *model, const float *images, int batch, float *logits,
+                                       effnet_error *error);
+
+/* Weights by timm's names ("blocks.1.0.conv_pw.weight", "bn1.running_mean") in timm's layouts. `count` must be the
+ * number of elements of the tensor. */
+EFFNET_API effnet_status effnet_weights_read(const effnet_model *model, const char *name, float *values, size_t count,
+                                             effnet_error *error);
+EFFNET_API effnet_status effnet_weights_write(effnet_model *model, const char *name, const float *values, size_t count,
+                                              effnet_error *error);
+/* The whole model as one safetensors file in timm's names, written beside and renamed into place. */
+EFFNET_API effnet_status effnet_model_save(const effnet_model *model, const char *path, effnet_error *error);
+
+/* ---- recipes ------------------------------------------------------------------------------------------ */
+
+typedef struct effnet_recipe effnet_recipe;
+
+/* Read a YAML recipe; path NULL gives the defaults (EfficientNet-B0 as published). */
+EFFNET_API effnet_status effnet_recipe_open(const char *path, effnet_recipe **out, effnet_error *error);
+EFFNET_API void effnet_recipe_free(effnet_recipe *recipe);
+/* Set one key from text, as `--set KEY=VALUE` does. */
+EFFNET_API effnet_status effnet_recipe_set(effnet_recipe *recipe, const char *key, const char *value,
+                                           effnet_error *error);
+/* Every key with its type, range, default and help, for --help and the documentation: calls `visit` once a key. */
+typedef void effnet_key_visitor(void *context, const char *key, const char *type, const char *default_value,
+                                const char *allowed, const char *help);
+EFFNET_API void effnet_recipe_keys(effnet_key_visitor *visit, void *context);
+
+/* ---- a model that learns, step by step ----------------------------------------------------------------- */
+
+typedef struct effnet_trainer effnet_trainer;
+
+/* A trainer of batches that the caller supplies, with the recipe's model, optimizer, schedule and regularisation.
+ * steps_per_epoch turns the recipe's epochs into steps. num_classes overrides the recipe's where not 0. */
+EFFNET_API effnet_status effnet_trainer_create(const effnet_recipe *recipe, int num_classes, int steps_per_epoch,
+                                               int threads, effnet_trainer **out, effnet_error *error);
+EFFNET_API void effnet_trainer_free(effnet_trainer *trainer);
+/* One step on images (N, resolution, resolution, 3), normalised floats, and labels (N); N is at most the recipe's
+ * batch_size. Writes the mean loss and the learning rate used. */
+EFFNET_API effnet_status effnet_trainer_step(effnet_trainer *trainer, const float *images, const int32_t *labels,
+                                             int batch, double *loss, double *lr, effnet_error *error);
+/* A copy of the trained weights (averaged where `ema`) as a model. */
+EFFNET_API effnet_status effnet_trainer_model(effnet_trainer *trainer, bool ema, effnet_model **out, effnet_error *error);
+
+/* ---- whole runs: what the program's verbs call ---------------------------------------------------------- */
+
+typedef struct effnet_progress {
+    const char *phase; /* "train", "eval" or "epoch" (an epoch ended and was evaluated) */
+    int epoch, epochs; /* epoch counts from 1 */
+    int64_t step, steps; /* of the whole run; in "eval": pictures done and pictures in all */
+    double loss, lr;     /* loss: mean since the last report */
+    double images_per_s;
+    double seconds_left;
+    double seconds;                           /* since the run began */
+    double top1, top5, ema_top1, ema_top5;    /* per cent; negative while unknown */
+    const char *message;                      /* a warning to show, or NULL */
+} effnet_progress;
+/* Called about every half second; return true to stop: the step is finished and a checkpoint written. */
+typedef bool effnet_progress_function(void *context, const effnet_progress *progress);
+
+typedef struct effnet_train_options {
+    size_t struct_size;
+    const char *data;      /* NULL: the recipe's `data` */
+    const char *out;       /* run folder; NULL: "runs/<recipe name>" */
+    const char *init;      /* a .safetensors to start from; a head of another size is drawn afresh */
+    bool resume;           /* go on from the newest checkpoint in `out` */
+    int64_t steps;         /* stop after this step; 0: the recipe's epochs */
+    int threads;           /* 0: the recipe's, or one for each processor */
+    bool reference;        /* the reference engine */
+    effnet_progress_function *progress;
+    void *progress_context;
+} effnet_train_options;
+
+typedef struct effnet_train_result {
+    int64_t steps;
+    double seconds, top1, top5, ema_top1, ema_top5; /* of the last evaluation, per cent; negative if none */
+    char checkpoint[1024];                          /* the last one written */
+} effnet_train_result;
+
+EFFNET_API effnet_status effnet_train(effnet_recipe *recipe, const effnet_train_options *options,
+                                      effnet_train_result *result, effnet_error *error);
+
+typedef struct effnet_evaluation {
+    int64_t images, skipped; /* skipped: pictures that could not be read */
+    double top1, top5;       /* per cent */
+    double loss;             /* mean cross-entropy, no smoothing */
+    double seconds, images_per_s;
+} effnet_evaluation;
+
+/* Accuracy of `model` on the evaluation split of `data` (a folder of class folders, or of IDX files). */
+EFFNET_API effnet_status effnet_evaluate(effnet_model *model, const char *data, int batch, int workers,
+                                         effnet_progress_function *progress, void *context, effnet_evaluation *out,
+                                         effnet_error *error);
+
+/* ---- looking inside ------------------------------------------------------------------------------------- */
+
+typedef struct effnet_block_summary {
+    char name[32];                                   /* "stem", "blocks.1.0", "head" */
+    int in_height, in_width, in_channels;
+    int expanded_channels, squeeze_channels;         /* 0 where there is none */
+    int kernel, stride;
+    int out_height, out_width, out_channels;
+    int64_t parameters;       /* trainable */
+    int64_t macs;             /* multiply-accumulates an image */
+    int64_t activation_bytes; /* convolution outputs an image, fp32 */
+} effnet_block_summary;
+
+typedef struct effnet_summary {
+    char model[64];
+    int resolution, num_classes;
+    int64_t parameters, macs, activation_bytes;
+    int num_blocks;
+    effnet_block_summary *blocks; /* freed by effnet_summary_free */
+} effnet_summary;
+
+/* The model of a recipe file or of a model name; resolution 0: its own. */
+EFFNET_API effnet_status effnet_summarize(const char *recipe_or_model, int resolution, effnet_summary *out,
+                                          effnet_error *error);
+EFFNET_API void effnet_summary_free(effnet_summary *summary);
+
+typedef struct effnet_bench_options {
+    size_t struct_size;
+    bool infer;        /* else a training step */
+    const char *model; /* NULL: efficientnet_b0 */
+    int resolution, batch, threads, steps; /* 0: the model's, 32, every processor, 10 */
+    const char *dtype; /* NULL or "fp32" */
+    bool reference;
+} effnet_bench_options;
+
+typedef struct effnet_bench_result {
+    char model[64], dtype[8], isa[32];
+    int resolution, batch, threads, steps;
+    double images_per_s, images_per_s_best, ms_per_step; /* medians, and the best step */
+    double peak_rss_mb, activation_mb;                   /* activation_mb: the arena, whole batch */
+} effnet_bench_result;
+
+EFFNET_API effnet_status effnet_bench(const effnet_bench_options *options, effnet_bench_result *out,
+                                      effnet_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,32 @@
+/* error.c - see error.h. */
+#include "base/error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+effnet_status fail(effnet_error *err, effnet_status status, const char *format, ...) {
+    if (err) {
+        va_list arguments;
+        va_start(arguments, format);
+        err->status = status;
+        vsnprintf(err->message, sizeof err->message, format, arguments);
+        va_end(arguments);
+        for (char *c = err->message; *c; c++)
+            if (*c == '\n' || *c == '\r') *c = ' ';
+    }
+    return status;
+}
+
+effnet_status fail_within(effnet_error *err, effnet_status status, const char *format, ...) {
+    if (err) {
+        char inner[sizeof err->message], outer[sizeof err->message];
+        memcpy(inner, err->message, sizeof inner);
+        va_list arguments;
+        va_start(arguments, format);
+        vsnprintf(outer, sizeof outer, format, arguments);
+        va_end(arguments);
+        return fail(err, status, "%s: %s", outer, inner);
+    }
+    return status;
+}

@@ -1,0 +1,149 @@
+/* file.c - see file.h. */
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+effnet_status atomic_file_open(AtomicFile *file, const char *path, effnet_error *err) {
+    memset(file, 0, sizeof *file);
+    if ((size_t)snprintf(file->path, sizeof file->path, "%s", path) >= sizeof file->path)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "path too long: '%.80s...'", path);
+    snprintf(file->temporary, sizeof file->temporary, "%s.tmp", path);
+    file->stream = fopen(file->temporary, "wb");
+    if (!file->stream) return fail(err, EFFNET_ERROR_IO, "cannot write '%s': %s", file->temporary, strerror(errno));
+    return EFFNET_OK;
+}
+
+static effnet_status sync_parent(const char *path, effnet_error *err) {
+    char folder[1024];
+    snprintf(folder, sizeof folder, "%s", path);
+    char *slash = strrchr(folder, '/');
+    if (!slash) return folder_sync(".", err);
+    slash[slash == folder ? 1 : 0] = 0;
+    return folder_sync(folder, err);
+}
+
+effnet_status atomic_file_commit(AtomicFile *file, effnet_error *err) {
+    const char *failed = NULL;
+    if (ferror(file->stream) || fflush(file->stream) != 0) failed = "write";
+    if (!failed && fsync(fileno(file->stream)) != 0) failed = "sync";
+    int reason = errno;
+    if (fclose(file->stream) != 0 && !failed) {
+        failed = "close";
+        reason = errno;
+    }
+    file->stream = NULL;
+    if (!failed && rename(file->temporary, file->path) != 0) {
+        failed = "rename";
+        reason = errno;
+    }
+    if (failed) {
+        unlink(file->temporary);
+        return fail(err, EFFNET_ERROR_IO, "cannot %s '%s': %s; the file there before, if any, is untouched", failed,
+                    file->path, strerror(reason));
+    }
+    file->temporary[0] = 0;
+    return sync_parent(file->path, err);
+}
+
+void atomic_file_abort(AtomicFile *file) {
+    if (file->stream) fclose(file->stream);
+    if (file->temporary[0]) unlink(file->temporary);
+    file->stream = NULL;
+    file->temporary[0] = 0;
+}
+
+effnet_status file_read(const char *path, size_t limit, char **out, size_t *size, effnet_error *err) {
+    *out = NULL;
+    *size = 0;
+    FILE *stream = fopen(path, "rb");
+    if (!stream) return fail(err, EFFNET_ERROR_IO, "cannot open '%s': %s", path, strerror(errno));
+    struct stat status;
+    if (fstat(fileno(stream), &status) != 0 || S_ISDIR(status.st_mode)) {
+        fclose(stream);
+        return fail(err, EFFNET_ERROR_IO, "cannot read '%s': it is not a file", path);
+    }
+    size_t capacity = 1 << 16, used = 0;
+    if (S_ISREG(status.st_mode) && status.st_size > 0) capacity = (size_t)status.st_size + 1;
+    if (capacity > limit) capacity = limit;
+    char *block = malloc(capacity + 1);
+    while (block) {
+        used += fread(block + used, 1, capacity - used, stream);
+        if (used < capacity) break;
+        if (capacity >= limit) {
+            if (fgetc(stream) == EOF) break;
+            free(block);
+            fclose(stream);
+            return fail(err, EFFNET_ERROR_FORMAT, "'%s' is longer than the %zu bytes allowed here", path, limit);
+        }
+        capacity = capacity > limit / 2 ? limit : capacity * 2;
+        char *larger = realloc(block, capacity + 1);
+        if (!larger) free(block);
+        block = larger;
+    }
+    if (!block) {
+        fclose(stream);
+        return fail(err, EFFNET_ERROR_MEMORY, "no memory to read '%s'", path);
+    }
+    if (ferror(stream)) {
+        int reason = errno;
+        free(block);
+        fclose(stream);
+        return fail(err, EFFNET_ERROR_IO, "cannot read '%s': %s", path, strerror(reason));
+    }
+    fclose(stream);
+    block[used] = 0;
+    *out = block;
+    *size = used;
+    return EFFNET_OK;
+}
+
+effnet_status folder_create(const char *path, effnet_error *err) {
+    char partial[1024];
+    if ((size_t)snprintf(partial, sizeof partial, "%s", path) >= sizeof partial)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "path too long: '%.80s...'", path);
+    for (char *slash = partial + 1;; slash++) {
+        if (*slash && *slash != '/') continue;
+        char kept = *slash;
+        *slash = 0;
+        if (mkdir(partial, 0777) != 0 && errno != EEXIST)
+            return fail(err, EFFNET_ERROR_IO, "cannot make the folder '%s': %s", partial, strerror(errno));
+        *slash = kept;
+        if (!kept) break;
+    }
+    if (!path_is_folder(path)) return fail(err, EFFNET_ERROR_IO, "'%s' exists and is not a folder", path);
+    return EFFNET_OK;
+}
+
+effnet_status folder_sync(const char *path, effnet_error *err) {
+    int descriptor = open(path, O_RDONLY | O_DIRECTORY);
+    if (descriptor < 0) return fail(err, EFFNET_ERROR_IO, "cannot open the folder '%s': %s", path, strerror(errno));
+    int failed = fsync(descriptor);
+    int reason = errno;
+    close(descriptor);
+    if (failed && reason != EINVAL) /* some file systems cannot sync a folder */
+        return fail(err, EFFNET_ERROR_IO, "cannot sync the folder '%s': %s", path, strerror(reason));
+    return EFFNET_OK;
+}
+
+bool path_is_folder(const char *path) {
+    struct stat status;
+    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+bool path_exists(const char *path) {
+    struct stat status;
+    return stat(path, &status) == 0;
+}
+
+effnet_status path_join(char *out, size_t size, const char *folder, const char *name, effnet_error *err) {
+    size_t length = strlen(folder);
+    const char *separator = length && folder[length - 1] == '/' ? "" : "/";
+    if ((size_t)snprintf(out, size, "%s%s%s", folder, separator, name) >= size)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "path too long: '%.80s.../%.80s'", folder, name);
+    return EFFNET_OK;
+}

@@ -1,0 +1,33 @@
+/* file.h - whole files read with a limit, and files that matter written beside, synced and renamed into place, so
+ * that a kill, a full disk or a power cut leaves the old file or the new one, never a part of one. */
+#ifndef EFFNET_BASE_FILE_H
+#define EFFNET_BASE_FILE_H
+
+#include "base/error.h"
+
+#include <stdio.h>
+
+typedef struct AtomicFile {
+    FILE *stream;          /* write here */
+    char path[1024];       /* where it will stand */
+    char temporary[1040];  /* where it is written: path + ".tmp" */
+} AtomicFile;
+
+effnet_status atomic_file_open(AtomicFile *file, const char *path, effnet_error *err);
+/* Flush, fsync, rename, fsync of the folder. On failure the temporary file is removed and the old file stands. */
+effnet_status atomic_file_commit(AtomicFile *file, effnet_error *err);
+/* Gives up: removes the temporary file. Harmless after a commit or on a zeroed struct. */
+void atomic_file_abort(AtomicFile *file);
+
+/* The whole file in one block, zero byte appended, freed with free(); error if it is longer than `limit` bytes. */
+effnet_status file_read(const char *path, size_t limit, char **out, size_t *size, effnet_error *err);
+/* A folder and its parents, like mkdir -p. */
+effnet_status folder_create(const char *path, effnet_error *err);
+/* fsync of the folder, so that names made or renamed in it last. */
+effnet_status folder_sync(const char *path, effnet_error *err);
+bool path_is_folder(const char *path);
+bool path_exists(const char *path);
+/* out = folder/name; an error where it does not fit into `size` bytes. */
+effnet_status path_join(char *out, size_t size, const char *folder, const char *name, effnet_error *err);
+
+#endif

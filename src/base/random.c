@@ -1,0 +1,84 @@
+/* random.c - see random.h. */
+#include "base/random.h"
+
+#include <math.h>
+#include <string.h>
+
+static inline uint32_t rotate_left(uint32_t x, int by) {
+    return (x << by) | (x >> (32 - by));
+}
+
+void threefry_2x32(RandomKey key, uint32_t c0, uint32_t c1, uint32_t out[2]) {
+    static const int rotations[2][4] = {{13, 15, 26, 6}, {17, 29, 16, 24}};
+    const uint32_t keys[3] = {key.high, key.low, key.high ^ key.low ^ 0x1BD11BDAu};
+    uint32_t x0 = c0 + keys[0], x1 = c1 + keys[1];
+    for (int group = 0; group < 5; group++) {
+        for (int round = 0; round < 4; round++) {
+            x0 += x1;
+            x1 = rotate_left(x1, rotations[group & 1][round]) ^ x0;
+        }
+        x0 += keys[(group + 1) % 3];
+        x1 += keys[(group + 2) % 3] + (uint32_t)group + 1;
+    }
+    out[0] = x0;
+    out[1] = x1;
+}
+
+RandomKey random_key(uint64_t seed) {
+    return (RandomKey){(uint32_t)(seed >> 32), (uint32_t)seed};
+}
+
+RandomKey random_fold_in(RandomKey key, uint32_t data) {
+    uint32_t out[2];
+    threefry_2x32(key, 0, data, out); /* threefry_seed(data) = (0, data) is the counter */
+    return (RandomKey){out[0], out[1]};
+}
+
+uint32_t random_bits(RandomKey key, uint64_t index) {
+    uint32_t out[2];
+    threefry_2x32(key, (uint32_t)(index >> 32), (uint32_t)index, out);
+    return out[0] ^ out[1];
+}
+
+/* The top 23 bits become the mantissa of a float in [1, 2), less 1. */
+float random_uniform(RandomKey key, uint64_t index) {
+    uint32_t word = (random_bits(key, index) >> 9) | 0x3F800000u;
+    float value;
+    memcpy(&value, &word, sizeof value);
+    return value - 1.0f;
+}
+
+/* Inverse error function, single precision: M. Giles, "Approximating the erfinv function" (2010), as XLA has it. */
+static float inverse_erf(float x) {
+    static const float central[9] = {2.81022636e-08f,  3.43273939e-07f, -3.5233877e-06f, -4.39150654e-06f, 0.00021858087f,
+                                     -0.00125372503f, -0.00417768164f, 0.246640727f,    1.50140941f};
+    static const float tail[9] = {-0.000200214257f, 0.000100950558f, 0.00134934322f, -0.00367342844f, 0.00573950773f,
+                                  -0.0076224613f,   0.00943887047f,  1.00167406f,    2.83297682f};
+    float w = -log1pf(-x * x);
+    const float *coefficients = w < 5.0f ? central : tail;
+    w = w < 5.0f ? w - 2.5f : sqrtf(w) - 3.0f;
+    float p = coefficients[0];
+    for (int i = 1; i < 9; i++) p = coefficients[i] + p * w;
+    return fabsf(x) == 1.0f ? x * INFINITY : p * x;
+}
+
+float random_normal(RandomKey key, uint64_t index) {
+    const float low = -0.99999994f; /* nextafter(-1, 0): keeps erfinv finite */
+    float u = random_uniform(key, index) * (1.0f - low) + low;
+    if (u < low) u = low;
+    return 1.41421356f * inverse_erf(u);
+}
+
+uint32_t random_below(RandomKey key, uint64_t index, uint32_t n) {
+    return (uint32_t)(((uint64_t)random_bits(key, index) * n) >> 32);
+}
+
+void random_permutation(RandomKey key, uint32_t *order, uint32_t n) {
+    for (uint32_t i = 0; i < n; i++) order[i] = i;
+    for (uint32_t i = n; i > 1; i--) {
+        uint32_t j = random_below(key, i, i);
+        uint32_t swap = order[i - 1];
+        order[i - 1] = order[j];
+        order[j] = swap;
+    }
+}

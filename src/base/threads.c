@@ -1,0 +1,148 @@
+/* threads.c - see threads.h.
+ *
+ * A run is announced by raising `generation`; workers spin on it for some microseconds (passes follow each other
+ * closely in a training step) and then sleep on a condition variable. Tasks are claimed from an atomic counter.
+ * The run is over when every worker has said so in `finished`, so that the next run may reuse the fields. */
+#include "base/threads.h"
+
+#include "base/memory.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SPINS = 4000 };
+
+typedef struct Worker {
+    ThreadTeam *team;
+    int index;
+    pthread_t thread;
+} Worker;
+
+struct ThreadTeam {
+    int size;
+    Worker *workers; /* size - 1 */
+    pthread_mutex_t mutex;
+    pthread_cond_t wake;
+    atomic_uint generation;
+    atomic_bool stopping;
+    atomic_int next_task, finished;
+    TaskFunction *function;
+    void *context;
+    int tasks;
+};
+
+static inline void spin_pause(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+}
+
+static void take_tasks(ThreadTeam *team, int thread) {
+    for (;;) {
+        int task = atomic_fetch_add_explicit(&team->next_task, 1, memory_order_relaxed);
+        if (task >= team->tasks) return;
+        team->function(team->context, task, thread);
+    }
+}
+
+static void *worker_main(void *argument) {
+    Worker *worker = argument;
+    ThreadTeam *team = worker->team;
+    unsigned seen = 0;
+    for (;;) {
+        int spins = 0;
+        while (atomic_load_explicit(&team->generation, memory_order_acquire) == seen && spins++ < SPINS) spin_pause();
+        if (atomic_load_explicit(&team->generation, memory_order_acquire) == seen) {
+            pthread_mutex_lock(&team->mutex);
+            while (atomic_load_explicit(&team->generation, memory_order_acquire) == seen)
+                pthread_cond_wait(&team->wake, &team->mutex);
+            pthread_mutex_unlock(&team->mutex);
+        }
+        seen++;
+        if (atomic_load_explicit(&team->stopping, memory_order_acquire)) return NULL;
+        take_tasks(team, worker->index);
+        atomic_fetch_add_explicit(&team->finished, 1, memory_order_release);
+    }
+}
+
+static void announce(ThreadTeam *team) {
+    pthread_mutex_lock(&team->mutex);
+    atomic_fetch_add_explicit(&team->generation, 1, memory_order_release);
+    pthread_cond_broadcast(&team->wake);
+    pthread_mutex_unlock(&team->mutex);
+}
+
+int processors_available(void) {
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+    int count = CPU_COUNT(&set);
+    return count > 0 ? count : 1;
+}
+
+effnet_status thread_team_create(int threads, ThreadTeam **out, effnet_error *err) {
+    *out = NULL;
+    if (threads < 0 || threads > 1024)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "threads is %d; allowed are 0 (every processor) to 1024", threads);
+    if (threads == 0) threads = processors_available();
+    ThreadTeam *team = calloc(1, sizeof *team);
+    Worker *workers = calloc((size_t)threads, sizeof *workers);
+    if (!team || !workers) {
+        free(team);
+        free(workers);
+        return fail(err, EFFNET_ERROR_MEMORY, "no memory for a team of %d threads", threads);
+    }
+    team->size = 1;
+    team->workers = workers;
+    pthread_mutex_init(&team->mutex, NULL);
+    pthread_cond_init(&team->wake, NULL);
+    for (int i = 1; i < threads; i++) {
+        workers[i - 1] = (Worker){.team = team, .index = i};
+        int failed = pthread_create(&workers[i - 1].thread, NULL, worker_main, &workers[i - 1]);
+        if (failed) {
+            thread_team_free(team);
+            return fail(err, EFFNET_ERROR_MEMORY, "cannot start thread %d of %d: %s", i + 1, threads, strerror(failed));
+        }
+        team->size = i + 1;
+    }
+    *out = team;
+    return EFFNET_OK;
+}
+
+void thread_team_free(ThreadTeam *team) {
+    if (!team) return;
+    atomic_store_explicit(&team->stopping, true, memory_order_release);
+    announce(team);
+    for (int i = 1; i < team->size; i++) pthread_join(team->workers[i - 1].thread, NULL);
+    pthread_cond_destroy(&team->wake);
+    pthread_mutex_destroy(&team->mutex);
+    free(team->workers);
+    free(team);
+}
+
+int thread_team_size(const ThreadTeam *team) {
+    return team->size;
+}
+
+void thread_team_run(ThreadTeam *team, TaskFunction *function, void *context, int tasks) {
+    if (team->size == 1 || tasks <= 1) {
+        for (int task = 0; task < tasks; task++) function(context, task, 0);
+        return;
+    }
+    team->function = function;
+    team->context = context;
+    team->tasks = tasks;
+    atomic_store_explicit(&team->next_task, 0, memory_order_relaxed);
+    atomic_store_explicit(&team->finished, 0, memory_order_relaxed);
+    announce(team);
+    take_tasks(team, 0);
+    int spins = 0;
+    while (atomic_load_explicit(&team->finished, memory_order_acquire) < team->size - 1)
+        if (spins++ < SPINS)
+            spin_pause();
+        else
+            sched_yield();
+}

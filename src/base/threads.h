@@ -1,0 +1,24 @@
+/* threads.h - a team of threads that shares out numbered tasks.
+ *
+ * The work of a pass is cut into tasks whose number and content do not depend on the size of the team; which thread
+ * takes which task is free, so results must depend on the task number alone. That is how 1, 2 or 64 threads give the
+ * same bits. (Why not OpenMP: one team per engine without global state, tasks claimed one by one, and clean under
+ * ThreadSanitizer, which cannot see into libgomp.) */
+#ifndef EFFNET_BASE_THREADS_H
+#define EFFNET_BASE_THREADS_H
+
+#include "base/error.h"
+
+typedef struct ThreadTeam ThreadTeam;
+/* task: 0 .. tasks-1; thread: 0 .. size-1, for scratch memory only. */
+typedef void TaskFunction(void *context, int task, int thread);
+
+/* `threads` 0: one for each processor this process may use. The caller is thread 0. */
+effnet_status thread_team_create(int threads, ThreadTeam **out, effnet_error *err);
+void thread_team_free(ThreadTeam *team);
+int thread_team_size(const ThreadTeam *team);
+/* Runs every task and returns when all are done. Not reentrant: a task must not call it. */
+void thread_team_run(ThreadTeam *team, TaskFunction *function, void *context, int tasks);
+int processors_available(void);
+
+#endif

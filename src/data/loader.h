@@ -1,0 +1,42 @@
+/* loader.h - batches made ahead of the engine by threads of its own.
+ *
+ * The order of an epoch is a permutation keyed by (seed, epoch); a picture's augmentation is keyed by (seed, epoch,
+ * index): batches do not depend on the number of workers, nor on where a run was resumed. Training drops the last
+ * partial batch of an epoch; evaluation keeps it. */
+#ifndef EFFNET_DATA_LOADER_H
+#define EFFNET_DATA_LOADER_H
+
+#include "data/preprocess.h"
+
+typedef struct Loader Loader;
+
+typedef struct LoaderOptions {
+    const Dataset *dataset; /* not owned */
+    PreprocessOptions preprocess;
+    bool training;          /* shuffle, augment, drop the remainder */
+    int batch;
+    int workers;            /* 0: one for each processor */
+    int ahead;              /* batches made ahead; 0: 4 */
+    uint64_t seed;
+    int64_t first_step;     /* training: the global step to begin at (resume); step s is in epoch s / steps_per_epoch */
+    int bad_images;         /* BAD_IMAGES_SKIP: replaced in training by the next picture, left out in evaluation */
+    bool cache;             /* keep decoded pictures in memory where they fit in a quarter of it */
+} LoaderOptions;
+
+typedef struct Batch {
+    int size;              /* images in it; 0 at the end of an evaluation */
+    float *images;         /* (size, R, R, 3) */
+    int32_t *labels;       /* (size) */
+} Batch;
+
+effnet_status loader_create(const LoaderOptions *options, Loader **out, effnet_error *err);
+void loader_free(Loader *loader); /* stops the workers, whatever they are doing */
+int64_t loader_steps_per_epoch(const Loader *loader);
+/* Waits for the next batch; it belongs to the loader and stays valid until the next call. */
+effnet_status loader_next(Loader *loader, Batch *out, effnet_error *err);
+/* Pictures that could not be read so far, and the message of the latest ("" if none): reported once each. */
+int64_t loader_skipped(const Loader *loader);
+/* Copies the oldest message not yet taken; false where there is none. */
+bool loader_take_warning(Loader *loader, char *buffer, size_t size);
+
+#endif

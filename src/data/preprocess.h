@@ -1,0 +1,25 @@
+/* preprocess.h - from a picture of any size to the (R, R, 3) floats the network sees. */
+#ifndef EFFNET_DATA_PREPROCESS_H
+#define EFFNET_DATA_PREPROCESS_H
+
+#include "base/random.h"
+#include "data/dataset.h"
+#include "recipe/recipe.h"
+
+typedef struct PreprocessOptions {
+    int resolution; /* output side */
+    int train_crop, val_crop, interpolation; /* recipe.h's choices */
+    int crop_padding, pad_to;
+    double scale[2], ratio[2], hflip, crop_pct;
+    double mean[3], std[3];
+} PreprocessOptions;
+
+void preprocess_from_recipe(const Recipe *recipe, int resolution, PreprocessOptions *out);
+
+/* out (resolution, resolution, 3) floats, (pixel/255 - mean) / std. Training: random crop and flip, every choice drawn
+ * from `key` alone. */
+effnet_status preprocess_train(const PreprocessOptions *options, const Picture *picture, RandomKey key, float *out,
+                               effnet_error *err);
+effnet_status preprocess_eval(const PreprocessOptions *options, const Picture *picture, float *out, effnet_error *err);
+
+#endif

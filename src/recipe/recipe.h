@@ -1,0 +1,62 @@
+/* recipe.h - a training run as data: one struct made from keys.def, read from YAML, changed by key=value, written
+ * back whole. An unknown or doubled key, a wrong type or a value out of range is an error that names file, line, key,
+ * what is allowed and, for a misspelt key, the nearest one. */
+#ifndef EFFNET_RECIPE_RECIPE_H
+#define EFFNET_RECIPE_RECIPE_H
+
+#include "base/error.h"
+
+#include <stdio.h>
+
+/* The choices, in the order of their texts in keys.def. */
+enum { PADDING_SAME, PADDING_SYMMETRIC };
+enum { BN_VARIANCE_BIASED, BN_VARIANCE_UNBIASED };
+enum { INIT_CONV_NORMAL, INIT_CONV_TRUNCATED_NORMAL };
+enum { DEPTHWISE_FAN_TENSORFLOW, DEPTHWISE_FAN_FLAX };
+enum { TRAIN_CROP_RANDOM_RESIZED, TRAIN_CROP_PAD, TRAIN_CROP_CENTER, TRAIN_CROP_NONE };
+enum { VAL_CROP_CENTER, VAL_CROP_NONE };
+enum { INTERPOLATION_BILINEAR, INTERPOLATION_BICUBIC };
+enum { BAD_IMAGES_SKIP, BAD_IMAGES_STOP };
+enum { OPTIMIZER_RMSPROP, OPTIMIZER_SGD, OPTIMIZER_ADAMW };
+enum { DECAY_MODE_L2, DECAY_MODE_DECOUPLED };
+enum { DECAY_MASK_ALL, DECAY_MASK_NO_BN, DECAY_MASK_NO_BN_BIAS, DECAY_MASK_NO_BN_BIAS_DEPTHWISE };
+enum { SCHEDULE_STAIRCASE, SCHEDULE_EXPONENTIAL, SCHEDULE_COSINE, SCHEDULE_CONSTANT };
+enum { AMP_NONE, AMP_BF16 };
+enum { ENGINE_FAST, ENGINE_REFERENCE };
+
+enum { RECIPE_TEXT = 512 }; /* bytes of a string value, terminator included */
+
+typedef struct Recipe {
+#define KEY_STRING(key, field, initial, help) char field[RECIPE_TEXT];
+#define KEY_INTEGER(key, field, initial, least, most, help) int64_t field;
+#define KEY_NUMBER(key, field, initial, least, most, help) double field;
+#define KEY_SWITCH(key, field, initial, help) bool field;
+#define KEY_CHOICE(key, field, prefix, initial, choices, help) int field;
+#define KEY_TRIPLE(key, field, d0, d1, d2, least, most, help) double field[3];
+#define KEY_PAIR(key, field, d0, d1, least, most, help) double field[2];
+#include "recipe/keys.def"
+#undef KEY_STRING
+#undef KEY_INTEGER
+#undef KEY_NUMBER
+#undef KEY_SWITCH
+#undef KEY_CHOICE
+#undef KEY_TRIPLE
+#undef KEY_PAIR
+    char name[128]; /* of the recipe: its file's name without folder and ending; "default" */
+} Recipe;
+
+void recipe_defaults(Recipe *recipe);
+effnet_status recipe_read(const char *path, Recipe *recipe, effnet_error *err);
+/* From text in memory (`name` stands for the file in messages): read_file is this plus reading; fuzzed. */
+effnet_status recipe_parse(const char *name, const char *text, size_t size, Recipe *recipe, effnet_error *err);
+effnet_status recipe_set(Recipe *recipe, const char *key, const char *value, effnet_error *err);
+/* Contradictions between keys (e.g. batch_size not divisible by accumulate). Called by read and by train. */
+effnet_status recipe_check(const Recipe *recipe, effnet_error *err);
+/* Every key with its value, as YAML that recipe_read takes back to the same struct. */
+effnet_status recipe_write(const Recipe *recipe, FILE *stream, effnet_error *err);
+void recipe_visit_keys(effnet_key_visitor *visit, void *context);
+
+/* lr, or lr_base * batch_size / lr_base_size where lr is 0. */
+double recipe_learning_rate(const Recipe *recipe);
+
+#endif

@@ -7,8 +7,8 @@
  *    to do.
  *  - Objects are opaque, made by ..._create/..._open and destroyed by ..._free; free(NULL) is harmless.
  *    Two objects may be used by two threads at once; one object by one thread at a time.
- *  - Option structures begin with struct_size: write `effnet_model_options o = {.struct_size = sizeof o};` and
- *    set what differs; zero means "the default".
+ *  - Option structures begin with struct_size: write `effnet_model_options o = {.struct_size = sizeof o};`
+ * and set what differs; zero means "the default".
  *  - Pictures are (height, width, 3) bytes, RGB; batches are (N, H, W, 3), channels last.
  *
  * SPDX-License-Identifier: Apache-2.0 */
@@ -56,21 +56,22 @@ typedef struct effnet_model effnet_model;
 
 typedef struct effnet_model_options {
     size_t struct_size;
-    int num_classes; /* 0: 1,000, or what the checkpoint has */
-    int resolution;  /* 0: the model's own, or what the checkpoint was trained at */
-    int threads;     /* 0: one for each processor */
-    uint64_t seed;   /* of the initial weights */
-    bool raw_weights; /* effnet_model_open of a checkpoint folder: the raw weights, not the averaged (EMA) ones */
-    bool reference;  /* the plain-loop reference engine: slow, exact */
+    int num_classes;  /* 0: 1,000, or what the checkpoint has */
+    int resolution;   /* 0: the model's own, or what the checkpoint was trained at */
+    int threads;      /* 0: one for each processor */
+    uint64_t seed;    /* of the initial weights */
+    bool raw_weights; /* effnet_model_open of a checkpoint folder: the raw weights, not the averaged (EMA)
+                         ones */
+    bool reference;   /* the plain-loop reference engine: slow, exact */
 } effnet_model_options;
 
 /* A new model by name ("efficientnet_b0" ... "efficientnet_b8", "efficientnet_l2", "efficientnet_lite0" ...
  * "efficientnet_lite4") with freshly drawn weights. *out is the caller's to free. */
-EFFNET_API effnet_status effnet_model_create(const char *name, const effnet_model_options *options, effnet_model **out,
-                                             effnet_error *error);
+EFFNET_API effnet_status effnet_model_create(const char *name, const effnet_model_options *options,
+                                             effnet_model **out, effnet_error *error);
 /* A trained model: a checkpoint folder that `effnet train` wrote, or a .safetensors file of one. */
-EFFNET_API effnet_status effnet_model_open(const char *path, const effnet_model_options *options, effnet_model **out,
-                                           effnet_error *error);
+EFFNET_API effnet_status effnet_model_open(const char *path, const effnet_model_options *options,
+                                           effnet_model **out, effnet_error *error);
 EFFNET_API void effnet_model_free(effnet_model *model);
 
 EFFNET_API int effnet_model_classes(const effnet_model *model);
@@ -84,24 +85,25 @@ typedef struct effnet_prediction {
     const char *label; /* owned by the model */
 } effnet_prediction;
 
-/* Classify one picture of height x width RGB pixels, rows `stride` bytes apart (0: width*3). It is resized and
- * cropped as the model was evaluated in training. Writes the `count` likeliest classes, best first;
- * count must not exceed effnet_model_classes(). */
-EFFNET_API effnet_status effnet_predict(effnet_model *model, const uint8_t *pixels, int height, int width, size_t stride,
-                                        effnet_prediction *out, int count, effnet_error *error);
+/* Classify one picture of height x width RGB pixels, rows `stride` bytes apart (0: width*3). It is resized
+ * and cropped as the model was evaluated in training. Writes the `count` likeliest classes, best first; count
+ * must not exceed effnet_model_classes(). */
+EFFNET_API effnet_status effnet_predict(effnet_model *model, const uint8_t *pixels, int height, int width,
+                                        size_t stride, effnet_prediction *out, int count,
+                                        effnet_error *error);
 /* The same from a JPEG or PNG file. */
-EFFNET_API effnet_status effnet_predict_file(effnet_model *model, const char *path, effnet_prediction *out, int count,
-                                             effnet_error *error);
+EFFNET_API effnet_status effnet_predict_file(effnet_model *model, const char *path, effnet_prediction *out,
+                                             int count, effnet_error *error);
 /* Logits (N, classes) of a batch (N, resolution, resolution, 3) of normalised float pixels. */
 EFFNET_API effnet_status effnet_logits(effnet_model *model, const float *images, int batch, float *logits,
                                        effnet_error *error);
 
-/* Weights by timm's names ("blocks.1.0.conv_pw.weight", "bn1.running_mean") in timm's layouts. `count` must be the
- * number of elements of the tensor. */
-EFFNET_API effnet_status effnet_weights_read(const effnet_model *model, const char *name, float *values, size_t count,
-                                             effnet_error *error);
-EFFNET_API effnet_status effnet_weights_write(effnet_model *model, const char *name, const float *values, size_t count,
-                                              effnet_error *error);
+/* Weights by timm's names ("blocks.1.0.conv_pw.weight", "bn1.running_mean") in timm's layouts. `count` must
+ * be the number of elements of the tensor. */
+EFFNET_API effnet_status effnet_weights_read(const effnet_model *model, const char *name, float *values,
+                                             size_t count, effnet_error *error);
+EFFNET_API effnet_status effnet_weights_write(effnet_model *model, const char *name, const float *values,
+                                              size_t count, effnet_error *error);
 /* The whole model as one safetensors file in timm's names, written beside and renamed into place. */
 EFFNET_API effnet_status effnet_model_save(const effnet_model *model, const char *path, effnet_error *error);
 
@@ -115,7 +117,8 @@ EFFNET_API void effnet_recipe_free(effnet_recipe *recipe);
 /* Set one key from text, as `--set KEY=VALUE` does. */
 EFFNET_API effnet_status effnet_recipe_set(effnet_recipe *recipe, const char *key, const char *value,
                                            effnet_error *error);
-/* Every key with its type, range, default and help, for --help and the documentation: calls `visit` once a key. */
+/* Every key with its type, range, default and help, for --help and the documentation: calls `visit` once a
+ * key. */
 typedef void effnet_key_visitor(void *context, const char *key, const char *type, const char *default_value,
                                 const char *allowed, const char *help);
 EFFNET_API void effnet_recipe_keys(effnet_key_visitor *visit, void *context);
@@ -124,43 +127,48 @@ EFFNET_API void effnet_recipe_keys(effnet_key_visitor *visit, void *context);
 
 typedef struct effnet_trainer effnet_trainer;
 
-/* A trainer of batches that the caller supplies, with the recipe's model, optimizer, schedule and regularisation.
- * steps_per_epoch turns the recipe's epochs into steps. num_classes overrides the recipe's where not 0. */
-EFFNET_API effnet_status effnet_trainer_create(const effnet_recipe *recipe, int num_classes, int steps_per_epoch,
-                                               int threads, effnet_trainer **out, effnet_error *error);
+/* A trainer of batches that the caller supplies, with the recipe's model, optimizer, schedule and
+ * regularisation. steps_per_epoch turns the recipe's epochs into steps. num_classes overrides the recipe's
+ * where not 0. */
+EFFNET_API effnet_status effnet_trainer_create(const effnet_recipe *recipe, int num_classes,
+                                               int steps_per_epoch, int threads, effnet_trainer **out,
+                                               effnet_error *error);
 EFFNET_API void effnet_trainer_free(effnet_trainer *trainer);
-/* One step on images (N, resolution, resolution, 3), normalised floats, and labels (N); N is at most the recipe's
- * batch_size. Writes the mean loss and the learning rate used. */
-EFFNET_API effnet_status effnet_trainer_step(effnet_trainer *trainer, const float *images, const int32_t *labels,
-                                             int batch, double *loss, double *lr, effnet_error *error);
+/* One step on images (N, resolution, resolution, 3), normalised floats, and labels (N); N is at most the
+ * recipe's batch_size. Writes the mean loss and the learning rate used. */
+EFFNET_API effnet_status effnet_trainer_step(effnet_trainer *trainer, const float *images,
+                                             const int32_t *labels, int batch, double *loss, double *lr,
+                                             effnet_error *error);
 /* A copy of the trained weights (averaged where `ema`) as a model. */
-EFFNET_API effnet_status effnet_trainer_model(effnet_trainer *trainer, bool ema, effnet_model **out, effnet_error *error);
+EFFNET_API effnet_status effnet_trainer_model(effnet_trainer *trainer, bool ema, effnet_model **out,
+                                              effnet_error *error);
 
-/* ---- whole runs: what the program's verbs call ---------------------------------------------------------- */
+/* ---- whole runs: what the program's verbs call ----------------------------------------------------------
+ */
 
 typedef struct effnet_progress {
-    const char *phase; /* "train", "eval" or "epoch" (an epoch ended and was evaluated) */
-    int epoch, epochs; /* epoch counts from 1 */
+    const char *phase;   /* "train", "eval" or "epoch" (an epoch ended and was evaluated) */
+    int epoch, epochs;   /* epoch counts from 1 */
     int64_t step, steps; /* of the whole run; in "eval": pictures done and pictures in all */
     double loss, lr;     /* loss: mean since the last report */
     double images_per_s;
     double seconds_left;
-    double seconds;                           /* since the run began */
-    double top1, top5, ema_top1, ema_top5;    /* per cent; negative while unknown */
-    const char *message;                      /* a warning to show, or NULL */
+    double seconds;                        /* since the run began */
+    double top1, top5, ema_top1, ema_top5; /* per cent; negative while unknown */
+    const char *message;                   /* a warning to show, or NULL */
 } effnet_progress;
 /* Called about every half second; return true to stop: the step is finished and a checkpoint written. */
 typedef bool effnet_progress_function(void *context, const effnet_progress *progress);
 
 typedef struct effnet_train_options {
     size_t struct_size;
-    const char *data;      /* NULL: the recipe's `data` */
-    const char *out;       /* run folder; NULL: "runs/<recipe name>" */
-    const char *init;      /* a .safetensors to start from; a head of another size is drawn afresh */
-    bool resume;           /* go on from the newest checkpoint in `out` */
-    int64_t steps;         /* stop after this step; 0: the recipe's epochs */
-    int threads;           /* 0: the recipe's, or one for each processor */
-    bool reference;        /* the reference engine */
+    const char *data; /* NULL: the recipe's `data` */
+    const char *out;  /* run folder; NULL: "runs/<recipe name>" */
+    const char *init; /* a .safetensors to start from; a head of another size is drawn afresh */
+    bool resume;      /* go on from the newest checkpoint in `out` */
+    int64_t steps;    /* stop after this step; 0: the recipe's epochs */
+    int threads;      /* 0: the recipe's, or one for each processor */
+    bool reference;   /* the reference engine */
     effnet_progress_function *progress;
     void *progress_context;
 } effnet_train_options;
@@ -183,15 +191,16 @@ typedef struct effnet_evaluation {
 
 /* Accuracy of `model` on the evaluation split of `data` (a folder of class folders, or of IDX files). */
 EFFNET_API effnet_status effnet_evaluate(effnet_model *model, const char *data, int batch, int workers,
-                                         effnet_progress_function *progress, void *context, effnet_evaluation *out,
-                                         effnet_error *error);
+                                         effnet_progress_function *progress, void *context,
+                                         effnet_evaluation *out, effnet_error *error);
 
-/* ---- looking inside ------------------------------------------------------------------------------------- */
+/* ---- looking inside -------------------------------------------------------------------------------------
+ */
 
 typedef struct effnet_block_summary {
-    char name[32];                                   /* "stem", "blocks.1.0", "head" */
+    char name[32]; /* "stem", "blocks.1.0", "head" */
     int in_height, in_width, in_channels;
-    int expanded_channels, squeeze_channels;         /* 0 where there is none */
+    int expanded_channels, squeeze_channels; /* 0 where there is none */
     int kernel, stride;
     int out_height, out_width, out_channels;
     int64_t parameters;       /* trainable */
@@ -214,10 +223,10 @@ EFFNET_API void effnet_summary_free(effnet_summary *summary);
 
 typedef struct effnet_bench_options {
     size_t struct_size;
-    bool infer;        /* else a training step */
-    const char *model; /* NULL: efficientnet_b0 */
+    bool infer;                            /* else a training step */
+    const char *model;                     /* NULL: efficientnet_b0 */
     int resolution, batch, threads, steps; /* 0: the model's, 32, every processor, 10 */
-    const char *dtype; /* NULL or "fp32" */
+    const char *dtype;                     /* NULL or "fp32" */
     bool reference;
 } effnet_bench_options;
 

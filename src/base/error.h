@@ -1,7 +1,7 @@
-/* error.h - errors are values. A function that can fail returns effnet_status and takes `effnet_error *err` last;
- * it fills it by `return fail(err, EFFNET_ERROR_IO, "cannot open '%s': %s", path, strerror(errno));`.
- * A message is one line without a newline that names the file, line or key, what was found, what was wanted and
- * what to do. err may be NULL. */
+/* error.h - errors are values. A function that can fail returns effnet_status and takes `effnet_error *err`
+ * last; it fills it by `return fail(err, EFFNET_ERROR_IO, "cannot open '%s': %s", path, strerror(errno));`.
+ * A message is one line without a newline that names the file, line or key, what was found, what was wanted
+ * and what to do. err may be NULL. */
 #ifndef EFFNET_BASE_ERROR_H
 #define EFFNET_BASE_ERROR_H
 
@@ -15,10 +15,10 @@ effnet_status fail_within(effnet_error *err, effnet_status status, const char *f
     __attribute__((format(printf, 3, 4)));
 
 /* Passes an error on: TRY(model_build(...)) returns from the function if the call failed. */
-#define TRY(call)                                                                                                      \
-    do {                                                                                                               \
-        effnet_status try_status_ = (call);                                                                            \
-        if (try_status_ != EFFNET_OK) return try_status_;                                                              \
+#define TRY(call)                                                                                            \
+    do {                                                                                                     \
+        effnet_status try_status_ = (call);                                                                  \
+        if (try_status_ != EFFNET_OK) return try_status_;                                                    \
     } while (0)
 
 #endif

@@ -1,5 +1,6 @@
-/* file.h - whole files read with a limit, and files that matter written beside, synced and renamed into place, so
- * that a kill, a full disk or a power cut leaves the old file or the new one, never a part of one. */
+/* file.h - whole files read with a limit, and files that matter written beside, synced and renamed into
+ * place, so that a kill, a full disk or a power cut leaves the old file or the new one, never a part of one.
+ */
 #ifndef EFFNET_BASE_FILE_H
 #define EFFNET_BASE_FILE_H
 
@@ -8,18 +9,20 @@
 #include <stdio.h>
 
 typedef struct AtomicFile {
-    FILE *stream;          /* write here */
-    char path[1024];       /* where it will stand */
-    char temporary[1040];  /* where it is written: path + ".tmp" */
+    FILE *stream;         /* write here */
+    char path[1024];      /* where it will stand */
+    char temporary[1040]; /* where it is written: path + ".tmp" */
 } AtomicFile;
 
 effnet_status atomic_file_open(AtomicFile *file, const char *path, effnet_error *err);
-/* Flush, fsync, rename, fsync of the folder. On failure the temporary file is removed and the old file stands. */
+/* Flush, fsync, rename, fsync of the folder. On failure the temporary file is removed and the old file
+ * stands. */
 effnet_status atomic_file_commit(AtomicFile *file, effnet_error *err);
 /* Gives up: removes the temporary file. Harmless after a commit or on a zeroed struct. */
 void atomic_file_abort(AtomicFile *file);
 
-/* The whole file in one block, zero byte appended, freed with free(); error if it is longer than `limit` bytes. */
+/* The whole file in one block, zero byte appended, freed with free(); error if it is longer than `limit`
+ * bytes. */
 effnet_status file_read(const char *path, size_t limit, char **out, size_t *size, effnet_error *err);
 /* A folder and its parents, like mkdir -p. */
 effnet_status folder_create(const char *path, effnet_error *err);

@@ -1,6 +1,6 @@
-/* memory.h - checked sizes and aligned blocks. Sizes that come from a file or from a product of dimensions are
- * computed with size_multiply/size_add, which say when they overflow; large blocks come from memory_allocate, aligned
- * for the widest vectors and backed by huge pages where they help. */
+/* memory.h - checked sizes and aligned blocks. Sizes that come from a file or from a product of dimensions
+ * are computed with size_multiply/size_add, which say when they overflow; large blocks come from
+ * memory_allocate, aligned for the widest vectors and backed by huge pages where they help. */
 #ifndef EFFNET_BASE_MEMORY_H
 #define EFFNET_BASE_MEMORY_H
 
@@ -20,8 +20,8 @@ static inline size_t round_up(size_t n, size_t to) {
     return (n + to - 1) / to * to;
 }
 
-/* `count` elements of `size` bytes, zeroed, aligned to MEMORY_ALIGNMENT; freed by memory_free. `what` names the block
- * in the error message. */
+/* `count` elements of `size` bytes, zeroed, aligned to MEMORY_ALIGNMENT; freed by memory_free. `what` names
+ * the block in the error message. */
 effnet_status memory_allocate(size_t count, size_t size, const char *what, void **out, effnet_error *err);
 void memory_free(void *block);
 

@@ -48,12 +48,15 @@ float random_uniform(RandomKey key, uint64_t index) {
     return value - 1.0f;
 }
 
-/* Inverse error function, single precision: M. Giles, "Approximating the erfinv function" (2010), as XLA has it. */
+/* Inverse error function, single precision: M. Giles, "Approximating the erfinv function" (2010), as XLA has
+ * it. */
 static float inverse_erf(float x) {
-    static const float central[9] = {2.81022636e-08f,  3.43273939e-07f, -3.5233877e-06f, -4.39150654e-06f, 0.00021858087f,
-                                     -0.00125372503f, -0.00417768164f, 0.246640727f,    1.50140941f};
-    static const float tail[9] = {-0.000200214257f, 0.000100950558f, 0.00134934322f, -0.00367342844f, 0.00573950773f,
-                                  -0.0076224613f,   0.00943887047f,  1.00167406f,    2.83297682f};
+    static const float central[9] = {2.81022636e-08f,  3.43273939e-07f, -3.5233877e-06f,
+                                     -4.39150654e-06f, 0.00021858087f,  -0.00125372503f,
+                                     -0.00417768164f,  0.246640727f,    1.50140941f};
+    static const float tail[9] = {-0.000200214257f, 0.000100950558f, 0.00134934322f,
+                                  -0.00367342844f,  0.00573950773f,  -0.0076224613f,
+                                  0.00943887047f,   1.00167406f,     2.83297682f};
     float w = -log1pf(-x * x);
     const float *coefficients = w < 5.0f ? central : tail;
     w = w < 5.0f ? w - 2.5f : sqrtf(w) - 3.0f;

@@ -1,6 +1,6 @@
-/* random.h - counter-based random numbers: Threefry-2x32, 20 rounds (Salmon et al., "Parallel random numbers: as easy
- * as 1, 2, 3", SC 2011), with the key derivation of JAX (jax/_src/prng.py). A number is a function of its key and
- * index alone, never of a thread or of what was drawn before. */
+/* random.h - counter-based random numbers: Threefry-2x32, 20 rounds (Salmon et al., "Parallel random numbers:
+ * as easy as 1, 2, 3", SC 2011), with the key derivation of JAX (jax/_src/prng.py). A number is a function of
+ * its key and index alone, never of a thread or of what was drawn before. */
 #ifndef EFFNET_BASE_RANDOM_H
 #define EFFNET_BASE_RANDOM_H
 
@@ -14,8 +14,8 @@ typedef struct RandomKey {
 /* The block function: encrypts counter (c0, c1) under key. */
 void threefry_2x32(RandomKey key, uint32_t c0, uint32_t c1, uint32_t out[2]);
 
-RandomKey random_key(uint64_t seed);                        /* jax.random.PRNGKey(seed) */
-RandomKey random_fold_in(RandomKey key, uint32_t data);     /* jax.random.fold_in(key, data) */
+RandomKey random_key(uint64_t seed);                    /* jax.random.PRNGKey(seed) */
+RandomKey random_fold_in(RandomKey key, uint32_t data); /* jax.random.fold_in(key, data) */
 
 /* The index-th 32 random bits of a key (JAX's partitionable random_bits: both output words xored). */
 uint32_t random_bits(RandomKey key, uint64_t index);

@@ -1,8 +1,9 @@
 /* threads.c - see threads.h.
  *
- * A run is announced by raising `generation`; workers spin on it for some microseconds (passes follow each other
- * closely in a training step) and then sleep on a condition variable. Tasks are claimed from an atomic counter.
- * The run is over when every worker has said so in `finished`, so that the next run may reuse the fields. */
+ * A run is announced by raising `generation`; workers spin on it for some microseconds (passes follow each
+ * other closely in a training step) and then sleep on a condition variable. Tasks are claimed from an atomic
+ * counter. The run is over when every worker has said so in `finished`, so that the next run may reuse the
+ * fields. */
 #include "base/threads.h"
 
 #include "base/memory.h"
@@ -55,7 +56,8 @@ static void *worker_main(void *argument) {
     unsigned seen = 0;
     for (;;) {
         int spins = 0;
-        while (atomic_load_explicit(&team->generation, memory_order_acquire) == seen && spins++ < SPINS) spin_pause();
+        while (atomic_load_explicit(&team->generation, memory_order_acquire) == seen && spins++ < SPINS)
+            spin_pause();
         if (atomic_load_explicit(&team->generation, memory_order_acquire) == seen) {
             pthread_mutex_lock(&team->mutex);
             while (atomic_load_explicit(&team->generation, memory_order_acquire) == seen)
@@ -86,7 +88,8 @@ int processors_available(void) {
 effnet_status thread_team_create(int threads, ThreadTeam **out, effnet_error *err) {
     *out = NULL;
     if (threads < 0 || threads > 1024)
-        return fail(err, EFFNET_ERROR_ARGUMENT, "threads is %d; allowed are 0 (every processor) to 1024", threads);
+        return fail(err, EFFNET_ERROR_ARGUMENT, "threads is %d; allowed are 0 (every processor) to 1024",
+                    threads);
     if (threads == 0) threads = processors_available();
     ThreadTeam *team = calloc(1, sizeof *team);
     Worker *workers = calloc((size_t)threads, sizeof *workers);
@@ -104,7 +107,8 @@ effnet_status thread_team_create(int threads, ThreadTeam **out, effnet_error *er
         int failed = pthread_create(&workers[i - 1].thread, NULL, worker_main, &workers[i - 1]);
         if (failed) {
             thread_team_free(team);
-            return fail(err, EFFNET_ERROR_MEMORY, "cannot start thread %d of %d: %s", i + 1, threads, strerror(failed));
+            return fail(err, EFFNET_ERROR_MEMORY, "cannot start thread %d of %d: %s", i + 1, threads,
+                        strerror(failed));
         }
         team->size = i + 1;
     }

@@ -1,9 +1,9 @@
 /* threads.h - a team of threads that shares out numbered tasks.
  *
- * The work of a pass is cut into tasks whose number and content do not depend on the size of the team; which thread
- * takes which task is free, so results must depend on the task number alone. That is how 1, 2 or 64 threads give the
- * same bits. (Why not OpenMP: one team per engine without global state, tasks claimed one by one, and clean under
- * ThreadSanitizer, which cannot see into libgomp.) */
+ * The work of a pass is cut into tasks whose number and content do not depend on the size of the team; which
+ * thread takes which task is free, so results must depend on the task number alone. That is how 1, 2 or 64
+ * threads give the same bits. (Why not OpenMP: one team per engine without global state, tasks claimed one by
+ * one, and clean under ThreadSanitizer, which cannot see into libgomp.) */
 #ifndef EFFNET_BASE_THREADS_H
 #define EFFNET_BASE_THREADS_H
 

@@ -1,6 +1,6 @@
-/* dataset.h - labelled pictures by index, whatever they are stored in: a folder of class folders (JPEG, PNG) or IDX
- * files (gzip or not). dataset_open looks and tells which. Thread-safe after opening: several loader threads read at
- * once. */
+/* dataset.h - labelled pictures by index, whatever they are stored in: a folder of class folders (JPEG, PNG)
+ * or IDX files (gzip or not). dataset_open looks and tells which. Thread-safe after opening: several loader
+ * threads read at once. */
 #ifndef EFFNET_DATA_DATASET_H
 #define EFFNET_DATA_DATASET_H
 
@@ -10,9 +10,9 @@ typedef struct Dataset Dataset;
 
 typedef enum DatasetSplit { SPLIT_TRAIN, SPLIT_VALIDATION } DatasetSplit;
 
-/* `root`: a folder that holds train/ and val/ (or validation/, test/) with one folder a class (names sorted bytewise
- * give the class indices), or *-images-idx3-ubyte[.gz] and *-labels-idx1-ubyte[.gz] files, or that is itself a folder
- * of class folders (then it is every split). split_name NULL or "": the usual names. */
+/* `root`: a folder that holds train/ and val/ (or validation/, test/) with one folder a class (names sorted
+ * bytewise give the class indices), or *-images-idx3-ubyte[.gz] and *-labels-idx1-ubyte[.gz] files, or that
+ * is itself a folder of class folders (then it is every split). split_name NULL or "": the usual names. */
 effnet_status dataset_open(const char *root, DatasetSplit split, const char *split_name, Dataset **out,
                            effnet_error *err);
 void dataset_free(Dataset *dataset);
@@ -33,9 +33,10 @@ enum { PICTURE_MAX_SIDE = 30000, PICTURE_MAX_PIXELS = 200 * 1000 * 1000 };
 
 effnet_status dataset_read(const Dataset *dataset, int64_t index, Picture *out, effnet_error *err);
 
-/* Decode one file or block of bytes (JPEG or PNG by its first bytes): greyscale, CMYK, 16-bit and palettes become
- * 8-bit RGB. `name` stands for it in messages. */
-effnet_status picture_decode(const uint8_t *bytes, size_t size, const char *name, Picture *out, effnet_error *err);
+/* Decode one file or block of bytes (JPEG or PNG by its first bytes): greyscale, CMYK, 16-bit and palettes
+ * become 8-bit RGB. `name` stands for it in messages. */
+effnet_status picture_decode(const uint8_t *bytes, size_t size, const char *name, Picture *out,
+                             effnet_error *err);
 effnet_status picture_read(const char *path, Picture *out, effnet_error *err);
 void picture_free(Picture *picture);
 

@@ -1,8 +1,8 @@
 /* loader.h - batches made ahead of the engine by threads of its own.
  *
- * The order of an epoch is a permutation keyed by (seed, epoch); a picture's augmentation is keyed by (seed, epoch,
- * index): batches do not depend on the number of workers, nor on where a run was resumed. Training drops the last
- * partial batch of an epoch; evaluation keeps it. */
+ * The order of an epoch is a permutation keyed by (seed, epoch); a picture's augmentation is keyed by (seed,
+ * epoch, index): batches do not depend on the number of workers, nor on where a run was resumed. Training
+ * drops the last partial batch of an epoch; evaluation keeps it. */
 #ifndef EFFNET_DATA_LOADER_H
 #define EFFNET_DATA_LOADER_H
 
@@ -13,20 +13,21 @@ typedef struct Loader Loader;
 typedef struct LoaderOptions {
     const Dataset *dataset; /* not owned */
     PreprocessOptions preprocess;
-    bool training;          /* shuffle, augment, drop the remainder */
+    bool training; /* shuffle, augment, drop the remainder */
     int batch;
-    int workers;            /* 0: one for each processor */
-    int ahead;              /* batches made ahead; 0: 4 */
+    int workers; /* 0: one for each processor */
+    int ahead;   /* batches made ahead; 0: 4 */
     uint64_t seed;
-    int64_t first_step;     /* training: the global step to begin at (resume); step s is in epoch s / steps_per_epoch */
-    int bad_images;         /* BAD_IMAGES_SKIP: replaced in training by the next picture, left out in evaluation */
-    bool cache;             /* keep decoded pictures in memory where they fit in a quarter of it */
+    int64_t first_step; /* training: the global step to begin at (resume); step s is in epoch s /
+                           steps_per_epoch */
+    int bad_images; /* BAD_IMAGES_SKIP: replaced in training by the next picture, left out in evaluation */
+    bool cache;     /* keep decoded pictures in memory where they fit in a quarter of it */
 } LoaderOptions;
 
 typedef struct Batch {
-    int size;              /* images in it; 0 at the end of an evaluation */
-    float *images;         /* (size, R, R, 3) */
-    int32_t *labels;       /* (size) */
+    int size;        /* images in it; 0 at the end of an evaluation */
+    float *images;   /* (size, R, R, 3) */
+    int32_t *labels; /* (size) */
 } Batch;
 
 effnet_status loader_create(const LoaderOptions *options, Loader **out, effnet_error *err);

@@ -7,7 +7,7 @@
 #include "recipe/recipe.h"
 
 typedef struct PreprocessOptions {
-    int resolution; /* output side */
+    int resolution;                          /* output side */
     int train_crop, val_crop, interpolation; /* recipe.h's choices */
     int crop_padding, pad_to;
     double scale[2], ratio[2], hflip, crop_pct;
@@ -16,10 +16,11 @@ typedef struct PreprocessOptions {
 
 void preprocess_from_recipe(const Recipe *recipe, int resolution, PreprocessOptions *out);
 
-/* out (resolution, resolution, 3) floats, (pixel/255 - mean) / std. Training: random crop and flip, every choice drawn
- * from `key` alone. */
-effnet_status preprocess_train(const PreprocessOptions *options, const Picture *picture, RandomKey key, float *out,
-                               effnet_error *err);
-effnet_status preprocess_eval(const PreprocessOptions *options, const Picture *picture, float *out, effnet_error *err);
+/* out (resolution, resolution, 3) floats, (pixel/255 - mean) / std. Training: random crop and flip, every
+ * choice drawn from `key` alone. */
+effnet_status preprocess_train(const PreprocessOptions *options, const Picture *picture, RandomKey key,
+                               float *out, effnet_error *err);
+effnet_status preprocess_eval(const PreprocessOptions *options, const Picture *picture, float *out,
+                              effnet_error *err);
 
 #endif

@@ -1,9 +1,10 @@
 /* engine.h - the coarse seam: something that runs a whole network, forward and backward.
  *
- * The reference engine (src/reference) and the CPU engine (src/backend/cpu) stand behind this one table; CUDA and PJRT
- * will. An engine holds activations and scratch memory only: parameters, gradients and statistics belong to the caller
- * and are plain fp32 blocks in the network's (timm's) layouts. The engine knows no loss, optimizer or random number:
- * the caller gives the masks and the gradient of the logits. A call allocates nothing. */
+ * The reference engine (src/reference) and the CPU engine (src/backend/cpu) stand behind this one table; CUDA
+ * and PJRT will. An engine holds activations and scratch memory only: parameters, gradients and statistics
+ * belong to the caller and are plain fp32 blocks in the network's (timm's) layouts. The engine knows no loss,
+ * optimizer or random number: the caller gives the masks and the gradient of the logits. A call allocates
+ * nothing. */
 #ifndef EFFNET_ENGINE_ENGINE_H
 #define EFFNET_ENGINE_ENGINE_H
 
@@ -20,30 +21,32 @@ typedef struct EngineOptions {
 } EngineOptions;
 
 typedef struct EngineForward {
-    int batch;               /* images in this call, 1..options.batch */
-    const float *images;     /* (N, H, W, 3), normalised */
-    const float *parameters; /* network->parameter_floats */
-    float *statistics;       /* network->statistic_floats; updated where training */
-    bool training;           /* batch statistics, masks, activations kept for backward */
+    int batch;                    /* images in this call, 1..options.batch */
+    const float *images;          /* (N, H, W, 3), normalised */
+    const float *parameters;      /* network->parameter_floats */
+    float *statistics;            /* network->statistic_floats; updated where training */
+    bool training;                /* batch statistics, masks, activations kept for backward */
     const float *drop_path_scale; /* (num_residuals, batch): 0 or 1/keep; NULL: ones */
     const float *dropout_scale;   /* (batch, features): 0 or 1/keep; NULL: ones */
-    float *logits;           /* out: (N, num_classes) */
+    float *logits;                /* out: (N, num_classes) */
 } EngineForward;
 
 typedef struct EngineInfo {
-    const char *name;       /* "reference", "cpu" */
-    const char *isa;        /* "scalar", "avx2", "avx512" */
+    const char *name;        /* "reference", "cpu" */
+    const char *isa;         /* "scalar", "avx2", "avx512" */
     size_t activation_bytes; /* the arena */
 } EngineInfo;
 
 typedef struct EngineVtable {
-    effnet_status (*create)(const Network *network, const EngineOptions *options, Engine **out, effnet_error *err);
+    effnet_status (*create)(const Network *network, const EngineOptions *options, Engine **out,
+                            effnet_error *err);
     effnet_status (*forward)(Engine *engine, const EngineForward *call, effnet_error *err);
     /* After a training forward with the same call: logits_gradient (N, classes) -> gradients
      * (network->parameter_floats; overwritten, or added to where `accumulate`). */
     effnet_status (*backward)(Engine *engine, const EngineForward *call, const float *logits_gradient,
                               float *gradients, bool accumulate, effnet_error *err);
-    /* The name of the first op of the last forward whose output is not finite, or NULL: says where a NaN began. */
+    /* The name of the first op of the last forward whose output is not finite, or NULL: says where a NaN
+     * began. */
     const char *(*find_nonfinite)(Engine *engine);
     EngineInfo (*info)(const Engine *engine);
     void (*free)(Engine *engine);
@@ -54,11 +57,11 @@ struct Engine {
     const EngineVtable *vtable;
 };
 
-effnet_status engine_create(const EngineVtable *vtable, const Network *network, const EngineOptions *options, Engine **out,
-                            effnet_error *err);
+effnet_status engine_create(const EngineVtable *vtable, const Network *network, const EngineOptions *options,
+                            Engine **out, effnet_error *err);
 effnet_status engine_forward(Engine *engine, const EngineForward *call, effnet_error *err);
-effnet_status engine_backward(Engine *engine, const EngineForward *call, const float *logits_gradient, float *gradients,
-                              bool accumulate, effnet_error *err);
+effnet_status engine_backward(Engine *engine, const EngineForward *call, const float *logits_gradient,
+                              float *gradients, bool accumulate, effnet_error *err);
 const char *engine_find_nonfinite(Engine *engine);
 EngineInfo engine_info(const Engine *engine);
 void engine_free(Engine *engine);

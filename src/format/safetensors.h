@@ -1,6 +1,7 @@
-/* safetensors.h - the safetensors file format (huggingface/safetensors): eight bytes of header length, a JSON header
- * of names, types, shapes and offsets, then the bytes. Read with every count and offset checked against the file;
- * written atomically. fp32 only, here; F16, BF16, F64, I64 and I32 are converted to float on reading. */
+/* safetensors.h - the safetensors file format (huggingface/safetensors): eight bytes of header length, a JSON
+ * header of names, types, shapes and offsets, then the bytes. Read with every count and offset checked
+ * against the file; written atomically. fp32 only, here; F16, BF16, F64, I64 and I32 are converted to float
+ * on reading. */
 #ifndef EFFNET_FORMAT_SAFETENSORS_H
 #define EFFNET_FORMAT_SAFETENSORS_H
 
@@ -22,7 +23,8 @@ void safetensors_close(Safetensors *file);
 int safetensors_count(const Safetensors *file);
 SafetensorsTensor safetensors_tensor(const Safetensors *file, int index);
 int safetensors_find(const Safetensors *file, const char *name); /* -1: none */
-effnet_status safetensors_read(const Safetensors *file, int index, float *values, size_t count, effnet_error *err);
+effnet_status safetensors_read(const Safetensors *file, int index, float *values, size_t count,
+                               effnet_error *err);
 /* A value of __metadata__, or NULL. */
 const char *safetensors_metadata(const Safetensors *file, const char *key);
 

@@ -1,13 +1,13 @@
 /* network.h - what EfficientNet is: coefficients -> blocks -> parameters -> the list of operations.
  *
- * ModelConfig is a name with every difference between implementations as a field. network_build turns it into:
- *   parameters  what training changes, one contiguous fp32 block; names, shapes and layouts are timm's (OIHW)
- *   statistics  running mean and variance of each batch norm, a second contiguous fp32 block
- *   tensors     activation shapes (H, W, C) an image
- *   ops         the forward pass, in order, as data; src/reference interprets it literally, src/plan compiles it
- * Nothing here computes; nothing here knows a processor.
+ * ModelConfig is a name with every difference between implementations as a field. network_build turns it
+ * into: parameters  what training changes, one contiguous fp32 block; names, shapes and layouts are timm's
+ * (OIHW) statistics  running mean and variance of each batch norm, a second contiguous fp32 block tensors
+ * activation shapes (H, W, C) an image ops         the forward pass, in order, as data; src/reference
+ * interprets it literally, src/plan compiles it Nothing here computes; nothing here knows a processor.
  *
- * Sources: Tan and Le, arXiv 1905.11946; tensorflow/tpu models/official/efficientnet (rounding, Lite); timm (names). */
+ * Sources: Tan and Le, arXiv 1905.11946; tensorflow/tpu models/official/efficientnet (rounding, Lite); timm
+ * (names). */
 #ifndef EFFNET_MODEL_NETWORK_H
 #define EFFNET_MODEL_NETWORK_H
 
@@ -16,11 +16,11 @@
 typedef enum Activation { ACTIVATION_NONE, ACTIVATION_SWISH, ACTIVATION_RELU6 } Activation;
 
 typedef struct ModelConfig {
-    char name[32];              /* "efficientnet_b0" */
-    double width, depth;        /* coefficients */
-    int resolution;             /* input height and width */
-    double drop;                /* dropout before the classifier */
-    bool lite;                  /* fixed stem and head, ReLU6, no squeeze-excite, first and last stage not deepened */
+    char name[32];       /* "efficientnet_b0" */
+    double width, depth; /* coefficients */
+    int resolution;      /* input height and width */
+    double drop;         /* dropout before the classifier */
+    bool lite; /* fixed stem and head, ReLU6, no squeeze-excite, first and last stage not deepened */
     int num_classes;
     int padding;                /* PADDING_SAME or PADDING_SYMMETRIC, recipe.h's order */
     double bn_momentum, bn_eps; /* running = momentum * running + (1 - momentum) * batch */
@@ -65,17 +65,19 @@ typedef enum OpKind {
 
 typedef struct Op {
     OpKind kind;
-    int block;            /* -1 stem, 0..blocks-1, `blocks` for the head */
-    char name[64];        /* "blocks.1.0.conv_pw": the prefix of its parameters' names */
-    int input, output;    /* tensor indices */
-    int residual;         /* OP_RESIDUAL: tensor added; else -1 */
-    int kernel, stride;   /* OP_CONV, OP_DEPTHWISE */
-    int pad_top, pad_left; /* rows and columns of zeros before the first; those after follow from the output shape */
+    int block;          /* -1 stem, 0..blocks-1, `blocks` for the head */
+    char name[64];      /* "blocks.1.0.conv_pw": the prefix of its parameters' names */
+    int input, output;  /* tensor indices */
+    int residual;       /* OP_RESIDUAL: tensor added; else -1 */
+    int kernel, stride; /* OP_CONV, OP_DEPTHWISE */
+    int pad_top,
+        pad_left; /* rows and columns of zeros before the first; those after follow from the output shape */
     Activation activation; /* OP_BATCH_NORM, and the inner one of OP_SQUEEZE_EXCITE */
     int squeezed;          /* OP_SQUEEZE_EXCITE: width of the reduced layer */
     int drop_path_index;   /* OP_RESIDUAL: 0..residuals-1 in order; -1 elsewhere */
-    int weight, bias;      /* indices into parameters, -1 where there is none; OP_BATCH_NORM: scale and bias */
-    int expand_weight, expand_bias;    /* OP_SQUEEZE_EXCITE: weight, bias are conv_reduce's, these conv_expand's */
+    int weight, bias; /* indices into parameters, -1 where there is none; OP_BATCH_NORM: scale and bias */
+    int expand_weight,
+        expand_bias; /* OP_SQUEEZE_EXCITE: weight, bias are conv_reduce's, these conv_expand's */
     int running_mean, running_variance; /* OP_BATCH_NORM: indices into statistics */
 } Op;
 
@@ -106,16 +108,19 @@ typedef struct Network {
     int features;      /* channels that enter the classifier */
 } Network;
 
-/* The published coefficients of a name; num_classes 1000, TensorFlow's padding and batch norm, drop_path 0.2. */
+/* The published coefficients of a name; num_classes 1000, TensorFlow's padding and batch norm, drop_path 0.2.
+ */
 effnet_status model_config_by_name(const char *name, ModelConfig *out, effnet_error *err);
 /* "efficientnet_b0, efficientnet_b1, ..." for messages. */
 const char *model_names(void);
+/* The index-th known name, NULL past the last. */
+const char *model_name_at(int index);
 
 /* The network for inputs of config.resolution squared. Freed by network_free. */
 effnet_status network_build(const ModelConfig *config, Network *out, effnet_error *err);
 void network_free(Network *network);
 
-/* Index by name into parameters (statistics: -2 - index), or INT_MIN where there is none. */
+/* The parameter or statistic of that name, or NULL; *is_statistic says which block its offset is into. */
 const Parameter *network_find(const Network *network, const char *name, bool *is_statistic);
 
 /* TensorFlow's rounding of a filter count: to a multiple of 8, not below 90 % of the scaled count. */

@@ -1,6 +1,6 @@
-/* recipe.h - a training run as data: one struct made from keys.def, read from YAML, changed by key=value, written
- * back whole. An unknown or doubled key, a wrong type or a value out of range is an error that names file, line, key,
- * what is allowed and, for a misspelt key, the nearest one. */
+/* recipe.h - a training run as data: one struct made from keys.def, read from YAML, changed by key=value,
+ * written back whole. An unknown or doubled key, a wrong type or a value out of range is an error that names
+ * file, line, key, what is allowed and, for a misspelt key, the nearest one. */
 #ifndef EFFNET_RECIPE_RECIPE_H
 #define EFFNET_RECIPE_RECIPE_H
 
@@ -27,13 +27,13 @@ enum { ENGINE_FAST, ENGINE_REFERENCE };
 enum { RECIPE_TEXT = 512 }; /* bytes of a string value, terminator included */
 
 typedef struct Recipe {
-#define KEY_STRING(key, field, initial, help) char field[RECIPE_TEXT];
-#define KEY_INTEGER(key, field, initial, least, most, help) int64_t field;
-#define KEY_NUMBER(key, field, initial, least, most, help) double field;
-#define KEY_SWITCH(key, field, initial, help) bool field;
+#define KEY_STRING(key, field, initial, help)                  char field[RECIPE_TEXT];
+#define KEY_INTEGER(key, field, initial, least, most, help)    int64_t field;
+#define KEY_NUMBER(key, field, initial, least, most, help)     double field;
+#define KEY_SWITCH(key, field, initial, help)                  bool field;
 #define KEY_CHOICE(key, field, prefix, initial, choices, help) int field;
-#define KEY_TRIPLE(key, field, d0, d1, d2, least, most, help) double field[3];
-#define KEY_PAIR(key, field, d0, d1, least, most, help) double field[2];
+#define KEY_TRIPLE(key, field, d0, d1, d2, least, most, help)  double field[3];
+#define KEY_PAIR(key, field, d0, d1, least, most, help)        double field[2];
 #include "recipe/keys.def"
 #undef KEY_STRING
 #undef KEY_INTEGER
@@ -48,7 +48,8 @@ typedef struct Recipe {
 void recipe_defaults(Recipe *recipe);
 effnet_status recipe_read(const char *path, Recipe *recipe, effnet_error *err);
 /* From text in memory (`name` stands for the file in messages): read_file is this plus reading; fuzzed. */
-effnet_status recipe_parse(const char *name, const char *text, size_t size, Recipe *recipe, effnet_error *err);
+effnet_status recipe_parse(const char *name, const char *text, size_t size, Recipe *recipe,
+                           effnet_error *err);
 effnet_status recipe_set(Recipe *recipe, const char *key, const char *value, effnet_error *err);
 /* Contradictions between keys (e.g. batch_size not divisible by accumulate). Called by read and by train. */
 effnet_status recipe_check(const Recipe *recipe, effnet_error *err);

@@ -1,8 +1,8 @@
 /* train.h - from a recipe to trained weights: schedule, loss, optimizer, EMA, step, checkpoints, loop.
  *
- * TrainState is everything that a run is, besides its recipe and data: six contiguous fp32 blocks and a step count.
- * A checkpoint is a view of it. Order of a step: masks -> engine forward -> loss -> engine backward -> clip -> one
- * fused pass of weight decay, optimizer and EMA. */
+ * TrainState is everything that a run is, besides its recipe and data: six contiguous fp32 blocks and a step
+ * count. A checkpoint is a view of it. Order of a step: masks -> engine forward -> loss -> engine backward ->
+ * clip -> one fused pass of weight decay, optimizer and EMA. */
 #ifndef EFFNET_TRAIN_TRAIN_H
 #define EFFNET_TRAIN_TRAIN_H
 
@@ -10,37 +10,42 @@
 #include "recipe/recipe.h"
 
 typedef struct TrainState {
-    float *parameters, *gradients;       /* network->parameter_floats each */
-    float *statistics;                   /* network->statistic_floats */
-    float *slots[2];                     /* optimizer: rmsprop mean square, momentum; sgd momentum; adamw m, v */
+    float *parameters, *gradients; /* network->parameter_floats each */
+    float *statistics;             /* network->statistic_floats */
+    float *slots[2];               /* optimizer: rmsprop mean square, momentum; sgd momentum; adamw m, v */
     float *ema_parameters, *ema_statistics; /* NULL where model_ema is off */
-    int64_t step;                        /* optimizer steps done */
+    int64_t step;                           /* optimizer steps done */
 } TrainState;
 
 /* Allocates the blocks and sets initial weights, slots and EMA (= initial weights) from the recipe's seed. */
-effnet_status train_state_create(const Network *network, const Recipe *recipe, TrainState *out, effnet_error *err);
+effnet_status train_state_create(const Network *network, const Recipe *recipe, TrainState *out,
+                                 effnet_error *err);
 void train_state_free(TrainState *state);
 
 /* ---- schedule.c: learning rate of a step (0-based) ---- */
 double schedule_learning_rate(const Recipe *recipe, int64_t step, int64_t steps_per_epoch);
 
 /* ---- loss.c: label-smoothed softmax cross-entropy ----
- * logits (N, C), labels (N); target = (1 - smoothing) * onehot + smoothing / C (Szegedy et al., arXiv 1512.00567,
- * section 7). Writes d(mean loss)/d(logits) * gradient_scale if gradient is not NULL; returns the mean loss. */
-double loss_cross_entropy(const float *logits, const int32_t *labels, int batch, int classes, double smoothing,
-                          double gradient_scale, float *gradient);
+ * logits (N, C), labels (N); target = (1 - smoothing) * onehot + smoothing / C (Szegedy et al., arXiv
+ * 1512.00567, section 7). Writes d(mean loss)/d(logits) * gradient_scale if gradient is not NULL; returns the
+ * mean loss. */
+double loss_cross_entropy(const float *logits, const int32_t *labels, int batch, int classes,
+                          double smoothing, double gradient_scale, float *gradient);
 
 /* ---- masks.c: dropout and drop path, each value 0 or 1/keep ----
- * drop_path_scale (num_residuals, batch), dropout_scale (batch, features); keyed by seed, step, layer and the image's
- * place in the whole batch (first_image: of this accumulated part). */
+ * drop_path_scale (num_residuals, batch), dropout_scale (batch, features); keyed by seed, step, layer and the
+ * image's place in the whole batch (first_image: of this accumulated part). */
 void masks_draw(const Network *network, uint64_t seed, int64_t step, int first_image, int batch,
                 float *drop_path_scale, float *dropout_scale);
 
 /* ---- optimizer.c ---- */
-/* One optimizer step on every parameter, then the EMA of parameters and statistics; deterministic for any team. */
-void optimizer_step(const Network *network, const Recipe *recipe, TrainState *state, double lr, ThreadTeam *team);
+/* One optimizer step on every parameter, then the EMA of parameters and statistics; deterministic for any
+ * team. */
+void optimizer_step(const Network *network, const Recipe *recipe, TrainState *state, double lr,
+                    ThreadTeam *team);
 bool optimizer_decays(ParameterRole role, int decay_mask);
-/* Global L2 norm of the gradients (double sums, fixed order); clips in place to clip_grad where that is > 0. */
+/* Global L2 norm of the gradients (double sums, fixed order); clips in place to clip_grad where that is > 0.
+ */
 double gradients_clip(const Network *network, float *gradients, double clip_grad);
 
 /* ---- step.c ---- */
@@ -55,50 +60,51 @@ typedef struct Trainer {
     int part; /* images an engine call: batch_size / accumulate */
 } Trainer;
 
-effnet_status trainer_create(const Recipe *recipe, const Network *network, ThreadTeam *team, int64_t steps_per_epoch,
-                             Trainer *out, effnet_error *err);
+effnet_status trainer_create(const Recipe *recipe, const Network *network, ThreadTeam *team,
+                             int64_t steps_per_epoch, Trainer *out, effnet_error *err);
 void trainer_free(Trainer *trainer);
-/* One optimizer step on `batch` images (at most recipe batch_size). A loss or gradient norm that is not finite is
- * EFFNET_ERROR_NUMERIC, naming step and layer, and leaves parameters, slots and EMA as they were. */
-effnet_status trainer_step(Trainer *trainer, const float *images, const int32_t *labels, int batch, double *loss,
-                           double *lr, effnet_error *err);
+/* One optimizer step on `batch` images (at most recipe batch_size). A loss or gradient norm that is not
+ * finite is EFFNET_ERROR_NUMERIC, naming step and layer, and leaves parameters, slots and EMA as they were.
+ */
+effnet_status trainer_step(Trainer *trainer, const float *images, const int32_t *labels, int batch,
+                           double *loss, double *lr, effnet_error *err);
 
 /* ---- checkpoint.c: a folder OUT/checkpoints/00001234 ----
- *   ema.safetensors    averaged weights and statistics, timm's names; __metadata__ says model, classes, preprocessing
- *   raw.safetensors    the same, not averaged
- *   slots.safetensors  optimizer slots, "mean_square/<name>"; step in __metadata__
- *   recipe.yaml        resolved
- * written as 00001234.tmp, synced, renamed. OUT/checkpoints/{last,best} are relative symbolic links, replaced by
- * rename. The newest `keep` and the best survive. */
+ *   ema.safetensors    averaged weights and statistics, timm's names; __metadata__ says model, classes,
+ * preprocessing raw.safetensors    the same, not averaged slots.safetensors  optimizer slots,
+ * "mean_square/<name>"; step in __metadata__ recipe.yaml        resolved written as 00001234.tmp, synced,
+ * renamed. OUT/checkpoints/{last,best} are relative symbolic links, replaced by rename. The newest `keep` and
+ * the best survive. */
 typedef struct ModelCard { /* what a reader of the weights must know; goes into __metadata__ */
     ModelConfig config;
-    int resolution;            /* evaluation side */
+    int resolution; /* evaluation side */
     double mean[3], std[3], crop_pct;
     int interpolation, val_crop, pad_to;
-    char **class_names;        /* num_classes, or NULL */
+    char **class_names; /* num_classes, or NULL */
 } ModelCard;
 
 effnet_status checkpoint_write(const char *out_folder, const Network *network, const Recipe *recipe,
-                               const TrainState *state, const ModelCard *card, double best_top1, int64_t best_step,
-                               char *path, size_t path_size, effnet_error *err);
+                               const TrainState *state, const ModelCard *card, double best_top1,
+                               int64_t best_step, char *path, size_t path_size, effnet_error *err);
 /* OUT/checkpoints/best -> the checkpoint of `step`. */
 effnet_status checkpoint_mark_best(const char *out_folder, int64_t step, effnet_error *err);
 effnet_status checkpoint_prune(const char *out_folder, int keep, effnet_error *err);
 /* The newest complete checkpoint of a run folder; *found false where there is none. */
-effnet_status checkpoint_find_last(const char *out_folder, char *path, size_t size, bool *found, effnet_error *err);
-/* Everything back, bit for bit; the network must match (names and shapes are checked, the message says what differs
- * and which model the file looks like). */
-effnet_status checkpoint_read(const char *path, const Network *network, const Recipe *recipe, TrainState *state,
-                              double *best_top1, int64_t *best_step, effnet_error *err);
+effnet_status checkpoint_find_last(const char *out_folder, char *path, size_t size, bool *found,
+                                   effnet_error *err);
+/* Everything back, bit for bit; the network must match (names and shapes are checked, the message says what
+ * differs and which model the file looks like). */
+effnet_status checkpoint_read(const char *path, const Network *network, const Recipe *recipe,
+                              TrainState *state, double *best_top1, int64_t *best_step, effnet_error *err);
 
 /* ---- weights.c: weights alone ---- */
 /* card->class_names is freed by model_card_free. */
 effnet_status weights_read_card(const char *safetensors_path, ModelCard *out, effnet_error *err);
 void model_card_free(ModelCard *card);
-/* Reads parameters and statistics by timm's names. `allow_other_head`: a classifier of another shape keeps the values
- * already there, *head_kept says so; anything else that differs is an error. */
-effnet_status weights_read(const char *safetensors_path, const Network *network, float *parameters, float *statistics,
-                           bool allow_other_head, bool *head_kept, effnet_error *err);
+/* Reads parameters and statistics by timm's names. `allow_other_head`: a classifier of another shape keeps
+ * the values already there, *head_kept says so; anything else that differs is an error. */
+effnet_status weights_read(const char *safetensors_path, const Network *network, float *parameters,
+                           float *statistics, bool allow_other_head, bool *head_kept, effnet_error *err);
 effnet_status weights_write(const char *safetensors_path, const Network *network, const float *parameters,
                             const float *statistics, const ModelCard *card, effnet_error *err);
 
@@ -114,6 +120,7 @@ effnet_status train_run(Recipe *recipe, const effnet_train_options *options, eff
                         effnet_error *err);
 
 /* Model configuration that a recipe asks for. */
-effnet_status model_config_from_recipe(const Recipe *recipe, int num_classes, ModelConfig *out, effnet_error *err);
+effnet_status model_config_from_recipe(const Recipe *recipe, int num_classes, ModelConfig *out,
+                                       effnet_error *err);
 
 #endif

@@ -1,31 +1,38 @@
 /* safetensors.h - the safetensors file format (huggingface/safetensors): eight bytes of header length, a JSON
- * header of names, types, shapes and offsets, then the bytes. Read with every count and offset checked
- * against the file; written atomically. fp32 only, here; F16, BF16, F64, I64 and I32 are converted to float
- * on reading. */
+ * header of names, types, shapes and offsets, then the bytes, all little-endian. Read with every count and
+ * offset checked against the file by the format's own rules (docs/formats.md lists them); written atomically
+ * and deterministically. Written are fp32 tensors only; F16, BF16, F64, I64, I32 and U8 are converted to
+ * float on reading. */
 #ifndef EFFNET_FORMAT_SAFETENSORS_H
 #define EFFNET_FORMAT_SAFETENSORS_H
 
 #include "base/error.h"
 
-enum { SAFETENSORS_MAX_HEADER = 64 << 20, SAFETENSORS_MAX_RANK = 8 };
+/* A header of 8 MB describes about 80,000 tensors (B8 has 1,600); parsed JSON takes up to fifty times its
+ * text, so the limit also bounds what a hostile file can make us allocate. */
+enum { SAFETENSORS_MAX_HEADER = 8 << 20, SAFETENSORS_MAX_RANK = 8 };
 
 typedef struct Safetensors Safetensors;
 
 typedef struct SafetensorsTensor {
-    const char *name;
+    const char *name; /* owned by the file */
     int rank;
     int64_t shape[SAFETENSORS_MAX_RANK];
     size_t count;
 } SafetensorsTensor;
 
+/* Reads and checks the header; the tensors' bytes are read by safetensors_read. *out is freed by
+ * safetensors_close. */
 effnet_status safetensors_open(const char *path, Safetensors **out, effnet_error *err);
 void safetensors_close(Safetensors *file);
+const char *safetensors_path(const Safetensors *file);
 int safetensors_count(const Safetensors *file);
-SafetensorsTensor safetensors_tensor(const Safetensors *file, int index);
-int safetensors_find(const Safetensors *file, const char *name); /* -1: none */
+SafetensorsTensor safetensors_tensor(const Safetensors *file, int index); /* in bytewise order of the names */
+int safetensors_find(const Safetensors *file, const char *name);          /* -1: none */
+/* `count` must be the tensor's. Two threads may read from one file at once. */
 effnet_status safetensors_read(const Safetensors *file, int index, float *values, size_t count,
                                effnet_error *err);
-/* A value of __metadata__, or NULL. */
+/* A value of __metadata__, or NULL; owned by the file. */
 const char *safetensors_metadata(const Safetensors *file, const char *key);
 
 typedef struct SafetensorsEntry {
@@ -36,7 +43,8 @@ typedef struct SafetensorsEntry {
     size_t count;
 } SafetensorsEntry;
 
-/* metadata: pairs of strings key, value, key, value, ..., NULL; may be NULL. */
+/* metadata: pairs of UTF-8 strings key, value, key, value, ..., NULL; may be NULL. The same entries and
+ * metadata give the same bytes whatever the order of `entries`. */
 effnet_status safetensors_write(const char *path, const SafetensorsEntry *entries, int count,
                                 const char *const *metadata, effnet_error *err);
 

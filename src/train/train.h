@@ -21,6 +21,8 @@ typedef struct TrainState {
 effnet_status train_state_create(const Network *network, const Recipe *recipe, TrainState *out,
                                  effnet_error *err);
 void train_state_free(TrainState *state);
+/* How many slots an optimizer (recipe.h) keeps, and their names in slots.safetensors; NULL past the last. */
+int optimizer_slots(int optimizer, const char *names[2]);
 
 /* ---- schedule.c: learning rate of a step (0-based) ---- */
 double schedule_learning_rate(const Recipe *recipe, int64_t step, int64_t steps_per_epoch);

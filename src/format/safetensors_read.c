@@ -1,0 +1,414 @@
+/* safetensors_read.c - reading; see safetensors.h.
+ *
+ * The file may come from anywhere, so nothing in it is believed: the header's length is held against the
+ * file's size and a limit before anything is allocated, the JSON must have no key twice, shapes are
+ * multiplied with overflow checks, and the tensors laid end to end must fill the data exactly, without hole
+ * or overlap, as the format demands (a hole could hide another file). Bytes are read with pread and not
+ * mapped: a file that shrinks under a mapping kills the process, one that shrinks under pread is an error. */
+#include "format/safetensors.h"
+
+#include "base/memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { LENGTH_BYTES = 8, CHUNK_BYTES = 1 << 16 };
+
+/* The element types of the format that fill whole bytes. Those that we do not convert are known by size, so
+ * that a file which holds one beside the tensors we want can still be read. */
+typedef enum ElementKind {
+    KIND_OTHER,
+    KIND_F32,
+    KIND_F16,
+    KIND_BF16,
+    KIND_F64,
+    KIND_I64,
+    KIND_I32,
+    KIND_U8
+} ElementKind;
+
+typedef struct ElementType {
+    const char *name;
+    ElementKind kind;
+    size_t bytes;
+} ElementType;
+
+static const ElementType element_types[] = {
+    {"F32", KIND_F32, 4},
+    {"F16", KIND_F16, 2},
+    {"BF16", KIND_BF16, 2},
+    {"F64", KIND_F64, 8},
+    {"I64", KIND_I64, 8},
+    {"I32", KIND_I32, 4},
+    {"U8", KIND_U8, 1},
+    {"BOOL", KIND_OTHER, 1},
+    {"I8", KIND_OTHER, 1},
+    {"F8_E5M2", KIND_OTHER, 1},
+    {"F8_E4M3", KIND_OTHER, 1},
+    {"F8_E8M0", KIND_OTHER, 1},
+    {"I16", KIND_OTHER, 2},
+    {"U16", KIND_OTHER, 2},
+    {"F8_E4M3FNUZ", KIND_OTHER, 1},
+    {"F8_E5M2FNUZ", KIND_OTHER, 1},
+    {"U32", KIND_OTHER, 4},
+    {"U64", KIND_OTHER, 8},
+    {"C64", KIND_OTHER, 8},
+};
+
+typedef struct Entry {
+    SafetensorsTensor tensor;
+    const ElementType *type;
+    uint64_t begin, end; /* bytes from the start of the data */
+} Entry;
+
+struct Safetensors {
+    int descriptor;
+    char *path;
+    json_t *header;   /* owns names and metadata */
+    json_t *metadata; /* inside header; NULL: none */
+    uint64_t data_start, data_bytes;
+    Entry *entries; /* sorted by name */
+    int count;
+};
+
+static uint16_t load_u16(const unsigned char *p) {
+    return (uint16_t)(p[0] | p[1] << 8);
+}
+
+static uint32_t load_u32(const unsigned char *p) {
+    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+static uint64_t load_u64(const unsigned char *p) {
+    return (uint64_t)load_u32(p) | (uint64_t)load_u32(p + 4) << 32;
+}
+
+static float float_from_bits(uint32_t bits) {
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static double double_from_bits(uint64_t bits) {
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* IEEE 754 binary16: 1 sign bit, 5 of exponent (bias 15), 10 of fraction. */
+static float float_from_half(uint16_t half) {
+    uint32_t sign = (uint32_t)(half & 0x8000u) << 16, exponent = half >> 10 & 0x1Fu, fraction = half & 0x3FFu;
+    if (exponent == 0x1F) return float_from_bits(sign | 0x7F800000u | fraction << 13); /* infinity, NaN */
+    if (exponent == 0) {                                                               /* zero, subnormal */
+        float magnitude = (float)fraction * 0x1p-24f;
+        return sign ? -magnitude : magnitude;
+    }
+    return float_from_bits(sign | (exponent + 127 - 15) << 23 | fraction << 13);
+}
+
+static void convert(ElementKind kind, const unsigned char *bytes, float *values, size_t count) {
+    switch (kind) {
+    case KIND_F32:
+        for (size_t i = 0; i < count; i++) values[i] = float_from_bits(load_u32(bytes + 4 * i));
+        break;
+    case KIND_F16:
+        for (size_t i = 0; i < count; i++) values[i] = float_from_half(load_u16(bytes + 2 * i));
+        break;
+    case KIND_BF16:
+        for (size_t i = 0; i < count; i++)
+            values[i] = float_from_bits((uint32_t)load_u16(bytes + 2 * i) << 16);
+        break;
+    case KIND_F64:
+        for (size_t i = 0; i < count; i++) values[i] = (float)double_from_bits(load_u64(bytes + 8 * i));
+        break;
+    case KIND_I64:
+        for (size_t i = 0; i < count; i++) values[i] = (float)(int64_t)load_u64(bytes + 8 * i);
+        break;
+    case KIND_I32:
+        for (size_t i = 0; i < count; i++) values[i] = (float)(int32_t)load_u32(bytes + 4 * i);
+        break;
+    case KIND_U8:
+        for (size_t i = 0; i < count; i++) values[i] = bytes[i];
+        break;
+    case KIND_OTHER:
+        break;
+    }
+}
+
+/* Exactly `size` bytes from `offset`. */
+static effnet_status read_at(const Safetensors *file, uint64_t offset, void *bytes, size_t size,
+                             effnet_error *err) {
+    unsigned char *to = bytes;
+    while (size > 0) {
+        ssize_t got = pread(file->descriptor, to, size, (off_t)offset);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return fail(err, EFFNET_ERROR_IO, "cannot read '%s': %s", file->path, strerror(errno));
+        if (got == 0)
+            return fail(err, EFFNET_ERROR_IO,
+                        "'%s' became shorter while it was read; is it still being written?", file->path);
+        to += got;
+        offset += (uint64_t)got;
+        size -= (size_t)got;
+    }
+    return EFFNET_OK;
+}
+
+static effnet_status parse_shape(const Safetensors *file, const json_t *shape, Entry *entry,
+                                 effnet_error *err) {
+    SafetensorsTensor *tensor = &entry->tensor;
+    if (!json_is_array(shape))
+        return fail(err, EFFNET_ERROR_FORMAT, "'%s': tensor '%.80s' has no \"shape\" array", file->path,
+                    tensor->name);
+    size_t rank = json_array_size(shape);
+    if (rank > SAFETENSORS_MAX_RANK)
+        return fail(err, EFFNET_ERROR_FORMAT,
+                    "'%s': tensor '%.80s' has %zu dimensions; at most %d are allowed", file->path,
+                    tensor->name, rank, SAFETENSORS_MAX_RANK);
+    tensor->rank = (int)rank;
+    tensor->count = 1;
+    for (size_t i = 0; i < rank; i++) {
+        const json_t *side = json_array_get(shape, i);
+        if (!json_is_integer(side) || json_integer_value(side) < 0)
+            return fail(err, EFFNET_ERROR_FORMAT,
+                        "'%s': dimension %zu of tensor '%.80s' is not a whole number of at least 0",
+                        file->path, i, tensor->name);
+        tensor->shape[i] = json_integer_value(side);
+        if (!size_multiply(tensor->count, (size_t)tensor->shape[i], &tensor->count))
+            return fail(err, EFFNET_ERROR_FORMAT,
+                        "'%s': the shape of tensor '%.80s' multiplies to more than 64 bits", file->path,
+                        tensor->name);
+    }
+    return EFFNET_OK;
+}
+
+static effnet_status parse_entry(const Safetensors *file, const char *name, const json_t *value, Entry *entry,
+                                 effnet_error *err) {
+    entry->tensor.name = name;
+    if (!json_is_object(value))
+        return fail(err, EFFNET_ERROR_FORMAT, "'%s': the entry of tensor '%.80s' is not an object",
+                    file->path, name);
+    const char *type = json_string_value(json_object_get(value, "dtype"));
+    if (!type)
+        return fail(err, EFFNET_ERROR_FORMAT, "'%s': tensor '%.80s' has no \"dtype\" string", file->path,
+                    name);
+    for (size_t i = 0; i < sizeof element_types / sizeof element_types[0]; i++)
+        if (strcmp(type, element_types[i].name) == 0) entry->type = &element_types[i];
+    if (!entry->type)
+        return fail(err, EFFNET_ERROR_FORMAT,
+                    "'%s': tensor '%.80s' is of type '%.20s'; known are F32, F16, BF16, F64, I64, I32 and U8",
+                    file->path, name, type);
+    TRY(parse_shape(file, json_object_get(value, "shape"), entry, err));
+
+    const json_t *offsets = json_object_get(value, "data_offsets");
+    const json_t *begin = json_array_get(offsets, 0), *end = json_array_get(offsets, 1);
+    if (json_array_size(offsets) != 2 || !json_is_integer(begin) || !json_is_integer(end) ||
+        json_integer_value(begin) < 0 || json_integer_value(end) < json_integer_value(begin))
+        return fail(err, EFFNET_ERROR_FORMAT,
+                    "'%s': \"data_offsets\" of tensor '%.80s' are not two whole numbers, begin and end",
+                    file->path, name);
+    entry->begin = (uint64_t)json_integer_value(begin);
+    entry->end = (uint64_t)json_integer_value(end);
+    if (entry->end > file->data_bytes)
+        return fail(
+            err, EFFNET_ERROR_FORMAT,
+            "'%s': tensor '%.80s' ends at byte %llu of the data, and the file has only %llu: it is truncated",
+            file->path, name, (unsigned long long)entry->end, (unsigned long long)file->data_bytes);
+    size_t wanted;
+    if (!size_multiply(entry->tensor.count, entry->type->bytes, &wanted) ||
+        wanted != entry->end - entry->begin)
+        return fail(err, EFFNET_ERROR_FORMAT,
+                    "'%s': tensor '%.80s' has %zu elements of type %s, and its data_offsets span %llu bytes",
+                    file->path, name, entry->tensor.count, type,
+                    (unsigned long long)(entry->end - entry->begin));
+    return EFFNET_OK;
+}
+
+static int compare_places(const void *left, const void *right) {
+    const Entry *a = left, *b = right;
+    if (a->begin != b->begin) return a->begin < b->begin ? -1 : 1;
+    if (a->end != b->end) return a->end < b->end ? -1 : 1;
+    return strcmp(a->tensor.name, b->tensor.name);
+}
+
+static int compare_names(const void *left, const void *right) {
+    return strcmp(((const Entry *)left)->tensor.name, ((const Entry *)right)->tensor.name);
+}
+
+/* Laid end to end, the tensors are the data: each begins where the one before ended, the last ends with the
+ * file. */
+static effnet_status check_places(Safetensors *file, effnet_error *err) {
+    if (file->count > 0) qsort(file->entries, (size_t)file->count, sizeof file->entries[0], compare_places);
+    uint64_t expected = 0;
+    for (int i = 0; i < file->count; i++) {
+        const Entry *entry = &file->entries[i];
+        if (entry->begin != expected)
+            return fail(err, EFFNET_ERROR_FORMAT,
+                        "'%s': tensor '%.80s' begins at byte %llu of the data, not at %llu where the one "
+                        "before ends; "
+                        "holes and overlaps are not allowed",
+                        file->path, entry->tensor.name, (unsigned long long)entry->begin,
+                        (unsigned long long)expected);
+        expected = entry->end;
+    }
+    if (expected != file->data_bytes)
+        return fail(err, EFFNET_ERROR_FORMAT,
+                    "'%s': the tensors end at byte %llu of the data, and the file goes on to %llu",
+                    file->path, (unsigned long long)expected, (unsigned long long)file->data_bytes);
+    if (file->count > 0) qsort(file->entries, (size_t)file->count, sizeof file->entries[0], compare_names);
+    return EFFNET_OK;
+}
+
+static effnet_status parse_header(Safetensors *file, effnet_error *err) {
+    size_t keys = json_object_size(file->header);
+    file->entries = calloc(keys ? keys : 1, sizeof file->entries[0]);
+    if (!file->entries)
+        return fail(err, EFFNET_ERROR_MEMORY, "no memory for the %zu tensors of '%s'", keys, file->path);
+    const char *name;
+    json_t *value;
+    json_object_foreach(file->header, name, value) {
+        if (strcmp(name, "__metadata__") == 0)
+            file->metadata = value;
+        else
+            TRY(parse_entry(file, name, value, &file->entries[file->count++], err));
+    }
+    if (file->metadata && !json_is_object(file->metadata))
+        return fail(err, EFFNET_ERROR_FORMAT, "'%s': __metadata__ is not an object of strings", file->path);
+    json_object_foreach(file->metadata, name, value) if (!json_is_string(value)) return fail(
+        err, EFFNET_ERROR_FORMAT, "'%s': '%.80s' in __metadata__ is not a string", file->path, name);
+    return check_places(file, err);
+}
+
+static effnet_status read_header(Safetensors *file, effnet_error *err) {
+    struct stat status;
+    if (fstat(file->descriptor, &status) != 0)
+        return fail(err, EFFNET_ERROR_IO, "cannot read '%s': %s", file->path, strerror(errno));
+    if (!S_ISREG(status.st_mode))
+        return fail(err, EFFNET_ERROR_IO, "cannot read '%s': it is not a file", file->path);
+    uint64_t size = (uint64_t)status.st_size;
+    if (size < LENGTH_BYTES + 2)
+        return fail(err, EFFNET_ERROR_FORMAT, "'%s' is not a safetensors file: it has only %llu bytes",
+                    file->path, (unsigned long long)size);
+    unsigned char length_bytes[LENGTH_BYTES];
+    TRY(read_at(file, 0, length_bytes, sizeof length_bytes, err));
+    uint64_t length = load_u64(length_bytes);
+    if (length > size - LENGTH_BYTES)
+        return fail(err, EFFNET_ERROR_FORMAT,
+                    "'%s' says that its header has %llu bytes, and the whole file has %llu: it is truncated, "
+                    "or not a "
+                    "safetensors file",
+                    file->path, (unsigned long long)length, (unsigned long long)size);
+    if (length > SAFETENSORS_MAX_HEADER)
+        return fail(err, EFFNET_ERROR_FORMAT,
+                    "'%s' says that its header has %llu bytes; at most %d are allowed", file->path,
+                    (unsigned long long)length, SAFETENSORS_MAX_HEADER);
+    file->data_start = LENGTH_BYTES + length;
+    file->data_bytes = size - file->data_start;
+
+    char *text = malloc((size_t)length + 1);
+    if (!text) return fail(err, EFFNET_ERROR_MEMORY, "no memory for the header of '%s'", file->path);
+    effnet_status result = read_at(file, LENGTH_BYTES, text, (size_t)length, err);
+    if (result == EFFNET_OK && (length == 0 || text[0] != '{'))
+        result = fail(err, EFFNET_ERROR_FORMAT,
+                      "'%s' is not a safetensors file: its header does not begin with '{'", file->path);
+    if (result == EFFNET_OK) {
+        json_error_t problem;
+        file->header = json_loadb(text, (size_t)length, JSON_REJECT_DUPLICATES, &problem);
+        if (!file->header && json_error_code(&problem) == json_error_out_of_memory)
+            result = fail(err, EFFNET_ERROR_MEMORY, "no memory for the header of '%s'", file->path);
+        else if (!file->header)
+            result = fail(err, EFFNET_ERROR_FORMAT, "'%s': the header is not valid JSON at byte %d: %s",
+                          file->path, problem.position, problem.text);
+    }
+    free(text);
+    return result == EFFNET_OK ? parse_header(file, err) : result;
+}
+
+effnet_status safetensors_open(const char *path, Safetensors **out, effnet_error *err) {
+    *out = NULL;
+    Safetensors *file = calloc(1, sizeof *file);
+    char *copy = strdup(path);
+    if (!file || !copy) {
+        free(file);
+        free(copy);
+        return fail(err, EFFNET_ERROR_MEMORY, "no memory to open '%s'", path);
+    }
+    file->path = copy;
+    /* O_NONBLOCK: a named pipe is refused by read_header instead of waited for. */
+    file->descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    effnet_status result;
+    if (file->descriptor < 0)
+        result = fail(err, EFFNET_ERROR_IO, "cannot open '%s': %s", path, strerror(errno));
+    else
+        result = read_header(file, err);
+    if (result != EFFNET_OK) {
+        safetensors_close(file);
+        return result;
+    }
+    *out = file;
+    return EFFNET_OK;
+}
+
+void safetensors_close(Safetensors *file) {
+    if (!file) return;
+    if (file->descriptor >= 0) close(file->descriptor);
+    json_decref(file->header);
+    free(file->entries);
+    free(file->path);
+    free(file);
+}
+
+const char *safetensors_path(const Safetensors *file) {
+    return file->path;
+}
+
+int safetensors_count(const Safetensors *file) {
+    return file->count;
+}
+
+SafetensorsTensor safetensors_tensor(const Safetensors *file, int index) {
+    return file->entries[index].tensor;
+}
+
+int safetensors_find(const Safetensors *file, const char *name) {
+    int low = 0, high = file->count;
+    while (low < high) {
+        int middle = low + (high - low) / 2;
+        int order = strcmp(file->entries[middle].tensor.name, name);
+        if (order == 0) return middle;
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return -1;
+}
+
+const char *safetensors_metadata(const Safetensors *file, const char *key) {
+    return json_string_value(json_object_get(file->metadata, key));
+}
+
+effnet_status safetensors_read(const Safetensors *file, int index, float *values, size_t count,
+                               effnet_error *err) {
+    const Entry *entry = &file->entries[index];
+    if (count != entry->tensor.count)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "'%s': tensor '%.80s' has %zu elements, not %zu", file->path,
+                    entry->tensor.name, entry->tensor.count, count);
+    if (entry->type->kind == KIND_OTHER)
+        return fail(err, EFFNET_ERROR_UNSUPPORTED,
+                    "'%s': tensor '%.80s' is of type %s; read are F32, F16, BF16, F64, I64, I32 and U8",
+                    file->path, entry->tensor.name, entry->type->name);
+    unsigned char chunk[CHUNK_BYTES];
+    const size_t size = entry->type->bytes;
+    for (size_t done = 0; done < count;) {
+        size_t part = count - done < CHUNK_BYTES / size ? count - done : CHUNK_BYTES / size;
+        TRY(read_at(file, file->data_start + entry->begin + done * size, chunk, part * size, err));
+        convert(entry->type->kind, chunk, values + done, part);
+        done += part;
+    }
+    return EFFNET_OK;
+}

@@ -1,0 +1,84 @@
+/* state.c - the blocks of a run: parameters, gradients, statistics, optimizer slots, averages. See train.h.
+ */
+#include "train/train.h"
+
+#include "base/memory.h"
+#include "model/initialize.h"
+
+#include <string.h>
+
+static effnet_status allocate_floats(size_t count, const char *what, float **out, effnet_error *err) {
+    void *block;
+    effnet_status result = memory_allocate(count, sizeof(float), what, &block, err);
+    *out = block;
+    return result;
+}
+
+/* How many slots an optimizer keeps for each parameter, and what each is called in a checkpoint. */
+int optimizer_slots(int optimizer, const char *names[2]) {
+    names[0] = names[1] = NULL;
+    switch (optimizer) {
+    case OPTIMIZER_RMSPROP:
+        names[0] = "mean_square";
+        names[1] = "momentum";
+        return 2;
+    case OPTIMIZER_SGD:
+        names[0] = "momentum";
+        return 1;
+    case OPTIMIZER_ADAMW:
+        names[0] = "first_moment";
+        names[1] = "second_moment";
+        return 2;
+    }
+    return 0;
+}
+
+static effnet_status allocate_blocks(const Network *network, const Recipe *recipe, TrainState *state,
+                                     effnet_error *err) {
+    TRY(allocate_floats(network->parameter_floats, "the parameters", &state->parameters, err));
+    TRY(allocate_floats(network->parameter_floats, "the gradients", &state->gradients, err));
+    TRY(allocate_floats(network->statistic_floats, "the batch norm statistics", &state->statistics, err));
+    const char *names[2];
+    int slots = optimizer_slots(recipe->opt, names);
+    for (int i = 0; i < slots; i++)
+        TRY(allocate_floats(network->parameter_floats, "the optimizer's slots", &state->slots[i], err));
+    if (recipe->model_ema) {
+        TRY(allocate_floats(network->parameter_floats, "the averaged parameters", &state->ema_parameters,
+                            err));
+        TRY(allocate_floats(network->statistic_floats, "the averaged statistics", &state->ema_statistics,
+                            err));
+    }
+    return EFFNET_OK;
+}
+
+effnet_status train_state_create(const Network *network, const Recipe *recipe, TrainState *out,
+                                 effnet_error *err) {
+    memset(out, 0, sizeof *out);
+    effnet_status result = allocate_blocks(network, recipe, out, err);
+    if (result != EFFNET_OK) {
+        train_state_free(out);
+        return result;
+    }
+    InitializeOptions options = {.seed = (uint64_t)recipe->seed,
+                                 .truncated = recipe->init_conv == INIT_CONV_TRUNCATED_NORMAL,
+                                 .depthwise_fan_flax = recipe->init_depthwise_fan == DEPTHWISE_FAN_FLAX};
+    network_initialize(network, &options, out->parameters, out->statistics);
+    if (recipe->opt == OPTIMIZER_RMSPROP)
+        for (size_t i = 0; i < network->parameter_floats; i++) out->slots[0][i] = (float)recipe->opt_initial;
+    if (recipe->model_ema) {
+        memcpy(out->ema_parameters, out->parameters, network->parameter_floats * sizeof(float));
+        memcpy(out->ema_statistics, out->statistics, network->statistic_floats * sizeof(float));
+    }
+    return EFFNET_OK;
+}
+
+void train_state_free(TrainState *state) {
+    memory_free(state->parameters);
+    memory_free(state->gradients);
+    memory_free(state->statistics);
+    memory_free(state->slots[0]);
+    memory_free(state->slots[1]);
+    memory_free(state->ema_parameters);
+    memory_free(state->ema_statistics);
+    memset(state, 0, sizeof *state);
+}

@@ -117,10 +117,10 @@ EFFNET_API void effnet_recipe_free(effnet_recipe *recipe);
 /* Set one key from text, as `--set KEY=VALUE` does. */
 EFFNET_API effnet_status effnet_recipe_set(effnet_recipe *recipe, const char *key, const char *value,
                                            effnet_error *error);
-/* Every key with its type, range, default and help, for --help and the documentation: calls `visit` once a
- * key. */
-typedef void effnet_key_visitor(void *context, const char *key, const char *type, const char *default_value,
-                                const char *allowed, const char *help);
+/* Every key with its section, type, range, default and help, for --help and the documentation: calls `visit` once a
+ * key, sections together. */
+typedef void effnet_key_visitor(void *context, const char *section, const char *key, const char *type,
+                                const char *default_value, const char *allowed, const char *help);
 EFFNET_API void effnet_recipe_keys(effnet_key_visitor *visit, void *context);
 
 /* ---- a model that learns, step by step ----------------------------------------------------------------- */

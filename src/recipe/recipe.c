@@ -1,0 +1,157 @@
+/* recipe.c - defaults, --set, contradictions, and the recipe written back. Reading is in parse.c. */
+#include "recipe/keys.h"
+
+#include <errno.h>
+#include <string.h>
+
+void recipe_defaults(Recipe *recipe) {
+    memset(recipe, 0, sizeof *recipe);
+    int count;
+    const Key *keys = key_table(&count);
+    for (int i = 0; i < count; i++) {
+        const Key *key = &keys[i];
+        void *field = (char *)recipe + key->offset;
+        if (!key->name) continue;
+        switch (key->kind) {
+        case KIND_STRING:
+            memcpy(field, key->text, strlen(key->text));
+            break;
+        case KIND_INTEGER:
+            *(int64_t *)field = (int64_t)key->initial[0];
+            break;
+        case KIND_NUMBER:
+            *(double *)field = key->initial[0];
+            break;
+        case KIND_SWITCH:
+            *(bool *)field = key->initial[0] != 0;
+            break;
+        case KIND_CHOICE:
+            *(int *)field = (int)key->initial[0];
+            break;
+        case KIND_LIST:
+            memcpy(field, key->initial, (size_t)key->count * sizeof(double));
+            break;
+        }
+    }
+    memcpy(recipe->name, "default", sizeof "default");
+}
+
+/* "0.1, 0.2,0.3" or "[0.1, 0.2, 0.3]", cut in place at the commas; returns how many, at most `limit`. */
+static int split_list(char *text, ValueText *values, int limit) {
+    size_t length = strlen(text);
+    if (length >= 2 && text[0] == '[' && text[length - 1] == ']') {
+        text[length - 1] = 0;
+        text++;
+    }
+    int count = 0;
+    for (char *rest = text; rest && count < limit;) {
+        char *item = strsep(&rest, ",");
+        item += strspn(item, " ");
+        size_t size = strlen(item);
+        while (size && item[size - 1] == ' ') item[--size] = 0;
+        values[count++] = (ValueText){.text = item, .length = size};
+    }
+    return count;
+}
+
+effnet_status recipe_set(Recipe *recipe, const char *key_name, const char *value, effnet_error *err) {
+    char where[100], shown[80], copy[KEY_TEXT];
+    text_for_message(key_name, strlen(key_name), shown, sizeof shown);
+    snprintf(where, sizeof where, "--set %s", shown);
+    const Key *key = key_find(key_name);
+    if (!key) return key_unknown(key_name, where, err);
+    ValueText whole = {.text = value, .length = strlen(value)};
+    if (key->kind != KIND_LIST) return key_assign(key, recipe, &whole, 1, false, where, err);
+    ValueText values[KEY_MAX_VALUES + 1]; /* one more, to see that there are too many */
+    if (whole.length >= sizeof copy) return key_assign(key, recipe, &whole, 1, false, where, err);
+    memcpy(copy, value, whole.length + 1);
+    int count = split_list(copy, values, KEY_MAX_VALUES + 1);
+    return key_assign(key, recipe, values, count, true, where, err);
+}
+
+effnet_status recipe_check(const Recipe *recipe, effnet_error *err) {
+    if (recipe->batch_size % recipe->accumulate != 0)
+        return fail(
+            err, EFFNET_ERROR_FORMAT,
+            "batch_size %lld is not a multiple of accumulate %lld; change one, so that the parts are equal",
+            (long long)recipe->batch_size, (long long)recipe->accumulate);
+    if (recipe->scale[0] > recipe->scale[1])
+        return fail(err, EFFNET_ERROR_FORMAT, "scale is [%g, %g]; write the smaller share first",
+                    recipe->scale[0], recipe->scale[1]);
+    if (recipe->ratio[0] > recipe->ratio[1])
+        return fail(err, EFFNET_ERROR_FORMAT, "ratio is [%g, %g]; write the smaller ratio first",
+                    recipe->ratio[0], recipe->ratio[1]);
+    if (recipe->drop < 0 && recipe->drop != -1)
+        return fail(err, EFFNET_ERROR_FORMAT, "drop is %g; allowed: 0 to 0.999, or -1 for the model's own",
+                    recipe->drop);
+    if (recipe->nesterov && recipe->opt != OPTIMIZER_SGD)
+        return fail(err, EFFNET_ERROR_FORMAT,
+                    "nesterov is true, which only opt: sgd has; remove it or change opt");
+    if (recipe->nesterov && recipe->momentum == 0)
+        return fail(err, EFFNET_ERROR_FORMAT,
+                    "nesterov is true and momentum is 0; give a momentum, such as 0.9");
+    if (recipe->sched != SCHEDULE_CONSTANT && recipe->min_lr > recipe_learning_rate(recipe))
+        return fail(err, EFFNET_ERROR_FORMAT,
+                    "min_lr is %g, above the learning rate of %g that it is the floor of", recipe->min_lr,
+                    recipe_learning_rate(recipe));
+    return EFFNET_OK;
+}
+
+/* A text in YAML's double quotes; key_assign let in only what needs these three escapes. */
+static void write_quoted(const char *text, FILE *stream) {
+    fputc('"', stream);
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\') fputc('\\', stream);
+        if (*text == '\t')
+            fputs("\\t", stream);
+        else
+            fputc(*text, stream);
+    }
+    fputc('"', stream);
+}
+
+effnet_status recipe_write(const Recipe *recipe, FILE *stream, effnet_error *err) {
+    int count;
+    const Key *keys = key_table(&count);
+    char text[KEY_TEXT];
+    fprintf(stream, "# every key of recipe '%s', as it was used\n", recipe->name);
+    for (int i = 0; i < count; i++) {
+        if (!keys[i].name) {
+            fprintf(stream, "# %s\n", keys[i].help);
+            continue;
+        }
+        key_format(&keys[i], recipe, text, sizeof text);
+        fprintf(stream, "%s: ", keys[i].name);
+        if (keys[i].kind == KIND_STRING)
+            write_quoted(text, stream);
+        else
+            fputs(text, stream);
+        fputc('\n', stream);
+    }
+    if (ferror(stream)) return fail(err, EFFNET_ERROR_IO, "cannot write the recipe: %s", strerror(errno));
+    return EFFNET_OK;
+}
+
+void recipe_visit_keys(effnet_key_visitor *visit, void *context) {
+    static const char *const types[] = {"text", "whole number", "number", "switch", "choice", "list"};
+    int count;
+    const Key *keys = key_table(&count);
+    const char *section = "";
+    Recipe defaults;
+    recipe_defaults(&defaults);
+    for (int i = 0; i < count; i++) {
+        char value[KEY_TEXT], allowed[KEY_TEXT];
+        if (!keys[i].name) {
+            section = keys[i].help;
+            continue;
+        }
+        key_format(&keys[i], &defaults, value, sizeof value);
+        key_allowed(&keys[i], allowed, sizeof allowed);
+        visit(context, section, keys[i].name, types[keys[i].kind], value, allowed, keys[i].help);
+    }
+}
+
+double recipe_learning_rate(const Recipe *recipe) {
+    if (recipe->lr != 0) return recipe->lr;
+    return recipe->lr_base * (double)recipe->batch_size / (double)recipe->lr_base_size;
+}

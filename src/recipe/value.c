@@ -1,0 +1,251 @@
+/* value.c - one value of a recipe: text to field, checked by its key's row, and field to text. */
+#include "recipe/keys.h"
+
+#include <errno.h>
+#include <locale.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+void text_for_message(const char *text, size_t length, char *buffer, size_t size) {
+    size_t used = 0;
+    for (size_t i = 0; i < length; i++) {
+        if (used + 4 >= size) {
+            used += (size_t)snprintf(buffer + used, size - used, "...");
+            break;
+        }
+        unsigned char c = (unsigned char)text[i];
+        buffer[used++] = c < 0x20 || c == 0x7f ? '?' : (char)c;
+    }
+    buffer[used] = 0;
+}
+
+/* A decimal number by its characters: no hexadecimal, infinity or NaN, and always a point, whatever the
+ * locale. */
+static bool parse_number(const char *text, double *out) {
+    char *end = NULL;
+    if (!*text || strlen(text) != strspn(text, "0123456789+-.eE")) return false;
+    locale_t numeric = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
+    if (!numeric) return false;
+    *out = strtod_l(text, &end, numeric);
+    freelocale(numeric);
+    return *end == 0;
+}
+
+static bool parse_integer(const char *text, int64_t *out, bool *too_large) {
+    char *end = NULL;
+    if (!*text || strlen(text) != strspn(text, "0123456789+-")) return false;
+    errno = 0;
+    *out = strtoll(text, &end, 10);
+    *too_large = errno == ERANGE;
+    return *end == 0;
+}
+
+void number_format(double value, char *buffer, size_t size) {
+    for (int digits = 15; digits <= 17; digits++) {
+        double back = 0;
+        snprintf(buffer, size, "%.*g", digits, value);
+        for (char *c = buffer; *c; c++)
+            if (!strchr("0123456789+-e", *c)) *c = '.'; /* the point of another locale */
+        if (parse_number(buffer, &back) && back == value) return;
+    }
+}
+
+static const char *number_word(int count) {
+    return count == 2 ? "2" : "3";
+}
+
+void key_allowed(const Key *key, char *buffer, size_t size) {
+    char least[40], most[40];
+    number_format(key->least, least, sizeof least);
+    number_format(key->most, most, sizeof most);
+    switch (key->kind) {
+    case KIND_STRING:
+        snprintf(buffer, size, "text of at most %d bytes", RECIPE_TEXT - 1);
+        break;
+    case KIND_INTEGER:
+        snprintf(buffer, size, "%lld to %lld", (long long)key->least, (long long)key->most);
+        break;
+    case KIND_NUMBER:
+        snprintf(buffer, size, "%s to %s", least, most);
+        break;
+    case KIND_SWITCH:
+        snprintf(buffer, size, "true or false");
+        break;
+    case KIND_LIST:
+        snprintf(buffer, size, "%s numbers, each %s to %s", number_word(key->count), least, most);
+        break;
+    case KIND_CHOICE: {
+        size_t used = 0;
+        for (const char *c = key->choices; *c && used + 3 < size; c++) {
+            buffer[used++] = *c == '|' ? ',' : *c;
+            if (*c == '|') buffer[used++] = ' ';
+        }
+        buffer[used] = 0;
+        break;
+    }
+    }
+}
+
+/* What a message says instead of key_allowed where the type itself is wrong. */
+static const char *kind_wanted(const Key *key) {
+    switch (key->kind) {
+    case KIND_INTEGER:
+        return "a whole number, ";
+    case KIND_NUMBER:
+        return "a number, ";
+    case KIND_LIST:
+        return "a list of ";
+    default:
+        return "";
+    }
+}
+
+static effnet_status wrong_type(const Key *key, const char *found, const char *where, effnet_error *err) {
+    char allowed[KEY_TEXT];
+    key_allowed(key, allowed, sizeof allowed);
+    return fail(err, EFFNET_ERROR_FORMAT, "%s: %s is %s; allowed: %s%s", where, key->name, found,
+                kind_wanted(key), allowed);
+}
+
+static effnet_status out_of_range(const Key *key, const char *found, const char *where, effnet_error *err) {
+    char allowed[KEY_TEXT];
+    key_allowed(key, allowed, sizeof allowed);
+    return fail(err, EFFNET_ERROR_FORMAT, "%s: %s is %s; allowed: %s", where, key->name, found, allowed);
+}
+
+/* UTF-8 without control characters (a tab is none here), line separators and non-characters: what a YAML text
+ * carries there and back with no escapes but those of write_quoted. */
+static bool is_plain_text(const char *text, size_t length) {
+    for (size_t i = 0; i < length;) {
+        unsigned char c = (unsigned char)text[i];
+        int extra = c < 0x80 ? 0 : c >> 5 == 6 ? 1 : c >> 4 == 14 ? 2 : c >> 3 == 30 ? 3 : -1;
+        if (extra < 0 || (size_t)extra >= length - i) return false;
+        uint32_t code = extra == 0 ? c : c & (0x3Fu >> extra);
+        for (int k = 1; k <= extra; k++) {
+            if (((unsigned char)text[i + (size_t)k] & 0xC0) != 0x80) return false;
+            code = code << 6 | ((unsigned char)text[i + (size_t)k] & 0x3Fu);
+        }
+        static const uint32_t shortest[4] = {0, 0x80, 0x800, 0x10000};
+        if (code < shortest[extra] || code > 0x10FFFF || (code >= 0xD800 && code < 0xE000)) return false;
+        if ((code < 0x20 && code != '\t') || (code >= 0x7F && code < 0xA0)) return false;
+        if (code == 0x2028 || code == 0x2029 || code == 0xFEFF || code == 0xFFFE || code == 0xFFFF)
+            return false;
+        i += (size_t)extra + 1;
+    }
+    return true;
+}
+
+static effnet_status assign_string(const Key *key, Recipe *recipe, const ValueText *value, const char *where,
+                                   effnet_error *err) {
+    if (value->length >= RECIPE_TEXT)
+        return fail(err, EFFNET_ERROR_FORMAT, "%s: %s is %zu bytes long; allowed: at most %d", where,
+                    key->name, value->length, RECIPE_TEXT - 1);
+    if (!is_plain_text(value->text, value->length))
+        return fail(err, EFFNET_ERROR_FORMAT, "%s: %s holds a control character or bytes that are not UTF-8",
+                    where, key->name);
+    char *field = (char *)recipe + key->offset;
+    memset(field, 0, RECIPE_TEXT); /* equal recipes are equal byte for byte */
+    memcpy(field, value->text, value->length);
+    return EFFNET_OK;
+}
+
+static int choice_index(const char *choices, const char *text) {
+    size_t length = strlen(text);
+    for (int index = 0;; index++) {
+        size_t one = strcspn(choices, "|");
+        if (one == length && memcmp(choices, text, one) == 0) return index;
+        if (!choices[one]) return -1;
+        choices += one + 1;
+    }
+}
+
+effnet_status key_assign(const Key *key, Recipe *recipe, const ValueText *values, int count, bool is_list,
+                         const char *where, effnet_error *err) {
+    char *field = (char *)recipe + key->offset;
+    char found[100], shown[80];
+    if (is_list != (key->kind == KIND_LIST))
+        return wrong_type(key, is_list ? "a list" : "not a list", where, err);
+    if (is_list && count != key->count) {
+        snprintf(found, sizeof found, "a list of %d", count);
+        return wrong_type(key, found, where, err);
+    }
+    if (key->kind == KIND_STRING) return assign_string(key, recipe, &values[0], where, err);
+    double numbers[KEY_MAX_VALUES];
+    for (int i = 0; i < count; i++) {
+        const ValueText *value = &values[i];
+        text_for_message(value->text, value->length, shown, sizeof shown);
+        snprintf(found, sizeof found, "%s'%s'", value->quoted ? "the quoted text " : "", shown);
+        bool has_nul = strlen(value->text) != value->length, too_large = false;
+        int64_t integer = 0;
+        int index;
+        switch (key->kind) {
+        case KIND_INTEGER:
+            if (value->quoted || has_nul || !parse_integer(value->text, &integer, &too_large))
+                return wrong_type(key, found, where, err);
+            if (too_large || (double)integer < key->least || (double)integer > key->most)
+                return out_of_range(key, shown, where, err);
+            *(int64_t *)(void *)field = integer;
+            break;
+        case KIND_NUMBER:
+        case KIND_LIST:
+            if (value->quoted || has_nul || !parse_number(value->text, &numbers[i]))
+                return wrong_type(key, found, where, err);
+            if (!(numbers[i] >= key->least && numbers[i] <= key->most)) {
+                if (key->kind == KIND_NUMBER) return out_of_range(key, shown, where, err);
+                snprintf(found, sizeof found, "%s at place %d", shown, i + 1);
+                return out_of_range(key, found, where, err);
+            }
+            break;
+        case KIND_SWITCH:
+            if (value->quoted || (strcmp(value->text, "true") != 0 && strcmp(value->text, "false") != 0))
+                return wrong_type(key, found, where, err);
+            *(bool *)(void *)field = value->text[0] == 't';
+            break;
+        case KIND_CHOICE:
+            index = has_nul ? -1 : choice_index(key->choices, value->text);
+            snprintf(found, sizeof found, "'%s'", shown);
+            if (index < 0) return wrong_type(key, found, where, err);
+            *(int *)(void *)field = index;
+            break;
+        case KIND_STRING:
+            break;
+        }
+    }
+    if (key->kind == KIND_NUMBER || key->kind == KIND_LIST)
+        memcpy(field, numbers, (size_t)count * sizeof *numbers); /* all of a list or nothing */
+    return EFFNET_OK;
+}
+
+void key_format(const Key *key, const Recipe *recipe, char *buffer, size_t size) {
+    const char *field = (const char *)recipe + key->offset;
+    const double *numbers = (const double *)(const void *)field;
+    switch (key->kind) {
+    case KIND_STRING:
+        snprintf(buffer, size, "%s", field);
+        break;
+    case KIND_INTEGER:
+        snprintf(buffer, size, "%lld", (long long)*(const int64_t *)(const void *)field);
+        break;
+    case KIND_NUMBER:
+        number_format(*numbers, buffer, size);
+        break;
+    case KIND_SWITCH:
+        snprintf(buffer, size, "%s", *(const bool *)(const void *)field ? "true" : "false");
+        break;
+    case KIND_CHOICE: {
+        const char *choice = key->choices;
+        for (int index = *(const int *)(const void *)field; index > 0; index--)
+            choice += strcspn(choice, "|") + 1;
+        snprintf(buffer, size, "%.*s", (int)strcspn(choice, "|"), choice);
+        break;
+    }
+    case KIND_LIST: {
+        char text[KEY_MAX_VALUES][40];
+        for (int i = 0; i < key->count; i++) number_format(numbers[i], text[i], sizeof text[i]);
+        snprintf(buffer, size, "[%s, %s%s%s]", text[0], text[1], key->count == 3 ? ", " : "",
+                 key->count == 3 ? text[2] : "");
+        break;
+    }
+    }
+}

@@ -42,7 +42,7 @@ typedef enum ParameterRole {
 } ParameterRole;
 
 typedef struct Parameter {
-    char name[64]; /* timm's: "blocks.1.0.conv_pw.weight" */
+    char name[96]; /* timm's: "blocks.1.0.conv_pw.weight" */
     ParameterRole role;
     int rank, shape[4];
     size_t offset, count; /* floats, into the parameters or the statistics block */

@@ -18,7 +18,8 @@ typedef struct Reader {
     yaml_parser_t parser;
     yaml_event_t event; /* the latest; has_event says that it must be deleted */
     bool has_event;
-    const char *file;
+    const char *file, *text;
+    size_t size;
     char where[WHERE]; /* "file:line" of the latest event */
     Recipe *recipe;
     int lines[MAX_KEYS]; /* by row of the key table: the line that set it, 0: none yet */
@@ -43,7 +44,13 @@ static effnet_status next_event(Reader *reader) {
     if (!yaml_parser_parse(parser, &reader->event)) {
         if (parser->error == YAML_MEMORY_ERROR)
             return fail(reader->err, EFFNET_ERROR_MEMORY, "no memory to read '%s'", reader->file);
-        set_where(reader, parser->problem_mark.line);
+        size_t line = parser->problem_mark.line;
+        if (parser->error == YAML_READER_ERROR) { /* a bad byte, told by its offset */
+            line = 0;
+            for (size_t i = 0; i < parser->problem_offset && i < reader->size; i++)
+                line += reader->text[i] == '\n';
+        }
+        set_where(reader, line);
         return fail(reader->err, EFFNET_ERROR_FORMAT, "%s: not YAML: %s", reader->where,
                     parser->problem ? parser->problem : "unreadable");
     }
@@ -191,7 +198,7 @@ static void name_from_path(const char *path, char *out, size_t size) {
 
 effnet_status recipe_parse(const char *name, const char *text, size_t size, Recipe *recipe,
                            effnet_error *err) {
-    Reader reader = {.file = name, .recipe = recipe, .err = err};
+    Reader reader = {.file = name, .text = text, .size = size, .recipe = recipe, .err = err};
     recipe_defaults(recipe);
     name_from_path(name, recipe->name, sizeof recipe->name);
     if (size > RECIPE_MAX_BYTES)

@@ -128,7 +128,8 @@ effnet_status recipe_write(const Recipe *recipe, FILE *stream, effnet_error *err
             fputs(text, stream);
         fputc('\n', stream);
     }
-    if (ferror(stream)) return fail(err, EFFNET_ERROR_IO, "cannot write the recipe: %s", strerror(errno));
+    if (fflush(stream) != 0 || ferror(stream))
+        return fail(err, EFFNET_ERROR_IO, "cannot write the recipe: %s", strerror(errno));
     return EFFNET_OK;
 }
 

@@ -113,9 +113,9 @@ static void test_yaml(void **state) {
     expect_error("lr: *a\n",
                  "r.yaml:1: anchors and aliases (&, *) are not allowed in a recipe; write the value out");
     expect_error("lr: !!int 1\n", "r.yaml:1: tags (!) are not allowed in a recipe; write the bare value");
-    expect_error("lr: 1\n\tbad\n", "r.yaml:2: not YAML: found character that cannot start any token");
+    expect_error("lr: 1\n\tbad\n", "r.yaml:2: not YAML: found a tab character that violates indentation");
     expect_error("lr: [1\n", "r.yaml:2: not YAML: did not find expected ',' or ']'");
-    expect_error("lr: 1\nopt: \xff\n", "r.yaml:1: not YAML: invalid leading UTF-8 octet");
+    expect_error("lr: 1\nopt: \xff\n", "r.yaml:2: not YAML: invalid leading UTF-8 octet");
 
     size_t size = (1 << 20) + 1;
     char *large = malloc(size + 1);

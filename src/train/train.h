@@ -117,6 +117,14 @@ typedef struct Accuracy {
     double seconds;
 } Accuracy;
 
+/* Accuracy of one set of weights on everything that `loader` gives (data/loader.h, an evaluation, at its beginning);
+ * the last, partial batch counts. `engine` takes the loader's batch. `progress` (may be NULL) is called about twice a
+ * second with phase "eval", step = pictures done, steps = `pictures`; where it returns true: EFFNET_INTERRUPTED. */
+struct Loader;
+effnet_status evaluate_weights(Engine *engine, const Network *network, const float *parameters, float *statistics,
+                               struct Loader *loader, int64_t pictures, effnet_progress_function *progress,
+                               void *progress_context, Accuracy *out, effnet_error *err);
+
 /* ---- loop.c: the whole run; see effnet_train in effnet.h for the options ---- */
 effnet_status train_run(Recipe *recipe, const effnet_train_options *options, effnet_train_result *result,
                         effnet_error *err);

@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# plot_curve.sh - learning curves of one or several runs as a picture: loss on the left, top-1 on the right.
+#
+#   tools/plot_curve.sh [-o OUT.png|OUT.svg] [-t TITLE] [NAME=]LOG.jsonl...
+#
+# LOG.jsonl is what `effnet train` writes (runs/NAME/log.jsonl); lines of other programs with at least `epoch` and
+# some of `loss`, `top1`, `ema_top1` (per cent) do as well. A curve is called NAME, or by its run folder. OUT defaults
+# to curve.png beside the first log. Needs gnuplot.
+set -euo pipefail
+
+usage() { echo "usage: tools/plot_curve.sh [-o OUT.png|OUT.svg] [-t TITLE] [NAME=]LOG.jsonl..." >&2; exit 2; }
+out= title=
+while getopts o:t: option; do
+    case $option in
+        o) out=$OPTARG ;;
+        t) title=$OPTARG ;;
+        *) usage ;;
+    esac
+done
+shift $((OPTIND - 1))
+[ $# -gt 0 ] || usage
+command -v gnuplot >/dev/null || { echo "plot_curve.sh: gnuplot is not installed (Debian: gnuplot-nox)" >&2; exit 1; }
+
+# Flat JSON objects, one a line, to columns: epoch as a fraction, loss, top1, ema_top1; NaN where a line has none.
+# Steps become fractions of an epoch by the steps of the first line that ends an epoch (it has a top1).
+columns() {
+    awk '
+        function value(key,   place) {
+            if (!match($0, "\"" key "\"[ ]*:[ ]*-?[0-9.][-+0-9.eE]*")) return "NaN"
+            place = substr($0, RSTART, RLENGTH); sub(/^[^:]*:[ ]*/, "", place)
+            return place
+        }
+        { epoch[NR] = value("epoch"); step[NR] = value("step"); loss[NR] = value("loss")
+          top1[NR] = value("top1"); ema[NR] = value("ema_top1")
+          ended = top1[NR] != "NaN" || ema[NR] != "NaN"
+          if (ended && !per_epoch && step[NR] != "NaN" && epoch[NR] > 0) per_epoch = step[NR] / epoch[NR] }
+        END { for (i = 1; i <= NR; i++)
+                  if (epoch[i] != "NaN")
+                      print (per_epoch && step[i] != "NaN" ? step[i] / per_epoch : epoch[i]), loss[i], top1[i], ema[i] }
+    ' "$1"
+}
+
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+losses= accuracies= number=0
+for argument in "$@"; do
+    name= log=$argument
+    if [ ! -e "$log" ]; then name=${argument%%=*} log=${argument#*=}; fi
+    [ -r "$log" ] || { echo "plot_curve.sh: cannot read '$log'" >&2; exit 1; }
+    [ -n "$name" ] || name=$(basename "$(dirname "$(realpath "$log")")")
+    number=$((number + 1))
+    columns "$log" >"$folder/$number"
+    [ -s "$folder/$number" ] || { echo "plot_curve.sh: '$log' has no line with an epoch" >&2; exit 1; }
+    [ -n "$out" ] || out=$(dirname "$log")/curve.png
+    name=$(tr -d '"\\' <<<"$name")
+    data="\"$folder/$number\""
+    losses+="${losses:+, }$data using 1:2 with lines lw 2 lc $number title \"$name\""
+    accuracies+="${accuracies:+, }$data using 1:4 with linespoints lw 2 pt 7 ps 0.6 lc $number title \"$name, averaged weights\""
+    accuracies+=", $data using 1:3 with linespoints lw 1.5 dt 2 pt 6 ps 0.6 lc $number title \"$name, raw weights\""
+done
+
+case $out in
+    *.svg) terminal='svg size 1000,420 font "sans,12" background "white"' ;;
+    *.png) terminal='pngcairo size 1000,420 font "sans,10"' ;;
+    *) echo "plot_curve.sh: '$out' must end in .png or .svg" >&2; exit 2 ;;
+esac
+gnuplot <<PLOT
+set terminal $terminal
+set output "$out"
+set datafile missing "NaN"
+set linetype 1 lc rgb "#1f5fa8"; set linetype 2 lc rgb "#d1661a"; set linetype 3 lc rgb "#2d8a4e"; set linetype 4 lc rgb "#8a3fa0"
+set border 3 lc rgb "#555555"; set tics nomirror; set grid y lc rgb "#dddddd" lt 1
+set multiplot layout 1,2 title "${title//[\"\\]/}" noenhanced
+set xlabel "epoch"; set xrange [0:*]; set key noenhanced samplen 2 spacing 1.1
+set ylabel "training loss"; set key top right
+plot $losses
+set ylabel "top-1, %"; set key bottom right; set yrange [*:100]
+plot $accuracies
+unset multiplot
+PLOT
+echo "plot_curve.sh: $out"

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# setup.sh - install the Debian packages that a job needs, and nothing that is there already.
+#
+#   tools/setup.sh build|demo|test|list
+#
+# build: what `cmake --preset release && cmake --build build` needs; demo: that, example pictures and gnuplot;
+# test: that, a second compiler, sanitizers and the formatter; list: print every package, install nothing.
+# This is the only list of packages; the demo, the tests and the README read it. Works as root, with sudo
+# otherwise; asks nothing.
+set -euo pipefail
+
+build="gcc libc6-dev cmake ninja-build pkg-config libturbojpeg0-dev libspng-dev libyaml-dev libjansson-dev
+       zlib1g-dev libcmocka-dev"
+demo="dataset-fashion-mnist gnuplot-nox"
+test="clang libclang-rt-14-dev clang-format dataset-fashion-mnist zstd git"
+
+case "${1:-}" in
+    build) wanted=$build ;;
+    demo) wanted="$build $demo" ;;
+    test) wanted="$build $test" ;;
+    list) printf '%s\n' $build $demo $test | sort -u; exit 0 ;;
+    *) echo "usage: tools/setup.sh build|demo|test|list" >&2; exit 2 ;;
+esac
+
+if ! command -v dpkg-query >/dev/null; then
+    echo "setup.sh: not a Debian system; going on with what is installed. Needed:" $wanted >&2
+    exit 0
+fi
+
+missing=()
+for package in $wanted; do
+    status=$(dpkg-query -W -f='${Status}' "$package" 2>/dev/null || true)
+    [ "$status" = "install ok installed" ] || missing+=("$package")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+as_root=()
+if [ "$(id -u)" != 0 ]; then
+    if ! command -v sudo >/dev/null; then
+        echo "setup.sh: neither root nor sudo; ask an administrator for: apt-get install ${missing[*]}" >&2
+        exit 1
+    fi
+    as_root=(sudo)
+fi
+echo "setup.sh: installing ${missing[*]}"
+install() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 "$@" </dev/null; }
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+if ! { install update && install install --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
+    tail -n 20 "$log" >&2
+    echo "setup.sh: apt-get failed, its last words are above; is the network up?" >&2
+    exit 1
+fi

@@ -1,0 +1,314 @@
+/* plan.c - see plan.h. Three steps: the forward passes from the op list; the backward passes from the forward
+ * ones; buffers' lives and places. */
+#include "plan/plan.h"
+
+#include "base/memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct Planner {
+    Plan *plan;
+    Operand *operands; /* what each tensor of the network has become */
+    int *gradients;    /* buffer of the gradient of each tensor's stored form, -1: none yet */
+} Planner;
+
+static const Operand no_operand = {-1, -1, ACTIVATION_NONE};
+
+const char *pass_name(PassKind kind) {
+    static const char *names[] = {
+        "conv",          "depthwise",       "project",          "residual",
+        "pool",          "dense",           "dense backward",   "pool backward",
+        "conv backward", "reduce backward", "project backward", "depthwise backward"};
+    return names[kind];
+}
+
+/* ---- building -------------------------------------------------------------------------------------------
+ */
+
+static int new_buffer(Plan *plan, const char *prefix, const char *name, TensorShape shape) {
+    Buffer *buffer = &plan->buffers[plan->num_buffers];
+    snprintf(buffer->name, sizeof buffer->name, "%s%.50s", prefix, name);
+    buffer->shape = shape;
+    buffer->first = -1;
+    return plan->num_buffers++;
+}
+
+static void touch(Plan *plan, int buffer, int pass) {
+    if (buffer < 0) return;
+    if (plan->buffers[buffer].first < 0) plan->buffers[buffer].first = pass;
+    plan->buffers[buffer].last = pass;
+}
+
+static Pass *new_pass(Plan *plan, PassKind kind, int op) {
+    Pass *pass = &plan->passes[plan->num_passes++];
+    *pass = (Pass){.kind = kind,
+                   .op = op,
+                   .input = no_operand,
+                   .raw = -1,
+                   .batch_norm = -1,
+                   .squeeze_excite = -1,
+                   .residual_op = -1,
+                   .residual = no_operand,
+                   .gradient = -1,
+                   .gradient_out = -1};
+    return pass;
+}
+
+/* True where the tensor, its batch norm and gate aside, was made by a depthwise convolution: its 1x1 is a
+ * project. */
+static bool comes_from_depthwise(const Network *network, const Pass *passes, int num_passes,
+                                 Operand operand) {
+    for (int i = 0; i < num_passes; i++)
+        if (passes[i].raw == operand.buffer && passes[i].raw >= 0)
+            return network->ops[passes[i].op].kind == OP_DEPTHWISE;
+    return false;
+}
+
+static void plan_forward(Planner *planner) {
+    Plan *plan = planner->plan;
+    const Network *network = plan->network;
+    int squeeze_excite = -1;
+    planner->operands[0] = no_operand;
+    for (int index = 0; index < network->num_ops; index++) {
+        const Op *op = &network->ops[index];
+        Operand input = planner->operands[op->input];
+        TensorShape shape = network->tensors[op->output];
+        Pass *pass = NULL;
+        switch (op->kind) {
+        case OP_CONV:
+            pass = new_pass(plan,
+                            comes_from_depthwise(network, plan->passes, plan->num_passes, input)
+                                ? PASS_PROJECT_FORWARD
+                                : PASS_CONV_FORWARD,
+                            index);
+            pass->squeeze_excite = squeeze_excite;
+            squeeze_excite = -1;
+            break;
+        case OP_DEPTHWISE:
+            pass = new_pass(plan, PASS_DEPTHWISE_FORWARD, index);
+            break;
+        case OP_BATCH_NORM: /* pending on the raw tensor that the pass before wrote */
+            plan->passes[plan->num_passes - 1].batch_norm = index;
+            plan->passes[plan->num_passes - 1].activation = op->activation;
+            planner->operands[op->output] = (Operand){input.buffer, index, op->activation};
+            continue;
+        case OP_SQUEEZE_EXCITE: /* made by the project that reads it */
+            squeeze_excite = index;
+            planner->operands[op->output] = input;
+            continue;
+        case OP_RESIDUAL:
+            pass = new_pass(plan, PASS_RESIDUAL_FORWARD, index);
+            pass->residual = planner->operands[op->residual];
+            break;
+        case OP_GLOBAL_POOL:
+            pass = new_pass(plan, PASS_POOL_FORWARD, index);
+            break;
+        case OP_DROPOUT: /* a factor of the pooled features, applied by the pool */
+            planner->operands[op->output] = input;
+            continue;
+        case OP_DENSE:
+            pass = new_pass(plan, PASS_DENSE_FORWARD, index);
+            break;
+        }
+        pass->input = input;
+        if (op->kind != OP_DENSE)
+            pass->raw = new_buffer(plan, "", op->name, shape); /* logits are the caller's */
+        planner->operands[op->output] = (Operand){pass->raw, -1, ACTIVATION_NONE};
+    }
+    plan->num_forward = plan->num_passes;
+}
+
+/* The gradient buffer of a tensor, made where it is first needed. */
+static int gradient_of(Planner *planner, int tensor, const char *name) {
+    if (planner->gradients[tensor] < 0)
+        planner->gradients[tensor] =
+            new_buffer(planner->plan, "d ", name, planner->plan->network->tensors[tensor]);
+    return planner->gradients[tensor];
+}
+
+/* The tensor whose stored form `op` reads: through batch norm, squeeze-excite and dropout back to what made
+ * it. */
+static int stored_tensor(const Network *network, int tensor) {
+    for (int i = network->num_ops - 1; i >= 0; i--)
+        if (network->ops[i].output == tensor &&
+            (network->ops[i].kind == OP_BATCH_NORM || network->ops[i].kind == OP_SQUEEZE_EXCITE ||
+             network->ops[i].kind == OP_DROPOUT))
+            tensor = network->ops[i].input;
+    return tensor;
+}
+
+static void plan_backward(Planner *planner) {
+    Plan *plan = planner->plan;
+    const Network *network = plan->network;
+    int residual_op = -1; /* of the block whose backward passes are being made */
+    for (int forward = plan->num_forward - 1; forward >= 0; forward--) {
+        const Pass source = plan->passes[forward];
+        const Op *op = &network->ops[source.op];
+        int input_tensor = stored_tensor(network, op->input);
+        Pass *pass = NULL;
+        switch (source.kind) {
+        case PASS_DENSE_FORWARD:
+            pass = new_pass(plan, PASS_DENSE_BACKWARD, source.op);
+            break;
+        case PASS_POOL_FORWARD:
+            pass = new_pass(plan, PASS_POOL_BACKWARD, source.op);
+            break;
+        case PASS_CONV_FORWARD:
+            pass = new_pass(plan, PASS_CONV_BACKWARD, source.op);
+            break;
+        case PASS_DEPTHWISE_FORWARD:
+            pass = new_pass(plan, PASS_DEPTHWISE_BACKWARD, source.op);
+            break;
+        case PASS_RESIDUAL_FORWARD: {
+            /* x' = p * scale + x: the gradient of x' is also that of x, in place, and scaled that of p. */
+            residual_op = source.op;
+            int gradient = gradient_of(planner, op->output, op->name);
+            planner->gradients[input_tensor] = gradient;
+            planner->gradients[stored_tensor(network, op->residual)] = gradient;
+            continue;
+        }
+        case PASS_PROJECT_FORWARD: {
+            Pass *reduce = new_pass(plan, PASS_REDUCE_BACKWARD, source.op);
+            reduce->raw = source.raw;
+            reduce->batch_norm = source.batch_norm;
+            reduce->residual_op = residual_op;
+            reduce->gradient = gradient_of(planner, op->output, op->name);
+            pass = new_pass(plan, PASS_PROJECT_BACKWARD, source.op);
+            pass->residual_op = residual_op;
+            residual_op = -1;
+            break;
+        }
+        default:
+            continue;
+        }
+        pass->input = source.input;
+        pass->raw = source.raw;
+        pass->batch_norm = source.batch_norm;
+        pass->activation = source.activation;
+        pass->squeeze_excite = source.squeeze_excite;
+        if (source.kind != PASS_DENSE_FORWARD) pass->gradient = gradient_of(planner, op->output, op->name);
+        if (input_tensor > 0) {
+            pass->add_residual = planner->gradients[input_tensor] >= 0;
+            pass->gradient_out = gradient_of(planner, input_tensor, network->ops[input_tensor - 1].name);
+        }
+    }
+}
+
+/* ---- lives and places -----------------------------------------------------------------------------------
+ */
+
+static void find_lives(Plan *plan) {
+    for (int i = 0; i < plan->num_passes; i++) {
+        const Pass *pass = &plan->passes[i];
+        touch(plan, pass->input.buffer, i);
+        touch(plan, pass->residual.buffer, i);
+        touch(plan, pass->raw, i);
+        touch(plan, pass->gradient, i);
+        touch(plan, pass->gradient_out, i);
+    }
+}
+
+/* First fit, largest first: a buffer goes to the lowest place where no buffer alive at the same time lies. */
+static effnet_status place_buffers(Plan *plan, effnet_error *err) {
+    int count = plan->num_buffers;
+    int *order = malloc((size_t)count * sizeof *order), *placed = malloc((size_t)count * sizeof *placed);
+    if (!order || !placed) {
+        free(order);
+        free(placed);
+        return fail(err, EFFNET_ERROR_MEMORY, "no memory to plan %s", plan->network->config.name);
+    }
+    for (int i = 0; i < count; i++) {
+        int j = i;
+        for (;
+             j > 0 && shape_floats(plan->buffers[order[j - 1]].shape) < shape_floats(plan->buffers[i].shape);
+             j--)
+            order[j] = order[j - 1];
+        order[j] = i;
+    }
+    effnet_status status = EFFNET_OK;
+    for (int i = 0; i < count && status == EFFNET_OK; i++) {
+        Buffer *buffer = &plan->buffers[order[i]];
+        size_t size, end;
+        if (!size_multiply(shape_floats(buffer->shape), (size_t)plan->batch, &size) || size > SIZE_MAX / 16) {
+            status = fail(err, EFFNET_ERROR_MEMORY, "activations of %s at batch %d overflow", buffer->name,
+                          plan->batch);
+            break;
+        }
+        size = round_up(size, 256); /* a kilobyte: no two buffers share a line or a page offset */
+        size_t offset = 0;
+        for (bool moved = true; moved;) { /* placed[] is sorted by offset */
+            moved = false;
+            for (int j = 0; j < i; j++) {
+                const Buffer *other = &plan->buffers[placed[j]];
+                size_t other_size = round_up(shape_floats(other->shape) * (size_t)plan->batch, 256);
+                bool alive_together = other->first <= buffer->last && buffer->first <= other->last;
+                if (alive_together && offset < other->offset + other_size && other->offset < offset + size) {
+                    offset = other->offset + other_size;
+                    moved = true;
+                }
+            }
+        }
+        buffer->offset = offset;
+        int j = i;
+        for (; j > 0 && plan->buffers[placed[j - 1]].offset > offset; j--) placed[j] = placed[j - 1];
+        placed[j] = order[i];
+        end = offset + size;
+        if (end > plan->arena_floats) plan->arena_floats = end;
+    }
+    free(order);
+    free(placed);
+    return status;
+}
+
+effnet_status plan_build(const Network *network, int batch, bool training, Plan *out, effnet_error *err) {
+    memset(out, 0, sizeof *out);
+    out->network = network;
+    out->batch = batch;
+    out->training = training;
+    /* Each op makes at most one forward pass, two backward passes and two buffers. */
+    out->passes = calloc((size_t)network->num_ops * 3 + 1, sizeof *out->passes);
+    out->buffers = calloc((size_t)network->num_ops * 2 + (size_t)network->num_tensors, sizeof *out->buffers);
+    Planner planner = {
+        .plan = out,
+        .operands = calloc((size_t)network->num_tensors, sizeof *planner.operands),
+        .gradients = malloc((size_t)network->num_tensors * sizeof *planner.gradients),
+    };
+    effnet_status status = EFFNET_OK;
+    if (!out->passes || !out->buffers || !planner.operands || !planner.gradients) {
+        status = fail(err, EFFNET_ERROR_MEMORY, "no memory to plan %s", network->config.name);
+    } else {
+        for (int i = 0; i < network->num_tensors; i++) planner.gradients[i] = -1;
+        plan_forward(&planner);
+        if (training) plan_backward(&planner);
+        find_lives(out);
+        status = place_buffers(out, err);
+    }
+    free(planner.operands);
+    free(planner.gradients);
+    if (status != EFFNET_OK) plan_free(out);
+    return status;
+}
+
+void plan_free(Plan *plan) {
+    if (!plan) return;
+    free(plan->passes);
+    free(plan->buffers);
+    memset(plan, 0, sizeof *plan);
+}
+
+void plan_print(const Plan *plan, FILE *stream) {
+    fprintf(stream, "%-4s %-20s %-24s %-28s %s\n", "pass", "kind", "op", "output", "lives, offset");
+    for (int i = 0; i < plan->num_passes; i++) {
+        const Pass *pass = &plan->passes[i];
+        int written = i < plan->num_forward ? pass->raw : pass->gradient_out;
+        fprintf(stream, "%-4d %-20s %-24s ", i, pass_name(pass->kind), plan->network->ops[pass->op].name);
+        if (written >= 0) {
+            const Buffer *buffer = &plan->buffers[written];
+            fprintf(stream, "%-28s [%d, %d] at %zu", buffer->name, buffer->first, buffer->last,
+                    buffer->offset);
+        }
+        fputc('\n', stream);
+    }
+    fprintf(stream, "arena %.1f MB\n", (double)plan->arena_floats * sizeof(float) / 1e6);
+}

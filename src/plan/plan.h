@@ -1,0 +1,93 @@
+/* plan.h - the op list compiled into passes over memory and the buffers they use.
+ *
+ * A pass reads large tensors once and writes one. Batch norm, activation and the squeeze-excite gate never
+ * get a pass of their own: a convolution's raw output is stored, and whoever reads it applies what is pending
+ * (an Operand says what). In the same way a gradient is stored before its batch norm's backward formula,
+ * which its reader applies.
+ *
+ *   forward                                       backward, in reverse
+ *   CONV       x -> raw y, moments                DENSE, POOL
+ *   DEPTHWISE  y -> raw u, moments                CONV       dz_y, y, x -> dW, dx (+ the residual's gradient)
+ *   PROJECT    u -> gate -> raw p, moments        DEPTHWISE  dz_u, u, y -> dW, dz_y and its sums
+ *   RESIDUAL   p, x -> x'                         PROJECT    g, p, u -> dW, SE gradients, dz_u and its sums
+ *   POOL, DENSE                                   REDUCE     g, p -> the sums of p's batch norm
+ *
+ * where dz_t is the gradient of the batch norm's output of the raw tensor t, before its activation.
+ * Each buffer has a first and a last pass; buffers whose lives do not meet share memory. The plan knows no
+ * processor and no thread. */
+#ifndef EFFNET_PLAN_PLAN_H
+#define EFFNET_PLAN_PLAN_H
+
+#include "model/network.h"
+
+#include <stdio.h>
+
+typedef enum PassKind {
+    PASS_CONV_FORWARD,
+    PASS_DEPTHWISE_FORWARD,
+    PASS_PROJECT_FORWARD,
+    PASS_RESIDUAL_FORWARD,
+    PASS_POOL_FORWARD,
+    PASS_DENSE_FORWARD,
+    PASS_DENSE_BACKWARD,
+    PASS_POOL_BACKWARD,
+    PASS_CONV_BACKWARD,
+    PASS_REDUCE_BACKWARD,
+    PASS_PROJECT_BACKWARD,
+    PASS_DEPTHWISE_BACKWARD,
+} PassKind;
+
+/* A stored tensor and what its reader must still apply: activation(batch_norm(buffer)) * gate. */
+typedef struct Operand {
+    int buffer;     /* -1: the input pictures */
+    int batch_norm; /* op index, -1: none, the buffer holds the value itself */
+    Activation activation;
+} Operand;
+
+typedef struct Pass {
+    PassKind kind;
+    int op;                /* of the network: convolution, depthwise, residual, pool, dense */
+    Operand input;         /* what the forward op reads */
+    int raw;               /* buffer: the op's raw output (convolutions), the residual's or pool's output */
+    int batch_norm;        /* op index of the batch norm that follows `raw`, -1: none */
+    Activation activation; /* and of that batch norm */
+    int squeeze_excite;    /* PROJECT: op index, -1: none */
+    int residual_op; /* PROJECT_BACKWARD, REDUCE_BACKWARD: the residual that scales the gradient by drop path,
+                        -1 */
+    Operand residual;  /* RESIDUAL_FORWARD: the tensor added */
+    int gradient;      /* backward: the gradient read */
+    int gradient_out;  /* backward: the gradient written; -1: none needed (the input pictures') */
+    bool add_residual; /* CONV_BACKWARD, DEPTHWISE_BACKWARD: gradient_out already holds the skip's gradient:
+                          add */
+} Pass;
+
+typedef struct Buffer {
+    char name[64];
+    TensorShape shape; /* an image */
+    int first, last;   /* passes that write it first and read it last */
+    size_t offset;     /* floats from the arena's start, for the whole batch */
+} Buffer;
+
+typedef struct Plan {
+    const Network *network;
+    int batch;
+    bool training;
+    Pass *passes;
+    int num_passes, num_forward; /* the backward passes follow the forward ones */
+    Buffer *buffers;
+    int num_buffers;
+    size_t arena_floats;
+} Plan;
+
+/* `network` must outlive the plan. */
+effnet_status plan_build(const Network *network, int batch, bool training, Plan *out, effnet_error *err);
+void plan_free(Plan *plan);
+const char *pass_name(PassKind kind);
+/* A table of passes and buffers, to read. */
+void plan_print(const Plan *plan, FILE *stream);
+
+static inline size_t shape_floats(TensorShape shape) {
+    return (size_t)shape.height * (size_t)shape.width * (size_t)shape.channels;
+}
+
+#endif

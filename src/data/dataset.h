@@ -20,6 +20,9 @@ int64_t dataset_size(const Dataset *dataset);
 int dataset_num_classes(const Dataset *dataset);
 const char *dataset_class_name(const Dataset *dataset, int class_index); /* "7" where the data names none */
 int dataset_label(const Dataset *dataset, int64_t index);
+/* Numbers the classes as `names` does (those of a model or of the training data): labels follow by name, or stay as
+ * they are where the data has no names. A class that is not among `names` is an error. Before any loader reads. */
+effnet_status dataset_use_classes(Dataset *dataset, const char *const *names, int count, effnet_error *err);
 /* Path, or "FILE#INDEX", for messages; valid as long as the dataset. Writes into buffer. */
 void dataset_describe(const Dataset *dataset, int64_t index, char *buffer, size_t size);
 
@@ -35,8 +38,7 @@ effnet_status dataset_read(const Dataset *dataset, int64_t index, Picture *out, 
 
 /* Decode one file or block of bytes (JPEG or PNG by its first bytes): greyscale, CMYK, 16-bit and palettes
  * become 8-bit RGB. `name` stands for it in messages. */
-effnet_status picture_decode(const uint8_t *bytes, size_t size, const char *name, Picture *out,
-                             effnet_error *err);
+effnet_status picture_decode(const uint8_t *bytes, size_t size, const char *name, Picture *out, effnet_error *err);
 effnet_status picture_read(const char *path, Picture *out, effnet_error *err);
 void picture_free(Picture *picture);
 

@@ -20,12 +20,12 @@ typedef struct LoaderOptions {
     uint64_t seed;
     int64_t first_step; /* training: the global step to begin at (resume); step s is in epoch s /
                            steps_per_epoch */
-    int bad_images; /* BAD_IMAGES_SKIP: replaced in training by the next picture, left out in evaluation */
-    bool cache;     /* keep decoded pictures in memory where they fit in a quarter of it */
+    int bad_images;     /* BAD_IMAGES_SKIP: replaced in training by the next picture, left out in evaluation */
+    bool cache;         /* keep decoded pictures in memory where they fit in a quarter of it */
 } LoaderOptions;
 
 typedef struct Batch {
-    int size;        /* images in it; 0 at the end of an evaluation */
+    int size;        /* images in it; 0 at the end of an evaluation: the call after that begins another one */
     float *images;   /* (size, R, R, 3) */
     int32_t *labels; /* (size) */
 } Batch;
@@ -35,7 +35,7 @@ void loader_free(Loader *loader); /* stops the workers, whatever they are doing 
 int64_t loader_steps_per_epoch(const Loader *loader);
 /* Waits for the next batch; it belongs to the loader and stays valid until the next call. */
 effnet_status loader_next(Loader *loader, Batch *out, effnet_error *err);
-/* Pictures that could not be read so far, and the message of the latest ("" if none): reported once each. */
+/* Pictures that could not be read so far, each counted once. */
 int64_t loader_skipped(const Loader *loader);
 /* Copies the oldest message not yet taken; false where there is none. */
 bool loader_take_warning(Loader *loader, char *buffer, size_t size);

@@ -4,6 +4,7 @@
 
 #include "base/random.h"
 #include "data/dataset.h"
+#include "data/resize.h"
 #include "recipe/recipe.h"
 
 typedef struct PreprocessOptions {
@@ -18,9 +19,21 @@ void preprocess_from_recipe(const Recipe *recipe, int resolution, PreprocessOpti
 
 /* out (resolution, resolution, 3) floats, (pixel/255 - mean) / std. Training: random crop and flip, every
  * choice drawn from `key` alone. */
-effnet_status preprocess_train(const PreprocessOptions *options, const Picture *picture, RandomKey key,
-                               float *out, effnet_error *err);
-effnet_status preprocess_eval(const PreprocessOptions *options, const Picture *picture, float *out,
-                              effnet_error *err);
+effnet_status preprocess_train(const PreprocessOptions *options, const Picture *picture, RandomKey key, float *out,
+                               effnet_error *err);
+effnet_status preprocess_eval(const PreprocessOptions *options, const Picture *picture, float *out, effnet_error *err);
+
+/* The same with buffers that a thread keeps from picture to picture: {0} is a new one. `key` NULL: evaluation. */
+typedef struct PreprocessBuffers {
+    Resizer resizer;
+    uint8_t *region; /* a box that reaches over the picture's edges */
+    size_t region_capacity;
+} PreprocessBuffers;
+
+void preprocess_release(PreprocessBuffers *buffers);
+effnet_status preprocess_picture(const PreprocessOptions *options, const Picture *picture, const RandomKey *key,
+                                 PreprocessBuffers *buffers, float *out, effnet_error *err);
+/* Contradictions and values out of range, before any picture is read. */
+effnet_status preprocess_check(const PreprocessOptions *options, effnet_error *err);
 
 #endif

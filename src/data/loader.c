@@ -1,0 +1,408 @@
+/* loader.c - a ring of batches between worker threads and the engine.
+ *
+ *      released         given          filling                        released + slots
+ *  ... | taken, free    | with the     | workers make these, oldest   |
+ *      |                | caller       | first, in parts of PART      |
+ *
+ * Invariants, under the mutex:
+ *  1. Step s lives in slot s % slots; a slot is opened for step s only when step s - slots was released.
+ *  2. A slot's `pending` counts its pictures not yet made; at 0 the slot is ready and no worker touches it.
+ *  3. Workers claim parts in order of (step, place): with any number of workers, the oldest batch is made first.
+ *  4. Between opening and releasing, `indices` of a slot do not change, and each place of `images`, `labels` and
+ *     `kept` is written by the one worker that claimed it, without the mutex.
+ *  5. In evaluation no step beyond the current pass is opened: the next pass begins when its end was handed out.
+ *
+ * What a place of a batch holds is a function of (seed, epoch, place) and the files, never of a worker. In training a
+ * picture that cannot be read is replaced by the next one of the data set, in evaluation it is left out and the batch
+ * closed up. After loader_create nothing is allocated here; workers' decoders grow to the largest picture met. */
+#include "data/loader.h"
+#include "base/memory.h"
+#include "base/threads.h"
+#include "data/bad_pictures.h"
+#include "data/picture_cache.h"
+#include "data/source.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    DEFAULT_AHEAD = 4,
+    MOST_AHEAD = 1024,
+    MOST_WORKERS = 1024,
+    PART = 8,                    /* pictures claimed at once */
+    MOST_REPLACED = 1000,        /* bad pictures in a row after which the data itself must be gone */
+    STREAM_ORDER = 0x6F726472,   /* "ordr": apart from the other uses of the seed */
+    STREAM_AUGMENT = 0x6175676D, /* "augm" */
+};
+
+typedef struct Slot {
+    int64_t step;
+    int size, pending;
+    float *images;     /* (batch, R, R, 3) */
+    int32_t *labels;   /* (batch) */
+    uint32_t *indices; /* (batch) pictures of the data set */
+    bool *kept;        /* (batch) false: left out */
+    int failed_place;  /* first place whose picture stops the run, or INT_MAX */
+    effnet_error failure;
+} Slot;
+
+typedef struct Worker {
+    Loader *loader;
+    pthread_t thread;
+    Decoder decoder;
+    PreprocessBuffers buffers;
+} Worker;
+
+struct Loader {
+    LoaderOptions options;
+    uint32_t pictures;
+    int64_t steps_per_pass; /* an epoch, or one evaluation */
+    size_t image_floats;
+    RandomKey order_key, augment_key;
+    uint32_t *order; /* (pictures) of epoch order_epoch */
+    int64_t order_epoch;
+    PictureCache *cache; /* or NULL */
+    BadPictures *bad;
+    int num_workers;
+    Worker *workers;
+    int num_slots;
+    Slot *slots;
+    pthread_mutex_t mutex;
+    pthread_cond_t work, ready;
+    atomic_bool stopping;
+    int64_t open_step; /* the next step to claim from, place open_place; its slot is open if open_place > 0 */
+    int open_place;
+    int64_t released;  /* steps before this one are free */
+    int64_t next_step; /* handed out next */
+    int64_t pass_end;  /* evaluation: first step of the next pass */
+    bool at_end;       /* evaluation: the end of a pass was handed out, and nothing since */
+    bool broken;       /* a failure was handed out, and is again at every call */
+    effnet_error failure;
+};
+
+/* ---- making pictures (no mutex) ---- */
+
+static effnet_status get_picture(Loader *loader, Worker *worker, uint32_t index, Picture *out, effnet_error *err) {
+    if (loader->cache && picture_cache_find(loader->cache, index, out)) return EFFNET_OK;
+    TRY(dataset_read_with(loader->options.dataset, index, &worker->decoder, out, err));
+    if (loader->cache) picture_cache_add(loader->cache, index, out);
+    return EFFNET_OK;
+}
+
+static RandomKey augment_key(const Loader *loader, int64_t step, uint32_t index) {
+    uint32_t epoch = (uint32_t)(step / loader->steps_per_pass);
+    return random_fold_in(random_fold_in(loader->augment_key, epoch), index);
+}
+
+/* Picture `index` into a place of a slot. */
+static effnet_status make_one(Loader *loader, Worker *worker, Slot *slot, int place, uint32_t index,
+                              effnet_error *err) {
+    const LoaderOptions *options = &loader->options;
+    Picture picture;
+    TRY(get_picture(loader, worker, index, &picture, err));
+    RandomKey key = augment_key(loader, slot->step, index);
+    TRY(preprocess_picture(&options->preprocess, &picture, options->training ? &key : NULL, &worker->buffers,
+                           slot->images + (size_t)place * loader->image_floats, err));
+    slot->labels[place] = dataset_label(options->dataset, index);
+    slot->kept[place] = true;
+    return EFFNET_OK;
+}
+
+/* A picture's own fault, not the machine's. */
+static bool may_skip(const Loader *loader, effnet_status status) {
+    bool own_fault = status == EFFNET_ERROR_IO || status == EFFNET_ERROR_FORMAT || status == EFFNET_ERROR_UNSUPPORTED;
+    return own_fault && loader->options.bad_images == BAD_IMAGES_SKIP;
+}
+
+/* Fills a place, skipping what cannot be read where the options say so. */
+static effnet_status make_place(Loader *loader, Worker *worker, Slot *slot, int place, effnet_error *err) {
+    uint32_t index = slot->indices[place];
+    slot->kept[place] = false;
+    for (uint32_t tries = 0; tries < loader->pictures && tries < MOST_REPLACED; tries++) {
+        if (!bad_pictures_has(loader->bad, index)) {
+            effnet_status status = make_one(loader, worker, slot, place, index, err);
+            if (status == EFFNET_OK || !may_skip(loader, status)) return status;
+            bad_pictures_add(loader->bad, index, err->message);
+        }
+        if (!loader->options.training || atomic_load_explicit(&loader->stopping, memory_order_relaxed))
+            return EFFNET_OK;
+        index = index + 1 < loader->pictures ? index + 1 : 0;
+    }
+    char name[256];
+    dataset_describe(loader->options.dataset, slot->indices[place], name, sizeof name);
+    return fail(err, EFFNET_ERROR_IO, "cannot read '%s' nor any picture after it: is the data still there?", name);
+}
+
+/* ---- handing out work (mutex held) ---- */
+
+static int step_size(const Loader *loader, int64_t step) {
+    int64_t first = step % loader->steps_per_pass * loader->options.batch, left = loader->pictures - first;
+    return left < loader->options.batch ? (int)left : loader->options.batch;
+}
+
+static void open_slot(Loader *loader, Slot *slot, int64_t step) {
+    int64_t epoch = step / loader->steps_per_pass, first = step % loader->steps_per_pass * loader->options.batch;
+    if (loader->options.training && epoch != loader->order_epoch) {
+        random_permutation(random_fold_in(loader->order_key, (uint32_t)epoch), loader->order, loader->pictures);
+        loader->order_epoch = epoch;
+    }
+    slot->step = step;
+    slot->size = slot->pending = step_size(loader, step);
+    slot->failed_place = slot->size;
+    for (int i = 0; i < slot->size; i++)
+        slot->indices[i] = loader->options.training ? loader->order[first + i] : (uint32_t)(first + i);
+}
+
+static bool may_open(const Loader *loader) {
+    if (loader->open_step >= loader->released + loader->num_slots) return false;
+    return loader->options.training || loader->open_step < loader->pass_end;
+}
+
+/* Waits for a part of a batch; false when the loader stops. */
+static bool claim(Loader *loader, Slot **slot, int *first, int *count) {
+    bool claimed = false;
+    pthread_mutex_lock(&loader->mutex);
+    while (!loader->stopping && !may_open(loader)) pthread_cond_wait(&loader->work, &loader->mutex);
+    if (!loader->stopping) {
+        *slot = &loader->slots[loader->open_step % loader->num_slots];
+        if (loader->open_place == 0) open_slot(loader, *slot, loader->open_step);
+        *first = loader->open_place;
+        *count = (*slot)->size - *first < PART ? (*slot)->size - *first : PART;
+        loader->open_place += *count;
+        if (loader->open_place == (*slot)->size) {
+            loader->open_step++;
+            loader->open_place = 0;
+        }
+        claimed = true;
+    }
+    pthread_mutex_unlock(&loader->mutex);
+    return claimed;
+}
+
+static void *worker_main(void *argument) {
+    Worker *worker = argument;
+    Loader *loader = worker->loader;
+    Slot *slot;
+    int first, count;
+    while (claim(loader, &slot, &first, &count)) {
+        effnet_error err;
+        effnet_status status = EFFNET_OK;
+        int place = first;
+        for (; place < first + count && status == EFFNET_OK; place++) {
+            if (atomic_load_explicit(&loader->stopping, memory_order_relaxed)) return NULL;
+            status = make_place(loader, worker, slot, place, &err);
+        }
+        pthread_mutex_lock(&loader->mutex);
+        if (status != EFFNET_OK && place - 1 < slot->failed_place) { /* the first place's, whoever came first */
+            slot->failed_place = place - 1;
+            slot->failure = err;
+        }
+        slot->pending -= count;
+        if (slot->pending == 0) pthread_cond_signal(&loader->ready);
+        pthread_mutex_unlock(&loader->mutex);
+    }
+    return NULL;
+}
+
+/* ---- the caller's side ---- */
+
+/* Closes up what was left out. */
+static void close_up(const Loader *loader, Slot *slot) {
+    int size = 0;
+    for (int i = 0; i < slot->size; i++) {
+        if (!slot->kept[i]) continue;
+        if (size < i) {
+            memcpy(slot->images + (size_t)size * loader->image_floats, slot->images + (size_t)i * loader->image_floats,
+                   loader->image_floats * sizeof *slot->images);
+            slot->labels[size] = slot->labels[i];
+        }
+        size++;
+    }
+    slot->size = size;
+}
+
+/* The slot handed out before is free again. Mutex held. */
+static void release_previous(Loader *loader) {
+    if (loader->released == loader->next_step) return;
+    loader->released = loader->next_step;
+    pthread_cond_broadcast(&loader->work);
+}
+
+effnet_status loader_next(Loader *loader, Batch *out, effnet_error *err) {
+    *out = (Batch){0};
+    pthread_mutex_lock(&loader->mutex);
+    while (!loader->broken && !out->size) { /* again only where an evaluation batch was left out whole */
+        release_previous(loader);
+        if (!loader->options.training && loader->next_step == loader->pass_end) {
+            loader->at_end = !loader->at_end;
+            if (loader->at_end) break;
+            loader->pass_end += loader->steps_per_pass; /* the caller came back: another pass */
+            pthread_cond_broadcast(&loader->work);
+        }
+        Slot *slot = &loader->slots[loader->next_step % loader->num_slots];
+        while (slot->step != loader->next_step || slot->pending) pthread_cond_wait(&loader->ready, &loader->mutex);
+        loader->next_step++;
+        if (slot->failed_place < slot->size) {
+            loader->broken = true;
+            loader->failure = slot->failure;
+            break;
+        }
+        if (!loader->options.training) close_up(loader, slot);
+        *out = (Batch){.size = slot->size, .images = slot->images, .labels = slot->labels};
+    }
+    bool broken = loader->broken;
+    pthread_mutex_unlock(&loader->mutex);
+    return broken ? fail(err, loader->failure.status, "%s", loader->failure.message) : EFFNET_OK;
+}
+
+int64_t loader_steps_per_epoch(const Loader *loader) {
+    return loader->steps_per_pass;
+}
+
+int64_t loader_skipped(const Loader *loader) {
+    return bad_pictures_count(loader->bad);
+}
+
+bool loader_take_warning(Loader *loader, char *buffer, size_t size) {
+    return bad_pictures_take(loader->bad, buffer, size);
+}
+
+/* ---- making and ending a loader ---- */
+
+static effnet_status check_options(const LoaderOptions *options, effnet_error *err) {
+    int64_t pictures = dataset_size(options->dataset);
+    if (options->batch < 1)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "batch is %d; at least 1 is allowed", options->batch);
+    if (options->workers < 0 || options->workers > MOST_WORKERS)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "workers is %d; allowed are 0 (every processor) to %d",
+                    options->workers, (int)MOST_WORKERS);
+    if (options->ahead < 0 || options->ahead > MOST_AHEAD)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "ahead is %d; allowed are 0 to %d", options->ahead, (int)MOST_AHEAD);
+    if (options->first_step < 0) return fail(err, EFFNET_ERROR_ARGUMENT, "first_step is negative");
+    if (pictures < 1 || pictures > UINT32_MAX)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "the data set has %lld pictures; allowed are 1 to %u",
+                    (long long)pictures, UINT32_MAX);
+    if (options->training && pictures < options->batch)
+        return fail(err, EFFNET_ERROR_ARGUMENT,
+                    "the training data has %lld pictures, fewer than one batch of %d: use a smaller batch_size",
+                    (long long)pictures, options->batch);
+    return preprocess_check(&options->preprocess, err);
+}
+
+static effnet_status create_slot(Loader *loader, Slot *slot, effnet_error *err) {
+    size_t batch = (size_t)loader->options.batch, floats;
+    void *block;
+    slot->step = -1;
+    if (!size_multiply(batch, loader->image_floats, &floats))
+        return fail(err, EFFNET_ERROR_MEMORY, "a batch of %zu pictures is too large", batch);
+    TRY(memory_allocate(floats, sizeof *slot->images, "a batch of pictures", &block, err));
+    slot->images = block;
+    TRY(memory_allocate(batch, sizeof *slot->labels, "a batch's labels", &block, err));
+    slot->labels = block;
+    TRY(memory_allocate(batch, sizeof *slot->indices, "a batch's indices", &block, err));
+    slot->indices = block;
+    TRY(memory_allocate(batch, sizeof *slot->kept, "a batch's marks", &block, err));
+    slot->kept = block;
+    return EFFNET_OK;
+}
+
+/* Signals are the main thread's business: the workers block all but those that mean a broken program. */
+static int start_thread(Worker *worker) {
+    sigset_t blocked, before;
+    sigfillset(&blocked);
+    const int broken[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP};
+    for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) sigdelset(&blocked, broken[i]);
+    pthread_sigmask(SIG_SETMASK, &blocked, &before);
+    int failed = pthread_create(&worker->thread, NULL, worker_main, worker);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return failed;
+}
+
+static effnet_status fill_loader(Loader *loader, effnet_error *err) {
+    LoaderOptions *options = &loader->options;
+    void *block;
+    int workers = options->workers ? options->workers : processors_available();
+    size_t side = (size_t)options->preprocess.resolution;
+    loader->pictures = (uint32_t)dataset_size(options->dataset);
+    loader->image_floats = 3 * side * side;
+    loader->steps_per_pass = loader->pictures / options->batch;
+    if (!options->training && loader->pictures % options->batch) loader->steps_per_pass++;
+    loader->order_key = random_fold_in(random_key(options->seed), STREAM_ORDER);
+    loader->augment_key = random_fold_in(random_key(options->seed), STREAM_AUGMENT);
+    loader->order_epoch = -1;
+    loader->open_step = loader->released = loader->next_step = options->training ? options->first_step : 0;
+    loader->pass_end = loader->steps_per_pass;
+    TRY(bad_pictures_create(loader->pictures, &loader->bad, err));
+    if (options->cache && !options->dataset->in_memory)
+        TRY(picture_cache_create(loader->pictures, picture_cache_default_budget(), &loader->cache, err));
+    if (options->training) {
+        TRY(memory_allocate(loader->pictures, sizeof *loader->order, "the order of an epoch", &block, err));
+        loader->order = block;
+    }
+    /* One slot is with the caller while `ahead` others wait or are being made. */
+    int slots = (options->ahead ? options->ahead : DEFAULT_AHEAD) + 1;
+    TRY(memory_allocate((size_t)slots, sizeof *loader->slots, "the ring of batches", &block, err));
+    loader->slots = block;
+    loader->num_slots = slots;
+    for (int i = 0; i < slots; i++) TRY(create_slot(loader, &loader->slots[i], err));
+    TRY(memory_allocate((size_t)workers, sizeof *loader->workers, "the loader's workers", &block, err));
+    loader->workers = block;
+    for (int i = 0; i < workers; i++) {
+        loader->workers[i].loader = loader;
+        int failed = start_thread(&loader->workers[i]);
+        if (failed)
+            return fail(err, EFFNET_ERROR_MEMORY, "cannot start loader thread %d of %d: %s", i + 1, workers,
+                        strerror(failed));
+        loader->num_workers = i + 1;
+    }
+    return EFFNET_OK;
+}
+
+effnet_status loader_create(const LoaderOptions *options, Loader **out, effnet_error *err) {
+    *out = NULL;
+    TRY(check_options(options, err));
+    Loader *loader = calloc(1, sizeof *loader);
+    if (!loader) return fail(err, EFFNET_ERROR_MEMORY, "no memory for a loader");
+    loader->options = *options;
+    pthread_mutex_init(&loader->mutex, NULL);
+    pthread_cond_init(&loader->work, NULL);
+    pthread_cond_init(&loader->ready, NULL);
+    effnet_status status = fill_loader(loader, err);
+    if (status != EFFNET_OK) {
+        loader_free(loader);
+        return status;
+    }
+    *out = loader;
+    return EFFNET_OK;
+}
+
+void loader_free(Loader *loader) {
+    if (!loader) return;
+    pthread_mutex_lock(&loader->mutex);
+    atomic_store_explicit(&loader->stopping, true, memory_order_relaxed);
+    pthread_cond_broadcast(&loader->work);
+    pthread_mutex_unlock(&loader->mutex);
+    for (int i = 0; i < loader->num_workers; i++) {
+        pthread_join(loader->workers[i].thread, NULL);
+        decoder_release(&loader->workers[i].decoder);
+        preprocess_release(&loader->workers[i].buffers);
+    }
+    for (int i = 0; i < loader->num_slots; i++) {
+        memory_free(loader->slots[i].images);
+        memory_free(loader->slots[i].labels);
+        memory_free(loader->slots[i].indices);
+        memory_free(loader->slots[i].kept);
+    }
+    memory_free(loader->slots);
+    memory_free(loader->workers);
+    memory_free(loader->order);
+    picture_cache_free(loader->cache);
+    bad_pictures_free(loader->bad);
+    pthread_cond_destroy(&loader->ready);
+    pthread_cond_destroy(&loader->work);
+    pthread_mutex_destroy(&loader->mutex);
+    free(loader);
+}

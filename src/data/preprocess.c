@@ -1,0 +1,199 @@
+/* preprocess.c - picture -> canvas (pad_to) -> box (crop) -> square of floats (resize, flip, normalise).
+ *
+ * Canvas and box are rectangles in the picture's own coordinates that may reach over its edges, where pixels are black
+ * (0 before normalisation). A box of the output's own size is copied straight into floats, edges and all: the way of
+ * 28x28 and 32x32 pictures. Any other box is resized from where it lies, or, where it reaches over an edge, from a copy
+ * with the black filled in. */
+#include "data/preprocess.h"
+#include "data/crop.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void preprocess_from_recipe(const Recipe *recipe, int resolution, PreprocessOptions *out) {
+    *out = (PreprocessOptions){
+        .resolution = resolution,
+        .train_crop = recipe->train_crop,
+        .val_crop = recipe->val_crop,
+        .interpolation = recipe->interpolation,
+        .crop_padding = (int)recipe->crop_padding,
+        .pad_to = (int)recipe->pad_to,
+        .hflip = recipe->hflip,
+        .crop_pct = recipe->crop_pct,
+    };
+    memcpy(out->scale, recipe->scale, sizeof out->scale);
+    memcpy(out->ratio, recipe->ratio, sizeof out->ratio);
+    memcpy(out->mean, recipe->mean, sizeof out->mean);
+    memcpy(out->std, recipe->std, sizeof out->std);
+}
+
+effnet_status preprocess_check(const PreprocessOptions *options, effnet_error *err) {
+    if (options->resolution < 1 || options->resolution > PICTURE_MAX_SIDE)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "resolution is %d; allowed are 1 to %d", options->resolution,
+                    (int)PICTURE_MAX_SIDE);
+    if (options->pad_to < 0 || options->pad_to > PICTURE_MAX_SIDE || options->crop_padding < 0 ||
+        options->crop_padding > PICTURE_MAX_SIDE)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "pad_to is %d and crop_padding %d; allowed are 0 to %d",
+                    options->pad_to, options->crop_padding, (int)PICTURE_MAX_SIDE);
+    if (!(options->scale[0] > 0 && options->scale[0] <= options->scale[1] && options->scale[1] <= 1))
+        return fail(err, EFFNET_ERROR_ARGUMENT,
+                    "scale is [%g, %g]; wanted a lower and an upper share, above 0, at most 1", options->scale[0],
+                    options->scale[1]);
+    if (!(options->ratio[0] > 0 && options->ratio[0] <= options->ratio[1]))
+        return fail(err, EFFNET_ERROR_ARGUMENT, "ratio is [%g, %g]; wanted a lower and an upper ratio, above 0",
+                    options->ratio[0], options->ratio[1]);
+    if (!(options->crop_pct > 0 && options->crop_pct <= 1))
+        return fail(err, EFFNET_ERROR_ARGUMENT, "crop_pct is %g; wanted a share above 0, at most 1", options->crop_pct);
+    for (int c = 0; c < 3; c++)
+        if (!(options->std[c] > 0))
+            return fail(err, EFFNET_ERROR_ARGUMENT, "std is [%g, %g, %g]; every channel's must be above 0",
+                        options->std[0], options->std[1], options->std[2]);
+    return EFFNET_OK;
+}
+
+void preprocess_release(PreprocessBuffers *buffers) {
+    resizer_release(&buffers->resizer);
+    free(buffers->region);
+    *buffers = (PreprocessBuffers){0};
+}
+
+/* ---- which box ---- */
+
+static Box choose_box(const PreprocessOptions *options, int height, int width, const RandomKey *key) {
+    int crop = key ? options->train_crop : options->val_crop == VAL_CROP_CENTER ? TRAIN_CROP_CENTER : TRAIN_CROP_NONE;
+    switch (crop) {
+    case TRAIN_CROP_RANDOM_RESIZED:
+        return crop_random_resized(height, width, options->scale, options->ratio, *key);
+    case TRAIN_CROP_PAD:
+        return crop_padded(height, width, options->crop_padding, *key);
+    case TRAIN_CROP_CENTER:
+        return crop_center(height, width, options->crop_pct);
+    default:
+        return (Box){0, 0, height, width};
+    }
+}
+
+/* ---- boxes without resizing ---- */
+
+static int limited(int n, int low, int high) {
+    return n < low ? low : n > high ? high : n;
+}
+
+/* count pixels (count, 3), reversed where `flip`. */
+static void normalise_pixels(const uint8_t *restrict pixels, int count, bool flip, const float *scale,
+                             const float *bias, float *restrict out) {
+    float s0 = scale[0], s1 = scale[1], s2 = scale[2], b0 = bias[0], b1 = bias[1], b2 = bias[2];
+    if (flip) {
+        for (int x = 0; x < count; x++) {
+            const uint8_t *pixel = pixels + 3 * (count - 1 - x);
+            out[3 * x] = (float)pixel[0] * s0 + b0;
+            out[3 * x + 1] = (float)pixel[1] * s1 + b1;
+            out[3 * x + 2] = (float)pixel[2] * s2 + b2;
+        }
+        return;
+    }
+    for (int x = 0; x < count; x++) {
+        out[3 * x] = (float)pixels[3 * x] * s0 + b0;
+        out[3 * x + 1] = (float)pixels[3 * x + 1] * s1 + b1;
+        out[3 * x + 2] = (float)pixels[3 * x + 2] * s2 + b2;
+    }
+}
+
+static void fill_black(float *out, int count, const float *bias) {
+    for (int x = 0; x < count; x++)
+        for (int c = 0; c < 3; c++) out[3 * x + c] = bias[c];
+}
+
+/* The box's own pixels as floats, black where it reaches over an edge. */
+static void copy_box(const Picture *picture, Box box, const ResizeOptions *options, float *out) {
+    int from = limited(-box.left, 0, box.width), to = limited(picture->width - box.left, from, box.width);
+    int before = options->flip ? box.width - to : from, count = to - from;
+    for (int y = 0; y < box.height; y++) {
+        float *row = out + (size_t)y * 3 * (size_t)box.width;
+        int source = box.top + y;
+        if (source < 0 || source >= picture->height || !count) {
+            fill_black(row, box.width, options->bias);
+            continue;
+        }
+        const uint8_t *pixels =
+            picture->pixels + 3 * ((size_t)source * (size_t)picture->width + (size_t)(box.left + from));
+        fill_black(row, before, options->bias);
+        normalise_pixels(pixels, count, options->flip, options->scale, options->bias, row + 3 * before);
+        fill_black(row + 3 * (before + count), box.width - before - count, options->bias);
+    }
+}
+
+/* ---- boxes with resizing ---- */
+
+static bool box_is_inside(const Picture *picture, Box box) {
+    return box.top >= 0 && box.left >= 0 && box.top + box.height <= picture->height &&
+           box.left + box.width <= picture->width;
+}
+
+/* buffers->region = the box's bytes, black where it reaches over an edge. */
+static effnet_status extract(const Picture *picture, Box box, PreprocessBuffers *buffers, effnet_error *err) {
+    size_t stride = 3 * (size_t)box.width, needed = stride * (size_t)box.height;
+    if (needed > buffers->region_capacity) {
+        free(buffers->region);
+        buffers->region_capacity = 0;
+        buffers->region = malloc(needed);
+        if (!buffers->region) return fail(err, EFFNET_ERROR_MEMORY, "no memory (%zu bytes) to pad a picture", needed);
+        buffers->region_capacity = needed;
+    }
+    memset(buffers->region, 0, needed);
+    int from = limited(-box.left, 0, box.width), to = limited(picture->width - box.left, from, box.width);
+    int top = limited(-box.top, 0, box.height), bottom = limited(picture->height - box.top, top, box.height);
+    for (int y = top; to > from && y < bottom; y++)
+        memcpy(buffers->region + (size_t)y * stride + 3 * (size_t)from,
+               picture->pixels + 3 * ((size_t)(box.top + y) * (size_t)picture->width + (size_t)(box.left + from)),
+               3 * (size_t)(to - from));
+    return EFFNET_OK;
+}
+
+/* ---- all together ---- */
+
+effnet_status preprocess_picture(const PreprocessOptions *options, const Picture *picture, const RandomKey *key,
+                                 PreprocessBuffers *buffers, float *out, effnet_error *err) {
+    Box canvas = crop_canvas(picture->height, picture->width, options->pad_to);
+    Box box = choose_box(options, canvas.height, canvas.width, key);
+    box.top += canvas.top;
+    box.left += canvas.left;
+    ResizeOptions resize = {.side = options->resolution,
+                            .interpolation = options->interpolation,
+                            .flip = key && crop_flips(options->hflip, *key)};
+    for (int c = 0; c < 3; c++) { /* (level / 255 - mean) / std */
+        resize.scale[c] = (float)(1 / (255 * options->std[c]));
+        resize.bias[c] = (float)(-options->mean[c] / options->std[c]);
+    }
+    if (box.height == options->resolution && box.width == options->resolution) {
+        copy_box(picture, box, &resize, out);
+        return EFFNET_OK;
+    }
+    size_t stride = 3 * (size_t)picture->width;
+    const uint8_t *pixels = picture->pixels;
+    if (!box_is_inside(picture, box)) {
+        TRY(extract(picture, box, buffers, err));
+        pixels = buffers->region;
+        stride = 3 * (size_t)box.width;
+        box.top = box.left = 0;
+    }
+    return resize_box(&buffers->resizer, pixels, stride, box, &resize, out, err);
+}
+
+static effnet_status preprocess_once(const PreprocessOptions *options, const Picture *picture, const RandomKey *key,
+                                     float *out, effnet_error *err) {
+    PreprocessBuffers buffers = {0};
+    effnet_status status = preprocess_check(options, err);
+    if (status == EFFNET_OK) status = preprocess_picture(options, picture, key, &buffers, out, err);
+    preprocess_release(&buffers);
+    return status;
+}
+
+effnet_status preprocess_train(const PreprocessOptions *options, const Picture *picture, RandomKey key, float *out,
+                               effnet_error *err) {
+    return preprocess_once(options, picture, &key, out, err);
+}
+
+effnet_status preprocess_eval(const PreprocessOptions *options, const Picture *picture, float *out, effnet_error *err) {
+    return preprocess_once(options, picture, NULL, out, err);
+}

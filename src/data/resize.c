@@ -1,0 +1,205 @@
+/* resize.c - separable resampling after Pillow (libImaging/Resample.c), in floats.
+ *
+ * An output pixel x looks at source position centre = (x + 1/2) * scale, scale = source / output, and sums source
+ * pixels i with weights filter((i + 1/2 - centre) / max(scale, 1)), normalised to 1. Rows are resampled across first,
+ * each as it is needed, into a ring of as many rows as the filter is high; then each output row is a weighted sum of
+ * ring rows. Pillow clips to 0..255 after both passes, which bicubic's overshoot makes visible; so do we. Sums run in a
+ * fixed order: the same bits on every machine. */
+#include "data/resize.h"
+#include "base/memory.h"
+#include "recipe/recipe.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef float Float4 __attribute__((vector_size(16)));
+
+/* For each output position: its first source position, how many, and their weights, `taps` apart. */
+typedef struct Axis {
+    int taps;
+    int *first, *count;
+    float *weights;
+} Axis;
+
+void resizer_release(Resizer *resizer) {
+    free(resizer->block);
+    *resizer = (Resizer){0};
+}
+
+/* ---- weights ---- */
+
+static double triangle(double x) {
+    x = fabs(x);
+    return x < 1 ? 1 - x : 0;
+}
+
+/* R. Keys, "Cubic convolution interpolation for digital image processing" (1981), with a = -1/2. */
+static double cubic(double x) {
+    const double a = -0.5;
+    x = fabs(x);
+    if (x < 1) return ((a + 2) * x - (a + 3)) * x * x + 1;
+    if (x < 2) return (((x - 5) * x + 8) * x - 4) * a;
+    return 0;
+}
+
+static double support_of(int source, int output, int interpolation) {
+    double scale = (double)source / output;
+    return (interpolation == INTERPOLATION_BICUBIC ? 2.0 : 1.0) * (scale < 1 ? 1 : scale);
+}
+
+static int taps_of(int source, int output, int interpolation) {
+    int taps = 2 * (int)ceil(support_of(source, output, interpolation)) + 1;
+    return taps < source ? taps : source;
+}
+
+static void fill_axis(Axis *axis, int source, int output, int interpolation, bool reversed) {
+    double (*filter)(double) = interpolation == INTERPOLATION_BICUBIC ? cubic : triangle;
+    double scale = (double)source / output, widened = scale < 1 ? 1 : scale;
+    double support = support_of(source, output, interpolation);
+    for (int x = 0; x < output; x++) {
+        int place = reversed ? output - 1 - x : x;
+        double centre = (x + 0.5) * scale, sum = 0;
+        int first = (int)(centre - support + 0.5), end = (int)(centre + support + 0.5);
+        if (first < 0) first = 0;
+        if (end > source) end = source;
+        if (end - first > axis->taps) end = first + axis->taps;
+        float *weights = axis->weights + (size_t)place * (size_t)axis->taps;
+        for (int i = first; i < end; i++) sum += filter((i + 0.5 - centre) / widened);
+        for (int i = first; i < end; i++) weights[i - first] = (float)(filter((i + 0.5 - centre) / widened) / sum);
+        axis->first[place] = first;
+        axis->count[place] = end - first;
+    }
+}
+
+/* ---- passes ---- */
+
+/* One source row to floats, then across: out (side, 3), with room for one float more. */
+static void resample_row(const uint8_t *row, int width, const Axis *axis, int side, bool clip, float *levels,
+                         float *out) {
+    for (int i = 0; i < 3 * width; i++) levels[i] = row[i];
+    for (int x = 0; x < side; x++) {
+        const float *source = levels + 3 * axis->first[x], *weights = axis->weights + (size_t)x * (size_t)axis->taps;
+        Float4 sum = {0}; /* the fourth lane is the next pixel's first: written, then overwritten */
+        for (int k = 0; k < axis->count[x]; k++) {
+            Float4 pixel;
+            memcpy(&pixel, source + 3 * k, sizeof pixel);
+            sum += weights[k] * pixel;
+        }
+        memcpy(out + 3 * x, &sum, sizeof sum);
+    }
+    if (!clip) return;
+    for (int i = 0; i < 3 * side; i++) {
+        float level = out[i] > 0 ? out[i] : 0;
+        out[i] = level < 255 ? level : 255;
+    }
+}
+
+/* total += the rows times their weights, four rows at a time. */
+static void add_rows(float *restrict total, float *const *rows, const float *weights, int count, int length) {
+    int k = 0;
+    for (; k + 4 <= count; k += 4) {
+        const float *restrict a = rows[k], *restrict b = rows[k + 1], *restrict c = rows[k + 2],
+                              *restrict d = rows[k + 3];
+        float wa = weights[k], wb = weights[k + 1], wc = weights[k + 2], wd = weights[k + 3];
+        for (int i = 0; i < length; i++) total[i] += wa * a[i] + wb * b[i] + (wc * c[i] + wd * d[i]);
+    }
+    for (; k < count; k++) {
+        const float *restrict a = rows[k];
+        float wa = weights[k];
+        for (int i = 0; i < length; i++) total[i] += wa * a[i];
+    }
+}
+
+/* Clips and normalises in place; scale and bias (length) repeat the three channels. */
+static void finish_row(float *restrict row, const float *restrict scale, const float *restrict bias, int length) {
+    for (int i = 0; i < length; i++) {
+        float level = row[i] > 0 ? row[i] : 0;
+        level = level < 255 ? level : 255;
+        row[i] = level * scale[i] + bias[i];
+    }
+}
+
+/* ---- memory ---- */
+
+typedef struct Workspace {
+    Axis across, down;
+    float *levels;       /* a source row, (box width + 1) * 3 */
+    float *ring;         /* down.taps rows of ring_stride floats */
+    float **rows;        /* the ring rows of one output row */
+    float *scale, *bias; /* (side, 3) */
+    size_t ring_stride;
+} Workspace;
+
+/* `count` elements of `size` bytes at *used, 64-aligned. */
+static void *carve(char *block, size_t *used, size_t count, size_t size) {
+    void *place = block ? block + *used : NULL;
+    *used += round_up(count * size, MEMORY_ALIGNMENT);
+    return place;
+}
+
+/* Called with block NULL to learn the size. No overflow: a side is at most 30,000 and so are taps, so that each part
+ * is far below 2^40 bytes. */
+static size_t lay_out(Workspace *space, char *block, Box box, const ResizeOptions *options) {
+    size_t used = 0, side = (size_t)options->side;
+    Axis *axes[2] = {&space->across, &space->down};
+    int source[2] = {box.width, box.height};
+    for (int i = 0; i < 2; i++) {
+        axes[i]->taps = taps_of(source[i], options->side, options->interpolation);
+        axes[i]->first = carve(block, &used, side, sizeof(int));
+        axes[i]->count = carve(block, &used, side, sizeof(int));
+        axes[i]->weights = carve(block, &used, side * (size_t)axes[i]->taps, sizeof(float));
+    }
+    space->ring_stride = round_up(3 * side + 1, 16);
+    space->levels = carve(block, &used, 3 * ((size_t)box.width + 1), sizeof(float));
+    space->ring = carve(block, &used, (size_t)space->down.taps * space->ring_stride, sizeof(float));
+    space->rows = carve(block, &used, (size_t)space->down.taps, sizeof(float *));
+    space->scale = carve(block, &used, 3 * side, sizeof(float));
+    space->bias = carve(block, &used, 3 * side, sizeof(float));
+    return used;
+}
+
+static effnet_status prepare(Resizer *resizer, Workspace *space, Box box, const ResizeOptions *options,
+                             effnet_error *err) {
+    size_t needed = lay_out(space, NULL, box, options);
+    if (needed > resizer->capacity) {
+        resizer_release(resizer);
+        resizer->block = aligned_alloc(MEMORY_ALIGNMENT, needed);
+        if (!resizer->block) return fail(err, EFFNET_ERROR_MEMORY, "no memory (%zu bytes) to resize a picture", needed);
+        resizer->capacity = needed;
+    }
+    lay_out(space, resizer->block, box, options);
+    fill_axis(&space->across, box.width, options->side, options->interpolation, options->flip);
+    fill_axis(&space->down, box.height, options->side, options->interpolation, false);
+    for (int i = 0; i < 3 * options->side; i++) {
+        space->scale[i] = options->scale[i % 3];
+        space->bias[i] = options->bias[i % 3];
+    }
+    for (int i = 0; i < 3; i++) space->levels[3 * box.width + i] = 0; /* read into a lane that nobody keeps */
+    return EFFNET_OK;
+}
+
+effnet_status resize_box(Resizer *resizer, const uint8_t *pixels, size_t stride, Box box, const ResizeOptions *options,
+                         float *out, effnet_error *err) {
+    Workspace space;
+    TRY(prepare(resizer, &space, box, options, err));
+    const Axis *down = &space.down;
+    bool clip = options->interpolation == INTERPOLATION_BICUBIC;
+    int side = options->side, made = 0; /* source rows [0, made) were resampled; the last `taps` are in the ring */
+    for (int y = 0; y < side; y++) {
+        int first = down->first[y], end = first + down->count[y];
+        if (made < first) made = first;
+        for (; made < end; made++) {
+            const uint8_t *row = pixels + (size_t)(box.top + made) * stride + 3 * (size_t)box.left;
+            resample_row(row, box.width, &space.across, side, clip, space.levels,
+                         space.ring + (size_t)(made % down->taps) * space.ring_stride);
+        }
+        for (int i = first; i < end; i++)
+            space.rows[i - first] = space.ring + (size_t)(i % down->taps) * space.ring_stride;
+        float *row = out + (size_t)y * 3 * (size_t)side;
+        memset(row, 0, 3 * (size_t)side * sizeof *row);
+        add_rows(row, space.rows, down->weights + (size_t)y * (size_t)down->taps, down->count[y], 3 * side);
+        finish_row(row, space.scale, space.bias, 3 * side);
+    }
+    return EFFNET_OK;
+}

@@ -1,0 +1,74 @@
+/* kernels.h - the fine seam of the CPU backend: one table of kernels for each instruction set.
+ *
+ * The bodies are written once, in kernels/, over a small vector type (vector_<isa>.h), and compiled once for each set;
+ * kernels.def names them. All tensors are fp32 and channels last: a row of a tensor is a pixel's channels, `stride`
+ * floats from the next.
+ *
+ * Three layouts besides that:
+ *   tile    up to TILE_ROWS pixels by any number of channels, in blocks of TILE_CHANNELS channels:
+ *           (channels / 64, tile_rows, 64); all strides inside a block are constants, so the matrix kernel addresses
+ *           twelve rows from one pointer, along pixels or along channels
+ *   row     one image row for a depthwise convolution, in vectors of `lanes` channels:
+ *           (channels / lanes, row_width, lanes), zero borders included
+ *   packed  weights for gemm_tile: (columns / gemm_columns, depth, gemm_columns), zero-padded
+ *
+ * What is pending on a raw convolution output is applied as it is loaded: activation((x - mean) * scale + bias), and
+ * for gradients dy = alpha * dz + beta * (y - mean) + delta (batch norm's backward formula, docs/maths.md).
+ * Subtracting the mean first keeps large means with small variances exact. */
+#ifndef EFFNET_BACKEND_CPU_KERNELS_H
+#define EFFNET_BACKEND_CPU_KERNELS_H
+
+#include "model/network.h"
+
+enum { TILE_CHANNELS = 64, TILE_ROWS = 96 };
+
+/* Batch norm to apply on loading, each of `channels` floats; mean NULL: none. */
+typedef struct BnVectors {
+    const float *mean, *scale, *bias;
+} BnVectors;
+
+/* Batch norm's backward formula, each of `channels` floats. */
+typedef struct BnGradient {
+    const float *mean, *alpha, *beta, *delta;
+} BnGradient;
+
+/* What project_gradient_tile adds up over its rows, each of `channels` floats; see project_backward.c. */
+typedef struct ProjectSums {
+    float *gate;          /* sum dv * a: the gradient of the gate */
+    float *e, *e_centred; /* sum e, sum e * (u - mean), e = dv * gate * slope */
+    float *d, *d_centred; /* sum slope, sum slope * (u - mean) */
+} ProjectSums;
+
+typedef struct CpuKernels {
+    const char *isa;
+    int lanes;        /* floats in a vector */
+    int gemm_columns; /* columns of a packed panel */
+#define KERNEL(name, arguments) void(*name) arguments;
+#include "backend/cpu/kernels.def"
+#undef KERNEL
+} CpuKernels;
+
+/* gemm_tile                C (rows, columns) = tile (rows, depth) * packed (depth, columns) [+ add, laid out as C]
+ * gemm_transposed          C (m, n) += a_tile (pixels, m)^T * b_tile (pixels, n)
+ * tile_load                tile = activation(bn(x))
+ * tile_scale               tile *= factor, a channel's
+ * tile_load_gradient       tile = bn backward of (factor * dz, y)
+ * tile_pool                tile = activation(bn(x)) (tile NULL: not stored), sums += over rows
+ * column_moments           mean and sum of squared differences from it, of each channel over the rows
+ * row_load                 value = activation(bn(x)), slope = activation'(bn(x)) (NULL: not wanted); borders untouched
+ * row_load_gradient        row = bn backward of (dz, u), pixel x at pad + x * spacing
+ * depthwise_row            out pixel x = sum over ky, kx of rows[ky][x * step + kx] * weights[ky][kx]; rows[ky] NULL:
+ * zeros depthwise_weights_row    weights_gradient[ky][kx] += sum over x of gradient[pad + x * gradient_step] *
+ * rows[ky][x * step + kx] depthwise_finish_row     dz = da * slope (slope NULL: 1), sum += dz, sum_centred += dz * (y -
+ * mean) project_gradient_tile    a = activation(bn(u)); tile = a * gate; dv = dv * gate * slope; sums (gate NULL: 1)
+ * add_scaled               x += slope * factor, a channel's
+ * residual_rows            out = bn(p) * factor + bn(x)
+ * gradient_sums            sum += g * factor, sum_centred += g * factor * (p - mean)
+ * pool_gradient            dz = gradient * activation'(bn(y)), and its two sums */
+
+extern const CpuKernels cpu_kernels_scalar;
+#ifdef EFFNET_X86
+extern const CpuKernels cpu_kernels_avx2, cpu_kernels_avx512;
+#endif
+
+#endif

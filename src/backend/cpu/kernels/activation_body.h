@@ -1,0 +1,47 @@
+/* activation_body.h - swish and ReLU6 with their slopes, on vectors.
+ *
+ * sigmoid(z) = 1 / (1 + exp(-z)). exp(t) = 2^n * 2^f with n = round(t log2 e), |f| <= 1/2, 2^f by a polynomial of
+ * degree 6 (Taylor coefficients ln(2)^k / k!; truncation error below 2e-7 relative at |f| = 1/2). t is held within
+ * [-87, 87], so that 1 + exp stays finite; there sigmoid is 0 or 1 to fp32. Tested over all exponents in
+ * tests/kernels/test_kernels.c: relative error of swish below 4e-7. A NaN stays NaN. */
+#ifndef EFFNET_ACTIVATION_BODY_H
+#define EFFNET_ACTIVATION_BODY_H
+
+#include "model/network.h"
+
+static inline Vector vector_sigmoid(Vector z) {
+    const Vector log2_e = vector_all(-1.44269504088896341f); /* of -z */
+    Vector t = vector_max(vector_all(-125.0f), vector_min(vector_all(125.0f), z * log2_e));
+    Vector n = vector_round(t), f = t - n;
+    Vector p = vector_all(1.5403530393381608e-4f);
+    p = vector_fma(p, f, vector_all(1.3333558146428443e-3f));
+    p = vector_fma(p, f, vector_all(9.6181291076284772e-3f));
+    p = vector_fma(p, f, vector_all(5.5504108664821580e-2f));
+    p = vector_fma(p, f, vector_all(2.4022650695910072e-1f));
+    p = vector_fma(p, f, vector_all(6.9314718055994531e-1f));
+    p = vector_fma(p, f, vector_all(1.0f));
+    return vector_reciprocal(vector_all(1.0f) + vector_scale_by_power(p, n));
+}
+
+static inline Vector vector_activate(Vector z, Activation activation) {
+    if (activation == ACTIVATION_SWISH) return z * vector_sigmoid(z);
+    if (activation == ACTIVATION_RELU6) return vector_max(vector_all(0.0f), vector_min(vector_all(6.0f), z));
+    return z;
+}
+
+/* Value and derivative together: they share the exponential. */
+static inline Vector vector_activate_slope(Vector z, Activation activation, Vector *slope) {
+    if (activation == ACTIVATION_SWISH) {
+        Vector s = vector_sigmoid(z), value = z * s;
+        *slope = vector_fma(value, vector_all(1.0f) - s, s); /* s + z s (1 - s) */
+        return value;
+    }
+    if (activation == ACTIVATION_RELU6) {
+        *slope = vector_inside(z, 0.0f, 6.0f);
+        return vector_activate(z, activation);
+    }
+    *slope = vector_all(1.0f);
+    return z;
+}
+
+#endif

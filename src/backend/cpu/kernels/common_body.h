@@ -1,0 +1,80 @@
+/* common_body.h - what the kernel bodies share: loops over a tensor's channels in blocks of vectors, and loads and
+ * stores with a tail. A body is an always-inlined function whose `vectors` and `tail` are constants after inlining:
+ * whole blocks of BLOCK_VECTORS vectors first, then single vectors, then what is left below one vector, masked. */
+#ifndef EFFNET_COMMON_BODY_H
+#define EFFNET_COMMON_BODY_H
+
+#include "backend/cpu/kernels.h"
+
+#define INLINE static inline __attribute__((always_inline))
+#ifdef __clang__
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 32")
+#endif
+
+#define JOIN_(a, b)    a##_##b
+#define JOIN(a, b)     JOIN_(a, b)
+#define ISA_NAME(name) JOIN(name, VECTOR_ISA) /* gemm_tile -> gemm_tile_avx512 */
+
+#define KERNEL(name, arguments) void ISA_NAME(name) arguments;
+#include "backend/cpu/kernels.def"
+#undef KERNEL
+
+#define FOR_CHANNEL_BLOCKS(channels, BODY)                                                                             \
+    do {                                                                                                               \
+        int c_ = 0;                                                                                                    \
+        for (; c_ + BLOCK_VECTORS * LANES <= (channels); c_ += BLOCK_VECTORS * LANES) BODY(c_, BLOCK_VECTORS, 0);      \
+        for (; c_ + LANES <= (channels); c_ += LANES) BODY(c_, 1, 0);                                                  \
+        if (c_ < (channels)) BODY(c_, 1, (channels)-c_);                                                               \
+    } while (0)
+
+/* Calls BODY(ACTIVATION_...) with the activation as a constant. */
+#define WITH_ACTIVATION(activation, BODY)                                                                              \
+    do {                                                                                                               \
+        if ((activation) == ACTIVATION_SWISH) {                                                                        \
+            BODY(ACTIVATION_SWISH);                                                                                    \
+        } else if ((activation) == ACTIVATION_RELU6) {                                                                 \
+            BODY(ACTIVATION_RELU6);                                                                                    \
+        } else {                                                                                                       \
+            BODY(ACTIVATION_NONE);                                                                                     \
+        }                                                                                                              \
+    } while (0)
+
+INLINE Vector load_lanes(const float *p, int tail) {
+    return tail ? vector_load_some(p, tail) : vector_load(p);
+}
+INLINE void store_lanes(float *p, Vector v, int tail) {
+    if (tail)
+        vector_store_some(p, v, tail);
+    else
+        vector_store(p, v);
+}
+INLINE void add_lanes(float *p, Vector v, int tail) {
+    store_lanes(p, load_lanes(p, tail) + v, tail);
+}
+
+/* Batch norm's three vectors for a block of channels, in registers. */
+typedef struct BnLanes {
+    Vector mean[BLOCK_VECTORS], scale[BLOCK_VECTORS], bias[BLOCK_VECTORS];
+} BnLanes;
+
+INLINE BnLanes load_bn(const BnVectors *bn, int channel, int vectors, int tail) {
+    BnLanes lanes = {0};
+    UNROLL for (int v = 0; v < vectors; v++) {
+        lanes.mean[v] = load_lanes(bn->mean + channel + v * LANES, tail);
+        lanes.scale[v] = load_lanes(bn->scale + channel + v * LANES, tail);
+        lanes.bias[v] = load_lanes(bn->bias + channel + v * LANES, tail);
+    }
+    return lanes;
+}
+INLINE Vector normalise(const BnLanes *bn, int v, Vector x) {
+    return vector_fma(x - bn->mean[v], bn->scale[v], bn->bias[v]);
+}
+
+/* Where channel `c` of row 0 of a tile lies. */
+INLINE size_t tile_offset(int c, int tile_rows) {
+    return (size_t)(c / TILE_CHANNELS) * (size_t)tile_rows * TILE_CHANNELS + (size_t)(c % TILE_CHANNELS);
+}
+
+#endif

@@ -1,0 +1,178 @@
+/* depthwise_body.h - depthwise convolution, a row of output pixels at a time; specification:
+ * src/reference/reference_depthwise.c. Lanes are channels. Each of DEPTHWISE_PIXELS neighbouring outputs has an
+ * accumulator; an input vector is loaded once a kernel row and used for every output it touches. The data gradient is
+ * the same kernel over the output gradient with the weights turned round, zeros inserted at stride 2. */
+#include "backend/cpu/kernels/activation_body.h"
+#include "backend/cpu/kernels/common_body.h"
+
+/* ---- rows loaded into vectors of channels ------------------------------------------------------------------ */
+
+INLINE void row_load_block(const float *x, size_t stride, int width, int c, int vectors, int tail, const BnVectors *bn,
+                           Activation activation, float *value, float *slope, int row_width, int pad) {
+    BnLanes lanes = bn ? load_bn(bn, c, vectors, tail) : (BnLanes){0};
+    size_t base = ((size_t)(c / LANES) * (size_t)row_width + (size_t)pad) * LANES;
+    for (int i = 0; i < width; i++) UNROLL for (int v = 0; v < vectors; v++) {
+            Vector a = load_lanes(x + (size_t)i * stride + c + v * LANES, tail), d;
+            size_t at = base + ((size_t)v * (size_t)row_width + (size_t)i) * LANES;
+            if (bn) a = normalise(&lanes, v, a);
+            if (slope) {
+                a = vector_activate_slope(a, activation, &d);
+                vector_store(slope + at, d);
+            } else {
+                a = vector_activate(a, activation);
+            }
+            vector_store(value + at, a);
+        }
+}
+
+void ISA_NAME(row_load)(const float *x, size_t stride, int width, int channels, const BnVectors *bn,
+                        Activation activation, float *value, float *slope, int row_width, int pad) {
+    if (!bn) {
+#define BODY(c, vectors, tail)                                                                                         \
+    row_load_block(x, stride, width, c, vectors, tail, NULL, ACTIVATION_NONE, value, NULL, row_width, pad)
+        FOR_CHANNEL_BLOCKS(channels, BODY);
+#undef BODY
+        return;
+    }
+#define BODY(c, vectors, tail)                                                                                         \
+    (slope ? row_load_block(x, stride, width, c, vectors, tail, bn, ACTIVE, value, slope, row_width, pad)              \
+           : row_load_block(x, stride, width, c, vectors, tail, bn, ACTIVE, value, NULL, row_width, pad))
+#define ACTIVATED(kind)                                                                                                \
+    const Activation ACTIVE = kind;                                                                                    \
+    FOR_CHANNEL_BLOCKS(channels, BODY)
+    WITH_ACTIVATION(activation, ACTIVATED);
+#undef BODY
+#undef ACTIVATED
+}
+
+void ISA_NAME(row_load_gradient)(const float *dz, const float *u, size_t stride, int width, int channels,
+                                 const BnGradient *bn, float *row, int row_width, int pad, int spacing) {
+    for (int c = 0; c < channels; c += LANES) {
+        int tail = channels - c < LANES ? channels - c : 0;
+        Vector mean = load_lanes(bn->mean + c, tail), alpha = load_lanes(bn->alpha + c, tail);
+        Vector beta = load_lanes(bn->beta + c, tail), delta = load_lanes(bn->delta + c, tail);
+        float *to = row + ((size_t)(c / LANES) * (size_t)row_width + (size_t)pad) * LANES;
+        for (int i = 0; i < width; i++) {
+            size_t at = (size_t)i * stride + (size_t)c;
+            Vector centred = load_lanes(u + at, tail) - mean;
+            Vector du = vector_fma(load_lanes(dz + at, tail), alpha, vector_fma(centred, beta, delta));
+            vector_store(to + (size_t)i * (size_t)spacing * LANES, du);
+        }
+    }
+}
+
+/* ---- the convolution ---------------------------------------------------------------------------------------- */
+
+/* `pixels` outputs from x on, of one vector of channels. */
+INLINE void depthwise_block(const float *const *rows, size_t row_offset, const float *weights, int kernel, int step,
+                            int pixels, int x, float *out, size_t stride, int tail) {
+    Vector acc[DEPTHWISE_PIXELS];
+    UNROLL for (int i = 0; i < pixels; i++) acc[i] = vector_all(0.0f);
+    for (int ky = 0; ky < kernel; ky++) {
+        if (!rows[ky]) continue;
+        const float *row = rows[ky] + row_offset + (size_t)x * (size_t)step * LANES;
+        Vector w[5];
+        UNROLL for (int kx = 0; kx < kernel; kx++) w[kx] = vector_load(weights + (ky * kernel + kx) * LANES);
+        UNROLL for (int j = 0; j < (pixels - 1) * step + kernel; j++) {
+            Vector in = vector_load(row + (size_t)j * LANES);
+            UNROLL for (int kx = 0; kx < kernel; kx++) {
+                int i = (j - kx) / step;
+                if (j >= kx && (j - kx) % step == 0 && i < pixels) acc[i] = vector_fma(in, w[kx], acc[i]);
+            }
+        }
+    }
+    UNROLL for (int i = 0; i < pixels; i++) store_lanes(out + (size_t)(x + i) * stride, acc[i], tail);
+}
+
+INLINE void depthwise_row_body(const float *const *rows, const float *weights, int kernel, int step, int width,
+                               int channels, int row_width, float *out, size_t stride) {
+    for (int c = 0; c < channels; c += LANES) {
+        int tail = channels - c < LANES ? channels - c : 0, x = 0;
+        size_t offset = (size_t)(c / LANES) * (size_t)row_width * LANES;
+        const float *w = weights + (size_t)c * (size_t)(kernel * kernel);
+        for (; x + DEPTHWISE_PIXELS <= width; x += DEPTHWISE_PIXELS)
+            depthwise_block(rows, offset, w, kernel, step, DEPTHWISE_PIXELS, x, out + c, stride, tail);
+        for (; x + 2 <= width; x += 2) depthwise_block(rows, offset, w, kernel, step, 2, x, out + c, stride, tail);
+        if (x < width) depthwise_block(rows, offset, w, kernel, step, 1, x, out + c, stride, tail);
+    }
+}
+
+void ISA_NAME(depthwise_row)(const float *const *rows, const float *weights, int kernel, int step, int width,
+                             int channels, int row_width, float *out, size_t stride) {
+    if (kernel == 3 && step == 1) depthwise_row_body(rows, weights, 3, 1, width, channels, row_width, out, stride);
+    if (kernel == 3 && step == 2) depthwise_row_body(rows, weights, 3, 2, width, channels, row_width, out, stride);
+    if (kernel == 5 && step == 1) depthwise_row_body(rows, weights, 5, 1, width, channels, row_width, out, stride);
+    if (kernel == 5 && step == 2) depthwise_row_body(rows, weights, 5, 2, width, channels, row_width, out, stride);
+}
+
+/* ---- its weights' gradient ---------------------------------------------------------------------------------- */
+
+/* One kernel row at a time, two pixels at a time: 2 * kernel chains of multiply-adds. */
+INLINE void weights_row_body(const float *gradient, int gradient_pad, int gradient_step, int gradient_width,
+                             const float *const *rows, int kernel, int step, int width, int channels, int row_width,
+                             float *weights_gradient) {
+    for (int c = 0; c < channels; c += LANES) {
+        const float *g = gradient + ((size_t)(c / LANES) * (size_t)gradient_width + (size_t)gradient_pad) * LANES;
+        for (int ky = 0; ky < kernel; ky++) {
+            if (!rows[ky]) continue;
+            const float *in = rows[ky] + (size_t)(c / LANES) * (size_t)row_width * LANES;
+            float *dw = weights_gradient + (size_t)c * (size_t)(kernel * kernel) + ky * kernel * LANES;
+            Vector even[5], odd[5];
+            UNROLL for (int kx = 0; kx < kernel; kx++) {
+                even[kx] = vector_load(dw + kx * LANES);
+                odd[kx] = vector_all(0.0f);
+            }
+            int x = 0;
+            for (; x + 2 <= width; x += 2) {
+                Vector g0 = vector_load(g + (size_t)x * (size_t)gradient_step * LANES);
+                Vector g1 = vector_load(g + (size_t)(x + 1) * (size_t)gradient_step * LANES);
+                const float *at = in + (size_t)x * (size_t)step * LANES;
+                UNROLL for (int kx = 0; kx < kernel; kx++) {
+                    even[kx] = vector_fma(g0, vector_load(at + kx * LANES), even[kx]);
+                    odd[kx] = vector_fma(g1, vector_load(at + (kx + step) * LANES), odd[kx]);
+                }
+            }
+            if (x < width) {
+                Vector g0 = vector_load(g + (size_t)x * (size_t)gradient_step * LANES);
+                const float *at = in + (size_t)x * (size_t)step * LANES;
+                UNROLL for (int kx = 0; kx < kernel; kx++) even[kx] =
+                    vector_fma(g0, vector_load(at + kx * LANES), even[kx]);
+            }
+            UNROLL for (int kx = 0; kx < kernel; kx++) vector_store(dw + kx * LANES, even[kx] + odd[kx]);
+        }
+    }
+}
+
+void ISA_NAME(depthwise_weights_row)(const float *gradient, int gradient_pad, int gradient_step, int gradient_width,
+                                     const float *const *rows, int kernel, int step, int width, int channels,
+                                     int row_width, float *weights_gradient) {
+#define BODY(k, s)                                                                                                     \
+    weights_row_body(gradient, gradient_pad, gradient_step, gradient_width, rows, k, s, width, channels, row_width,    \
+                     weights_gradient)
+    if (kernel == 3 && step == 1) BODY(3, 1);
+    if (kernel == 3 && step == 2) BODY(3, 2);
+    if (kernel == 5 && step == 1) BODY(5, 1);
+    if (kernel == 5 && step == 2) BODY(5, 2);
+#undef BODY
+}
+
+/* ---- the input's gradient, finished --------------------------------------------------------------------------- */
+
+void ISA_NAME(depthwise_finish_row)(const float *da, const float *slope, const float *y, const float *mean, int width,
+                                    int channels, int row_width, int pad, float *dz, size_t stride, float *sum,
+                                    float *sum_centred) {
+    for (int c = 0; c < channels; c += LANES) {
+        int tail = channels - c < LANES ? channels - c : 0;
+        const float *d = slope + ((size_t)(c / LANES) * (size_t)row_width + (size_t)pad) * LANES;
+        Vector m = load_lanes(mean + c, tail), s = vector_all(0.0f), t = vector_all(0.0f);
+        for (int x = 0; x < width; x++) {
+            size_t at = (size_t)x * stride + (size_t)c;
+            Vector e = load_lanes(da + (size_t)x * (size_t)channels + c, tail) * vector_load(d + (size_t)x * LANES);
+            store_lanes(dz + at, e, tail);
+            s = s + e;
+            t = vector_fma(e, load_lanes(y + at, tail) - m, t);
+        }
+        add_lanes(sum + c, s, tail);
+        add_lanes(sum_centred + c, t, tail);
+    }
+}

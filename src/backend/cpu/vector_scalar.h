@@ -1,0 +1,56 @@
+/* vector_scalar.h - the vector type of processors without any: one lane. */
+#ifndef EFFNET_VECTOR_H
+#define EFFNET_VECTOR_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#define VECTOR_ISA scalar
+enum { LANES = 1, GEMM_ROWS = 4, GEMM_VECTORS = 4, BLOCK_VECTORS = 4, DEPTHWISE_PIXELS = 4 };
+
+typedef float Vector;
+
+static inline Vector vector_load(const float *p) {
+    return *p;
+}
+static inline Vector vector_load_some(const float *p, int n) {
+    return n > 0 ? *p : 0.0f;
+}
+static inline void vector_store(float *p, Vector v) {
+    *p = v;
+}
+static inline void vector_store_some(float *p, Vector v, int n) {
+    if (n > 0) *p = v;
+}
+static inline Vector vector_all(float x) {
+    return x;
+}
+static inline Vector vector_fma(Vector a, Vector b, Vector c) {
+    return a * b + c;
+}
+static inline Vector vector_max(Vector a, Vector b) {
+    return a > b ? a : b;
+}
+static inline Vector vector_min(Vector a, Vector b) {
+    return a < b ? a : b;
+}
+/* 1 where low < x < high, else 0. */
+static inline Vector vector_inside(Vector x, float low, float high) {
+    return x > low && x < high ? 1.0f : 0.0f;
+}
+static inline Vector vector_round(Vector x) {
+    return nearbyintf(x);
+}
+/* x * 2^n, n integral, -126 <= n <= 127 */
+static inline Vector vector_scale_by_power(Vector x, Vector n) {
+    uint32_t bits = (uint32_t)((int32_t)n + 127) << 23;
+    float power;
+    memcpy(&power, &bits, sizeof power);
+    return x * power;
+}
+static inline Vector vector_reciprocal(Vector x) {
+    return 1.0f / x;
+}
+
+#endif

@@ -72,39 +72,51 @@ effnet_status trainer_step(Trainer *trainer, const float *images, const int32_t 
                            double *loss, double *lr, effnet_error *err);
 
 /* ---- checkpoint.c: a folder OUT/checkpoints/00001234 ----
- *   ema.safetensors    averaged weights and statistics, timm's names; __metadata__ says model, classes,
- * preprocessing raw.safetensors    the same, not averaged slots.safetensors  optimizer slots,
- * "mean_square/<name>"; step in __metadata__ recipe.yaml        resolved written as 00001234.tmp, synced,
- * renamed. OUT/checkpoints/{last,best} are relative symbolic links, replaced by rename. The newest `keep` and
- * the best survive. */
+ *
+ *   ema.safetensors    averaged weights and statistics in timm's names; __metadata__ holds the ModelCard
+ *   raw.safetensors    the same, not averaged
+ *   slots.safetensors  optimizer slots, "mean_square/<name>"; step and best result in __metadata__
+ *   recipe.yaml        the resolved recipe
+ *
+ * It is written as 00001234.tmp, synced and renamed. OUT/checkpoints/last and best are relative symbolic
+ * links, replaced by rename. The newest `keep` and the best survive. docs/formats.md has every key. */
 typedef struct ModelCard { /* what a reader of the weights must know; goes into __metadata__ */
     ModelConfig config;
     int resolution; /* evaluation side */
     double mean[3], std[3], crop_pct;
     int interpolation, val_crop, pad_to;
     char **class_names; /* num_classes, or NULL */
+    int64_t step;       /* optimizer steps behind the weights; 0 where unknown */
 } ModelCard;
 
+/* The state as checkpoint of state->step (card->step is not looked at); *path becomes its folder (path may be
+ * NULL). A checkpoint of the same step is replaced. On failure the older checkpoints stand as they were. */
 effnet_status checkpoint_write(const char *out_folder, const Network *network, const Recipe *recipe,
                                const TrainState *state, const ModelCard *card, double best_top1,
                                int64_t best_step, char *path, size_t path_size, effnet_error *err);
-/* OUT/checkpoints/best -> the checkpoint of `step`. */
+/* OUT/checkpoints/best -> the checkpoint of `step`, which must be there. */
 effnet_status checkpoint_mark_best(const char *out_folder, int64_t step, effnet_error *err);
+/* Removes all checkpoints but the `keep` of the highest steps, the best and the last, and what killed writers
+ * left
+ * (*.tmp). */
 effnet_status checkpoint_prune(const char *out_folder, int keep, effnet_error *err);
-/* The newest complete checkpoint of a run folder; *found false where there is none. */
+/* The complete checkpoint of the highest step; *found false where there is none. */
 effnet_status checkpoint_find_last(const char *out_folder, char *path, size_t size, bool *found,
                                    effnet_error *err);
-/* Everything back, bit for bit; the network must match (names and shapes are checked, the message says what
- * differs and which model the file looks like). */
+/* Everything back, bit for bit. Network, optimizer and model_ema must be those of the checkpoint (the message
+ * says what differs and which model the file looks like); the state may be half read after an error. */
 effnet_status checkpoint_read(const char *path, const Network *network, const Recipe *recipe,
                               TrainState *state, double *best_top1, int64_t *best_step, effnet_error *err);
 
-/* ---- weights.c: weights alone ---- */
-/* card->class_names is freed by model_card_free. */
+/* ---- card.c, weights.c: weights alone ---- */
+/* From the file's metadata, or, where a file of another program has none, from the shapes of its tensors and
+ * the published defaults. out->class_names is freed by model_card_free. */
 effnet_status weights_read_card(const char *safetensors_path, ModelCard *out, effnet_error *err);
 void model_card_free(ModelCard *card);
-/* Reads parameters and statistics by timm's names. `allow_other_head`: a classifier of another shape keeps
- * the values already there, *head_kept says so; anything else that differs is an error. */
+/* Reads parameters and statistics by timm's names. Every tensor of the network must be there in its shape,
+ * and no other but num_batches_tracked; nothing is changed before that is checked. `allow_other_head`: a
+ * classifier that is missing or of another shape keeps the values already there, *head_kept (may be NULL)
+ * says so. */
 effnet_status weights_read(const char *safetensors_path, const Network *network, float *parameters,
                            float *statistics, bool allow_other_head, bool *head_kept, effnet_error *err);
 effnet_status weights_write(const char *safetensors_path, const Network *network, const float *parameters,

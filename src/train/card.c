@@ -1,0 +1,255 @@
+/* card.c - see card.h. Every value is text; numbers and lists are JSON, made and read by jansson, which
+ * writes a decimal point whatever the locale of the program around us. */
+#include "train/card.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const padding_names[] = {"same", "symmetric"};
+static const char *const variance_names[] = {"biased", "unbiased"};
+static const char *const interpolation_names[] = {"bilinear", "bicubic"};
+static const char *const val_crop_names[] = {"center", "none"};
+
+/* The length of the UTF-8 character at `text`, 0 where there is none (RFC 3629: no overlong forms, no
+ * surrogates). */
+static size_t utf8_length(const unsigned char *text) {
+    unsigned first = text[0];
+    if (first < 0x80) return 1;
+    size_t length = first >= 0xC2 && first <= 0xDF ? 2 : first >= 0xE0 && first <= 0xEF ? 3 : 4;
+    if (first < 0xC2 || first > 0xF4) return 0;
+    for (size_t i = 1; i < length; i++)
+        if ((text[i] & 0xC0) != 0x80) return 0;
+    if ((first == 0xE0 && text[1] < 0xA0) || (first == 0xED && text[1] > 0x9F)) return 0;
+    if ((first == 0xF0 && text[1] < 0x90) || (first == 0xF4 && text[1] > 0x8F)) return 0;
+    return length;
+}
+
+/* A JSON string of a class name. Names are folder names, so any bytes: what is not UTF-8 becomes U+FFFD. */
+static json_t *label_to_json(const char *label) {
+    size_t size = strlen(label), used = 0;
+    char *repaired = malloc(3 * size + 1);
+    if (!repaired) return NULL;
+    for (const char *c = label; *c;) {
+        size_t length = utf8_length((const unsigned char *)c);
+        memcpy(repaired + used, length ? c : "\xEF\xBF\xBD", length ? length : 3);
+        used += length ? length : 3;
+        c += length ? length : 1;
+    }
+    json_t *string = json_stringn(repaired, used);
+    free(repaired);
+    return string;
+}
+
+static json_t *labels_to_json(const ModelCard *card) {
+    json_t *labels = json_array();
+    for (int i = 0; labels && i < card->config.num_classes; i++)
+        if (json_array_append_new(labels, label_to_json(card->class_names[i])) != 0) {
+            json_decref(labels);
+            return NULL;
+        }
+    return labels;
+}
+
+enum { MOST_METADATA = 20 };
+
+typedef struct Pairs {
+    char **texts; /* key, value, ..., NULL: room for MOST_METADATA pairs */
+    int used;
+    bool failed; /* memory ran out */
+} Pairs;
+
+static void add_text(Pairs *pairs, const char *key, const char *value) {
+    char *copies[2] = {strdup(key), value ? strdup(value) : NULL};
+    if (!copies[0] || !copies[1] || pairs->used >= 2 * MOST_METADATA) {
+        free(copies[0]);
+        free(copies[1]);
+        pairs->failed = true;
+        return;
+    }
+    pairs->texts[pairs->used++] = copies[0];
+    pairs->texts[pairs->used++] = copies[1];
+}
+
+/* Takes `value` over. */
+static void add_json(Pairs *pairs, const char *key, json_t *value) {
+    char *text = value ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+    add_text(pairs, key, text);
+    free(text);
+    json_decref(value);
+}
+
+effnet_status card_metadata(const ModelCard *card, char ***out, effnet_error *err) {
+    *out = NULL;
+    const ModelConfig *config = &card->config;
+    Pairs pairs = {.texts = calloc(2 * MOST_METADATA + 1, sizeof(char *))};
+    if (!pairs.texts) return fail(err, EFFNET_ERROR_MEMORY, "no memory for the description of the weights");
+    add_text(&pairs, "format",
+             "pt"); /* PyTorch's layouts: transformers refuses a file that does not say so */
+    add_text(&pairs, "effnet.model", config->name);
+    add_json(&pairs, "effnet.num_classes", json_integer(config->num_classes));
+    add_json(&pairs, "effnet.resolution", json_integer(card->resolution));
+    add_text(&pairs, "effnet.padding", padding_names[config->padding != MODEL_PADDING_SAME]);
+    add_json(&pairs, "effnet.bn_eps", json_real(config->bn_eps));
+    add_json(&pairs, "effnet.bn_momentum", json_real(config->bn_momentum));
+    add_text(&pairs, "effnet.bn_variance", variance_names[config->bn_unbiased]);
+    add_json(&pairs, "effnet.mean", json_pack("[f,f,f]", card->mean[0], card->mean[1], card->mean[2]));
+    add_json(&pairs, "effnet.std", json_pack("[f,f,f]", card->std[0], card->std[1], card->std[2]));
+    add_json(&pairs, "effnet.crop_pct", json_real(card->crop_pct));
+    add_text(&pairs, "effnet.interpolation",
+             interpolation_names[card->interpolation != INTERPOLATION_BILINEAR]);
+    add_text(&pairs, "effnet.val_crop", val_crop_names[card->val_crop != VAL_CROP_CENTER]);
+    add_json(&pairs, "effnet.pad_to", json_integer(card->pad_to));
+    add_json(&pairs, "effnet.step", json_integer(card->step));
+    if (card->class_names) add_json(&pairs, "effnet.class_names", labels_to_json(card));
+    if (pairs.failed) {
+        card_metadata_free(pairs.texts);
+        return fail(err, EFFNET_ERROR_MEMORY, "no memory for the description of the weights");
+    }
+    *out = pairs.texts;
+    return EFFNET_OK;
+}
+
+void card_metadata_free(char **metadata) {
+    for (char **text = metadata; text && *text; text++) free(*text);
+    free(metadata);
+}
+
+/* ---- reading ---- */
+
+static effnet_status bad_value(const Safetensors *file, const char *key, const char *allowed,
+                               effnet_error *err) {
+    const char *text = safetensors_metadata(file, key);
+    if (!text)
+        return fail(err, EFFNET_ERROR_FORMAT, "'%s': __metadata__ lacks '%s'", safetensors_path(file), key);
+    return fail(err, EFFNET_ERROR_FORMAT, "'%s': '%s' in __metadata__ is '%.60s'; allowed: %s",
+                safetensors_path(file), key, text, allowed);
+}
+
+/* The JSON value of a key, NULL where it is missing or not JSON. */
+static json_t *metadata_json(const Safetensors *file, const char *key) {
+    const char *text = safetensors_metadata(file, key);
+    return text ? json_loads(text, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL) : NULL;
+}
+
+static bool json_to_number(const json_t *value, double least, double most, double *out) {
+    *out = json_number_value(value);
+    return json_is_number(value) && *out >= least && *out <= most;
+}
+
+effnet_status metadata_integer(const Safetensors *file, const char *key, int64_t least, int64_t most,
+                               int64_t *out, effnet_error *err) {
+    json_t *value = metadata_json(file, key);
+    *out = json_integer_value(value);
+    bool good = json_is_integer(value) && *out >= least && *out <= most;
+    json_decref(value);
+    if (good) return EFFNET_OK;
+    char allowed[80];
+    snprintf(allowed, sizeof allowed, "whole numbers %lld to %lld", (long long)least, (long long)most);
+    return bad_value(file, key, allowed, err);
+}
+
+effnet_status metadata_number(const Safetensors *file, const char *key, double least, double most,
+                              double *out, effnet_error *err) {
+    json_t *value = metadata_json(file, key);
+    bool good = json_to_number(value, least, most, out);
+    json_decref(value);
+    if (good) return EFFNET_OK;
+    char allowed[80];
+    snprintf(allowed, sizeof allowed, "numbers %g to %g", least, most);
+    return bad_value(file, key, allowed, err);
+}
+
+static effnet_status metadata_triple(const Safetensors *file, const char *key, double least, double most,
+                                     double out[3], effnet_error *err) {
+    json_t *value = metadata_json(file, key);
+    bool good = json_array_size(value) == 3;
+    for (size_t i = 0; good && i < 3; i++)
+        good = json_to_number(json_array_get(value, i), least, most, &out[i]);
+    json_decref(value);
+    if (good) return EFFNET_OK;
+    char allowed[80];
+    snprintf(allowed, sizeof allowed, "three numbers %g to %g in brackets", least, most);
+    return bad_value(file, key, allowed, err);
+}
+
+static effnet_status metadata_choice(const Safetensors *file, const char *key, const char *const names[2],
+                                     int *out, effnet_error *err) {
+    const char *text = safetensors_metadata(file, key);
+    for (int i = 0; text && i < 2; i++)
+        if (strcmp(text, names[i]) == 0) {
+            *out = i;
+            return EFFNET_OK;
+        }
+    char allowed[80];
+    snprintf(allowed, sizeof allowed, "%s, %s", names[0], names[1]);
+    return bad_value(file, key, allowed, err);
+}
+
+static effnet_status read_labels(const Safetensors *file, ModelCard *card, effnet_error *err) {
+    if (!safetensors_metadata(file, "effnet.class_names")) return EFFNET_OK;
+    json_t *labels = metadata_json(file, "effnet.class_names");
+    size_t count = (size_t)card->config.num_classes;
+    effnet_status result = EFFNET_OK;
+    if (!json_is_array(labels) || json_array_size(labels) != count)
+        result = fail(err, EFFNET_ERROR_FORMAT,
+                      "'%s': 'effnet.class_names' in __metadata__ is not a list of %zu names",
+                      safetensors_path(file), count);
+    if (result == EFFNET_OK) card->class_names = calloc(count, sizeof(char *));
+    for (size_t i = 0; result == EFFNET_OK && i < count; i++) {
+        const char *label = json_string_value(json_array_get(labels, i));
+        if (!label)
+            result = fail(err, EFFNET_ERROR_FORMAT, "'%s': name %zu of 'effnet.class_names' is not a string",
+                          safetensors_path(file), i);
+        else if (!card->class_names || !(card->class_names[i] = strdup(label)))
+            result = fail(err, EFFNET_ERROR_MEMORY, "no memory for the class names of '%s'",
+                          safetensors_path(file));
+    }
+    json_decref(labels);
+    return result;
+}
+
+/* The bounds are those of the recipe's keys (recipe/keys.def). */
+static effnet_status read_fields(const Safetensors *file, ModelCard *card, effnet_error *err) {
+    ModelConfig *config = &card->config;
+    int64_t value;
+    int unbiased;
+    TRY(metadata_integer(file, "effnet.num_classes", 1, 100000, &value, err));
+    config->num_classes = (int)value;
+    TRY(metadata_integer(file, "effnet.resolution", 1, 2048, &value, err));
+    card->resolution = config->resolution = (int)value;
+    TRY(metadata_choice(file, "effnet.padding", padding_names, &config->padding, err));
+    TRY(metadata_number(file, "effnet.bn_eps", 1e-12, 1, &config->bn_eps, err));
+    TRY(metadata_number(file, "effnet.bn_momentum", 0, 1, &config->bn_momentum, err));
+    TRY(metadata_choice(file, "effnet.bn_variance", variance_names, &unbiased, err));
+    config->bn_unbiased = unbiased == 1;
+    TRY(metadata_triple(file, "effnet.mean", 0, 1, card->mean, err));
+    TRY(metadata_triple(file, "effnet.std", 1e-3, 10, card->std, err));
+    TRY(metadata_number(file, "effnet.crop_pct", 0.05, 1, &card->crop_pct, err));
+    TRY(metadata_choice(file, "effnet.interpolation", interpolation_names, &card->interpolation, err));
+    TRY(metadata_choice(file, "effnet.val_crop", val_crop_names, &card->val_crop, err));
+    TRY(metadata_integer(file, "effnet.pad_to", 0, 2048, &value, err));
+    card->pad_to = (int)value;
+    TRY(metadata_integer(file, "effnet.step", 0, INT64_MAX, &card->step, err));
+    return read_labels(file, card, err);
+}
+
+effnet_status card_from_metadata(const Safetensors *file, ModelCard *out, bool *found, effnet_error *err) {
+    memset(out, 0, sizeof *out);
+    const char *name = safetensors_metadata(file, "effnet.model");
+    *found = name != NULL;
+    if (!*found) return EFFNET_OK;
+    effnet_status result = model_config_by_name(name, &out->config, err);
+    if (result != EFFNET_OK) return fail_within(err, result, "'%s'", safetensors_path(file));
+    result = read_fields(file, out, err);
+    if (result != EFFNET_OK) model_card_free(out);
+    return result;
+}
+
+void model_card_free(ModelCard *card) {
+    for (int i = 0; card->class_names && i < card->config.num_classes; i++) free(card->class_names[i]);
+    free(card->class_names);
+    card->class_names = NULL;
+}

@@ -32,8 +32,7 @@ static inline const char *scratch_path(const ScratchFolder *folder, const char *
     return buffer;
 }
 
-static inline int scratch_remove_one(const char *path, const struct stat *status, int type,
-                                     struct FTW *place) {
+static inline int scratch_remove_one(const char *path, const struct stat *status, int type, struct FTW *place) {
     (void)status, (void)type, (void)place;
     return remove(path);
 }

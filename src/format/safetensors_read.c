@@ -120,8 +120,7 @@ static void convert(ElementKind kind, const unsigned char *bytes, float *values,
         for (size_t i = 0; i < count; i++) values[i] = float_from_half(load_u16(bytes + 2 * i));
         break;
     case KIND_BF16:
-        for (size_t i = 0; i < count; i++)
-            values[i] = float_from_bits((uint32_t)load_u16(bytes + 2 * i) << 16);
+        for (size_t i = 0; i < count; i++) values[i] = float_from_bits((uint32_t)load_u16(bytes + 2 * i) << 16);
         break;
     case KIND_F64:
         for (size_t i = 0; i < count; i++) values[i] = (float)double_from_bits(load_u64(bytes + 8 * i));
@@ -141,16 +140,15 @@ static void convert(ElementKind kind, const unsigned char *bytes, float *values,
 }
 
 /* Exactly `size` bytes from `offset`. */
-static effnet_status read_at(const Safetensors *file, uint64_t offset, void *bytes, size_t size,
-                             effnet_error *err) {
+static effnet_status read_at(const Safetensors *file, uint64_t offset, void *bytes, size_t size, effnet_error *err) {
     unsigned char *to = bytes;
     while (size > 0) {
         ssize_t got = pread(file->descriptor, to, size, (off_t)offset);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return fail(err, EFFNET_ERROR_IO, "cannot read '%s': %s", file->path, strerror(errno));
         if (got == 0)
-            return fail(err, EFFNET_ERROR_IO,
-                        "'%s' became shorter while it was read; is it still being written?", file->path);
+            return fail(err, EFFNET_ERROR_IO, "'%s' became shorter while it was read; is it still being written?",
+                        file->path);
         to += got;
         offset += (uint64_t)got;
         size -= (size_t)got;
@@ -158,30 +156,26 @@ static effnet_status read_at(const Safetensors *file, uint64_t offset, void *byt
     return EFFNET_OK;
 }
 
-static effnet_status parse_shape(const Safetensors *file, const json_t *shape, Entry *entry,
-                                 effnet_error *err) {
+static effnet_status parse_shape(const Safetensors *file, const json_t *shape, Entry *entry, effnet_error *err) {
     SafetensorsTensor *tensor = &entry->tensor;
     if (!json_is_array(shape))
-        return fail(err, EFFNET_ERROR_FORMAT, "'%s': tensor '%.80s' has no \"shape\" array", file->path,
-                    tensor->name);
+        return fail(err, EFFNET_ERROR_FORMAT, "'%s': tensor '%.80s' has no \"shape\" array", file->path, tensor->name);
     size_t rank = json_array_size(shape);
     if (rank > SAFETENSORS_MAX_RANK)
-        return fail(err, EFFNET_ERROR_FORMAT,
-                    "'%s': tensor '%.80s' has %zu dimensions; at most %d are allowed", file->path,
-                    tensor->name, rank, SAFETENSORS_MAX_RANK);
+        return fail(err, EFFNET_ERROR_FORMAT, "'%s': tensor '%.80s' has %zu dimensions; at most %d are allowed",
+                    file->path, tensor->name, rank, SAFETENSORS_MAX_RANK);
     tensor->rank = (int)rank;
     tensor->count = 1;
     for (size_t i = 0; i < rank; i++) {
         const json_t *side = json_array_get(shape, i);
         if (!json_is_integer(side) || json_integer_value(side) < 0)
             return fail(err, EFFNET_ERROR_FORMAT,
-                        "'%s': dimension %zu of tensor '%.80s' is not a whole number of at least 0",
-                        file->path, i, tensor->name);
+                        "'%s': dimension %zu of tensor '%.80s' is not a whole number of at least 0", file->path, i,
+                        tensor->name);
         tensor->shape[i] = json_integer_value(side);
         if (!size_multiply(tensor->count, (size_t)tensor->shape[i], &tensor->count))
-            return fail(err, EFFNET_ERROR_FORMAT,
-                        "'%s': the shape of tensor '%.80s' multiplies to more than 64 bits", file->path,
-                        tensor->name);
+            return fail(err, EFFNET_ERROR_FORMAT, "'%s': the shape of tensor '%.80s' multiplies to more than 64 bits",
+                        file->path, tensor->name);
     }
     return EFFNET_OK;
 }
@@ -190,12 +184,9 @@ static effnet_status parse_entry(const Safetensors *file, const char *name, cons
                                  effnet_error *err) {
     entry->tensor.name = name;
     if (!json_is_object(value))
-        return fail(err, EFFNET_ERROR_FORMAT, "'%s': the entry of tensor '%.80s' is not an object",
-                    file->path, name);
+        return fail(err, EFFNET_ERROR_FORMAT, "'%s': the entry of tensor '%.80s' is not an object", file->path, name);
     const char *type = json_string_value(json_object_get(value, "dtype"));
-    if (!type)
-        return fail(err, EFFNET_ERROR_FORMAT, "'%s': tensor '%.80s' has no \"dtype\" string", file->path,
-                    name);
+    if (!type) return fail(err, EFFNET_ERROR_FORMAT, "'%s': tensor '%.80s' has no \"dtype\" string", file->path, name);
     for (size_t i = 0; i < sizeof element_types / sizeof element_types[0]; i++)
         if (strcmp(type, element_types[i].name) == 0) entry->type = &element_types[i];
     if (!entry->type)
@@ -209,22 +200,19 @@ static effnet_status parse_entry(const Safetensors *file, const char *name, cons
     if (json_array_size(offsets) != 2 || !json_is_integer(begin) || !json_is_integer(end) ||
         json_integer_value(begin) < 0 || json_integer_value(end) < json_integer_value(begin))
         return fail(err, EFFNET_ERROR_FORMAT,
-                    "'%s': \"data_offsets\" of tensor '%.80s' are not two whole numbers, begin and end",
-                    file->path, name);
+                    "'%s': \"data_offsets\" of tensor '%.80s' are not two whole numbers, begin and end", file->path,
+                    name);
     entry->begin = (uint64_t)json_integer_value(begin);
     entry->end = (uint64_t)json_integer_value(end);
     if (entry->end > file->data_bytes)
-        return fail(
-            err, EFFNET_ERROR_FORMAT,
-            "'%s': tensor '%.80s' ends at byte %llu of the data, and the file has only %llu: it is truncated",
-            file->path, name, (unsigned long long)entry->end, (unsigned long long)file->data_bytes);
+        return fail(err, EFFNET_ERROR_FORMAT,
+                    "'%s': tensor '%.80s' ends at byte %llu of the data, and the file has only %llu: it is truncated",
+                    file->path, name, (unsigned long long)entry->end, (unsigned long long)file->data_bytes);
     size_t wanted;
-    if (!size_multiply(entry->tensor.count, entry->type->bytes, &wanted) ||
-        wanted != entry->end - entry->begin)
+    if (!size_multiply(entry->tensor.count, entry->type->bytes, &wanted) || wanted != entry->end - entry->begin)
         return fail(err, EFFNET_ERROR_FORMAT,
                     "'%s': tensor '%.80s' has %zu elements of type %s, and its data_offsets span %llu bytes",
-                    file->path, name, entry->tensor.count, type,
-                    (unsigned long long)(entry->end - entry->begin));
+                    file->path, name, entry->tensor.count, type, (unsigned long long)(entry->end - entry->begin));
     return EFFNET_OK;
 }
 
@@ -251,14 +239,13 @@ static effnet_status check_places(Safetensors *file, effnet_error *err) {
                         "'%s': tensor '%.80s' begins at byte %llu of the data, not at %llu where the one "
                         "before ends; "
                         "holes and overlaps are not allowed",
-                        file->path, entry->tensor.name, (unsigned long long)entry->begin,
-                        (unsigned long long)expected);
+                        file->path, entry->tensor.name, (unsigned long long)entry->begin, (unsigned long long)expected);
         expected = entry->end;
     }
     if (expected != file->data_bytes)
         return fail(err, EFFNET_ERROR_FORMAT,
-                    "'%s': the tensors end at byte %llu of the data, and the file goes on to %llu",
-                    file->path, (unsigned long long)expected, (unsigned long long)file->data_bytes);
+                    "'%s': the tensors end at byte %llu of the data, and the file goes on to %llu", file->path,
+                    (unsigned long long)expected, (unsigned long long)file->data_bytes);
     if (file->count > 0) qsort(file->entries, (size_t)file->count, sizeof file->entries[0], compare_names);
     return EFFNET_OK;
 }
@@ -287,12 +274,11 @@ static effnet_status read_header(Safetensors *file, effnet_error *err) {
     struct stat status;
     if (fstat(file->descriptor, &status) != 0)
         return fail(err, EFFNET_ERROR_IO, "cannot read '%s': %s", file->path, strerror(errno));
-    if (!S_ISREG(status.st_mode))
-        return fail(err, EFFNET_ERROR_IO, "cannot read '%s': it is not a file", file->path);
+    if (!S_ISREG(status.st_mode)) return fail(err, EFFNET_ERROR_IO, "cannot read '%s': it is not a file", file->path);
     uint64_t size = (uint64_t)status.st_size;
     if (size < LENGTH_BYTES + 2)
-        return fail(err, EFFNET_ERROR_FORMAT, "'%s' is not a safetensors file: it has only %llu bytes",
-                    file->path, (unsigned long long)size);
+        return fail(err, EFFNET_ERROR_FORMAT, "'%s' is not a safetensors file: it has only %llu bytes", file->path,
+                    (unsigned long long)size);
     unsigned char length_bytes[LENGTH_BYTES];
     TRY(read_at(file, 0, length_bytes, sizeof length_bytes, err));
     uint64_t length = load_u64(length_bytes);
@@ -303,9 +289,8 @@ static effnet_status read_header(Safetensors *file, effnet_error *err) {
                     "safetensors file",
                     file->path, (unsigned long long)length, (unsigned long long)size);
     if (length > SAFETENSORS_MAX_HEADER)
-        return fail(err, EFFNET_ERROR_FORMAT,
-                    "'%s' says that its header has %llu bytes; at most %d are allowed", file->path,
-                    (unsigned long long)length, SAFETENSORS_MAX_HEADER);
+        return fail(err, EFFNET_ERROR_FORMAT, "'%s' says that its header has %llu bytes; at most %d are allowed",
+                    file->path, (unsigned long long)length, SAFETENSORS_MAX_HEADER);
     file->data_start = LENGTH_BYTES + length;
     file->data_bytes = size - file->data_start;
 
@@ -313,16 +298,16 @@ static effnet_status read_header(Safetensors *file, effnet_error *err) {
     if (!text) return fail(err, EFFNET_ERROR_MEMORY, "no memory for the header of '%s'", file->path);
     effnet_status result = read_at(file, LENGTH_BYTES, text, (size_t)length, err);
     if (result == EFFNET_OK && (length == 0 || text[0] != '{'))
-        result = fail(err, EFFNET_ERROR_FORMAT,
-                      "'%s' is not a safetensors file: its header does not begin with '{'", file->path);
+        result = fail(err, EFFNET_ERROR_FORMAT, "'%s' is not a safetensors file: its header does not begin with '{'",
+                      file->path);
     if (result == EFFNET_OK) {
         json_error_t problem;
         file->header = json_loadb(text, (size_t)length, JSON_REJECT_DUPLICATES, &problem);
         if (!file->header && json_error_code(&problem) == json_error_out_of_memory)
             result = fail(err, EFFNET_ERROR_MEMORY, "no memory for the header of '%s'", file->path);
         else if (!file->header)
-            result = fail(err, EFFNET_ERROR_FORMAT, "'%s': the header is not valid JSON at byte %d: %s",
-                          file->path, problem.position, problem.text);
+            result = fail(err, EFFNET_ERROR_FORMAT, "'%s': the header is not valid JSON at byte %d: %s", file->path,
+                          problem.position, problem.text);
     }
     free(text);
     return result == EFFNET_OK ? parse_header(file, err) : result;
@@ -392,16 +377,15 @@ const char *safetensors_metadata(const Safetensors *file, const char *key) {
     return json_string_value(json_object_get(file->metadata, key));
 }
 
-effnet_status safetensors_read(const Safetensors *file, int index, float *values, size_t count,
-                               effnet_error *err) {
+effnet_status safetensors_read(const Safetensors *file, int index, float *values, size_t count, effnet_error *err) {
     const Entry *entry = &file->entries[index];
     if (count != entry->tensor.count)
         return fail(err, EFFNET_ERROR_ARGUMENT, "'%s': tensor '%.80s' has %zu elements, not %zu", file->path,
                     entry->tensor.name, entry->tensor.count, count);
     if (entry->type->kind == KIND_OTHER)
         return fail(err, EFFNET_ERROR_UNSUPPORTED,
-                    "'%s': tensor '%.80s' is of type %s; read are F32, F16, BF16, F64, I64, I32 and U8",
-                    file->path, entry->tensor.name, entry->type->name);
+                    "'%s': tensor '%.80s' is of type %s; read are F32, F16, BF16, F64, I64, I32 and U8", file->path,
+                    entry->tensor.name, entry->type->name);
     unsigned char chunk[CHUNK_BYTES];
     const size_t size = entry->type->bytes;
     for (size_t done = 0; done < count;) {

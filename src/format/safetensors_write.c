@@ -30,9 +30,8 @@ static effnet_status check_entry(const char *path, const SafetensorsEntry *entry
     for (int i = 0; fits && i < entry->rank; i++)
         fits = entry->shape[i] >= 0 && size_multiply(product, (size_t)entry->shape[i], &product);
     if (!fits || product != entry->count || strcmp(entry->name, "__metadata__") == 0)
-        return fail(err, EFFNET_ERROR_ARGUMENT,
-                    "cannot write '%s': tensor '%.80s' has %zu values, its shape says %zu", path, entry->name,
-                    entry->count, product);
+        return fail(err, EFFNET_ERROR_ARGUMENT, "cannot write '%s': tensor '%.80s' has %zu values, its shape says %zu",
+                    path, entry->name, entry->count, product);
     return EFFNET_OK;
 }
 
@@ -81,8 +80,8 @@ static bool write_floats(FILE *stream, const float *values, size_t count) {
     return true;
 }
 
-static effnet_status write_sorted(const char *path, const SafetensorsEntry *sorted, int count,
-                                  const char *text, effnet_error *err) {
+static effnet_status write_sorted(const char *path, const SafetensorsEntry *sorted, int count, const char *text,
+                                  effnet_error *err) {
     size_t length = strlen(text), padded = round_up(length, LENGTH_BYTES);
     unsigned char length_bytes[LENGTH_BYTES];
     store_u32(length_bytes, (uint32_t)padded);
@@ -93,13 +92,11 @@ static effnet_status write_sorted(const char *path, const SafetensorsEntry *sort
     bool good = fwrite(length_bytes, 1, sizeof length_bytes, file.stream) == sizeof length_bytes &&
                 fwrite(text, 1, length, file.stream) == length &&
                 fwrite("        ", 1, padded - length, file.stream) == padded - length;
-    for (int i = 0; good && i < count; i++)
-        good = write_floats(file.stream, sorted[i].values, sorted[i].count);
+    for (int i = 0; good && i < count; i++) good = write_floats(file.stream, sorted[i].values, sorted[i].count);
     if (!good) {
         int reason = errno;
         atomic_file_abort(&file);
-        return fail(err, EFFNET_ERROR_IO,
-                    "cannot write '%s': %s; the file there before, if any, is untouched", path,
+        return fail(err, EFFNET_ERROR_IO, "cannot write '%s': %s; the file there before, if any, is untouched", path,
                     strerror(reason));
     }
     return atomic_file_commit(&file, err);
@@ -117,8 +114,8 @@ effnet_status safetensors_write(const char *path, const SafetensorsEntry *entrie
     for (int i = 0; i < count && result == EFFNET_OK; i++) {
         result = check_entry(path, &sorted[i], err);
         if (result == EFFNET_OK && i > 0 && strcmp(sorted[i].name, sorted[i - 1].name) == 0)
-            result = fail(err, EFFNET_ERROR_ARGUMENT, "cannot write '%s': two tensors are called '%.80s'",
-                          path, sorted[i].name);
+            result = fail(err, EFFNET_ERROR_ARGUMENT, "cannot write '%s': two tensors are called '%.80s'", path,
+                          sorted[i].name);
     }
     json_t *header = NULL;
     char *text = NULL;
@@ -128,8 +125,7 @@ effnet_status safetensors_write(const char *path, const SafetensorsEntry *entrie
         if (!text)
             result =
                 fail(err, EFFNET_ERROR_MEMORY,
-                     "cannot make the header of '%s': no memory, or a name or a metadata value is not UTF-8",
-                     path);
+                     "cannot make the header of '%s': no memory, or a name or a metadata value is not UTF-8", path);
     }
     if (result == EFFNET_OK) result = write_sorted(path, sorted, count, text, err);
     free(text);

@@ -86,8 +86,7 @@ effnet_status card_metadata(const ModelCard *card, char ***out, effnet_error *er
     const ModelConfig *config = &card->config;
     Pairs pairs = {.texts = calloc(2 * MOST_METADATA + 1, sizeof(char *))};
     if (!pairs.texts) return fail(err, EFFNET_ERROR_MEMORY, "no memory for the description of the weights");
-    add_text(&pairs, "format",
-             "pt"); /* PyTorch's layouts: transformers refuses a file that does not say so */
+    add_text(&pairs, "format", "pt"); /* PyTorch's layouts: transformers refuses a file that does not say so */
     add_text(&pairs, "effnet.model", config->name);
     add_json(&pairs, "effnet.num_classes", json_integer(config->num_classes));
     add_json(&pairs, "effnet.resolution", json_integer(card->resolution));
@@ -98,8 +97,7 @@ effnet_status card_metadata(const ModelCard *card, char ***out, effnet_error *er
     add_json(&pairs, "effnet.mean", json_pack("[f,f,f]", card->mean[0], card->mean[1], card->mean[2]));
     add_json(&pairs, "effnet.std", json_pack("[f,f,f]", card->std[0], card->std[1], card->std[2]));
     add_json(&pairs, "effnet.crop_pct", json_real(card->crop_pct));
-    add_text(&pairs, "effnet.interpolation",
-             interpolation_names[card->interpolation != INTERPOLATION_BILINEAR]);
+    add_text(&pairs, "effnet.interpolation", interpolation_names[card->interpolation != INTERPOLATION_BILINEAR]);
     add_text(&pairs, "effnet.val_crop", val_crop_names[card->val_crop != VAL_CROP_CENTER]);
     add_json(&pairs, "effnet.pad_to", json_integer(card->pad_to));
     add_json(&pairs, "effnet.step", json_integer(card->step));
@@ -117,15 +115,20 @@ void card_metadata_free(char **metadata) {
     free(metadata);
 }
 
+effnet_status metadata_number_text(double value, char **out, effnet_error *err) {
+    json_t *number = json_real(value);
+    *out = number ? json_dumps(number, JSON_ENCODE_ANY | JSON_REAL_PRECISION(17)) : NULL;
+    json_decref(number);
+    return *out ? EFFNET_OK : fail(err, EFFNET_ERROR_MEMORY, "no memory for the metadata of a checkpoint");
+}
+
 /* ---- reading ---- */
 
-static effnet_status bad_value(const Safetensors *file, const char *key, const char *allowed,
-                               effnet_error *err) {
+static effnet_status bad_value(const Safetensors *file, const char *key, const char *allowed, effnet_error *err) {
     const char *text = safetensors_metadata(file, key);
-    if (!text)
-        return fail(err, EFFNET_ERROR_FORMAT, "'%s': __metadata__ lacks '%s'", safetensors_path(file), key);
-    return fail(err, EFFNET_ERROR_FORMAT, "'%s': '%s' in __metadata__ is '%.60s'; allowed: %s",
-                safetensors_path(file), key, text, allowed);
+    if (!text) return fail(err, EFFNET_ERROR_FORMAT, "'%s': __metadata__ lacks '%s'", safetensors_path(file), key);
+    return fail(err, EFFNET_ERROR_FORMAT, "'%s': '%s' in __metadata__ is '%.60s'; allowed: %s", safetensors_path(file),
+                key, text, allowed);
 }
 
 /* The JSON value of a key, NULL where it is missing or not JSON. */
@@ -139,8 +142,8 @@ static bool json_to_number(const json_t *value, double least, double most, doubl
     return json_is_number(value) && *out >= least && *out <= most;
 }
 
-effnet_status metadata_integer(const Safetensors *file, const char *key, int64_t least, int64_t most,
-                               int64_t *out, effnet_error *err) {
+effnet_status metadata_integer(const Safetensors *file, const char *key, int64_t least, int64_t most, int64_t *out,
+                               effnet_error *err) {
     json_t *value = metadata_json(file, key);
     *out = json_integer_value(value);
     bool good = json_is_integer(value) && *out >= least && *out <= most;
@@ -151,8 +154,8 @@ effnet_status metadata_integer(const Safetensors *file, const char *key, int64_t
     return bad_value(file, key, allowed, err);
 }
 
-effnet_status metadata_number(const Safetensors *file, const char *key, double least, double most,
-                              double *out, effnet_error *err) {
+effnet_status metadata_number(const Safetensors *file, const char *key, double least, double most, double *out,
+                              effnet_error *err) {
     json_t *value = metadata_json(file, key);
     bool good = json_to_number(value, least, most, out);
     json_decref(value);
@@ -162,12 +165,11 @@ effnet_status metadata_number(const Safetensors *file, const char *key, double l
     return bad_value(file, key, allowed, err);
 }
 
-static effnet_status metadata_triple(const Safetensors *file, const char *key, double least, double most,
-                                     double out[3], effnet_error *err) {
+static effnet_status metadata_triple(const Safetensors *file, const char *key, double least, double most, double out[3],
+                                     effnet_error *err) {
     json_t *value = metadata_json(file, key);
     bool good = json_array_size(value) == 3;
-    for (size_t i = 0; good && i < 3; i++)
-        good = json_to_number(json_array_get(value, i), least, most, &out[i]);
+    for (size_t i = 0; good && i < 3; i++) good = json_to_number(json_array_get(value, i), least, most, &out[i]);
     json_decref(value);
     if (good) return EFFNET_OK;
     char allowed[80];
@@ -175,8 +177,8 @@ static effnet_status metadata_triple(const Safetensors *file, const char *key, d
     return bad_value(file, key, allowed, err);
 }
 
-static effnet_status metadata_choice(const Safetensors *file, const char *key, const char *const names[2],
-                                     int *out, effnet_error *err) {
+static effnet_status metadata_choice(const Safetensors *file, const char *key, const char *const names[2], int *out,
+                                     effnet_error *err) {
     const char *text = safetensors_metadata(file, key);
     for (int i = 0; text && i < 2; i++)
         if (strcmp(text, names[i]) == 0) {
@@ -194,8 +196,7 @@ static effnet_status read_labels(const Safetensors *file, ModelCard *card, effne
     size_t count = (size_t)card->config.num_classes;
     effnet_status result = EFFNET_OK;
     if (!json_is_array(labels) || json_array_size(labels) != count)
-        result = fail(err, EFFNET_ERROR_FORMAT,
-                      "'%s': 'effnet.class_names' in __metadata__ is not a list of %zu names",
+        result = fail(err, EFFNET_ERROR_FORMAT, "'%s': 'effnet.class_names' in __metadata__ is not a list of %zu names",
                       safetensors_path(file), count);
     if (result == EFFNET_OK) card->class_names = calloc(count, sizeof(char *));
     for (size_t i = 0; result == EFFNET_OK && i < count; i++) {
@@ -204,8 +205,7 @@ static effnet_status read_labels(const Safetensors *file, ModelCard *card, effne
             result = fail(err, EFFNET_ERROR_FORMAT, "'%s': name %zu of 'effnet.class_names' is not a string",
                           safetensors_path(file), i);
         else if (!card->class_names || !(card->class_names[i] = strdup(label)))
-            result = fail(err, EFFNET_ERROR_MEMORY, "no memory for the class names of '%s'",
-                          safetensors_path(file));
+            result = fail(err, EFFNET_ERROR_MEMORY, "no memory for the class names of '%s'", safetensors_path(file));
     }
     json_decref(labels);
     return result;
@@ -242,7 +242,7 @@ effnet_status card_from_metadata(const Safetensors *file, ModelCard *out, bool *
     *found = name != NULL;
     if (!*found) return EFFNET_OK;
     effnet_status result = model_config_by_name(name, &out->config, err);
-    if (result != EFFNET_OK) return fail_within(err, result, "'%s'", safetensors_path(file));
+    if (result != EFFNET_OK) return fail_within(err, EFFNET_ERROR_FORMAT, "'%s'", safetensors_path(file));
     result = read_fields(file, out, err);
     if (result != EFFNET_OK) model_card_free(out);
     return result;

@@ -10,12 +10,15 @@
 effnet_status card_metadata(const ModelCard *card, char ***out, effnet_error *err);
 void card_metadata_free(char **metadata);
 
+/* A finite number as JSON text that reads back to the same bits; freed with free(). */
+effnet_status metadata_number_text(double value, char **out, effnet_error *err);
+
 /* From the metadata of an open file; *found false where it has none of ours. */
 effnet_status card_from_metadata(const Safetensors *file, ModelCard *out, bool *found, effnet_error *err);
 /* Whole numbers and numbers of the metadata, written as JSON; errors name file and key. */
-effnet_status metadata_integer(const Safetensors *file, const char *key, int64_t least, int64_t most,
-                               int64_t *out, effnet_error *err);
-effnet_status metadata_number(const Safetensors *file, const char *key, double least, double most,
-                              double *out, effnet_error *err);
+effnet_status metadata_integer(const Safetensors *file, const char *key, int64_t least, int64_t most, int64_t *out,
+                               effnet_error *err);
+effnet_status metadata_number(const Safetensors *file, const char *key, double least, double most, double *out,
+                              effnet_error *err);
 
 #endif

@@ -43,16 +43,13 @@ static effnet_status allocate_blocks(const Network *network, const Recipe *recip
     for (int i = 0; i < slots; i++)
         TRY(allocate_floats(network->parameter_floats, "the optimizer's slots", &state->slots[i], err));
     if (recipe->model_ema) {
-        TRY(allocate_floats(network->parameter_floats, "the averaged parameters", &state->ema_parameters,
-                            err));
-        TRY(allocate_floats(network->statistic_floats, "the averaged statistics", &state->ema_statistics,
-                            err));
+        TRY(allocate_floats(network->parameter_floats, "the averaged parameters", &state->ema_parameters, err));
+        TRY(allocate_floats(network->statistic_floats, "the averaged statistics", &state->ema_statistics, err));
     }
     return EFFNET_OK;
 }
 
-effnet_status train_state_create(const Network *network, const Recipe *recipe, TrainState *out,
-                                 effnet_error *err) {
+effnet_status train_state_create(const Network *network, const Recipe *recipe, TrainState *out, effnet_error *err) {
     memset(out, 0, sizeof *out);
     effnet_status result = allocate_blocks(network, recipe, out, err);
     if (result != EFFNET_OK) {

@@ -96,9 +96,8 @@ effnet_status checkpoint_write(const char *out_folder, const Network *network, c
                                int64_t best_step, char *path, size_t path_size, effnet_error *err);
 /* OUT/checkpoints/best -> the checkpoint of `step`, which must be there. */
 effnet_status checkpoint_mark_best(const char *out_folder, int64_t step, effnet_error *err);
-/* Removes all checkpoints but the `keep` of the highest steps, the best and the last, and what killed writers
- * left
- * (*.tmp). */
+/* Removes all checkpoints but the `keep` of the highest steps, the best and the last, and what killed writers left
+ * behind (*.tmp). */
 effnet_status checkpoint_prune(const char *out_folder, int keep, effnet_error *err);
 /* The complete checkpoint of the highest step; *found false where there is none. */
 effnet_status checkpoint_find_last(const char *out_folder, char *path, size_t size, bool *found,

@@ -27,8 +27,7 @@ static bool same_shape(const SafetensorsTensor *tensor, const Parameter *paramet
 
 /* Index i over parameters, then statistics. */
 static const Parameter *parameter_at(const Network *network, int i) {
-    return i < network->num_parameters ? &network->parameters[i]
-                                       : &network->statistics[i - network->num_parameters];
+    return i < network->num_parameters ? &network->parameters[i] : &network->statistics[i - network->num_parameters];
 }
 
 static int parameter_count(const Network *network) {
@@ -38,8 +37,7 @@ static int parameter_count(const Network *network) {
 /* Tensors of the file that a network could hold. */
 static int weight_tensors(const Safetensors *file) {
     int count = 0;
-    for (int i = 0; i < safetensors_count(file); i++)
-        count += !is_batch_count(safetensors_tensor(file, i).name);
+    for (int i = 0; i < safetensors_count(file); i++) count += !is_batch_count(safetensors_tensor(file, i).name);
     return count;
 }
 
@@ -99,15 +97,14 @@ effnet_status weights_read_card(const char *safetensors_path, ModelCard *out, ef
         SafetensorsTensor classifier = {0};
         if (head >= 0) classifier = safetensors_tensor(file, head);
         if (!name)
-            result = fail(
-                err, EFFNET_ERROR_FORMAT,
-                "'%s' holds no model known here: it says none in its metadata, and its shapes are not those "
-                "of %s in timm's names",
-                safetensors_path, model_names());
-        else if (classifier.rank != 2 || classifier.shape[0] < 1 || classifier.shape[0] > 100000)
             result = fail(err, EFFNET_ERROR_FORMAT,
-                          "'%s' looks like %s and has no classifier.weight of 1 to 100,000 classes",
-                          safetensors_path, name);
+                          "'%s' holds no model known here: it says none in its metadata, and its shapes are not those "
+                          "of %s in timm's names",
+                          safetensors_path, model_names());
+        else if (classifier.rank != 2 || classifier.shape[0] < 1 || classifier.shape[0] > 100000)
+            result =
+                fail(err, EFFNET_ERROR_FORMAT,
+                     "'%s' looks like %s and has no classifier.weight of 1 to 100,000 classes", safetensors_path, name);
         else
             result = model_config_by_name(name, &out->config, err);
         if (result == EFFNET_OK) {
@@ -136,9 +133,8 @@ static void shape_text(char out[160], int rank, const int64_t *shape) {
     snprintf(out + used, 160 - (size_t)used, "]");
 }
 
-static effnet_status wrong_shape(const Safetensors *file, const Network *network,
-                                 const SafetensorsTensor *tensor, const Parameter *parameter,
-                                 effnet_error *err) {
+static effnet_status wrong_shape(const Safetensors *file, const Network *network, const SafetensorsTensor *tensor,
+                                 const Parameter *parameter, effnet_error *err) {
     char found[160], wanted[160], guess[80], head[80] = "";
     int64_t shape[4];
     for (int i = 0; i < parameter->rank; i++) shape[i] = parameter->shape[i];
@@ -148,8 +144,8 @@ static effnet_status wrong_shape(const Safetensors *file, const Network *network
     if (is_head(parameter->name) && tensor->rank > 0)
         snprintf(head, sizeof head, "; it was trained for %lld classes, not %d", (long long)tensor->shape[0],
                  network->config.num_classes);
-    return fail(err, EFFNET_ERROR_FORMAT, "%s: %s is %s, %s needs %s%s%s", safetensors_path(file),
-                parameter->name, found, network->config.name, wanted, head, guess);
+    return fail(err, EFFNET_ERROR_FORMAT, "%s: %s is %s, %s needs %s%s%s", safetensors_path(file), parameter->name,
+                found, network->config.name, wanted, head, guess);
 }
 
 /* Every tensor of the network is in the file in its shape, and none beside them; *head_kept where the
@@ -170,22 +166,22 @@ static effnet_status check_tensors(const Safetensors *file, const Network *netwo
         }
         if (index >= 0) return wrong_shape(file, network, &tensor, parameter, err);
         describe_guess(file, network->config.name, guess);
-        return fail(err, EFFNET_ERROR_FORMAT, "%s: there is no tensor %s, which %s needs%s",
-                    safetensors_path(file), parameter->name, network->config.name, guess);
+        return fail(err, EFFNET_ERROR_FORMAT, "%s: there is no tensor %s, which %s needs%s", safetensors_path(file),
+                    parameter->name, network->config.name, guess);
     }
     for (int i = 0; i < safetensors_count(file); i++) {
         const char *name = safetensors_tensor(file, i).name;
         bool is_statistic;
         if (is_batch_count(name) || network_find(network, name, &is_statistic)) continue;
         describe_guess(file, network->config.name, guess);
-        return fail(err, EFFNET_ERROR_FORMAT, "%s: the tensor %.80s is none of %s's%s",
-                    safetensors_path(file), name, network->config.name, guess);
+        return fail(err, EFFNET_ERROR_FORMAT, "%s: the tensor %.80s is none of %s's%s", safetensors_path(file), name,
+                    network->config.name, guess);
     }
     return EFFNET_OK;
 }
 
-effnet_status weights_read(const char *safetensors_path, const Network *network, float *parameters,
-                           float *statistics, bool allow_other_head, bool *head_kept, effnet_error *err) {
+effnet_status weights_read(const char *safetensors_path, const Network *network, float *parameters, float *statistics,
+                           bool allow_other_head, bool *head_kept, effnet_error *err) {
     Safetensors *file;
     bool kept = false;
     TRY(safetensors_open(safetensors_path, &file, err));
@@ -213,8 +209,8 @@ effnet_status weights_write(const char *safetensors_path, const Network *network
     for (int i = 0; i < count; i++) {
         const Parameter *parameter = parameter_at(network, i);
         const float *block = i < network->num_parameters ? parameters : statistics;
-        entries[i] = (SafetensorsEntry){parameter->name, parameter->rank, parameter->shape,
-                                        block + parameter->offset, parameter->count};
+        entries[i] = (SafetensorsEntry){parameter->name, parameter->rank, parameter->shape, block + parameter->offset,
+                                        parameter->count};
     }
     effnet_status result = card_metadata(card, &metadata, err);
     if (result == EFFNET_OK)

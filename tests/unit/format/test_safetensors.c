@@ -34,8 +34,7 @@ static void expect_refused(const char *path, effnet_status status, const char *p
     effnet_error err = {0};
     effnet_status got = safetensors_open(path, &file, &err);
     if (got != status || !strstr(err.message, part) || !strstr(err.message, "'"))
-        fail_msg("status %d (wanted %d), message \"%s\", wanted \"%s\" in it", got, status, err.message,
-                 part);
+        fail_msg("status %d (wanted %d), message \"%s\", wanted \"%s\" in it", got, status, err.message, part);
     assert_null(file);
     assert_string_not_equal(err.message, "");
     assert_int_not_equal(safetensors_open(path, &file, NULL), EFFNET_OK); /* err may be NULL */
@@ -76,11 +75,9 @@ static void test_official_file(void **state) {
     assert_int_equal(safetensors_find(file, "f3"), -1);
 
     float value[2];
-    assert_int_equal(safetensors_read(file, safetensors_find(file, "bool"), value, 2, &err),
-                     EFFNET_ERROR_UNSUPPORTED);
+    assert_int_equal(safetensors_read(file, safetensors_find(file, "bool"), value, 2, &err), EFFNET_ERROR_UNSUPPORTED);
     assert_non_null(strstr(err.message, "'bool' is of type BOOL"));
-    assert_int_equal(safetensors_read(file, safetensors_find(file, "u8"), value, 1, &err),
-                     EFFNET_ERROR_ARGUMENT);
+    assert_int_equal(safetensors_read(file, safetensors_find(file, "u8"), value, 1, &err), EFFNET_ERROR_ARGUMENT);
     safetensors_close(file);
 }
 
@@ -94,8 +91,7 @@ static float float_of(uint32_t bits) {
  */
 static void test_round_trip(void **state) {
     (void)state;
-    float odd[6] = {
-        float_of(0x7FC12345), float_of(0xFF800000), float_of(0x80000000), float_of(1), 1e38f, -0.1f};
+    float odd[6] = {float_of(0x7FC12345), float_of(0xFF800000), float_of(0x80000000), float_of(1), 1e38f, -0.1f};
     static float large[40000];
     for (int i = 0; i < 40000; i++) large[i] = (float)i * 0.37f - 5000;
     SafetensorsEntry entries[3] = {{"blocks.1.0.conv_pw.weight", 4, (int[]){200, 200, 1, 1}, large, 40000},
@@ -113,9 +109,8 @@ static void test_round_trip(void **state) {
     assert_int_equal(file_read(second, 1 << 20, &bytes[1], &sizes[1], &err), EFFNET_OK);
     assert_int_equal(sizes[0], sizes[1]);
     assert_memory_equal(bytes[0], bytes[1], sizes[0]);
-    assert_int_equal((unsigned char)bytes[0][0] % 8, 0); /* the data begins at a multiple of eight */
-    assert_memory_equal(bytes[0] + sizes[0] - 4, odd,
-                        4); /* and is little-endian: so are the machines we test on */
+    assert_int_equal((unsigned char)bytes[0][0] % 8, 0);  /* the data begins at a multiple of eight */
+    assert_memory_equal(bytes[0] + sizes[0] - 4, odd, 4); /* and is little-endian: so are the machines we test on */
     free(bytes[0]);
     free(bytes[1]);
 
@@ -126,8 +121,7 @@ static void test_round_trip(void **state) {
     check_read(file, "bn1.bias", odd, 6);
     check_read(file, "\303\251 \"\\", odd, 1);
     static float back[40000];
-    assert_int_equal(safetensors_read(file, safetensors_find(file, entries[0].name), back, 40000, &err),
-                     EFFNET_OK);
+    assert_int_equal(safetensors_read(file, safetensors_find(file, entries[0].name), back, 40000, &err), EFFNET_OK);
     assert_true(compare_bits("large", back, large, 40000, NULL, 0));
     safetensors_close(file);
 
@@ -156,7 +150,7 @@ static void test_write_refuses(void **state) {
     assert_non_null(strstr(err.message, "/nonexistent/x"));
 }
 
-#define A(type, shape, from, to)                                                                             \
+#define A(type, shape, from, to)                                                                                       \
     "\"a\":{\"dtype\":\"" type "\",\"shape\":" shape ",\"data_offsets\":[" #from "," #to "]}"
 #define B(from, to) "\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[" #from "," #to "]}"
 
@@ -188,21 +182,17 @@ static void test_lies(void **state) {
     expect_refused(make_file("{" A("F32", "[1.0]", 0, 4) "}", -1, 4), wrong, "dimension 0");
     expect_refused(make_file("{" A("F32", "[1,1,1,1,1,1,1,1,1]", 0, 4) "}", -1, 4), wrong, "9 dimensions");
     expect_refused(make_file("{" A("F32", "[4294967296,4294967296]", 0, 4) "}", -1, 4), wrong, "64 bits");
-    expect_refused(make_file("{" A("F32", "[4611686018427387905]", 0, 4) "}", -1, 4), wrong,
-                   "elements of type F32");
+    expect_refused(make_file("{" A("F32", "[4611686018427387905]", 0, 4) "}", -1, 4), wrong, "elements of type F32");
     expect_refused(make_file("{" A("F32", "[99999999999999999999]", 0, 4) "}", -1, 4), wrong, "JSON");
     expect_refused(make_file("{" A("F32", "[2]", 0, 4) "}", -1, 4), wrong, "2 elements of type F32");
     expect_refused(make_file("{" A("F32", "[1]", 4, 0) "}", -1, 4), wrong, "data_offsets");
     expect_refused(make_file("{" A("F32", "[1]", -4, 0) "}", -1, 4), wrong, "data_offsets");
     expect_refused(make_file("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0]}}", -1, 4), wrong,
                    "data_offsets");
-    expect_refused(make_file("{" A("F32", "[2]", 0, 8) "}", -1, 4), wrong,
-                   "the file has only 4: it is truncated");
+    expect_refused(make_file("{" A("F32", "[2]", 0, 8) "}", -1, 4), wrong, "the file has only 4: it is truncated");
     /* all entries together */
-    expect_refused(make_file("{" A("F32", "[1]", 0, 4) "," B(8, 12) "}", -1, 12), wrong,
-                   "'b' begins at byte 8");
-    expect_refused(make_file("{" A("F32", "[2]", 0, 8) "," B(4, 8) "}", -1, 8), wrong,
-                   "'b' begins at byte 4");
+    expect_refused(make_file("{" A("F32", "[1]", 0, 4) "," B(8, 12) "}", -1, 12), wrong, "'b' begins at byte 8");
+    expect_refused(make_file("{" A("F32", "[2]", 0, 8) "," B(4, 8) "}", -1, 8), wrong, "'b' begins at byte 4");
     expect_refused(make_file("{" A("F32", "[1]", 0, 4) "}", -1, 8), wrong, "the file goes on to 8");
     expect_refused(make_file("{" B(4, 8) "}", -1, 8), wrong, "'b' begins at byte 4");
     /* not files */

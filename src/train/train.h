@@ -41,14 +41,16 @@ void masks_draw(const Network *network, uint64_t seed, int64_t step, int first_i
                 float *drop_path_scale, float *dropout_scale);
 
 /* ---- optimizer.c ---- */
-/* One optimizer step on every parameter, then the EMA of parameters and statistics; deterministic for any
- * team. */
+/* One optimizer step on every parameter, then the EMA of parameters and statistics, then state->step + 1;
+ * deterministic for any team. */
 void optimizer_step(const Network *network, const Recipe *recipe, TrainState *state, double lr,
                     ThreadTeam *team);
 bool optimizer_decays(ParameterRole role, int decay_mask);
-/* Global L2 norm of the gradients (double sums, fixed order); clips in place to clip_grad where that is > 0.
- */
-double gradients_clip(const Network *network, float *gradients, double clip_grad);
+/* Decay of the averages where `steps_done` counts the step being averaged: min(d, (1+n)/(10+n)), first step 2/11. */
+double optimizer_ema_decay(const Recipe *recipe, int64_t steps_done);
+/* Global L2 norm of the gradients before clipping (double sums, fixed order for any team); clips in place to clip_grad
+ * where that is > 0 and the norm is finite. */
+double gradients_clip(const Network *network, float *gradients, double clip_grad, ThreadTeam *team);
 
 /* ---- step.c ---- */
 typedef struct Trainer {

@@ -1,0 +1,284 @@
+/* optimizer.c - one pass over memory: weight decay, optimizer, averages; and the norm of the gradients.
+ *
+ * RMSProp, as TensorFlow 1 has it (tf.train.RMSPropOptimizer, ApplyRMSProp in training_ops): eps inside the root, mean
+ * square starting at opt_initial (1), no bias correction:
+ *   ms = alpha * ms + (1 - alpha) * g^2
+ *   lr_in_momentum (TensorFlow):  mom = momentum * mom + lr * g / sqrt(ms + eps);  w -= mom
+ *   else (PyTorch's order):       mom = momentum * mom + g / sqrt(ms + eps);       w -= lr * mom
+ * SGD: the same two orders with g in place of g / sqrt(ms + eps); Nesterov looks one step ahead:
+ *   lr_in_momentum (Keras):       mom = momentum * mom + lr * g;  w -= momentum * mom + lr * g
+ *   else (PyTorch):               mom = momentum * mom + g;       w -= lr * (g + momentum * mom)
+ * AdamW (Loshchilov and Hutter, arXiv 1711.05101), t = steps done including this one:
+ *   m = b1 * m + (1 - b1) * g;  v = b2 * v + (1 - b2) * g^2
+ *   w -= lr / (1 - b1^t) * m / (sqrt(v / (1 - b2^t)) + eps)
+ * Weight decay of the parameters that the mask names: l2 adds weight_decay * w to g before all this; decoupled takes
+ * lr * weight_decay * w off w before all this (w here and there is the weight before the step).
+ *
+ * Averages: ema += (1 - d) * (value - ema), of the new weights and statistics, with d = min(model_ema_decay,
+ * (1 + n) / (10 + n)) and n = steps done including this one, so d of the first step is 2/11. That is what the original
+ * does: it builds ExponentialMovingAverage(decay, num_updates=global_step) and runs ema.apply behind a control
+ * dependency on the train op, which increments global_step, so num_updates is read after the increment (tensorflow/tpu
+ * models/official/efficientnet/main.py; the form of the update is that of tf.train.ExponentialMovingAverage).
+ *
+ * Memory: the blocks are cut into CHUNKS spans whose bounds depend on their length alone; a span is a task. Within it
+ * TILE floats at a time go through optimizer and average while they sit in the first cache, so each block is read and
+ * written once. The loops are written for the compiler to vectorise: no branch, restrict, one subject each. */
+#include "train/train.h"
+
+#include <math.h>
+
+enum { CHUNKS = 256, TILE = 2048 };
+
+typedef struct Span {
+    size_t first, end; /* floats */
+} Span;
+
+/* The `chunk`-th of CHUNKS spans of a block, at multiples of 16 floats (a cache line). */
+static Span span_of(size_t floats, int chunk) {
+    size_t length = (floats + CHUNKS - 1) / CHUNKS;
+    length = (length + 15) / 16 * 16;
+    size_t first = (size_t)chunk * length, end = first + length;
+    return (Span){first < floats ? first : floats, end < floats ? end : floats};
+}
+
+bool optimizer_decays(ParameterRole role, int decay_mask) {
+    switch (role) {
+    case ROLE_BN_SCALE:
+    case ROLE_BN_BIAS:
+        return decay_mask == DECAY_MASK_ALL;
+    case ROLE_BIAS:
+        return decay_mask == DECAY_MASK_ALL || decay_mask == DECAY_MASK_NO_BN;
+    case ROLE_DEPTHWISE:
+        return decay_mask != DECAY_MASK_NO_BN_BIAS_DEPTHWISE;
+    case ROLE_CONV:
+    case ROLE_DENSE:
+        return true;
+    default: /* statistics are no parameters */
+        return false;
+    }
+}
+
+/* What one step needs to know, in fp32, worked out once. Where nothing decays, l2 is 0 and shrink 1. */
+typedef struct Rates {
+    float lr, momentum, alpha, one_minus_alpha, eps;
+    float beta1, one_minus_beta1, beta2, one_minus_beta2, adam_lr, inverse_root_correction;
+    float average; /* 1 - d */
+} Rates;
+
+/* One tile: n weights with their gradients and slots. l2: added share of w; shrink: w's share kept. */
+typedef void Update(const Rates *rates, float l2, float shrink, size_t n, float *restrict w,
+                    const float *restrict gradient, float *restrict slot0, float *restrict slot1);
+
+static void rmsprop_tensorflow(const Rates *rates, float l2, float shrink, size_t n, float *restrict w,
+                               const float *restrict gradient, float *restrict mean_square, float *restrict momentum) {
+    const Rates r = *rates;
+    for (size_t i = 0; i < n; i++) {
+        float g = gradient[i] + l2 * w[i];
+        float ms = r.alpha * mean_square[i] + r.one_minus_alpha * (g * g);
+        float mom = r.momentum * momentum[i] + r.lr * g / sqrtf(ms + r.eps);
+        mean_square[i] = ms;
+        momentum[i] = mom;
+        w[i] = shrink * w[i] - mom;
+    }
+}
+
+static void rmsprop_pytorch(const Rates *rates, float l2, float shrink, size_t n, float *restrict w,
+                            const float *restrict gradient, float *restrict mean_square, float *restrict momentum) {
+    const Rates r = *rates;
+    for (size_t i = 0; i < n; i++) {
+        float g = gradient[i] + l2 * w[i];
+        float ms = r.alpha * mean_square[i] + r.one_minus_alpha * (g * g);
+        float mom = r.momentum * momentum[i] + g / sqrtf(ms + r.eps);
+        mean_square[i] = ms;
+        momentum[i] = mom;
+        w[i] = shrink * w[i] - r.lr * mom;
+    }
+}
+
+/* SGD in its four forms is one formula: mom = momentum * mom + inner * g; w -= outer * (ahead * mom + own * inner * g)
+ * with inner * outer = lr. */
+static inline void sgd(float decay, float inner, float outer, float ahead, float own, float l2, float shrink, size_t n,
+                       float *restrict w, const float *restrict gradient, float *restrict momentum) {
+    for (size_t i = 0; i < n; i++) {
+        float g = inner * (gradient[i] + l2 * w[i]);
+        float mom = decay * momentum[i] + g;
+        momentum[i] = mom;
+        w[i] = shrink * w[i] - outer * (ahead * mom + own * g);
+    }
+}
+
+static void sgd_tensorflow(const Rates *r, float l2, float shrink, size_t n, float *restrict w,
+                           const float *restrict gradient, float *restrict slot0, float *restrict slot1) {
+    (void)slot1;
+    sgd(r->momentum, r->lr, 1, 1, 0, l2, shrink, n, w, gradient, slot0);
+}
+
+static void sgd_tensorflow_nesterov(const Rates *r, float l2, float shrink, size_t n, float *restrict w,
+                                    const float *restrict gradient, float *restrict slot0, float *restrict slot1) {
+    (void)slot1;
+    sgd(r->momentum, r->lr, 1, r->momentum, 1, l2, shrink, n, w, gradient, slot0);
+}
+
+static void sgd_pytorch(const Rates *r, float l2, float shrink, size_t n, float *restrict w,
+                        const float *restrict gradient, float *restrict slot0, float *restrict slot1) {
+    (void)slot1;
+    sgd(r->momentum, 1, r->lr, 1, 0, l2, shrink, n, w, gradient, slot0);
+}
+
+static void sgd_pytorch_nesterov(const Rates *r, float l2, float shrink, size_t n, float *restrict w,
+                                 const float *restrict gradient, float *restrict slot0, float *restrict slot1) {
+    (void)slot1;
+    sgd(r->momentum, 1, r->lr, r->momentum, 1, l2, shrink, n, w, gradient, slot0);
+}
+
+static void adamw(const Rates *rates, float l2, float shrink, size_t n, float *restrict w,
+                  const float *restrict gradient, float *restrict first_moment, float *restrict second_moment) {
+    const Rates r = *rates;
+    for (size_t i = 0; i < n; i++) {
+        float g = gradient[i] + l2 * w[i];
+        float m = r.beta1 * first_moment[i] + r.one_minus_beta1 * g;
+        float v = r.beta2 * second_moment[i] + r.one_minus_beta2 * (g * g);
+        first_moment[i] = m;
+        second_moment[i] = v;
+        w[i] = shrink * w[i] - r.adam_lr * m / (sqrtf(v) * r.inverse_root_correction + r.eps);
+    }
+}
+
+static void average(float share, size_t n, float *restrict ema, const float *restrict value) {
+    for (size_t i = 0; i < n; i++) ema[i] += share * (value[i] - ema[i]);
+}
+
+static Update *choose_update(const Recipe *recipe) {
+    if (recipe->opt == OPTIMIZER_ADAMW) return adamw;
+    if (recipe->opt == OPTIMIZER_RMSPROP) return recipe->lr_in_momentum ? rmsprop_tensorflow : rmsprop_pytorch;
+    if (recipe->nesterov) return recipe->lr_in_momentum ? sgd_tensorflow_nesterov : sgd_pytorch_nesterov;
+    return recipe->lr_in_momentum ? sgd_tensorflow : sgd_pytorch;
+}
+
+double optimizer_ema_decay(const Recipe *recipe, int64_t steps_done) {
+    double n = (double)steps_done, ramp = (1 + n) / (10 + n);
+    return recipe->model_ema_warmup && ramp < recipe->model_ema_decay ? ramp : recipe->model_ema_decay;
+}
+
+static Rates rates_of(const Recipe *recipe, double lr, int64_t steps_done) {
+    double b1 = recipe->opt_betas[0], b2 = recipe->opt_betas[1], t = (double)steps_done;
+    return (Rates){.lr = (float)lr,
+                   .momentum = (float)recipe->momentum,
+                   .alpha = (float)recipe->opt_alpha,
+                   .one_minus_alpha = (float)(1 - recipe->opt_alpha),
+                   .eps = (float)recipe->opt_eps,
+                   .beta1 = (float)b1,
+                   .one_minus_beta1 = (float)(1 - b1),
+                   .beta2 = (float)b2,
+                   .one_minus_beta2 = (float)(1 - b2),
+                   .adam_lr = (float)(lr / (1 - pow(b1, t))),
+                   .inverse_root_correction = (float)(1 / sqrt(1 - pow(b2, t))),
+                   .average = (float)(1 - optimizer_ema_decay(recipe, steps_done))};
+}
+
+typedef struct Pass {
+    const Network *network;
+    TrainState *state;
+    Update *update;
+    Rates rates;
+    int decay_mask;
+    float l2, shrink; /* of a parameter that decays */
+} Pass;
+
+/* The parameter that holds float `at`; they stand one behind the other in order. */
+static int parameter_at(const Network *network, size_t at) {
+    int low = 0, high = network->num_parameters - 1;
+    while (low < high) {
+        int middle = (low + high + 1) / 2;
+        if (network->parameters[middle].offset <= at)
+            low = middle;
+        else
+            high = middle - 1;
+    }
+    return low;
+}
+
+static void pass_task(void *context, int task, int thread) {
+    (void)thread;
+    const Pass *pass = context;
+    const Network *network = pass->network;
+    TrainState *state = pass->state;
+    Span span = span_of(network->parameter_floats, task);
+    int p = span.first < span.end ? parameter_at(network, span.first) : 0;
+    for (size_t at = span.first; at < span.end;) {
+        const Parameter *parameter = &network->parameters[p];
+        size_t end = parameter->offset + parameter->count;
+        if (end > span.end) end = span.end;
+        bool decays = optimizer_decays(parameter->role, pass->decay_mask);
+        for (size_t n; at < end; at += n) {
+            n = end - at < TILE ? end - at : TILE;
+            pass->update(&pass->rates, decays ? pass->l2 : 0.0f, decays ? pass->shrink : 1.0f, n,
+                         state->parameters + at, state->gradients + at, state->slots[0] + at,
+                         state->slots[1] ? state->slots[1] + at : NULL);
+            if (state->ema_parameters)
+                average(pass->rates.average, n, state->ema_parameters + at, state->parameters + at);
+        }
+        p++;
+    }
+    if (!state->ema_statistics) return;
+    span = span_of(network->statistic_floats, task);
+    average(pass->rates.average, span.end - span.first, state->ema_statistics + span.first,
+            state->statistics + span.first);
+}
+
+void optimizer_step(const Network *network, const Recipe *recipe, TrainState *state, double lr, ThreadTeam *team) {
+    bool decoupled = recipe->decay_mode == DECAY_MODE_DECOUPLED;
+    Pass pass = {.network = network,
+                 .state = state,
+                 .update = choose_update(recipe),
+                 .rates = rates_of(recipe, lr, state->step + 1),
+                 .decay_mask = recipe->decay_mask,
+                 .l2 = decoupled ? 0.0f : (float)recipe->weight_decay,
+                 .shrink = decoupled ? (float)(1 - lr * recipe->weight_decay) : 1.0f};
+    thread_team_run(team, pass_task, &pass, CHUNKS);
+    state->step++;
+}
+
+/* ---- the norm of the gradients ---- */
+
+typedef struct NormPass {
+    float *gradients;
+    size_t floats;
+    double squares[CHUNKS]; /* a sum of squares a span, added up in order: the same for any team */
+    float scale;
+} NormPass;
+
+static void squares_task(void *context, int task, int thread) {
+    (void)thread;
+    enum { LANES = 8 };
+    NormPass *pass = context;
+    Span span = span_of(pass->floats, task);
+    const float *g = pass->gradients;
+    double sums[LANES] = {0}, total = 0;
+    size_t i = span.first;
+    for (; i + LANES <= span.end; i += LANES)
+        for (int lane = 0; lane < LANES; lane++) sums[lane] += (double)g[i + lane] * (double)g[i + lane];
+    for (; i < span.end; i++) total += (double)g[i] * (double)g[i];
+    for (int lane = 0; lane < LANES; lane++) total += sums[lane];
+    pass->squares[task] = total;
+}
+
+static void scale_task(void *context, int task, int thread) {
+    (void)thread;
+    NormPass *pass = context;
+    Span span = span_of(pass->floats, task);
+    for (size_t i = span.first; i < span.end; i++) pass->gradients[i] *= pass->scale;
+}
+
+double gradients_clip(const Network *network, float *gradients, double clip_grad, ThreadTeam *team) {
+    NormPass pass = {.gradients = gradients, .floats = network->parameter_floats};
+    thread_team_run(team, squares_task, &pass, CHUNKS);
+    double total = 0;
+    for (int i = 0; i < CHUNKS; i++) total += pass.squares[i];
+    double norm = sqrt(total);
+    if (clip_grad > 0 && norm > clip_grad && isfinite(norm)) {
+        pass.scale = (float)(clip_grad / norm);
+        thread_team_run(team, scale_task, &pass, CHUNKS);
+    }
+    return norm;
+}

@@ -1,0 +1,111 @@
+/* test_loss.c - cross-entropy against known values, its gradient against finite differences in double, and no silence
+ * about logits that are not finite. */
+#include "base/random.h"
+#include "compare.h"
+#include "train/train.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+enum { BATCH = 5, CLASSES = 7 };
+
+static const int32_t labels[BATCH] = {0, 6, 3, 3, 1};
+
+static void draw_logits(float *logits) {
+    RandomKey key = random_key(7);
+    for (int i = 0; i < BATCH * CLASSES; i++) logits[i] = 3 * random_normal(key, (uint64_t)i);
+}
+
+/* -sum target * log softmax, term by term. */
+static double loss_in_double(const double *logits, double smoothing) {
+    double total = 0;
+    for (int n = 0; n < BATCH; n++) {
+        double sum = 0;
+        for (int c = 0; c < CLASSES; c++) sum += exp(logits[n * CLASSES + c]);
+        for (int c = 0; c < CLASSES; c++) {
+            double target = (1 - smoothing) * (c == labels[n]) + smoothing / CLASSES;
+            total -= target * (logits[n * CLASSES + c] - log(sum));
+        }
+    }
+    return total / BATCH;
+}
+
+static void check_smoothing(double smoothing, double scale) {
+    float logits[BATCH * CLASSES], gradient[BATCH * CLASSES];
+    double wide[BATCH * CLASSES], want[BATCH * CLASSES];
+    draw_logits(logits);
+    for (int i = 0; i < BATCH * CLASSES; i++) wide[i] = logits[i];
+    double loss = loss_cross_entropy(logits, labels, BATCH, CLASSES, smoothing, scale, gradient);
+    assert_true(fabs(loss - loss_in_double(wide, smoothing)) < 1e-12);
+    assert_true(loss_cross_entropy(logits, labels, BATCH, CLASSES, smoothing, scale, NULL) == loss);
+    const double h = 1e-5;
+    for (int i = 0; i < BATCH * CLASSES; i++) {
+        double kept = wide[i];
+        wide[i] = kept + h;
+        double above = loss_in_double(wide, smoothing);
+        wide[i] = kept - h;
+        want[i] = scale * (above - loss_in_double(wide, smoothing)) / (2 * h);
+        wide[i] = kept;
+    }
+    float rounded[BATCH * CLASSES];
+    for (int i = 0; i < BATCH * CLASSES; i++) rounded[i] = (float)want[i];
+    const int shape[2] = {BATCH, CLASSES};
+    assert_true(compare_floats("gradient of the logits", gradient, rounded, BATCH * CLASSES, shape, 2, 1e-6));
+}
+
+static void test_against_finite_differences(void **state) {
+    (void)state;
+    check_smoothing(0, 1);
+    check_smoothing(0.1, 1);
+    check_smoothing(0.7, 0.25);
+}
+
+static void test_known_values(void **state) {
+    (void)state;
+    float zeros[10] = {0};
+    int32_t label = 4;
+    assert_true(fabs(loss_cross_entropy(zeros, &label, 1, 10, 0, 1, NULL) - log(10)) < 1e-14);
+    assert_true(fabs(loss_cross_entropy(zeros, &label, 1, 10, 0.1, 1, NULL) - log(10)) < 1e-14);
+    float one_class = 3, gradient = 1;
+    label = 0;
+    assert_true(loss_cross_entropy(&one_class, &label, 1, 1, 0.1, 1, &gradient) == 0);
+    assert_true(gradient == 0);
+}
+
+static void test_large_logits(void **state) {
+    (void)state;
+    float logits[3] = {3e38f, -3e38f, 0}, gradient[3];
+    int32_t label = 0;
+    assert_true(loss_cross_entropy(logits, &label, 1, 3, 0, 1, gradient) == 0);
+    assert_true(gradient[0] == 0 && gradient[1] == 0 && gradient[2] == 0);
+    float shifted[3] = {1000, 1001, 1002}, plain[3] = {0, 1, 2};
+    assert_true(fabs(loss_cross_entropy(shifted, &label, 1, 3, 0.1, 1, NULL) -
+                     loss_cross_entropy(plain, &label, 1, 3, 0.1, 1, NULL)) < 1e-12);
+}
+
+static void test_not_finite_is_nan(void **state) {
+    (void)state;
+    const float bad[3] = {NAN, INFINITY, -INFINITY};
+    for (int b = 0; b < 3; b++)
+        for (int at = 0; at < CLASSES; at++) { /* at the label and beside it */
+            float logits[BATCH * CLASSES], gradient[BATCH * CLASSES];
+            draw_logits(logits);
+            logits[2 * CLASSES + at] = bad[b];
+            assert_true(isnan(loss_cross_entropy(logits, labels, BATCH, CLASSES, 0, 1, gradient)));
+            for (int c = 0; c < CLASSES; c++) assert_true(isnan(gradient[2 * CLASSES + c]));
+            for (int c = 0; c < CLASSES; c++) assert_true(isfinite(gradient[1 * CLASSES + c]));
+        }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_against_finite_differences),
+        cmocka_unit_test(test_known_values),
+        cmocka_unit_test(test_large_logits),
+        cmocka_unit_test(test_not_finite_is_nan),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

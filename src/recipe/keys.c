@@ -4,23 +4,21 @@
 #include <stddef.h>
 #include <string.h>
 
-#define ROW(key, help_, kind_, field)                                                                        \
-    .name = key, .help = help_, .kind = kind_, .offset = offsetof(Recipe, field)
+#define ROW(key, help_, kind_, field) .name = key, .help = help_, .kind = kind_, .offset = offsetof(Recipe, field)
 static const Key rows[] = {
-#define KEY_SECTION(title) {.help = title},
-#define KEY_STRING(key, field, initial_, help_)                                                              \
-    {ROW(key, help_, KIND_STRING, field), .count = 1, .text = initial_},
-#define KEY_INTEGER(key, field, initial_, least_, most_, help_)                                              \
+#define KEY_SECTION(title)                      {.help = title},
+#define KEY_STRING(key, field, initial_, help_) {ROW(key, help_, KIND_STRING, field), .count = 1, .text = initial_},
+#define KEY_INTEGER(key, field, initial_, least_, most_, help_)                                                        \
     {ROW(key, help_, KIND_INTEGER, field), .count = 1, .least = least_, .most = most_, .initial = {initial_}},
-#define KEY_NUMBER(key, field, initial_, least_, most_, help_)                                               \
+#define KEY_NUMBER(key, field, initial_, least_, most_, help_)                                                         \
     {ROW(key, help_, KIND_NUMBER, field), .count = 1, .least = least_, .most = most_, .initial = {initial_}},
-#define KEY_SWITCH(key, field, initial_, help_)                                                              \
+#define KEY_SWITCH(key, field, initial_, help_)                                                                        \
     {ROW(key, help_, KIND_SWITCH, field), .count = 1, .initial = {initial_}},
-#define KEY_CHOICE(key, field, prefix, initial_, choices_, help_)                                            \
+#define KEY_CHOICE(key, field, prefix, initial_, choices_, help_)                                                      \
     {ROW(key, help_, KIND_CHOICE, field), .count = 1, .choices = choices_, .initial = {initial_}},
-#define KEY_TRIPLE(key, field, d0, d1, d2, least_, most_, help_)                                             \
+#define KEY_TRIPLE(key, field, d0, d1, d2, least_, most_, help_)                                                       \
     {ROW(key, help_, KIND_LIST, field), .count = 3, .least = least_, .most = most_, .initial = {d0, d1, d2}},
-#define KEY_PAIR(key, field, d0, d1, least_, most_, help_)                                                   \
+#define KEY_PAIR(key, field, d0, d1, least_, most_, help_)                                                             \
     {ROW(key, help_, KIND_LIST, field), .count = 2, .least = least_, .most = most_, .initial = {d0, d1}},
 #include "recipe/keys.def"
 };
@@ -77,9 +75,7 @@ effnet_status key_unknown(const char *name, const char *where, effnet_error *err
     text_for_message(name, strlen(name), shown, sizeof shown);
     const Key *nearest = key_nearest(name);
     if (nearest)
-        return fail(err, EFFNET_ERROR_FORMAT, "%s: unknown key '%s'; nearest: '%s'", where, shown,
-                    nearest->name);
+        return fail(err, EFFNET_ERROR_FORMAT, "%s: unknown key '%s'; nearest: '%s'", where, shown, nearest->name);
     return fail(err, EFFNET_ERROR_FORMAT,
-                "%s: unknown key '%s'; docs/recipe.md and 'effnet train --help-keys' list the keys", where,
-                shown);
+                "%s: unknown key '%s'; docs/recipe.md and 'effnet train --help-keys' list the keys", where, shown);
 }

@@ -21,10 +21,7 @@ typedef struct Key {
     double initial[3];   /* the default of every other kind; a choice's index, a switch's 0 or 1 */
 } Key;
 
-enum {
-    KEY_MAX_VALUES = 3,
-    KEY_TEXT = 600
-}; /* KEY_TEXT: bytes that hold any value or list of choices as text */
+enum { KEY_MAX_VALUES = 3, KEY_TEXT = 600 }; /* KEY_TEXT: bytes that hold any value or list of choices as text */
 
 /* The table, section rows included; *count is its length. */
 const Key *key_table(int *count);

@@ -47,8 +47,7 @@ static effnet_status next_event(Reader *reader) {
         size_t line = parser->problem_mark.line;
         if (parser->error == YAML_READER_ERROR) { /* a bad byte, told by its offset */
             line = 0;
-            for (size_t i = 0; i < parser->problem_offset && i < reader->size; i++)
-                line += reader->text[i] == '\n';
+            for (size_t i = 0; i < parser->problem_offset && i < reader->size; i++) line += reader->text[i] == '\n';
         }
         set_where(reader, line);
         return fail(reader->err, EFFNET_ERROR_FORMAT, "%s: not YAML: %s", reader->where,
@@ -89,12 +88,10 @@ static effnet_status read_sequence(Reader *reader, const Key *key) {
         if (reader->event.type == YAML_SEQUENCE_END_EVENT) break;
         if (reader->event.type != YAML_SCALAR_EVENT)
             return fail(reader->err, EFFNET_ERROR_FORMAT,
-                        "%s: %s holds a list or mapping in its list; allowed: numbers", reader->where,
-                        key->name);
+                        "%s: %s holds a list or mapping in its list; allowed: numbers", reader->where, key->name);
         ValueText value = scalar_value(reader);
         if (count < KEY_MAX_VALUES) {
-            if (value.length >= sizeof texts[0])
-                value.length = sizeof texts[0] - 1; /* no number is as long */
+            if (value.length >= sizeof texts[0]) value.length = sizeof texts[0] - 1; /* no number is as long */
             memcpy(texts[count], value.text, value.length);
             texts[count][value.length] = 0;
             values[count] = (ValueText){.text = texts[count], .length = value.length, .quoted = value.quoted};
@@ -119,8 +116,7 @@ static bool is_prefix(const char *name) {
     size_t length = strlen(name);
     const Key *keys = key_table(&count);
     for (int i = 0; i < count; i++)
-        if (keys[i].name && strncmp(keys[i].name, name, length) == 0 && keys[i].name[length] == '.')
-            return true;
+        if (keys[i].name && strncmp(keys[i].name, name, length) == 0 && keys[i].name[length] == '.') return true;
     return false;
 }
 
@@ -143,8 +139,8 @@ static effnet_status read_mapping(Reader *reader, const char *prefix) {
             if (*prefix || !is_prefix(name)) return key_unknown(name, where, reader->err);
             TRY(next_event(reader));
             if (reader->event.type != YAML_MAPPING_START_EVENT)
-                return fail(reader->err, EFFNET_ERROR_FORMAT,
-                            "%s: %s has keys of its own; write '%s: {key: value}'", where, name, name);
+                return fail(reader->err, EFFNET_ERROR_FORMAT, "%s: %s has keys of its own; write '%s: {key: value}'",
+                            where, name, name);
             strcat(name, ".");
             TRY(read_mapping(reader, name));
             continue;
@@ -158,8 +154,8 @@ static effnet_status read_mapping(Reader *reader, const char *prefix) {
         char allowed[KEY_TEXT];
         key_allowed(key, allowed, sizeof allowed);
         if (reader->event.type == YAML_MAPPING_START_EVENT)
-            return fail(reader->err, EFFNET_ERROR_FORMAT, "%s: %s is a mapping; allowed: %s", reader->where,
-                        key->name, allowed);
+            return fail(reader->err, EFFNET_ERROR_FORMAT, "%s: %s is a mapping; allowed: %s", reader->where, key->name,
+                        allowed);
         ValueText value = scalar_value(reader);
         if (value.length == 0 && !value.quoted)
             return fail(reader->err, EFFNET_ERROR_FORMAT, "%s: %s has no value; allowed: %s%s", reader->where,
@@ -172,8 +168,8 @@ static effnet_status read_document(Reader *reader) {
     TRY(next_event(reader)); /* the stream's start */
     TRY(next_event(reader));
     if (reader->event.type == YAML_STREAM_END_EVENT)
-        return fail(reader->err, EFFNET_ERROR_FORMAT,
-                    "'%s' is empty; a recipe is a list of 'key: value' lines", reader->file);
+        return fail(reader->err, EFFNET_ERROR_FORMAT, "'%s' is empty; a recipe is a list of 'key: value' lines",
+                    reader->file);
     TRY(next_event(reader)); /* the document's start was the one before */
     if (reader->event.type != YAML_MAPPING_START_EVENT)
         return refuse(reader, "not a recipe; a recipe is a list of 'key: value' lines");
@@ -196,16 +192,14 @@ static void name_from_path(const char *path, char *out, size_t size) {
     text_for_message(base, length, out, size);
 }
 
-effnet_status recipe_parse(const char *name, const char *text, size_t size, Recipe *recipe,
-                           effnet_error *err) {
+effnet_status recipe_parse(const char *name, const char *text, size_t size, Recipe *recipe, effnet_error *err) {
     Reader reader = {.file = name, .text = text, .size = size, .recipe = recipe, .err = err};
     recipe_defaults(recipe);
     name_from_path(name, recipe->name, sizeof recipe->name);
     if (size > RECIPE_MAX_BYTES)
         return fail(err, EFFNET_ERROR_FORMAT, "'%s' is longer than the %d bytes that a recipe may have", name,
                     RECIPE_MAX_BYTES);
-    if (!yaml_parser_initialize(&reader.parser))
-        return fail(err, EFFNET_ERROR_MEMORY, "no memory to read '%s'", name);
+    if (!yaml_parser_initialize(&reader.parser)) return fail(err, EFFNET_ERROR_MEMORY, "no memory to read '%s'", name);
     yaml_parser_set_input_string(&reader.parser, (const unsigned char *)text, size);
     yaml_parser_set_encoding(&reader.parser, YAML_UTF8_ENCODING);
     effnet_status status = read_document(&reader);

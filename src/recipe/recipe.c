@@ -71,29 +71,25 @@ effnet_status recipe_set(Recipe *recipe, const char *key_name, const char *value
 
 effnet_status recipe_check(const Recipe *recipe, effnet_error *err) {
     if (recipe->batch_size % recipe->accumulate != 0)
-        return fail(
-            err, EFFNET_ERROR_FORMAT,
-            "batch_size %lld is not a multiple of accumulate %lld; change one, so that the parts are equal",
-            (long long)recipe->batch_size, (long long)recipe->accumulate);
+        return fail(err, EFFNET_ERROR_FORMAT,
+                    "batch_size %lld is not a multiple of accumulate %lld; change one, so that the parts are equal",
+                    (long long)recipe->batch_size, (long long)recipe->accumulate);
     if (recipe->scale[0] > recipe->scale[1])
-        return fail(err, EFFNET_ERROR_FORMAT, "scale is [%g, %g]; write the smaller share first",
-                    recipe->scale[0], recipe->scale[1]);
+        return fail(err, EFFNET_ERROR_FORMAT, "scale is [%g, %g]; write the smaller share first", recipe->scale[0],
+                    recipe->scale[1]);
     if (recipe->ratio[0] > recipe->ratio[1])
-        return fail(err, EFFNET_ERROR_FORMAT, "ratio is [%g, %g]; write the smaller ratio first",
-                    recipe->ratio[0], recipe->ratio[1]);
+        return fail(err, EFFNET_ERROR_FORMAT, "ratio is [%g, %g]; write the smaller ratio first", recipe->ratio[0],
+                    recipe->ratio[1]);
     if (recipe->drop < 0 && recipe->drop != -1)
         return fail(err, EFFNET_ERROR_FORMAT, "drop is %g; allowed: 0 to 0.999, or -1 for the model's own",
                     recipe->drop);
     if (recipe->nesterov && recipe->opt != OPTIMIZER_SGD)
-        return fail(err, EFFNET_ERROR_FORMAT,
-                    "nesterov is true, which only opt: sgd has; remove it or change opt");
+        return fail(err, EFFNET_ERROR_FORMAT, "nesterov is true, which only opt: sgd has; remove it or change opt");
     if (recipe->nesterov && recipe->momentum == 0)
-        return fail(err, EFFNET_ERROR_FORMAT,
-                    "nesterov is true and momentum is 0; give a momentum, such as 0.9");
+        return fail(err, EFFNET_ERROR_FORMAT, "nesterov is true and momentum is 0; give a momentum, such as 0.9");
     if (recipe->sched != SCHEDULE_CONSTANT && recipe->min_lr > recipe_learning_rate(recipe))
-        return fail(err, EFFNET_ERROR_FORMAT,
-                    "min_lr is %g, above the learning rate of %g that it is the floor of", recipe->min_lr,
-                    recipe_learning_rate(recipe));
+        return fail(err, EFFNET_ERROR_FORMAT, "min_lr is %g, above the learning rate of %g that it is the floor of",
+                    recipe->min_lr, recipe_learning_rate(recipe));
     return EFFNET_OK;
 }
 

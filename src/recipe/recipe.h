@@ -48,8 +48,7 @@ typedef struct Recipe {
 void recipe_defaults(Recipe *recipe);
 effnet_status recipe_read(const char *path, Recipe *recipe, effnet_error *err);
 /* From text in memory (`name` stands for the file in messages): read_file is this plus reading; fuzzed. */
-effnet_status recipe_parse(const char *name, const char *text, size_t size, Recipe *recipe,
-                           effnet_error *err);
+effnet_status recipe_parse(const char *name, const char *text, size_t size, Recipe *recipe, effnet_error *err);
 effnet_status recipe_set(Recipe *recipe, const char *key, const char *value, effnet_error *err);
 /* Contradictions between keys (e.g. batch_size not divisible by accumulate). Called by read and by train. */
 effnet_status recipe_check(const Recipe *recipe, effnet_error *err);

@@ -104,8 +104,8 @@ static const char *kind_wanted(const Key *key) {
 static effnet_status wrong_type(const Key *key, const char *found, const char *where, effnet_error *err) {
     char allowed[KEY_TEXT];
     key_allowed(key, allowed, sizeof allowed);
-    return fail(err, EFFNET_ERROR_FORMAT, "%s: %s is %s; allowed: %s%s", where, key->name, found,
-                kind_wanted(key), allowed);
+    return fail(err, EFFNET_ERROR_FORMAT, "%s: %s is %s; allowed: %s%s", where, key->name, found, kind_wanted(key),
+                allowed);
 }
 
 static effnet_status out_of_range(const Key *key, const char *found, const char *where, effnet_error *err) {
@@ -129,8 +129,7 @@ static bool is_plain_text(const char *text, size_t length) {
         static const uint32_t shortest[4] = {0, 0x80, 0x800, 0x10000};
         if (code < shortest[extra] || code > 0x10FFFF || (code >= 0xD800 && code < 0xE000)) return false;
         if ((code < 0x20 && code != '\t') || (code >= 0x7F && code < 0xA0)) return false;
-        if (code == 0x2028 || code == 0x2029 || code == 0xFEFF || code == 0xFFFE || code == 0xFFFF)
-            return false;
+        if (code == 0x2028 || code == 0x2029 || code == 0xFEFF || code == 0xFFFE || code == 0xFFFF) return false;
         i += (size_t)extra + 1;
     }
     return true;
@@ -139,11 +138,11 @@ static bool is_plain_text(const char *text, size_t length) {
 static effnet_status assign_string(const Key *key, Recipe *recipe, const ValueText *value, const char *where,
                                    effnet_error *err) {
     if (value->length >= RECIPE_TEXT)
-        return fail(err, EFFNET_ERROR_FORMAT, "%s: %s is %zu bytes long; allowed: at most %d", where,
-                    key->name, value->length, RECIPE_TEXT - 1);
+        return fail(err, EFFNET_ERROR_FORMAT, "%s: %s is %zu bytes long; allowed: at most %d", where, key->name,
+                    value->length, RECIPE_TEXT - 1);
     if (!is_plain_text(value->text, value->length))
-        return fail(err, EFFNET_ERROR_FORMAT, "%s: %s holds a control character or bytes that are not UTF-8",
-                    where, key->name);
+        return fail(err, EFFNET_ERROR_FORMAT, "%s: %s holds a control character or bytes that are not UTF-8", where,
+                    key->name);
     char *field = (char *)recipe + key->offset;
     memset(field, 0, RECIPE_TEXT); /* equal recipes are equal byte for byte */
     memcpy(field, value->text, value->length);
@@ -164,8 +163,7 @@ effnet_status key_assign(const Key *key, Recipe *recipe, const ValueText *values
                          const char *where, effnet_error *err) {
     char *field = (char *)recipe + key->offset;
     char found[100], shown[80];
-    if (is_list != (key->kind == KIND_LIST))
-        return wrong_type(key, is_list ? "a list" : "not a list", where, err);
+    if (is_list != (key->kind == KIND_LIST)) return wrong_type(key, is_list ? "a list" : "not a list", where, err);
     if (is_list && count != key->count) {
         snprintf(found, sizeof found, "a list of %d", count);
         return wrong_type(key, found, where, err);
@@ -235,8 +233,7 @@ void key_format(const Key *key, const Recipe *recipe, char *buffer, size_t size)
         break;
     case KIND_CHOICE: {
         const char *choice = key->choices;
-        for (int index = *(const int *)(const void *)field; index > 0; index--)
-            choice += strcspn(choice, "|") + 1;
+        for (int index = *(const int *)(const void *)field; index > 0; index--) choice += strcspn(choice, "|") + 1;
         snprintf(buffer, size, "%.*s", (int)strcspn(choice, "|"), choice);
         break;
     }

@@ -31,16 +31,13 @@ static Recipe parse_good(const char *text) {
 
 static void test_unknown_keys(void **state) {
     (void)state;
-    expect_error("epochs: 3\n\nlabel_smothing: 0.1\n",
-                 "r.yaml:3: unknown key 'label_smothing'; nearest: 'smoothing'");
+    expect_error("epochs: 3\n\nlabel_smothing: 0.1\n", "r.yaml:3: unknown key 'label_smothing'; nearest: 'smoothing'");
     expect_error("bach_size: 3\n", "r.yaml:1: unknown key 'bach_size'; nearest: 'batch_size'");
-    expect_error("checkpoint.kept: 3\n",
-                 "r.yaml:1: unknown key 'checkpoint.kept'; nearest: 'checkpoint.keep'");
+    expect_error("checkpoint.kept: 3\n", "r.yaml:1: unknown key 'checkpoint.kept'; nearest: 'checkpoint.keep'");
     expect_error("checkpoint:\n  keep: 3\n  every: 2\n",
                  "r.yaml:3: unknown key 'checkpoint.every'; nearest: 'checkpoint.keep'");
-    expect_error("qqqqqqqqqqqq: 1\n",
-                 "r.yaml:1: unknown key 'qqqqqqqqqqqq'; docs/recipe.md and 'effnet train "
-                 "--help-keys' list the keys");
+    expect_error("qqqqqqqqqqqq: 1\n", "r.yaml:1: unknown key 'qqqqqqqqqqqq'; docs/recipe.md and 'effnet train "
+                                      "--help-keys' list the keys");
     expect_error("<<: {epochs: 3}\n",
                  "r.yaml:1: unknown key '<<'; docs/recipe.md and 'effnet train --help-keys' list the keys");
     expect_error("\"ep\\nochs\\e[31m\": 1\n", "r.yaml:1: unknown key 'ep?ochs?[31m'; nearest: 'epochs'");
@@ -68,20 +65,14 @@ static void test_wrong_types(void **state) {
     expect_error("cache: yes\n", "r.yaml:1: cache is 'yes'; allowed: true or false");
     expect_error("cache: 'true'\n", "r.yaml:1: cache is the quoted text 'true'; allowed: true or false");
     expect_error("mean: 0.5\n", "r.yaml:1: mean is not a list; allowed: a list of 3 numbers, each 0 to 1");
-    expect_error("mean: [0.5, 0.5]\n",
-                 "r.yaml:1: mean is a list of 2; allowed: a list of 3 numbers, each 0 to 1");
-    expect_error("mean: [0, 0, 0, 0, 0]\n",
-                 "r.yaml:1: mean is a list of 5; allowed: a list of 3 numbers, each 0 to 1");
+    expect_error("mean: [0.5, 0.5]\n", "r.yaml:1: mean is a list of 2; allowed: a list of 3 numbers, each 0 to 1");
+    expect_error("mean: [0, 0, 0, 0, 0]\n", "r.yaml:1: mean is a list of 5; allowed: a list of 3 numbers, each 0 to 1");
     expect_error("mean: [0, x, 0]\n", "r.yaml:1: mean is 'x'; allowed: a list of 3 numbers, each 0 to 1");
-    expect_error("mean: [0, [1], 0]\n",
-                 "r.yaml:1: mean holds a list or mapping in its list; allowed: numbers");
-    expect_error("checkpoint: 3\n",
-                 "r.yaml:1: checkpoint has keys of its own; write 'checkpoint: {key: value}'");
-    expect_error("model: \"a\\0b\"\n",
-                 "r.yaml:1: model holds a control character or bytes that are not UTF-8");
-    expect_error(
-        "data:\n",
-        "r.yaml:1: data has no value; allowed: text of at most 511 bytes; write '' for an empty text");
+    expect_error("mean: [0, [1], 0]\n", "r.yaml:1: mean holds a list or mapping in its list; allowed: numbers");
+    expect_error("checkpoint: 3\n", "r.yaml:1: checkpoint has keys of its own; write 'checkpoint: {key: value}'");
+    expect_error("model: \"a\\0b\"\n", "r.yaml:1: model holds a control character or bytes that are not UTF-8");
+    expect_error("data:\n",
+                 "r.yaml:1: data has no value; allowed: text of at most 511 bytes; write '' for an empty text");
 }
 
 static void test_ranges(void **state) {
@@ -90,8 +81,7 @@ static void test_ranges(void **state) {
     expect_error("batch_size: 65537\n", "r.yaml:1: batch_size is 65537; allowed: 1 to 65536");
     expect_error("seed: 99999999999999999999\n",
                  "r.yaml:1: seed is 99999999999999999999; allowed: 0 to 9007199254740991");
-    expect_error("seed: 9007199254740992\n",
-                 "r.yaml:1: seed is 9007199254740992; allowed: 0 to 9007199254740991");
+    expect_error("seed: 9007199254740992\n", "r.yaml:1: seed is 9007199254740992; allowed: 0 to 9007199254740991");
     expect_error("momentum: -0.1\n", "r.yaml:1: momentum is -0.1; allowed: 0 to 0.9999");
     expect_error("lr: 1e999\n", "r.yaml:1: lr is 1e999; allowed: 0 to 1000");
     expect_error("std: [1, 1, 0]\n", "r.yaml:1: std is 0 at place 3; allowed: 3 numbers, each 0.001 to 10");
@@ -110,8 +100,7 @@ static void test_yaml(void **state) {
     expect_error("lr: 1\n---\nlr: 2\n", "r.yaml:2: a second document begins; a recipe is one document");
     expect_error("lr: &a 1\nmin_lr: *a\n",
                  "r.yaml:1: anchors and aliases (&, *) are not allowed in a recipe; write the value out");
-    expect_error("lr: *a\n",
-                 "r.yaml:1: anchors and aliases (&, *) are not allowed in a recipe; write the value out");
+    expect_error("lr: *a\n", "r.yaml:1: anchors and aliases (&, *) are not allowed in a recipe; write the value out");
     expect_error("lr: !!int 1\n", "r.yaml:1: tags (!) are not allowed in a recipe; write the bare value");
     expect_error("lr: 1\n\tbad\n", "r.yaml:2: not YAML: found a tab character that violates indentation");
     expect_error("lr: [1\n", "r.yaml:2: not YAML: did not find expected ',' or ']'");
@@ -135,14 +124,12 @@ static void test_yaml(void **state) {
 
 static void test_contradictions(void **state) {
     (void)state;
-    expect_error("batch_size: 10\naccumulate: 3\n",
-                 "r.yaml: batch_size 10 is not a multiple of accumulate 3; change "
-                 "one, so that the parts are equal");
+    expect_error("batch_size: 10\naccumulate: 3\n", "r.yaml: batch_size 10 is not a multiple of accumulate 3; change "
+                                                    "one, so that the parts are equal");
     expect_error("scale: [0.5, 0.1]\n", "r.yaml: scale is [0.5, 0.1]; write the smaller share first");
     expect_error("ratio: [2, 1]\n", "r.yaml: ratio is [2, 1]; write the smaller ratio first");
     expect_error("drop: -0.5\n", "r.yaml: drop is -0.5; allowed: 0 to 0.999, or -1 for the model's own");
-    expect_error("nesterov: true\n",
-                 "r.yaml: nesterov is true, which only opt: sgd has; remove it or change opt");
+    expect_error("nesterov: true\n", "r.yaml: nesterov is true, which only opt: sgd has; remove it or change opt");
     expect_error("nesterov: true\nopt: sgd\nmomentum: 0\n",
                  "r.yaml: nesterov is true and momentum is 0; give a momentum, such as 0.9");
     expect_error("lr: 0.1\nmin_lr: 0.2\n",
@@ -197,9 +184,8 @@ static void test_read_files(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_unknown_keys), cmocka_unit_test(test_doubled_keys),
-        cmocka_unit_test(test_wrong_types),  cmocka_unit_test(test_ranges),
-        cmocka_unit_test(test_yaml),         cmocka_unit_test(test_contradictions),
+        cmocka_unit_test(test_unknown_keys), cmocka_unit_test(test_doubled_keys), cmocka_unit_test(test_wrong_types),
+        cmocka_unit_test(test_ranges),       cmocka_unit_test(test_yaml),         cmocka_unit_test(test_contradictions),
         cmocka_unit_test(test_good),         cmocka_unit_test(test_read_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

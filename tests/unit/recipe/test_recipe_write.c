@@ -39,10 +39,9 @@ static void test_defaults(void **state) {
 
 static void test_hard_numbers(void **state) {
     (void)state;
-    static const double numbers[] = {
-        0.1,        1.0 / 3,      0x1.fffffffffffffp-1, 5e-324, 2.2250738585072014e-308,
-        1e-16,      999.99999999, 123.456789012345678,  -0.0,   0x1.0000000000001p-7,
-        1e23 / 1e22};
+    static const double numbers[] = {0.1,        1.0 / 3,      0x1.fffffffffffffp-1, 5e-324, 2.2250738585072014e-308,
+                                     1e-16,      999.99999999, 123.456789012345678,  -0.0,   0x1.0000000000001p-7,
+                                     1e23 / 1e22};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         Recipe recipe;
         recipe_defaults(&recipe);
@@ -98,14 +97,13 @@ static void test_hard_texts(void **state) {
         effnet_error error;
         recipe_defaults(&recipe);
         assert_int_equal(recipe_set(&recipe, "data", refused[i], &error), EFFNET_ERROR_FORMAT);
-        assert_string_equal(error.message,
-                            "--set data: data holds a control character or bytes that are not UTF-8");
+        assert_string_equal(error.message, "--set data: data holds a control character or bytes that are not UTF-8");
     }
 }
 
 /* Every choice of every key, by way of the visitor. */
-static void try_choices(void *context, const char *section, const char *key, const char *type,
-                        const char *initial, const char *allowed, const char *help) {
+static void try_choices(void *context, const char *section, const char *key, const char *type, const char *initial,
+                        const char *allowed, const char *help) {
     Recipe recipe;
     effnet_error error;
     char copy[600];
@@ -156,17 +154,12 @@ static void test_set(void **state) {
     assert_true(recipe.opt_betas[1] == 0.25);
     expect_set_error("btch_size", "1", "--set btch_size: unknown key 'btch_size'; nearest: 'batch_size'");
     expect_set_error("batch_size", "0", "--set batch_size: batch_size is 0; allowed: 1 to 65536");
-    expect_set_error("batch_size", "",
-                     "--set batch_size: batch_size is ''; allowed: a whole number, 1 to 65536");
-    expect_set_error("mean", "0.1",
-                     "--set mean: mean is a list of 1; allowed: a list of 3 numbers, each 0 to 1");
-    expect_set_error(
-        "mean", "0.1,2,7",
-        "--set mean: mean is 2 at place 2; allowed: 3 numbers, each 0 to 1"); /* and none is stored */
-    expect_set_error("mean", "1,1,1,1,1",
-                     "--set mean: mean is a list of 4; allowed: a list of 3 numbers, each 0 to 1");
-    expect_set_error("", "1",
-                     "--set : unknown key ''; docs/recipe.md and 'effnet train --help-keys' list the keys");
+    expect_set_error("batch_size", "", "--set batch_size: batch_size is ''; allowed: a whole number, 1 to 65536");
+    expect_set_error("mean", "0.1", "--set mean: mean is a list of 1; allowed: a list of 3 numbers, each 0 to 1");
+    expect_set_error("mean", "0.1,2,7",
+                     "--set mean: mean is 2 at place 2; allowed: 3 numbers, each 0 to 1"); /* and none is stored */
+    expect_set_error("mean", "1,1,1,1,1", "--set mean: mean is a list of 4; allowed: a list of 3 numbers, each 0 to 1");
+    expect_set_error("", "1", "--set : unknown key ''; docs/recipe.md and 'effnet train --help-keys' list the keys");
 }
 
 static void test_full_disk(void **state) {
@@ -193,9 +186,8 @@ static void test_learning_rate(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),      cmocka_unit_test(test_hard_numbers),
-        cmocka_unit_test(test_hard_texts),    cmocka_unit_test(test_keys),
-        cmocka_unit_test(test_set),           cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_defaults),      cmocka_unit_test(test_hard_numbers), cmocka_unit_test(test_hard_texts),
+        cmocka_unit_test(test_keys),          cmocka_unit_test(test_set),          cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_learning_rate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,162 @@
+/* api_bench.c - images a second of a training step or of a forward pass, on random pictures in memory. A training step
+ * is all of it: forward, loss, backward, optimizer and EMA with the published recipe. The first steps warm caches and
+ * pages and do not count. */
+#include "api/handles.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "model/initialize.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+enum { WARM_UP_STEPS = 2, DEFAULT_STEPS = 10, DEFAULT_CHOSEN_BATCH = 32 };
+
+typedef struct Bench {
+    effnet_bench_options options;
+    Recipe recipe;
+    Network network;
+    ThreadTeam *team;
+    Trainer trainer; /* training */
+    bool has_trainer;
+    Engine *engine; /* inference */
+    float *parameters, *statistics, *images, *logits;
+    int32_t *labels;
+    double *seconds; /* a step */
+} Bench;
+
+static int compare_doubles(const void *a, const void *b) {
+    double left = *(const double *)a, right = *(const double *)b;
+    return (left > right) - (left < right);
+}
+
+static effnet_status allocate(size_t count, size_t size, const char *what, void *out, effnet_error *err) {
+    void *block;
+    TRY(memory_allocate(count, size, what, &block, err));
+    memcpy(out, &block, sizeof block);
+    return EFFNET_OK;
+}
+
+static effnet_status check(effnet_bench_options *options, effnet_error *err) {
+    if (!options->model) options->model = "efficientnet_b0";
+    if (!options->dtype) options->dtype = "fp32";
+    if (options->batch == 0) options->batch = DEFAULT_CHOSEN_BATCH;
+    if (options->steps == 0) options->steps = DEFAULT_STEPS;
+    if (strcmp(options->dtype, "bf16") == 0)
+        return fail(err, EFFNET_ERROR_UNSUPPORTED, "dtype bf16 is not built yet; use fp32");
+    if (strcmp(options->dtype, "fp32") != 0)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "dtype is '%.40s'; allowed: fp32", options->dtype);
+    if (options->batch < 1 || options->batch > 65536)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "batch is %d; allowed: 1 to 65536", options->batch);
+    if (options->steps < 1 || options->steps > 1000000)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "steps is %d; allowed: 1 to 1000000", options->steps);
+    if (options->resolution < 0 || options->resolution > 2048)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "resolution is %d; allowed: 1 to 2048, or 0 for the model's own",
+                    options->resolution);
+    return EFFNET_OK;
+}
+
+static effnet_status prepare(Bench *bench, effnet_error *err) {
+    const effnet_bench_options *options = &bench->options;
+    ModelConfig config;
+    recipe_defaults(&bench->recipe);
+    bench->recipe.batch_size = options->batch;
+    bench->recipe.engine = options->reference ? ENGINE_REFERENCE : ENGINE_FAST;
+    TRY(model_config_by_name(options->model, &config, err));
+    if (options->resolution) config.resolution = options->resolution;
+    TRY(network_build(&config, &bench->network, err));
+    TRY(thread_team_create(options->threads, &bench->team, err));
+    size_t batch = (size_t)options->batch, pixels = (size_t)config.resolution * (size_t)config.resolution * 3, floats;
+    if (!size_multiply(batch, pixels, &floats))
+        return fail(err, EFFNET_ERROR_MEMORY, "a batch of %d pictures is too large", options->batch);
+    TRY(allocate(floats, sizeof(float), "a batch of pictures", &bench->images, err));
+    TRY(allocate(batch, sizeof(int32_t), "the labels", &bench->labels, err));
+    TRY(allocate((size_t)options->steps, sizeof(double), "the times of the steps", &bench->seconds, err));
+    RandomKey key = random_key(42);
+    for (size_t i = 0; i < floats; i++) bench->images[i] = 4 * random_uniform(key, i) - 2;
+    for (size_t i = 0; i < batch; i++)
+        bench->labels[i] = (int32_t)random_below(random_fold_in(key, 1), i, (uint32_t)config.num_classes);
+    if (!options->infer) {
+        TRY(trainer_create(&bench->recipe, &bench->network, bench->team, 1000, &bench->trainer, err));
+        bench->has_trainer = true;
+        return EFFNET_OK;
+    }
+    const EngineOptions engine = {.batch = options->batch, .team = bench->team};
+    const InitializeOptions initialize = {.seed = 42};
+    TRY(engine_create(options->reference ? &reference_engine : &cpu_engine, &bench->network, &engine, &bench->engine,
+                      err));
+    TRY(allocate(bench->network.parameter_floats, sizeof(float), "the parameters", &bench->parameters, err));
+    TRY(allocate(bench->network.statistic_floats, sizeof(float), "the statistics", &bench->statistics, err));
+    TRY(allocate(batch * (size_t)config.num_classes, sizeof(float), "the logits", &bench->logits, err));
+    network_initialize(&bench->network, &initialize, bench->parameters, bench->statistics);
+    return EFFNET_OK;
+}
+
+static effnet_status run_step(Bench *bench, effnet_error *err) {
+    int batch = bench->options.batch;
+    double loss, lr;
+    if (!bench->options.infer)
+        return trainer_step(&bench->trainer, bench->images, bench->labels, batch, &loss, &lr, err);
+    const EngineForward call = {
+        .batch = batch,
+        .images = bench->images,
+        .parameters = bench->parameters,
+        .statistics = bench->statistics,
+        .logits = bench->logits,
+    };
+    return engine_forward(bench->engine, &call, err);
+}
+
+static void summarize(Bench *bench, effnet_bench_result *out) {
+    const effnet_bench_options *options = &bench->options;
+    EngineInfo info = engine_info(options->infer ? bench->engine : bench->trainer.engine);
+    int steps = options->steps;
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    qsort(bench->seconds, (size_t)steps, sizeof *bench->seconds, compare_doubles);
+    double median = (bench->seconds[(steps - 1) / 2] + bench->seconds[steps / 2]) / 2;
+    memset(out, 0, sizeof *out);
+    snprintf(out->model, sizeof out->model, "%s", bench->network.config.name);
+    snprintf(out->dtype, sizeof out->dtype, "%s", options->dtype);
+    snprintf(out->isa, sizeof out->isa, "%s", info.isa);
+    out->resolution = bench->network.input_height;
+    out->batch = options->batch;
+    out->threads = thread_team_size(bench->team);
+    out->steps = steps;
+    out->images_per_s = options->batch / median;
+    out->images_per_s_best = options->batch / bench->seconds[0];
+    out->ms_per_step = median * 1e3;
+    out->peak_rss_mb = (double)usage.ru_maxrss * 1024 / 1e6;
+    out->activation_mb = (double)info.activation_bytes / 1e6;
+}
+
+static effnet_status measure(Bench *bench, effnet_bench_result *out, effnet_error *err) {
+    TRY(prepare(bench, err));
+    for (int i = 0; i < WARM_UP_STEPS; i++) TRY(run_step(bench, err));
+    for (int i = 0; i < bench->options.steps; i++) {
+        double began = clock_seconds();
+        TRY(run_step(bench, err));
+        bench->seconds[i] = clock_seconds() - began;
+    }
+    summarize(bench, out);
+    return EFFNET_OK;
+}
+
+effnet_status effnet_bench(const effnet_bench_options *options, effnet_bench_result *out, effnet_error *error) {
+    Bench bench = {0};
+    TRY(options_copy(options, &bench.options, sizeof bench.options, "effnet_bench_options", error));
+    TRY(check(&bench.options, error));
+    effnet_status status = measure(&bench, out, error);
+    if (bench.has_trainer) trainer_free(&bench.trainer);
+    engine_free(bench.engine);
+    thread_team_free(bench.team);
+    memory_free(bench.parameters);
+    memory_free(bench.statistics);
+    memory_free(bench.images);
+    memory_free(bench.logits);
+    memory_free(bench.labels);
+    memory_free(bench.seconds);
+    network_free(&bench.network);
+    return status;
+}

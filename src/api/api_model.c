@@ -1,0 +1,249 @@
+/* api_model.c - a model as the public header has it: made by name or from a checkpoint, its weights, its labels. */
+#include "api/handles.h"
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "model/initialize.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+effnet_status options_copy(const void *given, void *out, size_t size, const char *name, effnet_error *err) {
+    memset(out, 0, size);
+    memcpy(out, &size, sizeof size); /* struct_size comes first in all of them */
+    if (!given) return EFFNET_OK;
+    size_t given_size;
+    memcpy(&given_size, given, sizeof given_size);
+    if (given_size < sizeof given_size || given_size > 4096)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "%s.struct_size is %zu; set it to sizeof(%s)", name, given_size, name);
+    for (size_t i = size; i < given_size; i++)
+        if (((const char *)given)[i])
+            return fail(err, EFFNET_ERROR_UNSUPPORTED, "%s sets a field that this library, %s, does not know", name,
+                        effnet_version());
+    memcpy(out, given, given_size < size ? given_size : size);
+    memcpy(out, &size, sizeof size);
+    return EFFNET_OK;
+}
+
+static const EngineVtable *engine_of(bool reference) {
+    return reference ? &reference_engine : &cpu_engine;
+}
+
+static effnet_status number_labels(effnet_model *model, effnet_error *err) {
+    int classes = model->network.config.num_classes;
+    model->numbers = calloc((size_t)classes, sizeof *model->numbers);
+    if (!model->numbers) return fail(err, EFFNET_ERROR_MEMORY, "no memory for the labels of %d classes", classes);
+    for (int i = 0; i < classes; i++) snprintf(model->numbers[i], sizeof *model->numbers, "%d", i);
+    return EFFNET_OK;
+}
+
+static effnet_status allocate_parts(effnet_model *model, int threads, effnet_error *err) {
+    void *block;
+    TRY(network_build(&model->card.config, &model->network, err));
+    TRY(memory_allocate(model->network.parameter_floats, sizeof(float), "the parameters", &block, err));
+    model->parameters = block;
+    TRY(memory_allocate(model->network.statistic_floats, sizeof(float), "the batch norm statistics", &block, err));
+    model->statistics = block;
+    if (!model->card.class_names) TRY(number_labels(model, err));
+    return thread_team_create(threads, &model->team, err);
+}
+
+effnet_status model_allocate(ModelCard *card, int threads, bool reference, effnet_model **out, effnet_error *err) {
+    *out = NULL;
+    effnet_model *model = calloc(1, sizeof *model);
+    if (!model) {
+        model_card_free(card);
+        return fail(err, EFFNET_ERROR_MEMORY, "no memory for a model");
+    }
+    model->card = *card;
+    memset(card, 0, sizeof *card);
+    model->card.config.resolution = model->card.resolution;
+    model->engine_kind = engine_of(reference);
+    model->preprocess = (PreprocessOptions){
+        .resolution = model->card.resolution,
+        .val_crop = model->card.val_crop,
+        .interpolation = model->card.interpolation,
+        .pad_to = model->card.pad_to,
+        .crop_pct = model->card.crop_pct,
+    };
+    memcpy(model->preprocess.mean, model->card.mean, sizeof model->card.mean);
+    memcpy(model->preprocess.std, model->card.std, sizeof model->card.std);
+    effnet_status status = allocate_parts(model, threads, err);
+    if (status != EFFNET_OK) {
+        effnet_model_free(model);
+        return status;
+    }
+    *out = model;
+    return EFFNET_OK;
+}
+
+effnet_status model_engine(effnet_model *model, int batch, effnet_error *err) {
+    if (model->engine && model->engine_batch >= batch) return EFFNET_OK;
+    engine_free(model->engine);
+    model->engine = NULL;
+    const EngineOptions options = {.batch = batch, .training = false, .team = model->team};
+    TRY(engine_create(model->engine_kind, &model->network, &options, &model->engine, err));
+    model->engine_batch = batch;
+    return EFFNET_OK;
+}
+
+void card_from_recipe(const Recipe *recipe, const ModelConfig *config, ModelCard *out) {
+    *out = (ModelCard){
+        .config = *config,
+        .resolution = config->resolution,
+        .crop_pct = recipe->crop_pct,
+        .interpolation = recipe->interpolation,
+        .val_crop = recipe->val_crop,
+        .pad_to = (int)recipe->pad_to,
+    };
+    memcpy(out->mean, recipe->mean, sizeof out->mean);
+    memcpy(out->std, recipe->std, sizeof out->std);
+}
+
+static effnet_status check_options(const effnet_model_options *options, effnet_error *err) {
+    if (options->num_classes < 0 || options->num_classes > 100000)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "num_classes is %d; allowed: 1 to 100000, or 0 for the default",
+                    options->num_classes);
+    if (options->resolution < 0 || options->resolution > 2048)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "resolution is %d; allowed: 1 to 2048, or 0 for the model's own",
+                    options->resolution);
+    return EFFNET_OK;
+}
+
+effnet_status effnet_model_create(const char *name, const effnet_model_options *options, effnet_model **out,
+                                  effnet_error *error) {
+    effnet_model_options chosen;
+    ModelConfig config;
+    ModelCard card;
+    Recipe recipe;
+    *out = NULL;
+    TRY(options_copy(options, &chosen, sizeof chosen, "effnet_model_options", error));
+    TRY(check_options(&chosen, error));
+    TRY(model_config_by_name(name, &config, error));
+    if (chosen.num_classes) config.num_classes = chosen.num_classes;
+    if (chosen.resolution) config.resolution = chosen.resolution;
+    recipe_defaults(&recipe);
+    card_from_recipe(&recipe, &config, &card);
+    TRY(model_allocate(&card, chosen.threads, chosen.reference, out, error));
+    const InitializeOptions initialize = {.seed = chosen.seed};
+    network_initialize(&(*out)->network, &initialize, (*out)->parameters, (*out)->statistics);
+    return EFFNET_OK;
+}
+
+/* FOLDER/ema.safetensors, or raw.safetensors where asked for or where no average was kept. */
+static bool weights_in_folder(const char *folder, bool raw, char *out, size_t size) {
+    effnet_error ignored;
+    if (!raw && path_join(out, size, folder, "ema.safetensors", &ignored) == EFFNET_OK && path_exists(out)) return true;
+    return path_join(out, size, folder, "raw.safetensors", &ignored) == EFFNET_OK && path_exists(out);
+}
+
+/* The weights file that `path` means: itself, or that of a checkpoint, or that of a run's best or last checkpoint. */
+static effnet_status find_weights(const char *path, bool raw, char *out, size_t size, effnet_error *err) {
+    static const char *const below[] = {"checkpoints/best", "checkpoints/last"};
+    char folder[1024];
+    if (!path_is_folder(path)) {
+        if ((size_t)snprintf(out, size, "%s", path) >= size)
+            return fail(err, EFFNET_ERROR_ARGUMENT, "path too long: '%.80s...'", path);
+        return EFFNET_OK;
+    }
+    if (weights_in_folder(path, raw, out, size)) return EFFNET_OK;
+    for (size_t i = 0; i < sizeof below / sizeof *below; i++) {
+        TRY(path_join(folder, sizeof folder, path, below[i], err));
+        if (weights_in_folder(folder, raw, out, size)) return EFFNET_OK;
+    }
+    return fail(
+        err, EFFNET_ERROR_FORMAT,
+        "'%s' is not a checkpoint: there is no ema.safetensors or raw.safetensors in it, nor in checkpoints/best; "
+        "give a folder that 'effnet train' wrote, or a .safetensors file",
+        path);
+}
+
+effnet_status effnet_model_open(const char *path, const effnet_model_options *options, effnet_model **out,
+                                effnet_error *error) {
+    effnet_model_options chosen;
+    ModelCard card;
+    char file[1100];
+    *out = NULL;
+    TRY(options_copy(options, &chosen, sizeof chosen, "effnet_model_options", error));
+    TRY(check_options(&chosen, error));
+    TRY(find_weights(path, chosen.raw_weights, file, sizeof file, error));
+    TRY(weights_read_card(file, &card, error));
+    if (chosen.num_classes && chosen.num_classes != card.config.num_classes) {
+        int has = card.config.num_classes;
+        model_card_free(&card);
+        return fail(error, EFFNET_ERROR_ARGUMENT, "'%s' has %d classes, not the %d asked for", file, has,
+                    chosen.num_classes);
+    }
+    if (chosen.resolution) card.resolution = chosen.resolution;
+    effnet_model *model;
+    TRY(model_allocate(&card, chosen.threads, chosen.reference, &model, error));
+    effnet_status status =
+        weights_read(file, &model->network, model->parameters, model->statistics, false, NULL, error);
+    if (status != EFFNET_OK) {
+        effnet_model_free(model);
+        return status;
+    }
+    *out = model;
+    return EFFNET_OK;
+}
+
+void effnet_model_free(effnet_model *model) {
+    if (!model) return;
+    engine_free(model->engine);
+    thread_team_free(model->team);
+    memory_free(model->parameters);
+    memory_free(model->statistics);
+    free(model->numbers);
+    network_free(&model->network);
+    model_card_free(&model->card);
+    free(model);
+}
+
+int effnet_model_classes(const effnet_model *model) {
+    return model->network.config.num_classes;
+}
+
+int effnet_model_resolution(const effnet_model *model) {
+    return model->card.resolution;
+}
+
+const char *effnet_model_label(const effnet_model *model, int class_index) {
+    if (class_index < 0 || class_index >= model->network.config.num_classes) return "";
+    return model->card.class_names ? model->card.class_names[class_index] : model->numbers[class_index];
+}
+
+/* Where a tensor's values are, once its name and count are right. */
+static effnet_status find_values(const effnet_model *model, const char *name, size_t count, float **out,
+                                 effnet_error *err) {
+    bool is_statistic = false;
+    *out = NULL;
+    const Parameter *parameter = network_find(&model->network, name, &is_statistic);
+    if (!parameter)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "%s has no tensor '%.100s'; names are timm's, such as '%s'",
+                    model->network.config.name, name, model->network.parameters[0].name);
+    if (parameter->count != count)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "'%s' of %s has %zu elements, not %zu", name,
+                    model->network.config.name, parameter->count, count);
+    *out = (is_statistic ? model->statistics : model->parameters) + parameter->offset;
+    return EFFNET_OK;
+}
+
+effnet_status effnet_weights_read(const effnet_model *model, const char *name, float *values, size_t count,
+                                  effnet_error *error) {
+    float *from;
+    TRY(find_values(model, name, count, &from, error));
+    memcpy(values, from, count * sizeof *values);
+    return EFFNET_OK;
+}
+
+effnet_status effnet_weights_write(effnet_model *model, const char *name, const float *values, size_t count,
+                                   effnet_error *error) {
+    float *to;
+    TRY(find_values(model, name, count, &to, error));
+    memcpy(to, values, count * sizeof *values);
+    return EFFNET_OK;
+}
+
+effnet_status effnet_model_save(const effnet_model *model, const char *path, effnet_error *error) {
+    return weights_write(path, &model->network, model->parameters, model->statistics, &model->card, error);
+}

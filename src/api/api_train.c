@@ -1,0 +1,85 @@
+/* api_train.c - whole runs, and a trainer of batches that the caller supplies. */
+#include "api/handles.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+effnet_status effnet_train(effnet_recipe *recipe, const effnet_train_options *options, effnet_train_result *result,
+                           effnet_error *error) {
+    effnet_train_options chosen;
+    effnet_train_result ignored;
+    TRY(options_copy(options, &chosen, sizeof chosen, "effnet_train_options", error));
+    return train_run(&recipe->recipe, &chosen, result ? result : &ignored, error);
+}
+
+static effnet_status build(effnet_trainer *trainer, int num_classes, int steps_per_epoch, int threads,
+                           effnet_error *err) {
+    ModelConfig config;
+    const Recipe *recipe = &trainer->recipe;
+    TRY(recipe_check(recipe, err));
+    TRY(model_config_from_recipe(recipe, num_classes, &config, err));
+    TRY(network_build(&config, &trainer->network, err));
+    TRY(thread_team_create(threads ? threads : (int)recipe->threads, &trainer->team, err));
+    TRY(trainer_create(recipe, &trainer->network, trainer->team, steps_per_epoch, &trainer->trainer, err));
+    trainer->has_trainer = true;
+    return EFFNET_OK;
+}
+
+effnet_status effnet_trainer_create(const effnet_recipe *recipe, int num_classes, int steps_per_epoch, int threads,
+                                    effnet_trainer **out, effnet_error *error) {
+    *out = NULL;
+    if (num_classes == 0) num_classes = (int)recipe->recipe.num_classes;
+    if (num_classes < 1 || num_classes > 100000)
+        return fail(error, EFFNET_ERROR_ARGUMENT,
+                    "num_classes is %d; allowed: 1 to 100000, here or as the recipe's num_classes", num_classes);
+    if (steps_per_epoch < 1)
+        return fail(error, EFFNET_ERROR_ARGUMENT, "steps_per_epoch is %d; allowed: 1 or more", steps_per_epoch);
+    effnet_trainer *trainer = calloc(1, sizeof *trainer);
+    if (!trainer) return fail(error, EFFNET_ERROR_MEMORY, "no memory for a trainer");
+    trainer->recipe = recipe->recipe;
+    effnet_status status = build(trainer, num_classes, steps_per_epoch, threads, error);
+    if (status != EFFNET_OK) {
+        effnet_trainer_free(trainer);
+        return status;
+    }
+    *out = trainer;
+    return EFFNET_OK;
+}
+
+void effnet_trainer_free(effnet_trainer *trainer) {
+    if (!trainer) return;
+    if (trainer->has_trainer) trainer_free(&trainer->trainer);
+    thread_team_free(trainer->team);
+    network_free(&trainer->network);
+    free(trainer);
+}
+
+effnet_status effnet_trainer_step(effnet_trainer *trainer, const float *images, const int32_t *labels, int batch,
+                                  double *loss, double *lr, effnet_error *error) {
+    double ignored_loss, ignored_lr;
+    int classes = trainer->network.config.num_classes;
+    if (batch < 1 || batch > trainer->recipe.batch_size)
+        return fail(error, EFFNET_ERROR_ARGUMENT, "batch is %d; allowed: 1 to the recipe's batch_size, %lld", batch,
+                    (long long)trainer->recipe.batch_size);
+    for (int i = 0; i < batch; i++)
+        if (labels[i] < 0 || labels[i] >= classes)
+            return fail(error, EFFNET_ERROR_ARGUMENT, "label %d of the batch is %d; allowed: 0 to %d", i, labels[i],
+                        classes - 1);
+    return trainer_step(&trainer->trainer, images, labels, batch, loss ? loss : &ignored_loss, lr ? lr : &ignored_lr,
+                        error);
+}
+
+effnet_status effnet_trainer_model(effnet_trainer *trainer, bool ema, effnet_model **out, effnet_error *error) {
+    const TrainState *state = &trainer->trainer.state;
+    ModelCard card;
+    *out = NULL;
+    if (ema && !state->ema_parameters)
+        return fail(error, EFFNET_ERROR_ARGUMENT, "this recipe keeps no averaged weights (model_ema: false)");
+    card_from_recipe(&trainer->recipe, &trainer->network.config, &card);
+    TRY(model_allocate(&card, thread_team_size(trainer->team), trainer->recipe.engine == ENGINE_REFERENCE, out, error));
+    memcpy((*out)->parameters, ema ? state->ema_parameters : state->parameters,
+           trainer->network.parameter_floats * sizeof(float));
+    memcpy((*out)->statistics, ema ? state->ema_statistics : state->statistics,
+           trainer->network.statistic_floats * sizeof(float));
+    return EFFNET_OK;
+}

@@ -1,0 +1,44 @@
+/* handles.h - what the public header's opaque objects are, and the two checks every entry point shares. Private to
+ * src/api. */
+#ifndef EFFNET_API_HANDLES_H
+#define EFFNET_API_HANDLES_H
+
+#include "data/preprocess.h"
+#include "train/train.h"
+
+struct effnet_recipe {
+    Recipe recipe;
+};
+
+struct effnet_model {
+    Network network;
+    ModelCard card; /* owns its class names */
+    PreprocessOptions preprocess;
+    float *parameters, *statistics; /* the network's blocks */
+    char (*numbers)[12];            /* labels where the card names no classes */
+    ThreadTeam *team;
+    const EngineVtable *engine_kind;
+    Engine *engine; /* forward only, made at the first call; NULL before */
+    int engine_batch;
+};
+
+struct effnet_trainer {
+    Recipe recipe;
+    Network network;
+    ThreadTeam *team;
+    Trainer trainer;
+    bool has_trainer;
+};
+
+/* Copies an option structure of a caller who may have been compiled against an older or newer header. `given` NULL: all
+ * defaults. A newer structure whose unknown fields are set is refused. */
+effnet_status options_copy(const void *given, void *out, size_t size, const char *name, effnet_error *err);
+
+/* A model of card->config with zeroed weights, at card->resolution. Takes the card over, also where it fails. */
+effnet_status model_allocate(ModelCard *card, int threads, bool reference, effnet_model **out, effnet_error *err);
+/* The engine of the model for `batch` images, made anew where it is too small. */
+effnet_status model_engine(effnet_model *model, int batch, effnet_error *err);
+/* How a recipe prepares pictures, for config; no class names. */
+void card_from_recipe(const Recipe *recipe, const ModelConfig *config, ModelCard *out);
+
+#endif

@@ -13,7 +13,7 @@ effnet_status fail(effnet_error *err, effnet_status status, const char *format, 
         vsnprintf(err->message, sizeof err->message, format, arguments);
         va_end(arguments);
         for (char *c = err->message; *c; c++)
-            if (*c == '\n' || *c == '\r') *c = ' ';
+            if ((unsigned char)*c < 0x20 || *c == 0x7F) *c = ' '; /* names from files: no terminal escapes */
     }
     return status;
 }

@@ -106,6 +106,7 @@ effnet_status file_read(const char *path, size_t limit, char **out, size_t *size
 
 effnet_status folder_create(const char *path, effnet_error *err) {
     char partial[1024];
+    if (path[0] == 0) return fail(err, EFFNET_ERROR_ARGUMENT, "the path of a folder to make is empty");
     if ((size_t)snprintf(partial, sizeof partial, "%s", path) >= sizeof partial)
         return fail(err, EFFNET_ERROR_ARGUMENT, "path too long: '%.80s...'", path);
     for (char *slash = partial + 1;; slash++) {

@@ -1,0 +1,36 @@
+#!/usr/bin/env python3
+"""Makes random_jax.h: what JAX draws, for tests/unit/base/test_random.c. Run: python make_random_jax.py (jax 0.10.2,
+CPU, jax_threefry_partitionable as by default true, x64 on so that seeds keep their upper 32 bits)."""
+import pathlib
+import jax
+import numpy as np
+
+jax.config.update("jax_enable_x64", True)
+assert jax.config.jax_threefry_partitionable
+
+
+def words(key):
+    return ", ".join(f"0x{int(w):08X}u" for w in np.asarray(jax.random.key_data(key)))
+
+
+seeds = [0, 1, 42, 2**32 - 1, 2**40 + 5, 2**53 - 1]
+key = jax.random.PRNGKey(42)
+count = 1 << 20
+bits = np.asarray(jax.random.bits(key, (count,), "uint32"))
+uniform = np.asarray(jax.random.uniform(key, (count,), "float32"))
+normal = np.asarray(jax.random.normal(key, (count,), "float32"))
+places = sorted({0, 1, 2, 3, 1000, count - 1, int(normal.argmin()), int(normal.argmax()), int(np.abs(normal).argmin()),
+                 int(uniform.argmin()), int(uniform.argmax()), *range(5000, 5016)})
+out = ["/* Made by make_random_jax.py with jax " + jax.__version__ + "; do not edit. */",
+       "static const struct { uint64_t seed; uint32_t key[2]; } jax_keys[] = {"]
+out += [f"    {{{s}u, {{{words(jax.random.PRNGKey(s))}}}}}," for s in seeds]
+out += ["};", "/* fold_in(PRNGKey(42), data) */", "static const struct { uint32_t data, key[2]; } jax_folds[] = {"]
+out += [f"    {{{d}u, {{{words(jax.random.fold_in(key, d))}}}}}," for d in [0, 1, 7, 1000000, 2**31, 2**32 - 1]]
+out += ["};", "/* draws from PRNGKey(42) in one dimension: the extremes of 2^20 of them among the rest */",
+        "static const struct { uint64_t index; uint32_t bits; float uniform, normal; } jax_draws[] = {"]
+out += [f"    {{{i}u, 0x{int(bits[i]):08X}u, {float(uniform[i]).hex()}f, {float(normal[i]).hex()}f}}," for i in places]
+out += ["};", "/* sums over all 2^20 draws */",
+        f"static const uint32_t jax_bits_sum = 0x{int(bits.astype(np.uint64).sum() % 2**32):08X}u; /* modulo 2^32 */",
+        f"static const double jax_normal_sum = {float(normal.astype(np.float64).sum())!r};",
+        f"static const double jax_normal_squares = {float((normal.astype(np.float64) ** 2).sum())!r};", ""]
+pathlib.Path(__file__).with_name("random_jax.h").write_text("\n".join(out))

@@ -1,0 +1,139 @@
+/* cpu_batch_norm.c - from partial moments to batch norm's vectors, and from partial sums to its gradients.
+ *
+ * Moments are two-level: fp32 mean and squared differences within a tile of at most 96 rows (differences taken from
+ * that tile's own mean, so a large mean costs nothing), fp64 across tiles and tasks, merged by Chan, Golub and LeVeque
+ * (1983). Channels are shared out among the threads in blocks of 64. */
+#include "backend/cpu/cpu_engine.h"
+
+#include <math.h>
+#include <string.h>
+
+double *task_partial(const PassRun *run, int task, int channels) {
+    return run->engine->partial + (size_t)task * 2 * (size_t)channels;
+}
+
+void partial_clear(const PassRun *run, int task, int channels) {
+    memset(task_partial(run, task, channels), 0, 2 * (size_t)channels * sizeof(double));
+    run->engine->partial_count[task] = 0;
+}
+
+void moments_merge(const PassRun *run, int task, const float *x, size_t stride, int rows, int channels, int first,
+                   int count, double seen, float *scratch) {
+    double *mean = task_partial(run, task, channels) + first, *m2 = mean + channels;
+    float *tile_mean = scratch, *tile_m2 = scratch + count;
+    run->engine->kernels->column_moments(x, stride, rows, count, tile_mean, tile_m2);
+    double total = seen + rows, share = rows / total, weight = seen * share;
+    for (int c = 0; c < count; c++) {
+        double delta = tile_mean[c] - mean[c];
+        mean[c] += delta * share;
+        m2[c] += tile_m2[c] + delta * delta * weight;
+    }
+}
+
+typedef struct FinishRun {
+    PassRun *run;
+    int batch_norm;
+    double values;
+} FinishRun;
+
+static void set_vectors(const CpuEngine *engine, const EngineForward *call, const Op *op, BnState *state, int c,
+                        double mean, double variance) {
+    const float *weight = call->parameters + engine->network->parameters[op->weight].offset;
+    const float *bias = call->parameters + engine->network->parameters[op->bias].offset;
+    state->mean[c] = (float)mean;
+    state->inverse[c] = (float)(1.0 / sqrt(variance + engine->network->config.bn_eps));
+    state->scale[c] = weight[c] * state->inverse[c];
+    state->bias[c] = bias[c];
+}
+
+static void finish_block(void *context, int task, int thread) {
+    (void)thread;
+    FinishRun *finish = context;
+    PassRun *run = finish->run;
+    CpuEngine *engine = run->engine;
+    const Op *op = &engine->network->ops[finish->batch_norm];
+    BnState *state = &engine->batch_norms[finish->batch_norm];
+    const ModelConfig *config = &engine->network->config;
+    float *running_mean = run->call->statistics + engine->network->statistics[op->running_mean].offset;
+    float *running_variance = run->call->statistics + engine->network->statistics[op->running_variance].offset;
+    int channels = state->channels, end = (task + 1) * TILE_CHANNELS < channels ? (task + 1) * TILE_CHANNELS : channels;
+    for (int c = task * TILE_CHANNELS; c < end; c++) {
+        double seen = 0, mean = 0, m2 = 0;
+        for (int t = 0; t < run->tasks; t++) {
+            const double *partial = task_partial(run, t, channels);
+            double count = engine->partial_count[t], total = seen + count, delta = partial[c] - mean;
+            mean += delta * count / total;
+            m2 += partial[channels + c] + delta * delta * seen * count / total;
+            seen = total;
+        }
+        double variance = m2 > 0 || isnan(m2) ? m2 / finish->values : 0;
+        set_vectors(engine, run->call, op, state, c, mean, variance);
+        double momentum = config->bn_momentum;
+        double unbiased = config->bn_unbiased && finish->values > 1 ? finish->values / (finish->values - 1) : 1;
+        running_mean[c] = (float)(momentum * running_mean[c] + (1 - momentum) * mean);
+        running_variance[c] = (float)(momentum * running_variance[c] + (1 - momentum) * variance * unbiased);
+    }
+}
+
+static int channel_blocks(int channels) {
+    return (channels + TILE_CHANNELS - 1) / TILE_CHANNELS;
+}
+
+void batch_norm_finish(PassRun *run, int batch_norm, double values) {
+    BnState *state = &run->engine->batch_norms[batch_norm];
+    state->count = values;
+    FinishRun finish = {run, batch_norm, values};
+    thread_team_run(run->engine->team, finish_block, &finish, channel_blocks(state->channels));
+}
+
+void batch_norm_from_running(CpuEngine *engine, const EngineForward *call, int batch_norm) {
+    const Op *op = &engine->network->ops[batch_norm];
+    BnState *state = &engine->batch_norms[batch_norm];
+    const float *mean = call->statistics + engine->network->statistics[op->running_mean].offset;
+    const float *variance = call->statistics + engine->network->statistics[op->running_variance].offset;
+    for (int c = 0; c < state->channels; c++) set_vectors(engine, call, op, state, c, mean[c], variance[c]);
+}
+
+void sums_merge(const PassRun *run, int task, float *sum, float *sum_centred, int channels, int first, int count) {
+    double *partial = task_partial(run, task, channels) + first;
+    for (int c = 0; c < count; c++) {
+        partial[c] += sum[c];
+        partial[channels + c] += sum_centred[c];
+        sum[c] = sum_centred[c] = 0;
+    }
+}
+
+/* dy = scale (dz - mean(dz) - yhat mean(dz yhat)), yhat = (y - mean) inverse (Ioffe and Szegedy, arXiv 1502.03167):
+ * alpha = scale, beta = -scale inverse^2 sum(dz (y - mean)) / n, delta = -scale sum(dz) / n. */
+static void finish_gradient_block(void *context, int task, int thread) {
+    (void)thread;
+    FinishRun *finish = context;
+    PassRun *run = finish->run;
+    CpuEngine *engine = run->engine;
+    const Op *op = &engine->network->ops[finish->batch_norm];
+    BnState *state = &engine->batch_norms[finish->batch_norm];
+    float *weight_gradient = run->gradients + engine->network->parameters[op->weight].offset;
+    float *bias_gradient = run->gradients + engine->network->parameters[op->bias].offset;
+    int channels = state->channels, end = (task + 1) * TILE_CHANNELS < channels ? (task + 1) * TILE_CHANNELS : channels;
+    for (int c = task * TILE_CHANNELS; c < end; c++) {
+        double sum = 0, sum_centred = 0;
+        for (int t = 0; t < run->tasks; t++) {
+            const double *partial = task_partial(run, t, channels);
+            sum += partial[c];
+            sum_centred += partial[channels + c];
+        }
+        double inverse = state->inverse[c], scale = state->scale[c];
+        state->alpha[c] = state->scale[c];
+        state->beta[c] = (float)(-scale * inverse * inverse * sum_centred / state->count);
+        state->delta[c] = (float)(-scale * sum / state->count);
+        float by_weight = (float)(inverse * sum_centred), by_bias = (float)sum;
+        weight_gradient[c] = run->accumulate ? weight_gradient[c] + by_weight : by_weight;
+        bias_gradient[c] = run->accumulate ? bias_gradient[c] + by_bias : by_bias;
+    }
+}
+
+void batch_norm_finish_gradient(PassRun *run, int batch_norm) {
+    FinishRun finish = {run, batch_norm, 0};
+    thread_team_run(run->engine->team, finish_gradient_block, &finish,
+                    channel_blocks(run->engine->batch_norms[batch_norm].channels));
+}

@@ -1,0 +1,252 @@
+/* cpu_depthwise.c - depthwise convolutions, row by row, forward and backward.
+ *
+ * A task walks down its images with rings of K rows, K the kernel's side: input rows normalised and activated as they
+ * enter. Channels are taken in blocks, so that the rings of one block stay in the second-level cache.
+ *
+ *   forward   a = activation(bn(y)) -> u, and u's moments
+ *   backward  du from (dz_u, u) by batch norm's formula -> dW += du * a; da = du * turned W; dz_y = da * activation'
+ *             and its two sums. An input without an activation of its own (a block's entry) gets da, added to the
+ *             gradient of the skip where there is one. */
+#include "backend/cpu/cpu_engine.h"
+
+#include <string.h>
+
+enum { RING_BYTES = 256 << 10, MOMENT_PIXELS = 96, MAX_KERNEL = 5 };
+
+/* Everything about the shape that both directions need. */
+typedef struct Geometry {
+    const Op *op;
+    TensorShape in, out;
+    int kernel, stride;
+    int row_width;      /* of an input row with its borders */
+    int gradient_width; /* of an output gradient row, zeros inserted and with its borders */
+    int gradient_pad;
+    int block; /* channels at a time, a multiple of the lanes */
+} Geometry;
+
+static Geometry geometry_of(const CpuEngine *engine, int op_index) {
+    const Op *op = &engine->network->ops[op_index];
+    Geometry g = {.op = op, .kernel = op->kernel, .stride = op->stride};
+    g.in = engine->network->tensors[op->input];
+    g.out = engine->network->tensors[op->output];
+    int covered = (g.out.width - 1) * g.stride + g.kernel;
+    g.row_width = covered > g.in.width + op->pad_left ? covered : g.in.width + op->pad_left;
+    g.gradient_pad = g.kernel - 1 - op->pad_left;
+    int inserted = (g.out.width - 1) * g.stride + 1 + g.gradient_pad;
+    g.gradient_width = inserted > g.in.width + g.kernel - 1 ? inserted : g.in.width + g.kernel - 1;
+    int lanes = engine->kernels->lanes, unit = lanes < 16 ? 16 : lanes;
+    int fit = (int)(RING_BYTES / ((size_t)g.kernel * 3 * (size_t)g.row_width * sizeof(float))) / unit * unit;
+    int all = (int)round_up((size_t)g.in.channels, (size_t)unit);
+    g.block = fit < 2 * unit ? 2 * unit : fit;
+    if (g.block > all) g.block = all;
+    return g;
+}
+
+size_t depthwise_scratch(const CpuEngine *engine, const Pass *pass) {
+    Geometry g = geometry_of(engine, pass->op);
+    size_t block = (size_t)g.block;
+    size_t rings = (size_t)g.kernel * block * (2 * (size_t)g.row_width + (size_t)g.gradient_width);
+    return rings + block * (size_t)g.in.width + 4 * block;
+}
+
+/* ---- forward ------------------------------------------------------------------------------------------------ */
+
+/* Output rows [y, end) of one image, channels [c, c + count). rows_seen: pixels whose moments are merged. */
+static void forward_rows(const PassRun *run, const Geometry *g, int task, int image, int y, int end, int c, int count,
+                         double *seen, float *ring, float *moments) {
+    const CpuEngine *engine = run->engine;
+    const CpuKernels *kernels = engine->kernels;
+    const Pass *pass = run->pass;
+    size_t in_stride = (size_t)g->in.channels, out_stride = (size_t)g->out.channels;
+    size_t ring_row = (size_t)g->row_width * (size_t)g->block;
+    const float *in = buffer_data(engine, pass->input.buffer) + (size_t)image * shape_floats(g->in) + c;
+    float *out = buffer_data(engine, pass->raw) + (size_t)image * shape_floats(g->out) + c;
+    const float *weights = engine->packed[pass->op] + (size_t)c * (size_t)(g->kernel * g->kernel);
+    BnVectors storage;
+    const BnVectors *bn = pending(engine, pass->input, c, &storage);
+    int loaded = y * g->stride - g->op->pad_top, waiting = y; /* next input row; first row without moments */
+    if (loaded < 0) loaded = 0;
+    for (; y < end; y++) {
+        int top = y * g->stride - g->op->pad_top;
+        for (; loaded < top + g->kernel && loaded < g->in.height; loaded++)
+            kernels->row_load(in + (size_t)loaded * (size_t)g->in.width * in_stride, in_stride, g->in.width, count, bn,
+                              pass->input.activation, ring + (size_t)(loaded % g->kernel) * ring_row, NULL,
+                              g->row_width, g->op->pad_left);
+        const float *rows[MAX_KERNEL];
+        for (int ky = 0; ky < g->kernel; ky++)
+            rows[ky] =
+                top + ky < 0 || top + ky >= g->in.height ? NULL : ring + (size_t)((top + ky) % g->kernel) * ring_row;
+        kernels->depthwise_row(rows, weights, g->kernel, g->stride, g->out.width, count, g->row_width,
+                               out + (size_t)y * (size_t)g->out.width * out_stride, out_stride);
+        int pixels = (y + 1 - waiting) * g->out.width;
+        if (run->call->training && (pixels >= MOMENT_PIXELS || y + 1 == end)) {
+            moments_merge(run, task, out + (size_t)waiting * (size_t)g->out.width * out_stride, out_stride, pixels,
+                          g->out.channels, c, count, *seen, moments);
+            *seen += pixels;
+            waiting = y + 1;
+        }
+    }
+}
+
+static void depthwise_forward_task(void *context, int task, int thread) {
+    const PassRun *run = context;
+    Geometry g = geometry_of(run->engine, run->pass->op);
+    float *ring = thread_scratch(run->engine, thread);
+    size_t ring_floats = (size_t)g.kernel * (size_t)g.row_width * (size_t)g.block;
+    int begin, end;
+    task_range(run, task, &begin, &end);
+    partial_clear(run, task, g.out.channels);
+    memset(ring, 0, ring_floats * sizeof *ring); /* the borders stay zero: loads write between them */
+    for (int c = 0; c < g.in.channels; c += g.block) {
+        int count = g.in.channels - c < g.block ? g.in.channels - c : g.block;
+        double seen = 0;
+        for (int row = begin; row < end;) {
+            int image = row / g.out.height, y = row % g.out.height;
+            int last = end - row < g.out.height - y ? y + end - row : g.out.height;
+            forward_rows(run, &g, task, image, y, last, c, count, &seen, ring, ring + ring_floats);
+            row += last - y;
+        }
+    }
+    run->engine->partial_count[task] = (double)(end - begin) * g.out.width;
+}
+
+void depthwise_forward(PassRun *run) {
+    TensorShape out = buffer_shape(run->engine, run->pass->raw);
+    run_split(run, run->call->batch * out.height, MAX_TASKS, 1);
+    thread_team_run(run->engine->team, depthwise_forward_task, run, run->tasks);
+    if (run->call->training)
+        batch_norm_finish(run, run->pass->batch_norm, (double)run->call->batch * out.height * out.width);
+}
+
+/* ---- backward ------------------------------------------------------------------------------------------------ */
+
+typedef struct BackwardRings {
+    float *value, *slope; /* K input rows each */
+    float *gradient;      /* K output gradient rows */
+    float *da;            /* (in.width, block): one row of the input's gradient */
+    float *sum, *sum_centred;
+    size_t row, gradient_row; /* floats of a row */
+} BackwardRings;
+
+/* The gradient of input row y is complete: writes dz of that row, channels [c, c + count). */
+static void finish_row(const PassRun *run, const Geometry *g, const BackwardRings *rings, int image, int y, int c,
+                       int count) {
+    const CpuEngine *engine = run->engine;
+    const Pass *pass = run->pass;
+    const float *rows[MAX_KERNEL];
+    for (int j = 0; j < g->kernel;
+         j++) { /* turned weights: row j pairs with output row (y + pad - (K - 1) + j) / stride */
+        int at = y + g->op->pad_top - (g->kernel - 1) + j;
+        bool there = at >= 0 && at % g->stride == 0 && at / g->stride < g->out.height;
+        rows[j] = there ? rings->gradient + (size_t)(at / g->stride % g->kernel) * rings->gradient_row : NULL;
+    }
+    engine->kernels->depthwise_row(rows, engine->packed_back[pass->op] + (size_t)c * (size_t)(g->kernel * g->kernel),
+                                   g->kernel, 1, g->in.width, count, g->gradient_width, rings->da, (size_t)count);
+    size_t stride = (size_t)g->in.channels;
+    size_t at = ((size_t)image * (size_t)g->in.height + (size_t)y) * (size_t)g->in.width * stride + (size_t)c;
+    float *dz = buffer_data(engine, pass->gradient_out) + at;
+    if (pass->input.activation != ACTIVATION_NONE) {
+        engine->kernels->depthwise_finish_row(
+            rings->da, rings->slope + (size_t)(y % g->kernel) * rings->row,
+            buffer_data(engine, pass->input.buffer) + at, engine->batch_norms[pass->input.batch_norm].mean + c,
+            g->in.width, count, g->row_width, g->op->pad_left, dz, stride, rings->sum, rings->sum_centred);
+        return;
+    }
+    for (int x = 0; x < g->in.width; x++)
+        for (int i = 0; i < count; i++) {
+            float da = rings->da[(size_t)x * (size_t)count + (size_t)i], *to = dz + (size_t)x * stride + i;
+            *to = pass->add_residual ? *to + da : da;
+        }
+}
+
+static void backward_image(const PassRun *run, const Geometry *g, const BackwardRings *rings, int image, int c,
+                           int count, float *weights_gradient) {
+    const CpuEngine *engine = run->engine;
+    const CpuKernels *kernels = engine->kernels;
+    const Pass *pass = run->pass;
+    bool active = pass->input.activation != ACTIVATION_NONE;
+    size_t in_stride = (size_t)g->in.channels, out_line = (size_t)g->out.width * (size_t)g->out.channels;
+    const float *in = buffer_data(engine, pass->input.buffer) + (size_t)image * shape_floats(g->in) + c;
+    size_t out_at = (size_t)image * shape_floats(g->out) + (size_t)c;
+    const float *dz = buffer_data(engine, pass->gradient) + out_at, *u = buffer_data(engine, pass->raw) + out_at;
+    BnGradient bn_gradient = pending_gradient(engine, pass->batch_norm, c);
+    BnVectors storage;
+    const BnVectors *bn = pending(engine, pass->input, c, &storage);
+    int loaded = 0, finished = 0; /* input rows */
+    for (int y = 0; y < g->out.height; y++) {
+        float *gradient_row = rings->gradient + (size_t)(y % g->kernel) * rings->gradient_row;
+        kernels->row_load_gradient(dz + (size_t)y * out_line, u + (size_t)y * out_line, (size_t)g->out.channels,
+                                   g->out.width, count, &bn_gradient, gradient_row, g->gradient_width, g->gradient_pad,
+                                   g->stride);
+        int top = y * g->stride - g->op->pad_top;
+        /* Input rows that output rows up to y alone touch are finished before their ring places are needed again. */
+        int complete = y + 1 == g->out.height ? g->in.height : top + g->stride;
+        for (; loaded < g->in.height && loaded < top + g->kernel; loaded++) {
+            size_t slot = (size_t)(loaded % g->kernel) * rings->row;
+            kernels->row_load(in + (size_t)loaded * (size_t)g->in.width * in_stride, in_stride, g->in.width, count, bn,
+                              pass->input.activation, rings->value + slot, active ? rings->slope + slot : NULL,
+                              g->row_width, g->op->pad_left);
+        }
+        const float *rows[MAX_KERNEL];
+        for (int ky = 0; ky < g->kernel; ky++)
+            rows[ky] = top + ky < 0 || top + ky >= g->in.height
+                           ? NULL
+                           : rings->value + (size_t)((top + ky) % g->kernel) * rings->row;
+        kernels->depthwise_weights_row(gradient_row, g->gradient_pad, g->stride, g->gradient_width, rows, g->kernel,
+                                       g->stride, g->out.width, count, g->row_width, weights_gradient);
+        for (; finished < complete && finished < g->in.height; finished++)
+            finish_row(run, g, rings, image, finished, c, count);
+    }
+}
+
+static size_t weight_slot_floats(const CpuEngine *engine, const Geometry *g) {
+    return round_up((size_t)g->in.channels, (size_t)engine->kernels->lanes) * (size_t)(g->kernel * g->kernel);
+}
+
+static void depthwise_backward_task(void *context, int task, int thread) {
+    const PassRun *run = context;
+    CpuEngine *engine = run->engine;
+    Geometry g = geometry_of(engine, run->pass->op);
+    BackwardRings rings = {.row = (size_t)g.row_width * (size_t)g.block,
+                           .gradient_row = (size_t)g.gradient_width * (size_t)g.block};
+    rings.value = thread_scratch(engine, thread);
+    rings.slope = rings.value + (size_t)g.kernel * rings.row;
+    rings.gradient = rings.slope + (size_t)g.kernel * rings.row;
+    rings.sum = rings.gradient + (size_t)g.kernel * rings.gradient_row;
+    rings.sum_centred = rings.sum + g.block;
+    rings.da = rings.sum_centred + g.block;
+    /* Borders and inserted zeros stay zero; so do the sums after each merge. */
+    memset(rings.value, 0, (size_t)(rings.da - rings.value) * sizeof *rings.value);
+    float *slot = engine->slots + (size_t)task * weight_slot_floats(engine, &g);
+    memset(slot, 0, weight_slot_floats(engine, &g) * sizeof *slot);
+    partial_clear(run, task, g.in.channels);
+    int begin, end;
+    task_range(run, task, &begin, &end);
+    for (int c = 0; c < g.in.channels; c += g.block) {
+        int count = g.in.channels - c < g.block ? g.in.channels - c : g.block;
+        for (int image = begin; image < end; image++) {
+            backward_image(run, &g, &rings, image, c, count, slot + (size_t)c * (size_t)(g.kernel * g.kernel));
+            sums_merge(run, task, rings.sum, rings.sum_centred, g.in.channels, c, count);
+        }
+    }
+}
+
+void depthwise_backward(PassRun *run) {
+    CpuEngine *engine = run->engine;
+    Geometry g = geometry_of(engine, run->pass->op);
+    size_t floats = weight_slot_floats(engine, &g);
+    int lanes = engine->kernels->lanes, taps = g.kernel * g.kernel;
+    run_split(run, run->call->batch, slot_count(floats), 1);
+    thread_team_run(engine->team, depthwise_backward_task, run, run->tasks);
+    if (run->pass->input.activation != ACTIVATION_NONE) batch_norm_finish_gradient(run, run->pass->input.batch_norm);
+    float *gradient = run->gradients + engine->network->parameters[g.op->weight].offset;
+    for (int c = 0; c < g.in.channels; c++)
+        for (int tap = 0; tap < taps; tap++) {
+            float sum = 0;
+            for (int slot = 0; slot < run->tasks; slot++)
+                sum +=
+                    engine->slots[(size_t)slot * floats + (size_t)(c / lanes * lanes * taps + tap * lanes + c % lanes)];
+            float *to = gradient + (size_t)c * (size_t)taps + tap;
+            *to = run->accumulate ? *to + sum : sum;
+        }
+}

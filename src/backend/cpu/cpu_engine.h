@@ -1,0 +1,169 @@
+/* cpu_engine.h - the inside of the CPU engine: what its passes share.
+ *
+ * A pass is cut into tasks by the shape of the work alone; a task writes its own rows of the output and its own
+ * partial sums, and partial sums are combined in task order: the bits do not depend on the number of threads.
+ *
+ *   cpu_batch_norm.c   moments -> mean, scale, bias; sums -> alpha, beta, delta and the gradients of scale and bias
+ *   cpu_pack.c         weights into the kernels' layouts, once a step; partial weight gradients back out of them
+ *   cpu_conv.c         stem, expand and head, forward and backward
+ *   cpu_depthwise.c    depthwise, forward and backward
+ *   cpu_project.c      squeeze-excite and projection, forward and backward
+ *   cpu_residual.c     residual; the sums of a projection's batch norm
+ *   cpu_head.c         pool, dropout, classifier, forward and backward */
+#ifndef EFFNET_BACKEND_CPU_CPU_ENGINE_H
+#define EFFNET_BACKEND_CPU_CPU_ENGINE_H
+
+#include "backend/cpu/kernels.h"
+#include "base/memory.h"
+#include "engine/engine.h"
+#include "plan/plan.h"
+
+enum {
+    MAX_TASKS = 64,       /* of a pass whose tasks keep partial moments */
+    MIN_SLOTS = 8,        /* partial weight gradients of a pass: at least, ... */
+    MAX_SLOTS = 32,       /* ... at most, */
+    SLOT_FLOATS = 1 << 21 /* and about this much memory for all of them in between */
+};
+
+/* A batch norm between forward and backward; each vector has `channels` floats. */
+typedef struct BnState {
+    int channels;
+    double count;          /* values a channel: batch * height * width, of the last forward */
+    float *mean, *inverse; /* inverse: 1 / sqrt(variance + eps) */
+    float *scale, *bias;   /* scale = weight * inverse */
+    float *alpha, *beta, *delta;
+} BnState;
+
+/* A squeeze-excite between forward and backward. */
+typedef struct GateState {
+    int channels, squeezed;
+    float *pooled;                                  /* (batch, channels) mean of the activated input */
+    float *hidden_sum;                              /* (batch, squeezed) before the inner activation */
+    float *hidden;                                  /* (batch, squeezed) */
+    float *gate;                                    /* (batch, channels) */
+    float *gate_gradient;                           /* (batch, channels) before the sigmoid */
+    float *hidden_gradient;                         /* (batch, squeezed) before the inner activation */
+    float *packed_reduce, *packed_expand;           /* forward */
+    float *packed_reduce_back, *packed_expand_back; /* data gradient */
+} GateState;
+
+typedef struct CpuEngine {
+    Engine base;
+    const Network *network;
+    EngineOptions options;
+    Plan plan;
+    const CpuKernels *kernels;
+    ThreadTeam *team;
+    float *arena;  /* activations and their gradients, placed by the plan */
+    float *memory; /* everything below, one block */
+    size_t memory_floats;
+    BnState *batch_norms; /* by op index */
+    GateState *gates;     /* by op index */
+    float **packed;       /* by op index: weights for the forward pass */
+    float **packed_back;  /* by op index: weights for the data gradient */
+    float *scratch;       /* scratch_floats a thread */
+    size_t scratch_floats;
+    float *slots;          /* partial weight gradients */
+    double *partial;       /* partial moments or sums: (tasks, 2, channels) */
+    double *partial_count; /* rows in each task's moments */
+} CpuEngine;
+
+/* The pass being run; the context of its tasks. */
+typedef struct PassRun {
+    CpuEngine *engine;
+    const Pass *pass;
+    const EngineForward *call;
+    const float *logits_gradient;
+    float *gradients;
+    bool accumulate;
+    int units, per_task, tasks; /* units: pixels, rows or images; task t has [t * per_task, (t + 1) * per_task) */
+} PassRun;
+
+/* ---- what every pass uses ---- */
+static inline float *buffer_data(const CpuEngine *engine, int buffer) {
+    return engine->arena + engine->plan.buffers[buffer].offset;
+}
+static inline TensorShape buffer_shape(const CpuEngine *engine, int buffer) {
+    return engine->plan.buffers[buffer].shape;
+}
+static inline float *thread_scratch(const CpuEngine *engine, int thread) {
+    return engine->scratch + (size_t)thread * engine->scratch_floats;
+}
+static inline const float *parameter_data(const PassRun *run, int parameter) {
+    return run->call->parameters + run->engine->network->parameters[parameter].offset;
+}
+/* What an operand still wants applied from channel `first` on; *bn NULL-able through `none`. */
+static inline const BnVectors *pending(const CpuEngine *engine, Operand operand, int first, BnVectors *storage) {
+    if (operand.batch_norm < 0) return NULL;
+    const BnState *state = &engine->batch_norms[operand.batch_norm];
+    *storage = (BnVectors){state->mean + first, state->scale + first, state->bias + first};
+    return storage;
+}
+static inline BnGradient pending_gradient(const CpuEngine *engine, int batch_norm, int first) {
+    const BnState *state = &engine->batch_norms[batch_norm];
+    return (BnGradient){state->mean + first, state->alpha + first, state->beta + first, state->delta + first};
+}
+/* Cuts `units` into at most `most` tasks of a multiple of `multiple`. */
+void run_split(PassRun *run, int units, int most, int multiple);
+static inline void task_range(const PassRun *run, int task, int *begin, int *end) {
+    *begin = task * run->per_task;
+    *end = *begin + run->per_task < run->units ? *begin + run->per_task : run->units;
+}
+static inline size_t tile_floats(int channels) {
+    return round_up((size_t)channels, TILE_CHANNELS) * TILE_ROWS;
+}
+
+/* ---- cpu_batch_norm.c ---- */
+/* The task's own two vectors of partial sums. */
+double *task_partial(const PassRun *run, int task, int channels);
+/* Starts a task's moments or sums over channels [first, first + count) of `channels`. */
+void partial_clear(const PassRun *run, int task, int channels);
+/* Merges the moments of `rows` rows of raw output x, into channels [first, first + count) (Chan et al. 1983).
+ * seen: rows merged into those channels so far. */
+void moments_merge(const PassRun *run, int task, const float *x, size_t stride, int rows, int channels, int first,
+                   int count, double seen, float *scratch);
+/* After the pass: statistics from every task's moments, running statistics updated. values: a channel's. */
+void batch_norm_finish(PassRun *run, int batch_norm, double values);
+/* Where not training: from the running statistics. */
+void batch_norm_from_running(CpuEngine *engine, const EngineForward *call, int batch_norm);
+/* Adds float sums of one task's part to its partial doubles, and clears them. */
+void sums_merge(const PassRun *run, int task, float *sum, float *sum_centred, int channels, int first, int count);
+/* After the pass: the formula's vectors and the gradients of scale and bias. */
+void batch_norm_finish_gradient(PassRun *run, int batch_norm);
+
+/* ---- cpu_pack.c ---- */
+/* (depth, columns) from values at depth * depth_stride + column * column_stride. */
+void pack_weights(const CpuKernels *kernels, const float *weights, size_t depth_stride, size_t column_stride, int depth,
+                  int columns, float *packed);
+size_t packed_floats(const CpuKernels *kernels, int depth, int columns);
+/* Every weight, for the forward pass, or for the data gradients. */
+void pack_all(CpuEngine *engine, const EngineForward *call, bool backward);
+/* Partial gradients a pass may keep for weights of `floats`. */
+int slot_count(size_t floats);
+/* gradient[column * column_stride + row * row_stride] = sum over slots of slots[(row, column)]. */
+void slots_reduce(PassRun *run, int parameter, int used, int rows, int columns, size_t row_stride,
+                  size_t column_stride);
+/* dW (a_width, b_width) = a (rows, a_width)^T b (rows, b_width), into a parameter; and the bias: column sums of a. */
+void small_weights_gradient(PassRun *run, const float *a, int a_width, const float *b, int b_width, int rows,
+                            int weight, int bias);
+
+/* ---- the passes ---- */
+void conv_forward(PassRun *run);
+void conv_backward(PassRun *run);
+void depthwise_forward(PassRun *run);
+void depthwise_backward(PassRun *run);
+void project_forward(PassRun *run);
+void project_backward(PassRun *run);
+void residual_forward(PassRun *run);
+void reduce_backward(PassRun *run);
+void pool_forward(PassRun *run);
+void pool_backward(PassRun *run);
+void dense_forward(PassRun *run);
+void dense_backward(PassRun *run);
+/* Floats of scratch a thread that the pass needs. */
+size_t conv_scratch(const CpuEngine *engine, const Pass *pass);
+size_t depthwise_scratch(const CpuEngine *engine, const Pass *pass);
+size_t project_scratch(const CpuEngine *engine, const Pass *pass);
+size_t head_scratch(const CpuEngine *engine, const Pass *pass);
+
+#endif

@@ -1,0 +1,195 @@
+/* cpu_pack.c - weights into the kernels' layouts, once a step, and partial weight gradients back out of them.
+ * Weights stay in timm's layout (OIHW) everywhere else. */
+#include "backend/cpu/cpu_engine.h"
+
+#include <string.h>
+
+size_t packed_floats(const CpuKernels *kernels, int depth, int columns) {
+    return round_up((size_t)columns, (size_t)kernels->gemm_columns) * (size_t)depth;
+}
+
+void pack_weights(const CpuKernels *kernels, const float *weights, size_t depth_stride, size_t column_stride, int depth,
+                  int columns, float *packed) {
+    int panel = kernels->gemm_columns;
+    for (int column = 0; column < columns; column += panel) {
+        int width = columns - column < panel ? columns - column : panel;
+        const float *from = weights + (size_t)column * column_stride;
+        float *to = packed + (size_t)column * (size_t)depth;
+        if (column_stride == 1) {
+            for (int d = 0; d < depth; d++) {
+                memcpy(to + (size_t)d * (size_t)panel, from + (size_t)d * depth_stride, (size_t)width * sizeof *to);
+                memset(to + (size_t)d * (size_t)panel + width, 0, (size_t)(panel - width) * sizeof *to);
+            }
+        } else {
+            memset(to, 0, (size_t)depth * (size_t)panel * sizeof *to);
+            for (int n = 0; n < width; n++)
+                for (int d = 0; d < depth; d++)
+                    to[(size_t)d * (size_t)panel + (size_t)n] =
+                        from[(size_t)n * column_stride + (size_t)d * depth_stride];
+        }
+    }
+}
+
+/* The stem's patches are (ky, kx, channel), its weights (O, I, K, K). */
+static void pack_stem(const CpuKernels *kernels, const float *weights, int in_channels, int taps, int columns,
+                      float *packed) {
+    int panel = kernels->gemm_columns, depth = in_channels * taps;
+    memset(packed, 0, packed_floats(kernels, depth, columns) * sizeof *packed);
+    for (int o = 0; o < columns; o++)
+        for (int tap = 0; tap < taps; tap++)
+            for (int i = 0; i < in_channels; i++)
+                packed[(size_t)(o / panel) * (size_t)(panel * depth) +
+                       (size_t)((tap * in_channels + i) * panel + o % panel)] =
+                    weights[(o * in_channels + i) * taps + tap];
+}
+
+/* (C, 1, K, K) -> (C / lanes, K * K, lanes); `turned` by 180 degrees for the data gradient. */
+static void pack_depthwise(const CpuKernels *kernels, const float *weights, int channels, int taps, bool turned,
+                           float *packed) {
+    int lanes = kernels->lanes;
+    for (int c = 0; c < channels; c++)
+        for (int tap = 0; tap < taps; tap++)
+            packed[(size_t)(c / lanes) * (size_t)(lanes * taps) + (size_t)(tap * lanes + c % lanes)] =
+                weights[(size_t)c * (size_t)taps + (size_t)(turned ? taps - 1 - tap : tap)];
+}
+
+typedef struct PackRun {
+    CpuEngine *engine;
+    const float *parameters;
+    bool backward;
+} PackRun;
+
+static void pack_op(void *context, int index, int thread) {
+    (void)thread;
+    PackRun *run = context;
+    CpuEngine *engine = run->engine;
+    const CpuKernels *kernels = engine->kernels;
+    const Op *op = &engine->network->ops[index];
+    int in = engine->network->tensors[op->input].channels, out = engine->network->tensors[op->output].channels;
+    const float *weights = op->weight >= 0 ? run->parameters + engine->network->parameters[op->weight].offset : NULL;
+    float *packed = run->backward ? engine->packed_back[index] : engine->packed[index];
+    if (op->kind == OP_DEPTHWISE) {
+        pack_depthwise(kernels, weights, out, op->kernel * op->kernel, run->backward, packed);
+    } else if (op->kind == OP_CONV && op->kernel > 1) {
+        if (!run->backward) pack_stem(kernels, weights, in, op->kernel * op->kernel, out, packed);
+    } else if (op->kind == OP_CONV || op->kind == OP_DENSE) {
+        if (run->backward)
+            pack_weights(kernels, weights, (size_t)in, 1, out, in, packed);
+        else
+            pack_weights(kernels, weights, 1, (size_t)in, in, out, packed);
+    } else if (op->kind == OP_SQUEEZE_EXCITE) {
+        GateState *gate = &engine->gates[index];
+        const float *expand = run->parameters + engine->network->parameters[op->expand_weight].offset;
+        size_t c = (size_t)gate->channels, s = (size_t)gate->squeezed;
+        if (run->backward) {
+            pack_weights(kernels, weights, c, 1, gate->squeezed, gate->channels, gate->packed_reduce_back);
+            pack_weights(kernels, expand, s, 1, gate->channels, gate->squeezed, gate->packed_expand_back);
+        } else {
+            pack_weights(kernels, weights, 1, c, gate->channels, gate->squeezed, gate->packed_reduce);
+            pack_weights(kernels, expand, 1, s, gate->squeezed, gate->channels, gate->packed_expand);
+        }
+    }
+}
+
+void pack_all(CpuEngine *engine, const EngineForward *call, bool backward) {
+    PackRun run = {engine, call->parameters, backward};
+    thread_team_run(engine->team, pack_op, &run, engine->network->num_ops);
+}
+
+/* ---- gradients -------------------------------------------------------------------------------------------- */
+
+int slot_count(size_t floats) {
+    size_t count = SLOT_FLOATS / (floats ? floats : 1);
+    return count < MIN_SLOTS ? MIN_SLOTS : count > MAX_SLOTS ? MAX_SLOTS : (int)count;
+}
+
+typedef struct ReduceRun {
+    PassRun *run;
+    float *gradient;
+    int used, rows, columns;
+    size_t row_stride, column_stride;
+} ReduceRun;
+
+enum { REDUCE_ROWS = 16, REDUCE_COLUMNS = 64 };
+
+/* A block of 16 rows, 64 columns at a time: sums that stay in the first-level cache, written in whole lines either way.
+ */
+static void reduce_rows(void *context, int task, int thread) {
+    (void)thread;
+    const ReduceRun *reduce = context;
+    int first = task * REDUCE_ROWS;
+    int rows = reduce->rows - first < REDUCE_ROWS ? reduce->rows - first : REDUCE_ROWS;
+    size_t slot_floats = (size_t)reduce->rows * (size_t)reduce->columns;
+    for (int column = 0; column < reduce->columns; column += REDUCE_COLUMNS) {
+        int columns = reduce->columns - column < REDUCE_COLUMNS ? reduce->columns - column : REDUCE_COLUMNS;
+        float sums[REDUCE_ROWS][REDUCE_COLUMNS] = {{0}};
+        for (int slot = 0; slot < reduce->used; slot++) {
+            const float *from = reduce->run->engine->slots + (size_t)slot * slot_floats +
+                                (size_t)first * (size_t)reduce->columns + (size_t)column;
+            for (int r = 0; r < rows; r++, from += reduce->columns)
+                for (int c = 0; c < columns; c++) sums[r][c] += from[c];
+        }
+        for (int c = 0; c < columns; c++)
+            for (int r = 0; r < rows; r++) {
+                float *to = reduce->gradient + (size_t)(column + c) * reduce->column_stride +
+                            (size_t)(first + r) * reduce->row_stride;
+                *to = reduce->run->accumulate ? *to + sums[r][c] : sums[r][c];
+            }
+    }
+}
+
+void slots_reduce(PassRun *run, int parameter, int used, int rows, int columns, size_t row_stride,
+                  size_t column_stride) {
+    ReduceRun reduce = {run,          run->gradients + run->engine->network->parameters[parameter].offset,
+                        used,         rows,
+                        columns,      row_stride,
+                        column_stride};
+    thread_team_run(run->engine->team, reduce_rows, &reduce, (rows + REDUCE_ROWS - 1) / REDUCE_ROWS);
+}
+
+typedef struct SmallRun {
+    PassRun *run;
+    const float *a, *b;
+    int a_width, b_width, rows;
+    float *weight, *bias;
+} SmallRun;
+
+/* 64 rows of dW: every picture in order, so the task is the whole sum. */
+static void small_rows(void *context, int task, int thread) {
+    const SmallRun *small = context;
+    const CpuEngine *engine = small->run->engine;
+    int first = task * TILE_CHANNELS;
+    int count = small->a_width - first < TILE_CHANNELS ? small->a_width - first : TILE_CHANNELS;
+    float *a_tile = thread_scratch(engine, thread), *b_tile = a_tile + tile_floats(TILE_CHANNELS);
+    float *weight = small->weight + (size_t)first * (size_t)small->b_width;
+    if (!small->run->accumulate) {
+        memset(weight, 0, (size_t)count * (size_t)small->b_width * sizeof *weight);
+        memset(small->bias + first, 0, (size_t)count * sizeof *weight);
+    }
+    for (int row = 0; row < small->rows; row += TILE_ROWS) {
+        int rows = small->rows - row < TILE_ROWS ? small->rows - row : TILE_ROWS;
+        const float *a = small->a + (size_t)row * (size_t)small->a_width + first;
+        const float *b = small->b + (size_t)row * (size_t)small->b_width;
+        engine->kernels->tile_load(a, (size_t)small->a_width, rows, count, NULL, ACTIVATION_NONE, a_tile, TILE_ROWS);
+        engine->kernels->tile_load(b, (size_t)small->b_width, rows, small->b_width, NULL, ACTIVATION_NONE, b_tile,
+                                   TILE_ROWS);
+        engine->kernels->gemm_transposed(a_tile, b_tile, TILE_ROWS, rows, count, small->b_width, weight,
+                                         (size_t)small->b_width);
+        for (int r = 0; r < rows; r++)
+            for (int c = 0; c < count; c++) small->bias[first + c] += a[(size_t)r * (size_t)small->a_width + (size_t)c];
+    }
+}
+
+void small_weights_gradient(PassRun *run, const float *a, int a_width, const float *b, int b_width, int rows,
+                            int weight, int bias) {
+    const Parameter *parameters = run->engine->network->parameters;
+    SmallRun small = {run,
+                      a,
+                      b,
+                      a_width,
+                      b_width,
+                      rows,
+                      run->gradients + parameters[weight].offset,
+                      run->gradients + parameters[bias].offset};
+    thread_team_run(run->engine->team, small_rows, &small, (a_width + TILE_CHANNELS - 1) / TILE_CHANNELS);
+}

@@ -1,0 +1,229 @@
+/* engine_cpu.c - the CPU engine behind engine.h: compiles the plan, lays out its memory once, runs its passes. */
+#include "backend/cpu/cpu_engine.h"
+
+#include "backend/cpu/isa.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- memory: everything but the arena in one block, sized by one walk and handed out by the same walk ---------- */
+
+typedef struct Layout {
+    float *base; /* NULL while measuring */
+    size_t floats;
+} Layout;
+
+static float *take(Layout *layout, size_t floats) {
+    float *block = layout->base ? layout->base + layout->floats : NULL;
+    layout->floats += round_up(floats, MEMORY_ALIGNMENT / sizeof(float));
+    return block;
+}
+
+static void lay_out_batch_norm(Layout *layout, BnState *state, int channels) {
+    state->channels = channels;
+    float **vectors[] = {&state->mean,  &state->inverse, &state->scale, &state->bias,
+                         &state->alpha, &state->beta,    &state->delta};
+    for (size_t i = 0; i < sizeof vectors / sizeof vectors[0]; i++) *vectors[i] = take(layout, (size_t)channels);
+}
+
+static void lay_out_gate(Layout *layout, const CpuEngine *engine, GateState *state, int channels, int squeezed) {
+    size_t batch = (size_t)engine->options.batch, c = (size_t)channels, s = (size_t)squeezed;
+    const CpuKernels *kernels = engine->kernels;
+    state->channels = channels;
+    state->squeezed = squeezed;
+    state->pooled = take(layout, batch * c);
+    state->hidden_sum = take(layout, batch * s);
+    state->hidden = take(layout, batch * s);
+    state->gate = take(layout, batch * c);
+    state->packed_reduce = take(layout, packed_floats(kernels, channels, squeezed));
+    state->packed_expand = take(layout, packed_floats(kernels, squeezed, channels));
+    if (!engine->options.training) return;
+    state->gate_gradient = take(layout, batch * c);
+    state->hidden_gradient = take(layout, batch * s);
+    state->packed_reduce_back = take(layout, packed_floats(kernels, squeezed, channels));
+    state->packed_expand_back = take(layout, packed_floats(kernels, channels, squeezed));
+}
+
+static void lay_out(CpuEngine *engine, Layout *layout) {
+    const Network *network = engine->network;
+    bool training = engine->options.training;
+    size_t scratch = 0, slots = 0, channels = 0;
+    for (int i = 0; i < network->num_ops; i++) {
+        const Op *op = &network->ops[i];
+        int in = network->tensors[op->input].channels, out = network->tensors[op->output].channels;
+        size_t taps = (size_t)op->kernel * (size_t)op->kernel;
+        if ((size_t)out > channels) channels = (size_t)out;
+        if (op->kind == OP_BATCH_NORM) lay_out_batch_norm(layout, &engine->batch_norms[i], out);
+        if (op->kind == OP_SQUEEZE_EXCITE) lay_out_gate(layout, engine, &engine->gates[i], out, op->squeezed);
+        if (op->kind == OP_DEPTHWISE) {
+            size_t floats = round_up((size_t)out, (size_t)engine->kernels->lanes) * taps;
+            engine->packed[i] = take(layout, floats);
+            if (training) engine->packed_back[i] = take(layout, floats);
+            if (floats * (size_t)slot_count(floats) > slots) slots = floats * (size_t)slot_count(floats);
+        }
+        if (op->kind == OP_CONV || op->kind == OP_DENSE) {
+            int depth = op->kind == OP_CONV ? in * (int)taps : in;
+            engine->packed[i] = take(layout, packed_floats(engine->kernels, depth, out));
+            if (training && op->kernel <= 1)
+                engine->packed_back[i] = take(layout, packed_floats(engine->kernels, out, in));
+            size_t floats = (size_t)depth * (size_t)out;
+            if (op->kind == OP_CONV && floats * (size_t)slot_count(floats) > slots)
+                slots = floats * (size_t)slot_count(floats);
+        }
+    }
+    for (int i = 0; i < engine->plan.num_passes; i++) {
+        const Pass *pass = &engine->plan.passes[i];
+        size_t floats = head_scratch(engine, pass);
+        if (pass->kind == PASS_CONV_FORWARD || pass->kind == PASS_CONV_BACKWARD) floats = conv_scratch(engine, pass);
+        if (pass->kind == PASS_DEPTHWISE_FORWARD || pass->kind == PASS_DEPTHWISE_BACKWARD)
+            floats = depthwise_scratch(engine, pass);
+        if (pass->kind == PASS_PROJECT_FORWARD || pass->kind == PASS_PROJECT_BACKWARD)
+            floats = project_scratch(engine, pass);
+        if (floats > scratch) scratch = floats;
+    }
+    size_t small = tile_floats(TILE_CHANNELS) + tile_floats((int)channels); /* small_weights_gradient's two tiles */
+    if (small > scratch) scratch = small;
+    engine->scratch_floats = round_up(scratch, 1024);
+    engine->scratch = take(layout, engine->scratch_floats * (size_t)thread_team_size(engine->team));
+    engine->slots = training ? take(layout, slots) : NULL;
+    engine->partial = (double *)(void *)take(layout, 2 * MAX_TASKS * 2 * channels);
+    engine->partial_count = (double *)(void *)take(layout, 2 * MAX_TASKS);
+}
+
+static void cpu_free(Engine *base) {
+    CpuEngine *engine = (CpuEngine *)base;
+    plan_free(&engine->plan);
+    free(engine->batch_norms);
+    free(engine->gates);
+    free(engine->packed);
+    free(engine->packed_back);
+    memory_free(engine->arena);
+    memory_free(engine->memory);
+    free(engine);
+}
+
+static effnet_status allocate(CpuEngine *engine, effnet_error *err) {
+    size_t ops = (size_t)engine->network->num_ops;
+    engine->batch_norms = calloc(ops, sizeof *engine->batch_norms);
+    engine->gates = calloc(ops, sizeof *engine->gates);
+    engine->packed = calloc(ops, sizeof *engine->packed);
+    engine->packed_back = calloc(ops, sizeof *engine->packed_back);
+    if (!engine->batch_norms || !engine->gates || !engine->packed || !engine->packed_back)
+        return fail(err, EFFNET_ERROR_MEMORY, "no memory for an engine of %s", engine->network->config.name);
+    TRY(plan_build(engine->network, engine->options.batch, engine->options.training, &engine->plan, err));
+    Layout layout = {0};
+    lay_out(engine, &layout);
+    engine->memory_floats = layout.floats;
+    void *block;
+    TRY(memory_allocate(layout.floats, sizeof(float), "the engine's weights and scratch", &block, err));
+    engine->memory = block;
+    layout = (Layout){.base = engine->memory};
+    lay_out(engine, &layout);
+    TRY(memory_allocate(engine->plan.arena_floats, sizeof(float), "activations", &block, err));
+    engine->arena = block;
+    return EFFNET_OK;
+}
+
+static effnet_status cpu_create(const Network *network, const EngineOptions *options, Engine **out, effnet_error *err) {
+    if (options->bf16)
+        return fail(err, EFFNET_ERROR_UNSUPPORTED, "bf16 is not built yet in the cpu engine; use amp: none");
+    CpuEngine *engine = calloc(1, sizeof *engine);
+    if (!engine) return fail(err, EFFNET_ERROR_MEMORY, "no memory for an engine of %s", network->config.name);
+    engine->base.vtable = &cpu_engine;
+    engine->network = network;
+    engine->options = *options;
+    engine->team = options->team;
+    effnet_status status = cpu_kernels_choose(&engine->kernels, err);
+    if (status == EFFNET_OK) status = allocate(engine, err);
+    if (status != EFFNET_OK) {
+        cpu_free(&engine->base);
+        return status;
+    }
+    *out = &engine->base;
+    return EFFNET_OK;
+}
+
+/* ---- running ------------------------------------------------------------------------------------------------- */
+
+void run_split(PassRun *run, int units, int most, int multiple) {
+    int per_task = (units + most - 1) / most;
+    run->units = units;
+    run->per_task = (int)round_up((size_t)per_task, (size_t)multiple);
+    run->tasks = (units + run->per_task - 1) / run->per_task;
+}
+
+static void (*const pass_functions[])(PassRun *) = {
+    [PASS_CONV_FORWARD] = conv_forward,         [PASS_DEPTHWISE_FORWARD] = depthwise_forward,
+    [PASS_PROJECT_FORWARD] = project_forward,   [PASS_RESIDUAL_FORWARD] = residual_forward,
+    [PASS_POOL_FORWARD] = pool_forward,         [PASS_DENSE_FORWARD] = dense_forward,
+    [PASS_DENSE_BACKWARD] = dense_backward,     [PASS_POOL_BACKWARD] = pool_backward,
+    [PASS_CONV_BACKWARD] = conv_backward,       [PASS_REDUCE_BACKWARD] = reduce_backward,
+    [PASS_PROJECT_BACKWARD] = project_backward, [PASS_DEPTHWISE_BACKWARD] = depthwise_backward,
+};
+
+static effnet_status check_call(const CpuEngine *engine, const EngineForward *call, effnet_error *err) {
+    if (call->batch < 1 || call->batch > engine->options.batch)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "a batch of %d images; this engine takes 1 to %d", call->batch,
+                    engine->options.batch);
+    if (call->training && !engine->options.training)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "a training step on an engine made for inference");
+    return EFFNET_OK;
+}
+
+static effnet_status cpu_forward(Engine *base, const EngineForward *call, effnet_error *err) {
+    CpuEngine *engine = (CpuEngine *)base;
+    TRY(check_call(engine, call, err));
+    pack_all(engine, call, false);
+    if (!call->training)
+        for (int i = 0; i < engine->network->num_ops; i++)
+            if (engine->network->ops[i].kind == OP_BATCH_NORM) batch_norm_from_running(engine, call, i);
+    for (int i = 0; i < engine->plan.num_forward; i++) {
+        PassRun run = {.engine = engine, .pass = &engine->plan.passes[i], .call = call};
+        pass_functions[run.pass->kind](&run);
+    }
+    return EFFNET_OK;
+}
+
+static effnet_status cpu_backward(Engine *base, const EngineForward *call, const float *logits_gradient,
+                                  float *gradients, bool accumulate, effnet_error *err) {
+    CpuEngine *engine = (CpuEngine *)base;
+    TRY(check_call(engine, call, err));
+    if (!engine->options.training) return fail(err, EFFNET_ERROR_ARGUMENT, "backward on an engine made for inference");
+    pack_all(engine, call, true);
+    for (int i = engine->plan.num_forward; i < engine->plan.num_passes; i++) {
+        PassRun run = {.engine = engine,
+                       .pass = &engine->plan.passes[i],
+                       .call = call,
+                       .logits_gradient = logits_gradient,
+                       .gradients = gradients,
+                       .accumulate = accumulate};
+        pass_functions[run.pass->kind](&run);
+    }
+    return EFFNET_OK;
+}
+
+/* A value that is not finite makes its channel's mean or variance so, and the batch norm's vectors remember them. */
+static const char *cpu_find_nonfinite(Engine *base) {
+    const CpuEngine *engine = (const CpuEngine *)base;
+    for (int i = 0; i < engine->plan.num_forward; i++) {
+        const Pass *pass = &engine->plan.passes[i];
+        if (pass->batch_norm < 0) continue;
+        const BnState *state = &engine->batch_norms[pass->batch_norm];
+        for (int c = 0; c < state->channels; c++) {
+            if (!isfinite(state->mean[c]) || !isfinite(state->inverse[c]) || state->inverse[c] == 0)
+                return engine->network->ops[pass->op].name;
+            if (!isfinite(state->scale[c]) || !isfinite(state->bias[c]))
+                return engine->network->ops[pass->batch_norm].name;
+        }
+    }
+    return NULL;
+}
+
+static EngineInfo cpu_info(const Engine *base) {
+    const CpuEngine *engine = (const CpuEngine *)base;
+    return (EngineInfo){
+        .name = "cpu", .isa = engine->kernels->isa, .activation_bytes = engine->plan.arena_floats * sizeof(float)};
+}
+
+const EngineVtable cpu_engine = {cpu_create, cpu_forward, cpu_backward, cpu_find_nonfinite, cpu_info, cpu_free};

@@ -60,18 +60,22 @@ typedef struct Trainer {
     ThreadTeam *team;
     int64_t steps_per_epoch;
     TrainState state;
-    float *drop_path_scale, *dropout_scale, *logits, *logits_gradient;
-    int part; /* images an engine call: batch_size / accumulate */
+    float *drop_path_scale, *dropout_scale, *logits, *logits_gradient; /* of one part */
+    float *statistics_before; /* copied at the beginning of a step, put back where the step fails */
+    int part;                 /* images an engine call: batch_size / accumulate */
 } Trainer;
 
 effnet_status trainer_create(const Recipe *recipe, const Network *network, ThreadTeam *team,
                              int64_t steps_per_epoch, Trainer *out, effnet_error *err);
 void trainer_free(Trainer *trainer);
-/* One optimizer step on `batch` images (at most recipe batch_size). A loss or gradient norm that is not
- * finite is EFFNET_ERROR_NUMERIC, naming step and layer, and leaves parameters, slots and EMA as they were.
- */
-effnet_status trainer_step(Trainer *trainer, const float *images, const int32_t *labels, int batch,
-                           double *loss, double *lr, effnet_error *err);
+/* One optimizer step on `batch` images (at most recipe batch_size), labels below num_classes. Writes the mean loss and
+ * the learning rate (each may be NULL). A loss or gradient norm that is not finite is EFFNET_ERROR_NUMERIC, naming step
+ * and layer; after any error the state is what it was before the step. */
+effnet_status trainer_step(Trainer *trainer, const float *images, const int32_t *labels, int batch, double *loss,
+                           double *lr, effnet_error *err);
+/* EFFNET_ERROR_NUMERIC, naming the tensor, where a weight, statistic, slot or average is not finite: asked before a
+ * checkpoint is written, so that none ever holds what cannot be trained on. */
+effnet_status trainer_check_finite(const Trainer *trainer, effnet_error *err);
 
 /* ---- checkpoint.c: a folder OUT/checkpoints/00001234 ----
  *
@@ -130,6 +134,12 @@ typedef struct Accuracy {
     double seconds;
 } Accuracy;
 
+/* Adds a batch of logits (N, classes) to sums: `top1` and `top5` count right answers, `loss` is a sum, until
+ * accuracy_finish makes per cent and a mean of them. A label whose logit another class equals counts as beaten by it,
+ * and so does one that is NaN. */
+void accuracy_add(Accuracy *accuracy, const float *logits, const int32_t *labels, int batch, int classes);
+void accuracy_finish(Accuracy *accuracy);
+
 /* Accuracy of one set of weights on everything that `loader` gives (data/loader.h, an evaluation, at its beginning);
  * the last, partial batch counts. `engine` takes the loader's batch. `progress` (may be NULL) is called about twice a
  * second with phase "eval", step = pictures done, steps = `pictures`; where it returns true: EFFNET_INTERRUPTED. */
@@ -137,6 +147,15 @@ struct Loader;
 effnet_status evaluate_weights(Engine *engine, const Network *network, const float *parameters, float *statistics,
                                struct Loader *loader, int64_t pictures, effnet_progress_function *progress,
                                void *progress_context, Accuracy *out, effnet_error *err);
+/* The same for `count` sets of weights (raw and averaged) side by side, each picture read and decoded once. */
+typedef struct EvaluatedWeights {
+    const float *parameters;
+    float *statistics; /* read only: a forward call that is not training leaves them alone */
+    Accuracy accuracy; /* out */
+} EvaluatedWeights;
+effnet_status evaluate_side_by_side(Engine *engine, const Network *network, EvaluatedWeights *sets, int count,
+                                    struct Loader *loader, int64_t pictures, effnet_progress_function *progress,
+                                    void *progress_context, effnet_error *err);
 
 /* ---- loop.c: the whole run; see effnet_train in effnet.h for the options ---- */
 effnet_status train_run(Recipe *recipe, const effnet_train_options *options, effnet_train_result *result,

@@ -1,0 +1,129 @@
+/* evaluate.c - accuracy on a validation set: top-1, top-5 and cross-entropy without smoothing, every picture counted.
+ *
+ * A picture is right in top-k if fewer than k classes have a logit that is not below that of its label. So equal logits
+ * count against the label (a network that answers the same for everything gets 0, not 100 per cent), and so does NaN.
+ * With k >= classes everything is right. */
+#include "train/train.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "data/loader.h"
+
+#include <string.h>
+
+static const double report_seconds = 0.45; /* "about twice a second" */
+
+void accuracy_add(Accuracy *accuracy, const float *logits, const int32_t *labels, int batch, int classes) {
+    for (int n = 0; n < batch; n++) {
+        const float *row = logits + (size_t)n * (size_t)classes;
+        if (labels[n] < 0 || labels[n] >= classes) continue; /* a class the network does not know is never right */
+        int beaten_by = -1;                                  /* the label itself is not below itself */
+        for (int c = 0; c < classes; c++) beaten_by += !(row[c] < row[labels[n]]);
+        accuracy->top1 += beaten_by < 1;
+        accuracy->top5 += beaten_by < 5;
+    }
+    accuracy->loss += batch * loss_cross_entropy(logits, labels, batch, classes, 0, 1, NULL);
+    accuracy->images += batch;
+}
+
+void accuracy_finish(Accuracy *accuracy) {
+    if (accuracy->images == 0) return;
+    accuracy->top1 *= 100.0 / (double)accuracy->images;
+    accuracy->top5 *= 100.0 / (double)accuracy->images;
+    accuracy->loss /= (double)accuracy->images;
+}
+
+static double per_cent_so_far(double right, int64_t images) {
+    return images ? 100 * right / (double)images : -1;
+}
+
+/* True where the caller asks to stop. `sets[0]` is the raw weights, `sets[1]`, where there is one, the averages. */
+static bool report(effnet_progress_function *progress, void *context, const EvaluatedWeights *sets, int count,
+                   int64_t pictures, double seconds, const char *message) {
+    int64_t done = sets[0].accuracy.images;
+    effnet_progress now = {.phase = "eval", .step = done, .steps = pictures, .seconds = seconds, .message = message};
+    now.images_per_s = seconds > 0 ? (double)done / seconds : 0;
+    now.seconds_left = done > 0 && pictures > done ? (double)(pictures - done) / now.images_per_s : 0;
+    now.loss = done ? sets[0].accuracy.loss / (double)done : 0;
+    now.top1 = per_cent_so_far(sets[0].accuracy.top1, done);
+    now.top5 = per_cent_so_far(sets[0].accuracy.top5, done);
+    now.ema_top1 = count > 1 ? per_cent_so_far(sets[1].accuracy.top1, done) : -1;
+    now.ema_top5 = count > 1 ? per_cent_so_far(sets[1].accuracy.top5, done) : -1;
+    return progress(context, &now);
+}
+
+/* Logits of one batch, grown to the largest seen: the first batch of an evaluation is. */
+typedef struct Logits {
+    float *values;
+    int batch;
+} Logits;
+
+static effnet_status make_room(Logits *logits, int batch, int classes, effnet_error *err) {
+    if (batch <= logits->batch) return EFFNET_OK;
+    memory_free(logits->values);
+    *logits = (Logits){0};
+    size_t count;
+    void *block;
+    if (!size_multiply((size_t)batch, (size_t)classes, &count))
+        return fail(err, EFFNET_ERROR_MEMORY, "the size of the logits overflows");
+    TRY(memory_allocate(count, sizeof(float), "the logits", &block, err));
+    *logits = (Logits){block, batch};
+    return EFFNET_OK;
+}
+
+static effnet_status evaluate_all(Engine *engine, const Network *network, EvaluatedWeights *sets, int count,
+                                  Loader *loader, int64_t pictures, effnet_progress_function *progress, void *context,
+                                  Logits *logits, effnet_error *err) {
+    double started = clock_seconds(), reported = started;
+    for (;;) {
+        Batch batch;
+        TRY(loader_next(loader, &batch, err));
+        char warning[500];
+        bool stop = false;
+        while (progress && loader_take_warning(loader, warning, sizeof warning))
+            stop |= report(progress, context, sets, count, pictures, clock_seconds() - started, warning);
+        if (batch.size == 0) break;
+        TRY(make_room(logits, batch.size, network->config.num_classes, err));
+        for (int s = 0; s < count; s++) {
+            EngineForward call = {.batch = batch.size,
+                                  .images = batch.images,
+                                  .parameters = sets[s].parameters,
+                                  .statistics = sets[s].statistics,
+                                  .logits = logits->values};
+            TRY(engine_forward(engine, &call, err));
+            accuracy_add(&sets[s].accuracy, logits->values, batch.labels, batch.size, network->config.num_classes);
+        }
+        double now = clock_seconds();
+        if (progress && now - reported >= report_seconds) {
+            stop |= report(progress, context, sets, count, pictures, now - started, NULL);
+            reported = now;
+        }
+        if (stop) return fail(err, EFFNET_INTERRUPTED, "the evaluation was interrupted");
+    }
+    for (int s = 0; s < count; s++) {
+        sets[s].accuracy.skipped = loader_skipped(loader);
+        sets[s].accuracy.seconds = clock_seconds() - started;
+        accuracy_finish(&sets[s].accuracy);
+    }
+    return EFFNET_OK;
+}
+
+effnet_status evaluate_side_by_side(Engine *engine, const Network *network, EvaluatedWeights *sets, int count,
+                                    Loader *loader, int64_t pictures, effnet_progress_function *progress,
+                                    void *progress_context, effnet_error *err) {
+    for (int s = 0; s < count; s++) memset(&sets[s].accuracy, 0, sizeof sets[s].accuracy);
+    Logits logits = {0};
+    effnet_status status =
+        evaluate_all(engine, network, sets, count, loader, pictures, progress, progress_context, &logits, err);
+    memory_free(logits.values);
+    return status;
+}
+
+effnet_status evaluate_weights(Engine *engine, const Network *network, const float *parameters, float *statistics,
+                               Loader *loader, int64_t pictures, effnet_progress_function *progress,
+                               void *progress_context, Accuracy *out, effnet_error *err) {
+    EvaluatedWeights set = {.parameters = parameters, .statistics = statistics};
+    TRY(evaluate_side_by_side(engine, network, &set, 1, loader, pictures, progress, progress_context, err));
+    *out = set.accuracy;
+    return EFFNET_OK;
+}

@@ -1,0 +1,34 @@
+/* run.h - one training run while it goes on: what run_setup.c opens and loop.c drives. Internal to train/. */
+#ifndef EFFNET_TRAIN_RUN_H
+#define EFFNET_TRAIN_RUN_H
+
+#include "data/loader.h"
+#include "train/run_log.h"
+#include "train/train.h"
+
+typedef struct Run {
+    Recipe *recipe; /* resolved: classes, resolution, dropout, data and engine are what is used */
+    const effnet_train_options *options;
+    effnet_train_result *result;
+    char out[1000]; /* the run folder */
+    Dataset *train_set, *val_set;
+    Loader *train_loader, *val_loader;
+    Network network;
+    ThreadTeam *team;
+    Trainer trainer;
+    Engine *eval_engine; /* NULL where the trainer's takes an evaluation batch */
+    ModelCard card;      /* class_names are the data set's; the array alone is the run's */
+    RunLog log;
+    int64_t steps_per_epoch, last_step; /* last_step: where this run stops */
+    bool head_drawn;                    /* --init brought a classifier of another shape */
+    bool resumed;
+    double best_top1; /* of the best evaluation so far, -1 before the first */
+    int64_t best_step;
+} Run;
+
+/* Opens everything that `run->recipe` and `run->options` name, resolves the recipe, reads a checkpoint (--resume) or
+ * weights (--init), and leaves OUT/recipe.yaml and an open log. On an error run_close still frees what there is. */
+effnet_status run_open(Run *run, effnet_error *err);
+void run_close(Run *run);
+
+#endif

@@ -1,0 +1,89 @@
+/* run_log.c - see run_log.h. */
+#include "train/run_log.h"
+
+#include "base/file.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+/* Finds where to cut: the offset of the first line that is torn, no JSON object with a step, or of a later step. */
+static long offset_to_keep(RunLog *log, int64_t step) {
+    char *text = NULL;
+    size_t capacity = 0;
+    long keep = 0;
+    for (ssize_t length; (length = getline(&text, &capacity, log->stream)) > 0; keep += length) {
+        if (text[length - 1] != '\n') break;
+        json_t *line = json_loadb(text, (size_t)length, 0, NULL);
+        json_t *at = json_object_get(line, "step");
+        int64_t line_step = json_integer_value(at);
+        bool good = json_is_integer(at) && line_step <= step;
+        if (good && json_is_number(json_object_get(line, "top1"))) log->evaluated_step = line_step;
+        json_decref(line);
+        if (!good) break;
+    }
+    free(text);
+    return keep;
+}
+
+effnet_status run_log_open(RunLog *log, const char *folder, int64_t step, effnet_error *err) {
+    *log = (RunLog){.evaluated_step = -1};
+    TRY(path_join(log->path, sizeof log->path, folder, "log.jsonl", err));
+    log->stream = fopen(log->path, "a+");
+    if (!log->stream) return fail(err, EFFNET_ERROR_IO, "cannot write '%s': %s", log->path, strerror(errno));
+    if (flock(fileno(log->stream), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+        run_log_close(log);
+        return fail(err, EFFNET_ERROR_IO, "another process is training in '%s'; wait for it or choose another --out",
+                    folder);
+    }
+    rewind(log->stream);
+    long keep = offset_to_keep(log, step);
+    if (ferror(log->stream) || fseek(log->stream, 0, SEEK_END) != 0 || ftruncate(fileno(log->stream), keep) != 0) {
+        int reason = errno;
+        run_log_close(log);
+        return fail(err, EFFNET_ERROR_IO, "cannot cut '%s' back to step %lld: %s", log->path, (long long)step,
+                    strerror(reason));
+    }
+    return EFFNET_OK;
+}
+
+void run_log_close(RunLog *log) {
+    if (log->stream) fclose(log->stream);
+    log->stream = NULL;
+}
+
+/* JSON has no NaN and no infinity. */
+static json_t *number(double value) {
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+effnet_status run_log_write(RunLog *log, const RunLogLine *line, effnet_error *err) {
+    json_t *object = json_object();
+    int failed = json_object_set_new(object, "epoch", json_integer(line->epoch));
+    failed |= json_object_set_new(object, "step", json_integer(line->step));
+    failed |= json_object_set_new(object, "loss", number(line->loss));
+    failed |= json_object_set_new(object, "lr", number(line->lr));
+    failed |= json_object_set_new(object, "images_per_s", number(line->images_per_s));
+    failed |= json_object_set_new(object, "seconds", number(line->seconds));
+    if (line->evaluated) {
+        failed |= json_object_set_new(object, "top1", number(line->top1));
+        failed |= json_object_set_new(object, "top5", number(line->top5));
+    }
+    if (line->evaluated && line->averages) {
+        failed |= json_object_set_new(object, "ema_top1", number(line->ema_top1));
+        failed |= json_object_set_new(object, "ema_top5", number(line->ema_top5));
+    }
+    char *text = failed ? NULL : json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(9));
+    json_decref(object);
+    if (!text) return fail(err, EFFNET_ERROR_MEMORY, "no memory for a line of '%s'", log->path);
+    errno = 0;
+    bool written = fprintf(log->stream, "%s\n", text) > 0 && fflush(log->stream) == 0;
+    free(text);
+    if (!written) return fail(err, EFFNET_ERROR_IO, "cannot write '%s': %s", log->path, strerror(errno));
+    if (line->evaluated) log->evaluated_step = line->step;
+    return EFFNET_OK;
+}

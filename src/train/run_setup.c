@@ -1,0 +1,189 @@
+/* run_setup.c - from a recipe to a run that is ready for its next step: data -> network -> trainer -> folder ->
+ * loaders.
+ *
+ * The recipe is resolved on the way: what it left open (classes, resolution, dropout, data) is written into it, so that
+ * OUT/recipe.yaml and every checkpoint say what was used. Nothing is written before everything was found good. */
+#include "train/run.h"
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "train/resume.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static effnet_status copy_text(char *out, size_t size, const char *text, const char *what, effnet_error *err) {
+    if ((size_t)snprintf(out, size, "%s", text) >= size)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "%s is too long: '%.80s...'", what, text);
+    return EFFNET_OK;
+}
+
+/* Options of the command line over those of the recipe. */
+static effnet_status apply_options(Run *run, effnet_error *err) {
+    const effnet_train_options *options = run->options;
+    Recipe *recipe = run->recipe;
+    if (options->data) TRY(copy_text(recipe->data, sizeof recipe->data, options->data, "the path of the data", err));
+    if (!recipe->data[0])
+        return fail(err, EFFNET_ERROR_ARGUMENT, "there is no data: give --data DIR, or set `data` in the recipe");
+    if (options->threads > 0) recipe->threads = options->threads;
+    if (options->reference) recipe->engine = ENGINE_REFERENCE;
+    if (options->resume && options->init)
+        return fail(err, EFFNET_ERROR_ARGUMENT,
+                    "--resume goes on with a run's own weights and --init brings others; give one of them");
+    if (options->steps < 0)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "steps is %lld; it is the step to stop after, at least 1",
+                    (long long)options->steps);
+    if (options->out) return copy_text(run->out, sizeof run->out, options->out, "the run folder", err);
+    snprintf(run->out, sizeof run->out, "runs/%s", recipe->name);
+    return EFFNET_OK;
+}
+
+/* The classes: as many as the data has, or more where the recipe says so; the evaluation split numbered like the
+ * training split. */
+static effnet_status open_data(Run *run, effnet_error *err) {
+    Recipe *recipe = run->recipe;
+    TRY(dataset_open(recipe->data, SPLIT_TRAIN, recipe->train_split, &run->train_set, err));
+    TRY(dataset_open(recipe->data, SPLIT_VALIDATION, recipe->val_split, &run->val_set, err));
+    int classes = dataset_num_classes(run->train_set);
+    if (recipe->num_classes == 0) recipe->num_classes = classes;
+    if (recipe->num_classes < classes)
+        return fail(err, EFFNET_ERROR_ARGUMENT,
+                    "num_classes is %lld and '%s' has %d classes; set num_classes to 0 or to at least %d",
+                    (long long)recipe->num_classes, recipe->data, classes, classes);
+    const char **names = calloc((size_t)classes, sizeof *names);
+    if (!names) return fail(err, EFFNET_ERROR_MEMORY, "no memory for the names of %d classes", classes);
+    for (int c = 0; c < classes; c++) names[c] = dataset_class_name(run->train_set, c);
+    effnet_status status = dataset_use_classes(run->val_set, names, classes, err);
+    if (status != EFFNET_OK || recipe->num_classes > classes) /* classes without a picture have no name */
+        free(names);
+    else
+        run->card.class_names = (char **)names; /* owned by the data set, never written */
+    return status;
+}
+
+static effnet_status open_network(Run *run, effnet_error *err) {
+    Recipe *recipe = run->recipe;
+    ModelConfig config;
+    TRY(model_config_from_recipe(recipe, 0, &config, err));
+    recipe->resolution = config.resolution;
+    recipe->drop = config.drop;
+    TRY(network_build(&config, &run->network, err));
+    run->card.config = config;
+    run->card.resolution = config.resolution;
+    memcpy(run->card.mean, recipe->mean, sizeof run->card.mean);
+    memcpy(run->card.std, recipe->std, sizeof run->card.std);
+    run->card.crop_pct = recipe->crop_pct;
+    run->card.interpolation = recipe->interpolation;
+    run->card.val_crop = recipe->val_crop;
+    run->card.pad_to = (int)recipe->pad_to;
+    return EFFNET_OK;
+}
+
+static effnet_status open_trainer(Run *run, effnet_error *err) {
+    const Recipe *recipe = run->recipe;
+    int64_t pictures = dataset_size(run->train_set);
+    run->steps_per_epoch = pictures / recipe->batch_size;
+    if (run->steps_per_epoch < 1)
+        return fail(err, EFFNET_ERROR_ARGUMENT,
+                    "'%s' has %lld training pictures, fewer than one batch_size of %lld; use a smaller batch_size",
+                    recipe->data, (long long)pictures, (long long)recipe->batch_size);
+    run->last_step = run->steps_per_epoch * recipe->epochs;
+    if (run->options->steps > 0 && run->options->steps < run->last_step) run->last_step = run->options->steps;
+    TRY(thread_team_create((int)recipe->threads, &run->team, err));
+    return trainer_create(recipe, &run->network, run->team, run->steps_per_epoch, &run->trainer, err);
+}
+
+static effnet_status read_initial_weights(Run *run, effnet_error *err) {
+    TrainState *state = &run->trainer.state;
+    TRY(weights_read(run->options->init, &run->network, state->parameters, state->statistics, true, &run->head_drawn,
+                     err));
+    if (!state->ema_parameters) return EFFNET_OK;
+    memcpy(state->ema_parameters, state->parameters, run->network.parameter_floats * sizeof(float));
+    memcpy(state->ema_statistics, state->statistics, run->network.statistic_floats * sizeof(float));
+    return EFFNET_OK;
+}
+
+/* Fresh, from --init, or from the newest checkpoint; a folder with checkpoints is only touched to go on with them. */
+static effnet_status open_state(Run *run, effnet_error *err) {
+    char checkpoint[1024];
+    bool found;
+    TRY(checkpoint_find_last(run->out, checkpoint, sizeof checkpoint, &found, err));
+    if (found && !run->options->resume)
+        return fail(err, EFFNET_ERROR_ARGUMENT,
+                    "'%s' already holds a run (%s); go on with it by --resume, or choose another --out", run->out,
+                    checkpoint);
+    if (!found && run->options->resume)
+        return fail(err, EFFNET_ERROR_ARGUMENT,
+                    "there is no checkpoint in '%s' to resume from; begin the run without --resume, or correct --out",
+                    run->out);
+    if (run->options->init) TRY(read_initial_weights(run, err));
+    if (!found) return EFFNET_OK;
+    TRY(resume_check_recipe(checkpoint, run->recipe, err));
+    TRY(checkpoint_read(checkpoint, &run->network, run->recipe, &run->trainer.state, &run->best_top1, &run->best_step,
+                        err));
+    run->resumed = true;
+    if (run->best_step >= 0) checkpoint_mark_best(run->out, run->best_step, NULL); /* a kill may have come before it */
+    return copy_text(run->result->checkpoint, sizeof run->result->checkpoint, checkpoint, "the checkpoint's path", err);
+}
+
+static effnet_status open_loaders(Run *run, effnet_error *err) {
+    const Recipe *recipe = run->recipe;
+    int eval_batch = recipe->eval_batch_size > 0 ? (int)recipe->eval_batch_size : run->trainer.part;
+    LoaderOptions options = {.dataset = run->train_set,
+                             .training = true,
+                             .batch = (int)recipe->batch_size,
+                             .workers = (int)recipe->workers,
+                             .seed = (uint64_t)recipe->seed,
+                             .first_step = run->trainer.state.step,
+                             .bad_images = recipe->bad_images,
+                             .cache = recipe->cache};
+    preprocess_from_recipe(recipe, run->network.config.resolution, &options.preprocess);
+    TRY(loader_create(&options, &run->train_loader, err));
+    options.dataset = run->val_set;
+    options.training = false;
+    options.batch = eval_batch;
+    options.first_step = 0;
+    TRY(loader_create(&options, &run->val_loader, err));
+    if (eval_batch <= run->trainer.part) return EFFNET_OK;
+    EngineOptions engine = {.batch = eval_batch, .team = run->team};
+    return engine_create(recipe->engine == ENGINE_REFERENCE ? &reference_engine : &cpu_engine, &run->network, &engine,
+                         &run->eval_engine, err);
+}
+
+static effnet_status write_recipe(const Run *run, effnet_error *err) {
+    char path[1024];
+    TRY(path_join(path, sizeof path, run->out, "recipe.yaml", err));
+    AtomicFile file;
+    TRY(atomic_file_open(&file, path, err));
+    effnet_status status = recipe_write(run->recipe, file.stream, err);
+    if (status == EFFNET_OK) return atomic_file_commit(&file, err);
+    atomic_file_abort(&file);
+    return status;
+}
+
+effnet_status run_open(Run *run, effnet_error *err) {
+    run->best_top1 = run->best_step = -1;
+    TRY(recipe_check(run->recipe, err));
+    TRY(apply_options(run, err));
+    TRY(open_data(run, err));
+    TRY(open_network(run, err));
+    TRY(open_trainer(run, err));
+    TRY(open_state(run, err));
+    TRY(open_loaders(run, err));
+    TRY(folder_create(run->out, err));
+    TRY(run_log_open(&run->log, run->out, run->trainer.state.step, err));
+    return write_recipe(run, err);
+}
+
+void run_close(Run *run) {
+    loader_free(run->train_loader);
+    loader_free(run->val_loader);
+    engine_free(run->eval_engine);
+    trainer_free(&run->trainer);
+    thread_team_free(run->team);
+    network_free(&run->network);
+    free(run->card.class_names);
+    dataset_free(run->train_set);
+    dataset_free(run->val_set);
+    run_log_close(&run->log);
+}

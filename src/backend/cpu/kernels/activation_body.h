@@ -1,9 +1,10 @@
 /* activation_body.h - swish and ReLU6 with their slopes, on vectors.
  *
  * sigmoid(z) = 1 / (1 + exp(-z)). exp(t) = 2^n * 2^f with n = round(t log2 e), |f| <= 1/2, 2^f by a polynomial of
- * degree 6 (Taylor coefficients ln(2)^k / k!; truncation error below 2e-7 relative at |f| = 1/2). t is held within
- * [-87, 87], so that 1 + exp stays finite; there sigmoid is 0 or 1 to fp32. Tested over all exponents in
- * tests/kernels/test_kernels.c: relative error of swish below 4e-7. A NaN stays NaN. */
+ * degree 6 (Taylor coefficients ln(2)^k / k!; truncation error below 2e-7 relative at |f| = 1/2). z is held within
+ * [-86.6, 86.6], so that the power of two stays a normal number; there sigmoid is 0 or 1 to fp32. f comes from a fused
+ * multiply-add, so that the product's rounding does not become an error of the exponent. Tested over all magnitudes in
+ * tests/kernels/test_kernels.c: relative error of swish below 2e-6 with a fused multiply-add. A NaN stays NaN. */
 #ifndef EFFNET_ACTIVATION_BODY_H
 #define EFFNET_ACTIVATION_BODY_H
 
@@ -11,8 +12,8 @@
 
 static inline Vector vector_sigmoid(Vector z) {
     const Vector log2_e = vector_all(-1.44269504088896341f); /* of -z */
-    Vector t = vector_max(vector_all(-125.0f), vector_min(vector_all(125.0f), z * log2_e));
-    Vector n = vector_round(t), f = t - n;
+    Vector held = vector_max(vector_all(-86.6f), vector_min(vector_all(86.6f), z));
+    Vector n = vector_round(held * log2_e), f = vector_fma(held, log2_e, vector_all(0.0f) - n);
     Vector p = vector_all(1.5403530393381608e-4f);
     p = vector_fma(p, f, vector_all(1.3333558146428443e-3f));
     p = vector_fma(p, f, vector_all(9.6181291076284772e-3f));

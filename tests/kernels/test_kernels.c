@@ -1,0 +1,294 @@
+/* test_kernels.c - every kernel of kernels.def, for every instruction set this machine has: against the scalar table on
+ * odd shapes (tails of every length, widths below a block), and the scalar table against plain double-precision loops
+ * where the formula is short. The whole engine is held against the reference engine in test_engine_parity.c. */
+#include "backend/cpu/isa.h"
+#include "base/memory.h"
+#include "base/random.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST = 1 << 16 };
+
+static const CpuKernels *tables[3];
+static int num_tables;
+
+static void find_tables(void) {
+    static const char *names[] = {"scalar", "avx2", "avx512"};
+    for (int i = 0; i < 3; i++) {
+        effnet_error err;
+        setenv("EFFNET_ISA", names[i], 1);
+        if (cpu_kernels_choose(&tables[num_tables], &err) == EFFNET_OK)
+            num_tables++;
+        else
+            printf("skipped on this processor: %s\n", names[i]);
+    }
+    unsetenv("EFFNET_ISA");
+}
+
+static float *filled(uint32_t key, size_t count, float scale) {
+    void *block;
+    effnet_error err;
+    if (memory_allocate(count, sizeof(float), "test", &block, &err) != EFFNET_OK) abort();
+    float *values = block;
+    for (size_t i = 0; i < count; i++) values[i] = random_normal(random_key(key), i) * scale;
+    return values;
+}
+
+static void close_enough(const char *what, const CpuKernels *k, const float *got, const float *want, size_t count) {
+    double scale = 1, worst = -1; /* inputs are of size 1 */
+    size_t place = 0;
+    for (size_t i = 0; i < count; i++) scale = fmax(scale, fabs((double)want[i]));
+    for (size_t i = 0; i < count; i++) {
+        double d = fabs((double)got[i] - want[i]);
+        if (!(d <= worst)) worst = d, place = i;
+    }
+    if (!(worst <= 2e-5 * scale))
+        fail_msg("%s %s: |diff| %g of scale %g at %zu, got %g, want %g", what, k->isa, worst, scale, place, got[place],
+                 want[place]);
+}
+
+/* What a kernel is given, the same for every table; `out` blocks start as copies of `start`. */
+static void run_tile_kernels(const CpuKernels *k, int rows, int channels, Activation activation, float *out) {
+    int tile_rows = rows + 3;
+    size_t tile_size = round_up((size_t)channels, TILE_CHANNELS) * (size_t)tile_rows, c = (size_t)channels;
+    float *x = filled(1, (size_t)rows * c, 2), *y = filled(2, (size_t)rows * c, 1), *v = filled(3, 12 * c, 1);
+    float *tile = filled(4, tile_size, 0), *sums = filled(5, 10 * c, 1), *slope = filled(6, (size_t)rows * c, 0);
+    BnVectors bn = {v, v + c, v + 2 * c};
+    BnGradient gradient = {v + 3 * c, v + 4 * c, v + 5 * c, v + 6 * c};
+    float *to = out;
+#define KEEP(from, count) memcpy(to, from, (count) * sizeof(float)), to += (count)
+#define KEEP_TILE()                                                                                                    \
+    for (int r = 0; r < rows; r++)                                                                                     \
+        for (int i = 0; i < channels; i++)                                                                             \
+    *to++ = tile[(size_t)(i / 64) * (size_t)tile_rows * 64 + (size_t)(r * 64 + i % 64)]
+    k->tile_load(x, c, rows, channels, &bn, activation, tile, tile_rows);
+    KEEP_TILE();
+    k->tile_scale(tile, tile_rows, rows, channels, v + 7 * c);
+    KEEP_TILE();
+    k->tile_load(x, c, rows, channels, NULL, ACTIVATION_NONE, tile, tile_rows);
+    KEEP_TILE();
+    k->tile_load_gradient(x, y, c, rows, channels, &gradient, 1.25f, tile, tile_rows);
+    KEEP_TILE();
+    k->tile_pool(x, c, rows, channels, &bn, activation, tile, tile_rows, sums);
+    KEEP_TILE();
+    KEEP(sums, c);
+    k->tile_pool(x, c, rows, channels, &bn, activation, NULL, 0, sums);
+    KEEP(sums, c);
+    k->column_moments(x, c, rows, channels, sums, sums + c);
+    KEEP(sums, 2 * c);
+    k->gradient_sums(x, y, rows, channels, 0.5f, v, sums, sums + c);
+    KEEP(sums, 2 * c);
+    for (int gated = 0; gated < 2; gated++) {
+        float *dv = filled(7, (size_t)rows * c, 1);
+        memset(sums, 0, 5 * c * sizeof *sums);
+        ProjectSums project = {sums, sums + c, sums + 2 * c, sums + 3 * c, sums + 4 * c};
+        k->project_gradient_tile(x, dv, c, rows, channels, &bn, activation, gated ? v + 8 * c : NULL, tile, tile_rows,
+                                 slope, project);
+        KEEP_TILE();
+        KEEP(dv, (size_t)rows * c);
+        KEEP(sums, 5 * c);
+        if (gated) KEEP(slope, (size_t)rows * c);
+        k->add_scaled(dv, y, v + 9 * c, rows, channels, c);
+        KEEP(dv, (size_t)rows * c);
+        memory_free(dv);
+    }
+    BnVectors other = {v + 9 * c, v + 10 * c, v + 11 * c};
+    k->residual_rows(x, &bn, 1.5f, y, NULL, rows, channels, slope);
+    KEEP(slope, (size_t)rows * c);
+    k->residual_rows(x, &bn, 1.5f, y, &other, rows, channels, slope);
+    KEEP(slope, (size_t)rows * c);
+    k->pool_gradient(x, rows, channels, &bn, activation, v + 4 * c, slope, sums, sums + c);
+    KEEP(slope, (size_t)rows * c);
+    KEEP(sums, 2 * c);
+    assert_true(to - out <= MOST);
+    memory_free(x), memory_free(y), memory_free(v), memory_free(tile), memory_free(sums), memory_free(slope);
+}
+
+static void tile_kernels_agree_with_scalar(void **state) {
+    (void)state;
+    static const int channels[] = {1, 3, 8, 15, 16, 17, 24, 40, 63, 64, 65, 96, 130};
+    for (size_t i = 0; i < sizeof channels / sizeof channels[0]; i++)
+        for (int rows = 1; rows <= 13; rows += 4)
+            for (int activation = 0; activation < 3; activation++) {
+                float *want = filled(0, MOST, 0), *got = filled(0, MOST, 0);
+                run_tile_kernels(tables[0], rows, channels[i], (Activation)activation, want);
+                for (int t = 1; t < num_tables; t++) {
+                    run_tile_kernels(tables[t], rows, channels[i], (Activation)activation, got);
+                    char what[80];
+                    snprintf(what, sizeof what, "tile kernels rows=%d channels=%d activation=%d", rows, channels[i],
+                             activation);
+                    close_enough(what, tables[t], got, want, MOST);
+                }
+                memory_free(want), memory_free(got);
+            }
+}
+
+/* Matrix kernels against a double-precision product. */
+static void matrix_kernels_multiply(void **state) {
+    (void)state;
+    static const int sizes[][3] = {{1, 1, 1},    {5, 27, 32},  {13, 16, 96},  {96, 130, 33}, {49, 65, 17},
+                                   {12, 64, 48}, {25, 200, 1}, {31, 48, 100}, {96, 24, 144}};
+    for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++)
+        for (int t = 0; t < num_tables; t++) {
+            const CpuKernels *k = tables[t];
+            int rows = sizes[s][0], depth = sizes[s][1], columns = sizes[s][2], tile_rows = rows;
+            size_t m = (size_t)rows, d = (size_t)depth, n = (size_t)columns;
+            float *a = filled(11, m * d, 1), *b = filled(12, d * n, 1), *c = filled(13, m * n, 1);
+            float *want = filled(13, m * n, 1), *turned = filled(14, d * n, 1), *want_turned = filled(14, d * n, 1);
+            float *a_tile = filled(0, round_up(d, 64) * m, 0), *c_tile = filled(0, round_up(n, 64) * m, 0);
+            size_t panel = (size_t)k->gemm_columns;
+            float *packed = filled(0, round_up(n, panel) * d, 0);
+            for (size_t i = 0; i < d; i++)
+                for (size_t j = 0; j < n; j++) packed[j / panel * panel * d + i * panel + j % panel] = b[i * n + j];
+            k->tile_load(a, d, rows, depth, NULL, ACTIVATION_NONE, a_tile, tile_rows);
+            k->tile_load(c, n, rows, columns, NULL, ACTIVATION_NONE, c_tile, tile_rows);
+            for (size_t i = 0; i < d; i++) /* turned (depth, columns) += a^T c */
+                for (size_t j = 0; j < n; j++) {
+                    double sum = want_turned[i * n + j];
+                    for (size_t r = 0; r < m; r++) sum += (double)a[r * d + i] * c[r * n + j];
+                    want_turned[i * n + j] = (float)sum;
+                }
+            k->gemm_transposed(a_tile, c_tile, tile_rows, rows, depth, columns, turned, n);
+            close_enough("gemm_transposed", k, turned, want_turned, d * n);
+            for (size_t i = 0; i < m; i++) /* c = a b + c */
+                for (size_t j = 0; j < n; j++) {
+                    double sum = want[i * n + j];
+                    for (size_t r = 0; r < d; r++) sum += (double)a[i * d + r] * b[r * n + j];
+                    want[i * n + j] = (float)sum;
+                }
+            k->gemm_tile(a_tile, tile_rows, rows, depth, packed, columns, c, n, c);
+            close_enough("gemm_tile", k, c, want, m * n);
+            memory_free(a), memory_free(b), memory_free(c), memory_free(want), memory_free(turned);
+            memory_free(want_turned), memory_free(a_tile), memory_free(c_tile), memory_free(packed);
+        }
+}
+
+/* Depthwise kernels against double-precision loops, some kernel rows missing. */
+static void depthwise_kernels_convolve(void **state) {
+    (void)state;
+    static const int widths[] = {1, 2, 3, 4, 7, 8, 14, 19}, channels[] = {1, 7, 8, 16, 24, 33};
+    for (int t = 0; t < num_tables; t++)
+        for (int variant = 0; variant < 4; variant++)
+            for (size_t wi = 0; wi < sizeof widths / sizeof widths[0]; wi++)
+                for (size_t ci = 0; ci < sizeof channels / sizeof channels[0]; ci++) {
+                    const CpuKernels *k = tables[t];
+                    int kernel = variant & 1 ? 5 : 3, step = variant & 2 ? 2 : 1, width = widths[wi],
+                        count = channels[ci];
+                    int lanes = k->lanes, row_width = (width - 1) * step + kernel, taps = kernel * kernel;
+                    size_t padded = round_up((size_t)count, (size_t)lanes), row_floats = padded * (size_t)row_width;
+                    float *ring = filled(21, 5 * row_floats, 1), *weights = filled(22, padded * (size_t)taps, 1);
+                    float *gradient = filled(23, padded * (size_t)(width * step + 3), 1);
+                    float *out = filled(0, (size_t)(width * count), 0), *want = filled(0, (size_t)(width * count), 0);
+                    float *dw = filled(24, padded * (size_t)taps, 1), *want_dw = filled(24, padded * (size_t)taps, 1);
+                    const float *rows[5];
+                    for (int ky = 0; ky < kernel; ky++)
+                        rows[ky] = ky == variant ? NULL : ring + (size_t)ky * row_floats;
+#define RING(ky, x, c)                                                                                                 \
+    rows[ky][((size_t)((c) / lanes) * (size_t)row_width + (size_t)(x)) * (size_t)lanes + (size_t)((c) % lanes)]
+#define TAP(p, tap, c) p[(size_t)((c) / lanes * lanes * taps + (tap)*lanes + (c) % lanes)]
+                    int gradient_width = width * step + 3;
+                    for (int c = 0; c < count; c++)
+                        for (int tap = 0; tap < taps; tap++) {
+                            if (!rows[tap / kernel]) continue;
+                            double sum = TAP(want_dw, tap, c);
+                            for (int x = 0; x < width; x++) {
+                                float in = RING(tap / kernel, x * step + tap % kernel, c);
+                                float g = gradient[((size_t)(c / lanes * gradient_width) + (size_t)(2 + x * step)) *
+                                                       (size_t)lanes +
+                                                   (size_t)(c % lanes)];
+                                want[x * count + c] += in * TAP(weights, tap, c);
+                                sum += (double)in * g;
+                            }
+                            TAP(want_dw, tap, c) = (float)sum;
+                        }
+                    k->depthwise_row(rows, weights, kernel, step, width, count, row_width, out, (size_t)count);
+                    close_enough("depthwise_row", k, out, want, (size_t)(width * count));
+                    k->depthwise_weights_row(gradient, 2, step, gradient_width, rows, kernel, step, width, count,
+                                             row_width, dw);
+                    for (size_t i = 0; i < padded * (size_t)taps; i++) /* lanes past the channels are not read back */
+                        if ((int)(i / (size_t)(lanes * taps)) * lanes + (int)(i % (size_t)lanes) >= count)
+                            dw[i] = want_dw[i];
+                    close_enough("depthwise_weights_row", k, dw, want_dw, padded * (size_t)taps);
+                    memory_free(ring), memory_free(weights), memory_free(gradient), memory_free(out), memory_free(want);
+                    memory_free(dw), memory_free(want_dw);
+                }
+}
+
+/* Swish, its slope and ReLU6 over all magnitudes, against double precision; bounds as stated in activation_body.h. */
+static void activations_are_accurate(void **state) {
+    (void)state;
+    enum { COUNT = 40000 };
+    float zero[16] = {0}, one[16];
+    for (int i = 0; i < 16; i++) one[i] = 1;
+    float *z = filled(0, COUNT, 0), *value = filled(0, COUNT, 0), *slope = filled(0, COUNT, 0);
+    for (int i = 0; i < COUNT; i++) {
+        float magnitude = exp2f((float)i / COUNT * 40 - 30); /* 2^-30 to 2^10 */
+        z[i] = i & 1 ? magnitude : -magnitude;
+    }
+    for (int t = 0; t < num_tables; t++) {
+        const CpuKernels *k = tables[t];
+        double worst = 0, worst_slope = 0;
+        for (int i = 0; i < COUNT; i += k->lanes) {
+            BnVectors bn = {zero, one, zero};
+            k->row_load(z + i, (size_t)k->lanes, 1, k->lanes, &bn, ACTIVATION_SWISH, value + i, slope + i, 1, 0);
+        }
+        for (int i = 0; i < COUNT; i++) {
+            double s = 1 / (1 + exp(-(double)z[i])), want = z[i] * s, want_slope = s + z[i] * s * (1 - s);
+            double error = fabs(value[i] - want) / fmax(fabs(want), 1e-30), error_slope = fabs(slope[i] - want_slope);
+            if (z[i] > -80 && !(error <= worst)) worst = error;
+            if (!(error_slope <= worst_slope)) worst_slope = error_slope;
+            if (!(fabs(value[i] - want) <= 1e-6 * fmax(1, fabs(want))))
+                fail_msg("%s: swish(%g) = %g, want %g", k->isa, z[i], value[i], want);
+        }
+        printf("%s: swish relative error %.2g, slope error %.2g\n", k->isa, worst, worst_slope);
+        assert_true(worst <= (k->lanes == 1 ? 5e-6 : 2e-6)); /* the scalar set has no fused multiply-add */
+        assert_true(worst_slope <= 1e-6);
+        float special[16] = {NAN, INFINITY, -INFINITY, 7, -1, 3}, got[16] = {0}, ignored[16];
+        for (int i = 0; i < 6; i++) {
+            BnVectors bn = {zero, one, zero};
+            k->row_load(special + i, 1, 1, 1, &bn, ACTIVATION_SWISH, ignored, NULL, 1, 0);
+            got[i] = ignored[0];
+        }
+        assert_true(isnan(got[0]));
+        assert_true(got[1] > 1e30f);
+    }
+    memory_free(z), memory_free(value), memory_free(slope);
+}
+
+/* A mean of 1,000 with a deviation of 0.01: sums of squares in fp32 would lose all of it. */
+static void moments_survive_a_large_mean(void **state) {
+    (void)state;
+    enum { ROWS = 96, CHANNELS = 19 };
+    float x[ROWS * CHANNELS], mean[CHANNELS], m2[CHANNELS];
+    for (int i = 0; i < ROWS * CHANNELS; i++) x[i] = 1000 + 0.01f * random_normal(random_key(9), (uint64_t)i);
+    for (int t = 0; t < num_tables; t++) {
+        tables[t]->column_moments(x, CHANNELS, ROWS, CHANNELS, mean, m2);
+        for (int c = 0; c < CHANNELS; c++) {
+            double sum = 0, squares = 0;
+            for (int r = 0; r < ROWS; r++) sum += x[r * CHANNELS + c];
+            for (int r = 0; r < ROWS; r++) squares += pow(x[r * CHANNELS + c] - sum / ROWS, 2);
+            if (!(fabs(m2[c] - squares) <= 0.02 * squares)) /* the mean itself is rounded to 6e-5 */
+                fail_msg("%s channel %d: %g, want %g", tables[t]->isa, c, m2[c], squares);
+        }
+    }
+}
+
+int main(void) {
+    find_tables();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(tile_kernels_agree_with_scalar), cmocka_unit_test(matrix_kernels_multiply),
+        cmocka_unit_test(depthwise_kernels_convolve),     cmocka_unit_test(activations_are_accurate),
+        cmocka_unit_test(moments_survive_a_large_mean),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

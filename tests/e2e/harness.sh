@@ -1,0 +1,81 @@
+# harness.sh - what the end-to-end tests share; read by `source`, called as test_x.sh BUILD_DIR SOURCE_DIR.
+#
+# Gives $effnet (the program), $source (the checkout), $work (a folder that is deleted at the end), $fashion (Debian's
+# Fashion-MNIST) and the checks below. A failed check prints what was expected and ends the test with status 1.
+
+set -euo pipefail
+build=$(realpath "$1")
+source=$(realpath "$2")
+effnet=$build/effnet
+fashion=/usr/share/datasets/fashion-mnist
+work=$(mktemp -d)
+finish=()
+at_end() { finish+=("$1"); } # a command to run before $work is deleted, last given first
+clean_up() {
+    local i
+    for ((i = ${#finish[@]} - 1; i >= 0; i--)); do eval "${finish[i]}" || true; done
+    rm -rf "$work"
+}
+trap clean_up EXIT
+
+skip() { echo "skipped: $*"; exit 77; }
+die() {
+    echo "FAILED: $*"
+    [ ! -s "$work/out" ] || { echo "-- standard output:"; tail -n 15 "$work/out"; }
+    [ ! -s "$work/err" ] || { echo "-- standard error:"; tail -n 15 "$work/err"; }
+    exit 1
+}
+
+[ -x "$effnet" ] || die "there is no program '$effnet'"
+
+need_fashion() { [ -r "$fashion/train-images-idx3-ubyte.gz" ] || skip "no $fashion (Debian: dataset-fashion-mnist)"; }
+# unpack ARCHIVE: ../shared/data/ARCHIVE into $work, or skip.
+unpack() {
+    local archive=$source/../shared/data/$1
+    [ -r "$archive" ] || skip "no ../shared/data/$1"
+    tar -C "$work" -xf "$archive"
+}
+
+# run STATUS COMMAND...: output to $work/out and $work/err; STATUS is a pattern: 0, or 1|2.
+run() {
+    local wanted=$1 status=0
+    shift
+    "$@" >"$work/out" 2>"$work/err" </dev/null || status=$?
+    [[ $status =~ ^($wanted)$ ]] || die "exit status $status, wanted $wanted: $*"
+}
+
+# complains STATUS PATTERN COMMAND...: the command fails with STATUS and says so in one line on standard error that
+# matches PATTERN (extended, letter case ignored). "effnet: warning" lines are not counted.
+complains() {
+    local wanted=$1 pattern=$2 lines
+    shift 2
+    run "$wanted" "$@"
+    grep -v -i 'warning' "$work/err" >"$work/complaint" || true
+    lines=$(wc -l <"$work/complaint")
+    [ "$lines" = 1 ] || die "$lines lines on standard error, wanted one: $*"
+    grep -qiE -- "$pattern" "$work/complaint" || die "standard error does not match '$pattern': $*"
+    echo "ok: $(cat "$work/complaint")"
+}
+
+# number KEY [FILE]: the number of "KEY": in the last line of FILE (standard output) that has it; "" if none.
+number() {
+    sed -nE "s/.*\"$1\"[ ]*:[ ]*(-?[0-9.][-+0-9.eE]*).*/\1/p" "${2:-$work/out}" | tail -n 1
+}
+# holds CONDITION: arithmetic with decimals, by awk; NaN or nothing makes it false.
+holds() { awk "BEGIN { exit !($1) }" 2>/dev/null || die "not so: $1"; }
+
+same() { cmp -s "$1" "$2" || die "'$1' and '$2' differ"; }
+# same_checkpoint A B: weights, averaged weights and optimizer slots bit for bit.
+same_checkpoint() {
+    local file
+    for file in raw ema slots; do
+        [ -s "$1/$file.safetensors" ] || die "no '$1/$file.safetensors'"
+        same "$1/$file.safetensors" "$2/$file.safetensors"
+    done
+}
+
+# small_recipe FILE: the demo's recipe, made small and quick: batches of 32, no averaging of the curve.
+small_fashion() {
+    train=("$effnet" train "$source/recipes/fashion-mnist-b0.yaml" --data "$fashion" --set batch_size=32
+           --set eval_batch_size=250 --set log_interval=5)
+}

@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Resuming is exact: 2N steps in one go, N steps + kill -9 + --resume to 2N, and Ctrl-C + --resume give identical
+# weights, averaged weights and optimizer slots.
+source "$(dirname "$0")/harness.sh"
+need_fashion
+small_fashion
+train+=(--set checkpoint.every_steps=6)
+
+run 0 "${train[@]}" --out "$work/whole" --steps 12
+
+# Killed without warning somewhere after the checkpoint of step 6, then resumed.
+"${train[@]}" --out "$work/killed" --steps 5000 >"$work/out" 2>"$work/err" </dev/null &
+child=$!
+at_end "kill -9 $child 2>/dev/null"
+for ((i = 0; i < 600; i++)); do
+    [ ! -e "$work/killed/checkpoints/00000006" ] || break
+    kill -0 "$child" 2>/dev/null || die "training ended before step 6"
+    sleep 0.1
+done
+[ -e "$work/killed/checkpoints/00000006" ] || die "no checkpoint of step 6 after a minute"
+kill -9 "$child"
+wait "$child" 2>/dev/null || true
+# Whatever it had got to, go on from step 6, as if it had been killed at once; a half-written folder may lie about.
+find "$work/killed/checkpoints" -mindepth 1 -maxdepth 1 ! -name 00000006 -exec rm -rf {} +
+mkdir "$work/killed/checkpoints/00000012.tmp"
+echo half >"$work/killed/checkpoints/00000012.tmp/raw.safetensors"
+run 0 "${train[@]}" --out "$work/killed" --steps 12 --resume
+same_checkpoint "$work/whole/checkpoints/00000012" "$work/killed/checkpoints/00000012"
+
+# Ctrl-C: the step is finished, a checkpoint written, the exit status 130.
+(
+    trap - INT # a background job ignores SIGINT unless told otherwise
+    exec "${train[@]}" --out "$work/stopped" --steps 12 --set checkpoint.every_steps=0
+) >"$work/out" 2>"$work/err" </dev/null &
+child=$!
+at_end "kill -9 $child 2>/dev/null"
+for ((i = 0; i < 600; i++)); do
+    grep -q '"step"' "$work/stopped/log.jsonl" 2>/dev/null && break
+    kill -0 "$child" 2>/dev/null || die "training ended before it could be interrupted"
+    sleep 0.05
+done
+kill -INT "$child"
+status=0
+wait "$child" || status=$?
+if [ "$status" = 0 ]; then
+    echo "note: the run was over before Ctrl-C reached it"
+else
+    [ "$status" = 130 ] || die "exit status $status after Ctrl-C, wanted 130"
+    step=$(basename "$(readlink -f "$work/stopped/checkpoints/last")")
+    [ "$((10#$step))" -ge 5 ] && [ "$((10#$step))" -lt 12 ] || die "the checkpoint after Ctrl-C is '$step'"
+fi
+run 0 "${train[@]}" --out "$work/stopped" --steps 12 --resume
+same_checkpoint "$work/whole/checkpoints/00000012" "$work/stopped/checkpoints/00000012"
+
+# --resume with nothing there yet begins at step 0, and another recipe's checkpoint is refused.
+run 0 "${train[@]}" --out "$work/fresh" --steps 6 --resume
+same_checkpoint "$work/fresh/checkpoints/00000006" "$work/killed/checkpoints/00000006"

@@ -1,0 +1,88 @@
+#!/usr/bin/env bash
+# test.sh - every test there is, from a bare Debian 12, in one command.
+#
+#   tools/test.sh
+#
+# Installs what is missing (as root, or with sudo), then:
+#   checks       which room includes which, clang-format, shell syntax
+#   gcc          release build with -Werror, every test, those of the whole program (label e2e) included
+#   clang        release build with -Werror, every test but slow and e2e
+#   asan         AddressSanitizer and UndefinedBehaviorSanitizer: every test but slow and e2e
+#   tsan         ThreadSanitizer: the loader and the thread team
+# Each build has its own folder (build, build-clang, build-asan, build-tsan). Goes on after a failure, shows what
+# failed, and ends with one line "N passed, N failed, N skipped" over all of it; exit status 1 if anything failed.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+jobs=$(nproc)
+passed=0 failed=0 skipped=0
+failures=()
+started=$SECONDS
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+step() { printf '\n== %s (%s s)\n' "$*" $((SECONDS - started)); }
+
+# check NAME COMMAND...: one case; exit status 77 means skipped.
+check() {
+    local name=$1 status=0
+    shift
+    "$@" >"$scratch/output" 2>&1 || status=$?
+    case $status in
+        0) passed=$((passed + 1)); echo "passed   $name" ;;
+        77) skipped=$((skipped + 1)); echo "skipped  $name: $(tail -n 1 "$scratch/output")" ;;
+        *) failed=$((failed + 1)); failures+=("$name"); echo "FAILED   $name"; tail -n 40 "$scratch/output" ;;
+    esac
+    return $status
+}
+
+# tests PRESET CTEST-OPTIONS...: runs them and adds up ctest's own count, which it writes as the head of a JUnit file.
+tests() {
+    local name=$1 folder=$2 junit="$scratch/$1.xml" count bad skip
+    shift 2
+    ctest --test-dir "$folder" -j "$jobs" --output-on-failure --output-junit "$junit" "$@" >"$scratch/output" 2>&1 </dev/null
+    grep -E '^ *[0-9]+/[0-9]+ Test .*\*\*\*|^Total Test time|^100% tests' "$scratch/output"
+    count=$(junit_number tests "$junit") bad=$(junit_number failures "$junit") skip=$(junit_number skipped "$junit")
+    if [ "${count:-0}" = 0 ]; then
+        failed=$((failed + 1)) failures+=("$name: no tests ran")
+        tail -n 20 "$scratch/output"
+        return
+    fi
+    passed=$((passed + count - bad - skip)) failed=$((failed + bad)) skipped=$((skipped + skip))
+    if [ "$bad" != 0 ]; then
+        failures+=("$name: $bad of $count tests")
+        sed -n '/^The following tests FAILED/,$p' "$scratch/output"
+        awk '/Test *#.*\*\*\*(Failed|Timeout|Exception)|\*\*\*Failed|\*\*\*Timeout|\*\*\*Exception/ { show = 40 }
+             /Start +[0-9]+:/ { next } show-- > 0' "$scratch/output"
+    fi
+}
+junit_number() { sed -nE "/<testsuite /,/>/s/.*[[:space:]]$1=\"([0-9]+)\".*/\1/p" "$2" 2>/dev/null | head -n 1; }
+
+build() { cmake --preset "$1" >"$scratch/configure" 2>&1 || { cat "$scratch/configure"; return 1; }; cmake --build --preset "$1" -- -k 0 "${@:2}"; }
+
+step "packages"
+tools/setup.sh test || exit 1
+
+step "checks"
+check "arrows between the rooms" tools/check_includes.sh
+check "clang-format" tools/check_format.sh
+check "shell scripts parse" bash -c 'for f in tools/*.sh tests/*/*.sh bench/*.sh .ci/run; do bash -n "$f" || exit 1; done'
+
+step "gcc, release"
+check "gcc builds without a warning" build release && tests gcc build
+
+step "clang, release"
+check "clang builds without a warning" build release-clang && tests clang build-clang -LE 'e2e|slow'
+
+step "AddressSanitizer and UndefinedBehaviorSanitizer"
+check "the asan build" build asan && tests asan build-asan -LE 'e2e|slow'
+
+step "ThreadSanitizer: loader and thread team"
+tsan=(test_threads test_loader)
+check "the tsan build" build tsan "${tsan[@]}" &&
+    tests tsan build-tsan -R "^($(IFS='|'; echo "${tsan[*]}"))\$"
+
+step "done"
+for failure in "${failures[@]}"; do echo "FAILED: $failure"; done
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ]

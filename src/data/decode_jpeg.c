@@ -66,10 +66,8 @@ static void cmyk_to_rgb(uint8_t *pixels, size_t count, bool inverted) {
     }
 }
 
-effnet_status decode_jpeg(Decoder *decoder, const uint8_t *bytes, size_t size, const char *name, Picture *out,
-                          effnet_error *err) {
-    if (!decoder->jpeg) decoder->jpeg = tjInitDecompress();
-    if (!decoder->jpeg) return fail(err, EFFNET_ERROR_MEMORY, "no memory to decode '%s'", name);
+static effnet_status decode_with(Decoder *decoder, const uint8_t *bytes, size_t size, const char *name, Picture *out,
+                                 effnet_error *err) {
     /* The header call also fails where it cannot name the chroma subsampling, which decoding does not need: what
      * counts is whether it got as far as a size and a colour space. */
     int width = 0, height = 0, subsampling = -1, space = -1;
@@ -91,4 +89,18 @@ effnet_status decode_jpeg(Decoder *decoder, const uint8_t *bytes, size_t size, c
     if (inks) cmyk_to_rgb(decoder->pixels, (size_t)height * (size_t)width, walk_markers(bytes, size).adobe);
     *out = (Picture){.height = height, .width = width, .pixels = decoder->pixels};
     return EFFNET_OK;
+}
+
+effnet_status decode_jpeg(Decoder *decoder, const uint8_t *bytes, size_t size, const char *name, Picture *out,
+                          effnet_error *err) {
+    if (!decoder->jpeg) decoder->jpeg = tjInitDecompress();
+    if (!decoder->jpeg) return fail(err, EFFNET_ERROR_MEMORY, "no memory to decode '%s'", name);
+    effnet_status status = decode_with(decoder, bytes, size, name, out, err);
+    if (status != EFFNET_OK) {
+        /* After an error in a header, libjpeg-turbo 2.1 leaves the handle in the middle of it, and the next good
+         * picture fails: begin with a new one. */
+        tjDestroy(decoder->jpeg);
+        decoder->jpeg = NULL;
+    }
+    return status;
 }

@@ -61,11 +61,12 @@ static effnet_status read_open_file(gzFile stream, const char *path, int64_t len
                                     effnet_error *err) {
     uint8_t header[16];
     size_t header_size = 4 + 4 * (size_t)rank, size = 1;
-    TRY(read_exactly(stream, path, header, header_size, err));
+    TRY(read_exactly(stream, path, header, 4, err));
     uint32_t magic = big_endian(header), wanted = (uint32_t)IDX_BYTES << 8 | (uint32_t)rank;
     if (magic != wanted)
         return fail(err, EFFNET_ERROR_FORMAT, "'%s' is not an IDX file of %s: it begins with %08x, wanted %08x", path,
                     rank == 3 ? "images (bytes, 3 dimensions)" : "labels (bytes, 1 dimension)", magic, wanted);
+    TRY(read_exactly(stream, path, header + 4, header_size - 4, err));
     for (int i = 0; i < rank; i++) {
         out->dimensions[i] = big_endian(header + 4 + 4 * i);
         if (!size_multiply(size, out->dimensions[i], &size)) size = SIZE_MAX / 2;

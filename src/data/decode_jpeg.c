@@ -72,9 +72,12 @@ static effnet_status decode_with(Decoder *decoder, const uint8_t *bytes, size_t 
      * counts is whether it got as far as a size and a colour space. */
     int width = 0, height = 0, subsampling = -1, space = -1;
     int failed = tjDecompressHeader3(decoder->jpeg, bytes, size, &width, &height, &subsampling, &space);
-    if (width < 1 || height < 1 || space < 0)
-        return fail(err, EFFNET_ERROR_FORMAT, "'%s' is a corrupt JPEG, or of a kind not read here: %s", name,
-                    failed ? tjGetErrorStr2(decoder->jpeg) : "it holds no picture");
+    if (width < 1 || height < 1 || space < 0) {
+        const char *text = failed ? tjGetErrorStr2(decoder->jpeg) : "it holds no picture";
+        if (!walk_markers(bytes, size).ended)
+            return fail(err, EFFNET_ERROR_FORMAT, "'%s' is a truncated JPEG: %s", name, text);
+        return fail(err, EFFNET_ERROR_FORMAT, "'%s' is a corrupt JPEG, or of a kind not read here: %s", name, text);
+    }
     bool inks = space == TJCS_CMYK || space == TJCS_YCCK;
     TRY(decoder_reserve(decoder, height, width, inks ? 4 : 3, name, err));
     failed = tjDecompress2(decoder->jpeg, bytes, size, decoder->pixels, width, 0, height, inks ? TJPF_CMYK : TJPF_RGB,

@@ -46,8 +46,7 @@ static inline Bytes make_jpeg(const uint8_t *pixels, int height, int width, int 
     unsigned char *buffer = NULL;
     unsigned long size = 0;
     tjhandle handle = tjInitCompress();
-    assert_int_equal(
-        tjCompress2(handle, pixels, width, 0, height, format, &buffer, &size, subsampling, 95, flags), 0);
+    assert_int_equal(tjCompress2(handle, pixels, width, 0, height, format, &buffer, &size, subsampling, 95, flags), 0);
     made.data = malloc(size);
     assert_non_null(made.data);
     memcpy(made.data, buffer, size);

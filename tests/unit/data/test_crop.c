@@ -23,10 +23,13 @@ static void random_resized_is_within_limits(void **state) {
         assert_true(ratio > .74 && ratio < 1.35);
         area_sum += share;
         log_ratio_sum += log(ratio);
-        if (box.height < H) top_sum += (double)box.top / (H - box.height);
-        else top_sum += .5;
+        if (box.height < H)
+            top_sum += (double)box.top / (H - box.height);
+        else
+            top_sum += .5;
     }
-    /* torchvision 0.29's get_params, 20,000 draws at 300 x 400: .4351 and .0314; errors of such means .0017 and .0012. */
+    /* torchvision 0.29's get_params, 20,000 draws at 300 x 400: .4351 and .0314; errors of such means .0017 and .0012.
+     */
     print_message("mean share %.4f, mean log ratio %.4f\n", area_sum / DRAWS, log_ratio_sum / DRAWS);
     assert_true(fabs(area_sum / DRAWS - .435) < .008);
     assert_true(fabs(log_ratio_sum / DRAWS - .031) < .006);
@@ -97,8 +100,10 @@ static void key_decides(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(random_resized_is_within_limits), cmocka_unit_test(random_resized_falls_back),
-        cmocka_unit_test(padded_reaches_every_offset),     cmocka_unit_test(center_and_canvas),
+        cmocka_unit_test(random_resized_is_within_limits),
+        cmocka_unit_test(random_resized_falls_back),
+        cmocka_unit_test(padded_reaches_every_offset),
+        cmocka_unit_test(center_and_canvas),
         cmocka_unit_test(key_decides),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -190,9 +190,12 @@ static void classes_of_a_model(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(classes_and_pictures_in_order),      cmocka_unit_test(validation_is_numbered_by_training),
-        cmocka_unit_test(a_folder_of_classes_is_every_split), cmocka_unit_test(wrong_folders_are_named),
-        cmocka_unit_test(loops_of_links_end),                 cmocka_unit_test(unreadable_files_are_named),
+        cmocka_unit_test(classes_and_pictures_in_order),
+        cmocka_unit_test(validation_is_numbered_by_training),
+        cmocka_unit_test(a_folder_of_classes_is_every_split),
+        cmocka_unit_test(wrong_folders_are_named),
+        cmocka_unit_test(loops_of_links_end),
+        cmocka_unit_test(unreadable_files_are_named),
         cmocka_unit_test(classes_of_a_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

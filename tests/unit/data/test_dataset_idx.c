@@ -21,8 +21,10 @@ static void write_pair(const ScratchFolder *folder, const char *prefix, bool gzi
     for (int i = 0; i < 2; i++) {
         char name[64];
         snprintf(name, sizeof name, "%s%s%s", prefix, ends[i], gzip ? ".gz" : "");
-        if (gzip) write_gzip(scratch_path(folder, name), made[i]);
-        else write_bytes(scratch_path(folder, name), made[i]);
+        if (gzip)
+            write_gzip(scratch_path(folder, name), made[i]);
+        else
+            write_bytes(scratch_path(folder, name), made[i]);
         free(made[i].data);
     }
 }
@@ -60,8 +62,7 @@ static void pictures_and_labels_come_back(void **state) {
                 assert_int_equal(dataset_label(dataset, n), n % 3);
                 assert_int_equal(dataset_read(dataset, n, &picture, NULL), EFFNET_OK);
                 assert_true(picture.height == H && picture.width == W);
-                for (int k = 0; k < 3 * H * W; k++)
-                    assert_int_equal(picture.pixels[k], (n * H * W + k / 3) * 5 % 251);
+                for (int k = 0; k < 3 * H * W; k++) assert_int_equal(picture.pixels[k], (n * H * W + k / 3) * 5 % 251);
                 picture_free(&picture);
             }
             char name[512];
@@ -125,8 +126,10 @@ static void expect_bad(const char *file, Bytes bytes, const char *wanted_plain, 
         char name[64];
         write_pair(&folder, "train", gzip);
         snprintf(name, sizeof name, "%s%s", file, gzip ? ".gz" : "");
-        if (gzip) write_gzip(scratch_path(&folder, name), bytes);
-        else write_bytes(scratch_path(&folder, name), bytes);
+        if (gzip)
+            write_gzip(scratch_path(&folder, name), bytes);
+        else
+            write_bytes(scratch_path(&folder, name), bytes);
         expect_error(&folder, EFFNET_ERROR_FORMAT, gzip ? wanted_gzip : wanted_plain);
         expect_error(&folder, EFFNET_ERROR_FORMAT, name);
         scratch_folder_remove(&folder);
@@ -195,8 +198,10 @@ static void broken_gzip(void **state) {
         copy[i] ^= 0x41;
         scratch_write(name, copy, size);
         Dataset *dataset;
-        if (dataset_open(folder.path, SPLIT_TRAIN, NULL, &dataset, NULL) != EFFNET_OK) errors++;
-        else dataset_free(dataset);
+        if (dataset_open(folder.path, SPLIT_TRAIN, NULL, &dataset, NULL) != EFFNET_OK)
+            errors++;
+        else
+            dataset_free(dataset);
     }
     assert_true(errors > (int)size - 20); /* time, flags and system in the gzip header may be anything */
     scratch_folder_remove(&folder);
@@ -238,10 +243,14 @@ static void fashion_mnist(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(pictures_and_labels_come_back), cmocka_unit_test(names_of_classes),
-        cmocka_unit_test(classes_by_number),             cmocka_unit_test(lying_headers),
-        cmocka_unit_test(too_wide),                      cmocka_unit_test(broken_gzip),
-        cmocka_unit_test(missing_partner),               cmocka_unit_test(fashion_mnist),
+        cmocka_unit_test(pictures_and_labels_come_back),
+        cmocka_unit_test(names_of_classes),
+        cmocka_unit_test(classes_by_number),
+        cmocka_unit_test(lying_headers),
+        cmocka_unit_test(too_wide),
+        cmocka_unit_test(broken_gzip),
+        cmocka_unit_test(missing_partner),
+        cmocka_unit_test(fashion_mnist),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

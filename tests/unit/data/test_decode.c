@@ -24,8 +24,8 @@ static Picture decode_well(Bytes bytes) {
 static void expect_pixel(const Picture *picture, int y, int x, int red, int green, int blue, int tolerance) {
     const uint8_t *pixel = picture->pixels + 3 * (y * picture->width + x);
     if (abs(pixel[0] - red) > tolerance || abs(pixel[1] - green) > tolerance || abs(pixel[2] - blue) > tolerance)
-        fail_msg("pixel (%d,%d) is %d %d %d, wanted %d %d %d +-%d", y, x, pixel[0], pixel[1], pixel[2], red, green, blue,
-                 tolerance);
+        fail_msg("pixel (%d,%d) is %d %d %d, wanted %d %d %d +-%d", y, x, pixel[0], pixel[1], pixel[2], red, green,
+                 blue, tolerance);
 }
 
 /* ---- JPEG ---- */
@@ -205,7 +205,13 @@ static void png_of_every_kind(void **state) {
         int first[3], second[3];
     } kinds[] = {
         {"RGB 8", 2, 8, 2, {1, 2, 3, 250, 251, 252}, 6, {1, 2, 3}, {250, 251, 252}},
-        {"RGB 16: the high bytes", 2, 16, 2, {9, 255, 8, 0, 7, 128, 0xAB, 1, 0xCD, 2, 0xEF, 3}, 12, {9, 8, 7},
+        {"RGB 16: the high bytes",
+         2,
+         16,
+         2,
+         {9, 255, 8, 0, 7, 128, 0xAB, 1, 0xCD, 2, 0xEF, 3},
+         12,
+         {9, 8, 7},
          {0xAB, 0xCD, 0xEF}},
         {"RGBA 8: alpha ignored", 6, 8, 2, {1, 2, 3, 0, 250, 251, 252, 128}, 8, {1, 2, 3}, {250, 251, 252}},
         {"RGBA 16", 6, 16, 2, {9, 0, 8, 0, 7, 0, 0, 0, 60, 9, 50, 9, 40, 9, 9, 9}, 16, {9, 8, 7}, {60, 50, 40}},
@@ -312,7 +318,8 @@ static void decoder_is_reusable(void **state) {
         assert_int_equal(decoder_decode(&decoder, large.data, large.size, "a", &picture, &err), EFFNET_OK);
         expect_pixel(&picture, 99, 89, 10, 200, 30, 3);
         assert_int_equal(decoder_decode(&decoder, large.data, cut, "b", &picture, &err), EFFNET_ERROR_FORMAT);
-        if (decoder_decode(&decoder, small.data, small.size, "c", &picture, &err) != EFFNET_OK) fail_msg("%s", err.message);
+        if (decoder_decode(&decoder, small.data, small.size, "c", &picture, &err) != EFFNET_OK)
+            fail_msg("%s", err.message);
         assert_int_equal(picture.height, 9);
         expect_pixel(&picture, 8, 4, 250, 0, 100, 3);
     }
@@ -323,13 +330,13 @@ static void decoder_is_reusable(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(jpeg_colours_come_back),      cmocka_unit_test(grey_jpeg_becomes_rgb),
-        cmocka_unit_test(adobe_inks_are_inverted),     cmocka_unit_test(plain_inks_are_not_inverted),
-        cmocka_unit_test(truncated_jpeg_is_an_error),  cmocka_unit_test(extraneous_bytes_are_harmless),
-        cmocka_unit_test(corrupt_bytes_never_crash),   cmocka_unit_test(unusual_subsampling_is_read),
-        cmocka_unit_test(huge_jpeg_is_refused),        cmocka_unit_test(png_of_every_kind),
-        cmocka_unit_test(png_pixels_come_back),        cmocka_unit_test(huge_png_is_refused),
-        cmocka_unit_test(what_is_no_picture),          cmocka_unit_test(files_by_content),
+        cmocka_unit_test(jpeg_colours_come_back),     cmocka_unit_test(grey_jpeg_becomes_rgb),
+        cmocka_unit_test(adobe_inks_are_inverted),    cmocka_unit_test(plain_inks_are_not_inverted),
+        cmocka_unit_test(truncated_jpeg_is_an_error), cmocka_unit_test(extraneous_bytes_are_harmless),
+        cmocka_unit_test(corrupt_bytes_never_crash),  cmocka_unit_test(unusual_subsampling_is_read),
+        cmocka_unit_test(huge_jpeg_is_refused),       cmocka_unit_test(png_of_every_kind),
+        cmocka_unit_test(png_pixels_come_back),       cmocka_unit_test(huge_png_is_refused),
+        cmocka_unit_test(what_is_no_picture),         cmocka_unit_test(files_by_content),
         cmocka_unit_test(decoder_is_reusable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -84,7 +84,8 @@ static void large_padding_is_black(void **state) {
     options.resolution = 7; /* the same with resizing: edges from the copy with black filled in */
     float large[147];
     for (uint32_t i = 0; i < 300; i++)
-        assert_int_equal(preprocess_train(&options, &picture, random_fold_in(random_key(4), i), large, NULL), EFFNET_OK);
+        assert_int_equal(preprocess_train(&options, &picture, random_fold_in(random_key(4), i), large, NULL),
+                         EFFNET_OK);
     free(picture.pixels);
 }
 
@@ -122,7 +123,9 @@ static void crops_are_their_boxes(void **state) {
     options.resolution = 24;
     RandomKey key = random_key(77);
     Box boxes[4] = {crop_random_resized(90, 130, usual.scale, usual.ratio, key),
-                    crop_padded(90, 130, 0, key), crop_center(90, 130, .8), {0, 0, 90, 130}};
+                    crop_padded(90, 130, 0, key),
+                    crop_center(90, 130, .8),
+                    {0, 0, 90, 130}};
     ResizeOptions resize = {.side = 24, .interpolation = INTERPOLATION_BICUBIC, .scale = {1, 1, 1}};
     resize.flip = crop_flips(.5, key);
     options.crop_padding = 0;
@@ -162,8 +165,9 @@ static void wrong_options_are_named(void **state) {
     struct {
         const char *name;
         double *value, wrong;
-    } numbers[] = {{"scale", &options.scale[0], 2},   {"scale", &options.scale[0], NAN}, {"ratio", &options.ratio[1], .1},
-                   {"std", &options.std[2], 0},       {"crop_pct", &options.crop_pct, 0}, {"crop_pct", &options.crop_pct, 1.5}};
+    } numbers[] = {{"scale", &options.scale[0], 2},    {"scale", &options.scale[0], NAN},
+                   {"ratio", &options.ratio[1], .1},   {"std", &options.std[2], 0},
+                   {"crop_pct", &options.crop_pct, 0}, {"crop_pct", &options.crop_pct, 1.5}};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         options = usual;
         *numbers[i].value = numbers[i].wrong;

@@ -14,7 +14,8 @@ static const ResizeOptions plain = {.scale = {1, 1, 1}, .bias = {0, 0, 0}};
 static void resize(const uint8_t *pixels, int width, Box box, const ResizeOptions *options, float *out) {
     Resizer resizer = {0};
     effnet_error err = {0};
-    if (resize_box(&resizer, pixels, 3 * (size_t)width, box, options, out, &err) != EFFNET_OK) fail_msg("%s", err.message);
+    if (resize_box(&resizer, pixels, 3 * (size_t)width, box, options, out, &err) != EFFNET_OK)
+        fail_msg("%s", err.message);
     resizer_release(&resizer);
 }
 
@@ -23,7 +24,8 @@ static void equals_pillow(void **state) {
     FILE *stream = fopen(EFFNET_SOURCE_DIR "/tests/golden/resize.txt", "r");
     assert_non_null(stream);
     char name[16];
-    while (fscanf(stream, "#%*[^\n]\n") > 0) {}
+    while (fscanf(stream, "#%*[^\n]\n") > 0) {
+    }
     uint8_t *pixels = pattern_picture(HEIGHT, WIDTH);
     Resizer resizer = {0}; /* one for all: tables and ring change with every box */
     Box box;

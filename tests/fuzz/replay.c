@@ -13,7 +13,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
-enum { MAX_INPUT = 1 << 22, SPARE = 64 };
+enum { INPUT_LIMIT = 1 << 22, SPARE = 64 };
 
 typedef struct Replay {
     int mutations;
@@ -69,12 +69,12 @@ static size_t mutate(Replay *replay, uint8_t *bytes, size_t size) {
 
 static bool replay_file(Replay *replay, const char *path) {
     FILE *stream = fopen(path, "rb");
-    uint8_t *original = malloc(MAX_INPUT), *copy = malloc(MAX_INPUT + SPARE);
+    uint8_t *original = malloc(INPUT_LIMIT), *copy = malloc(INPUT_LIMIT + SPARE);
     if (!stream || !original || !copy) {
         fprintf(stderr, "cannot read %s\n", path);
         return false;
     }
-    size_t size = fread(original, 1, MAX_INPUT, stream);
+    size_t size = fread(original, 1, INPUT_LIMIT, stream);
     fclose(stream);
     run(replay, original, size);
     for (int i = 0; i < replay->mutations; i++) {

@@ -1,0 +1,79 @@
+/* main.c - the program effnet: finds the verb and runs it.
+ *
+ * Includes effnet.h and nothing else of the library. Exit status: 0, 1 for a failed run, 2 for wrong usage, 130 where
+ * Ctrl-C ended a run; one line on standard error says what was wrong and what to do. */
+#include "options.h"
+#include "text.h"
+#include "verbs.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+const Verb verb_table[] = {
+#define VERB(name_, arguments_, about_) {.name = #name_, .arguments = arguments_, .about = about_, .run = verb_##name_},
+#include "verbs.def"
+#undef VERB
+    {0},
+};
+
+int report(const char *verb, const effnet_error *error) {
+    char safe[sizeof error->message];
+    text_for_terminal(error->message, safe, sizeof safe);
+    fprintf(stderr, "effnet %s: %s\n", verb, safe);
+    return error->status == EFFNET_INTERRUPTED ? EXIT_INTERRUPTED : EXIT_FAILED;
+}
+
+static const Verb *find_verb(const char *name) {
+    for (const Verb *verb = verb_table; verb->name; verb++)
+        if (strcmp(verb->name, name) == 0) return verb;
+    return NULL;
+}
+
+static int unknown_verb(const char *name) {
+    const char *names[sizeof verb_table / sizeof *verb_table] = {NULL};
+    char safe[60];
+    for (int i = 0; verb_table[i].name; i++) names[i] = verb_table[i].name;
+    const char *nearest = nearest_name(name, names);
+    text_for_terminal(name, safe, sizeof safe);
+    if (nearest)
+        fprintf(stderr, "effnet: unknown verb '%s'; nearest: '%s'\n", safe, nearest);
+    else
+        fprintf(stderr, "effnet: unknown verb '%s'; 'effnet help' lists the verbs\n", safe);
+    return EXIT_USAGE;
+}
+
+int verb_help(int argc, char **argv) {
+    if (argc > 2) return usage_error("help", "one verb at a time, not %d", argc - 1);
+    if (argc == 2 && strcmp(argv[1], "--help") != 0 && strcmp(argv[1], "help") != 0) {
+        const Verb *verb = find_verb(argv[1]);
+        char *help[] = {argv[1], "--help", NULL};
+        return verb ? verb->run(2, help) : unknown_verb(argv[1]);
+    }
+    printf("effnet %s: EfficientNet trained, evaluated and run\n\nusage: effnet VERB ...\n\n", effnet_version());
+    for (const Verb *verb = verb_table; verb->name; verb++) printf("  %-10s %s\n", verb->name, verb->about);
+    printf("\n'effnet VERB --help' tells a verb's options, with examples. To begin:\n\n"
+           "  effnet train recipes/fashion-mnist-b0.yaml --out runs/fashion\n"
+           "  effnet predict runs/fashion/checkpoints/best picture.png\n\n"
+           "Exit status: 0; 1 a failed run; 2 wrong usage; 130 stopped by Ctrl-C, checkpoint written.\n");
+    return EXIT_OK;
+}
+
+/* Output that did not reach its place (a full disk) is a failure like any other. */
+static int finish(int status) {
+    if (fflush(stdout) == 0 && !ferror(stdout)) return status;
+    if (status == EXIT_OK) fprintf(stderr, "effnet: cannot write to standard output: %s\n", strerror(errno));
+    return status == EXIT_OK ? EXIT_FAILED : status;
+}
+
+int main(int argc, char **argv) {
+    if (argc < 2) {
+        fprintf(stderr, "effnet: no verb given; 'effnet help' lists the verbs\n");
+        return EXIT_USAGE;
+    }
+    const char *name = argv[1];
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) name = "help";
+    if (strcmp(name, "--version") == 0) name = "version";
+    const Verb *verb = find_verb(name);
+    return verb ? finish(verb->run(argc - 1, argv + 1)) : unknown_verb(argv[1]);
+}

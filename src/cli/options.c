@@ -1,0 +1,167 @@
+/* options.c - see options.h. */
+#include "options.h"
+
+#include "text.h"
+#include "verbs.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX_OPTIONS = 30, HELP_CODE = 1000, MAX_WORD = 40 };
+
+int usage_error(const char *verb, const char *format, ...) {
+    char message[400], safe[400];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(message, sizeof message, format, arguments);
+    va_end(arguments);
+    text_for_terminal(message, safe, sizeof safe);
+    fprintf(stderr, "effnet %s: %s; see 'effnet %s --help'\n", verb, safe, verb);
+    return EXIT_USAGE;
+}
+
+static int edit_distance(const char *a, const char *b) {
+    int row[MAX_WORD + 1], length = (int)strlen(b);
+    for (int j = 0; j <= length; j++) row[j] = j;
+    for (int i = 1; a[i - 1]; i++) {
+        int diagonal = row[0];
+        row[0] = i;
+        for (int j = 1; j <= length; j++) {
+            int least = diagonal + (a[i - 1] != b[j - 1]);
+            if (row[j] + 1 < least) least = row[j] + 1;
+            if (row[j - 1] + 1 < least) least = row[j - 1] + 1;
+            diagonal = row[j];
+            row[j] = least;
+        }
+    }
+    return row[length];
+}
+
+const char *nearest_name(const char *word, const char *const *names) {
+    const char *nearest = NULL;
+    if (strlen(word) > MAX_WORD) return NULL;
+    int least = (int)strlen(word);
+    for (; *names; names++) {
+        int distance = edit_distance(word, *names);
+        if (distance < least) {
+            least = distance;
+            nearest = *names;
+        }
+    }
+    return least * 3 <= (int)strlen(word) * 2 ? nearest : NULL;
+}
+
+static void print_help(const VerbHelp *help, const Option *options) {
+    const Verb *verb = verb_table;
+    while (strcmp(verb->name, help->verb) != 0) verb++;
+    printf("usage: effnet %s %s\n\n%c%s.\n", verb->name, verb->arguments, verb->about[0] & ~0x20, verb->about + 1);
+    if (help->text) printf("%s", help->text);
+    printf("\n");
+    for (const Option *option = options; option->name; option++) {
+        char left[MAX_WORD];
+        snprintf(left, sizeof left, "--%s%s%s", option->name, option->argument ? " " : "",
+                 option->argument ? option->argument : "");
+        printf("  %-24s %s%s\n", left, option->help,
+               option->kind == OPTION_LIST ? "; may be given more than once" : "");
+    }
+    printf("  %-24s %s\n", "--help", "this text");
+    printf("\nExamples:\n%s", help->examples);
+}
+
+static int parse_integer(const VerbHelp *help, const Option *option, const char *text) {
+    char *end = NULL;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (!*text || *end || errno || value < option->least || value > option->most)
+        return usage_error(help->verb, "--%s is '%.60s'; allowed: %lld to %lld", option->name, text,
+                           (long long)option->least, (long long)option->most);
+    *(int64_t *)option->target = value;
+    return PARSED;
+}
+
+static bool is_choice(const char *choices, const char *text) {
+    size_t length = strlen(text);
+    for (const char *choice = choices; length; choice++) {
+        if (strcspn(choice, "|") == length && strncmp(choice, text, length) == 0) return true;
+        choice = strchr(choice, '|');
+        if (!choice) return false;
+    }
+    return false;
+}
+
+static int store(const VerbHelp *help, const Option *option, const char *text, int argc) {
+    OptionList *list = option->target;
+    switch (option->kind) {
+    case OPTION_FLAG:
+        *(bool *)option->target = true;
+        return PARSED;
+    case OPTION_TEXT:
+        if (!*text) return usage_error(help->verb, "--%s is empty; give %s", option->name, option->argument);
+        *(const char **)option->target = text;
+        return PARSED;
+    case OPTION_INTEGER:
+        return parse_integer(help, option, text);
+    case OPTION_CHOICE:
+        if (!is_choice(option->choices, text))
+            return usage_error(help->verb, "--%s is '%.60s'; allowed: %s", option->name, text, option->choices);
+        *(const char **)option->target = text;
+        return PARSED;
+    case OPTION_LIST:
+        if (!list->items) list->items = calloc((size_t)argc, sizeof *list->items);
+        if (!list->items) return usage_error(help->verb, "no memory for the command line");
+        list->items[list->count++] = text;
+        return PARSED;
+    }
+    return PARSED;
+}
+
+/* Says what is wrong with the argument that getopt_long stopped at. */
+static int unknown_option(const VerbHelp *help, const Option *options, const char *argument, bool missing) {
+    const char *names[MAX_OPTIONS + 2];
+    char name[MAX_WORD + 1];
+    int count = 0;
+    for (const Option *option = options; option->name; option++) names[count++] = option->name;
+    names[count++] = "help";
+    names[count] = NULL;
+    if (missing) return usage_error(help->verb, "%.60s needs a value after it", argument);
+    if (strncmp(argument, "--", 2) != 0) return usage_error(help->verb, "unknown option '%.60s'", argument);
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(argument + 2, "="), argument + 2);
+    for (int i = 0; i < count; i++)
+        if (strcmp(names[i], name) == 0) return usage_error(help->verb, "--%s takes no value", name);
+    const char *nearest = nearest_name(name, names);
+    if (nearest) return usage_error(help->verb, "unknown option '--%s'; nearest: '--%s'", name, nearest);
+    return usage_error(help->verb, "unknown option '--%s'", name);
+}
+
+int parse_options(const VerbHelp *help, const Option *options, int argc, char **argv, CommandLine *out) {
+    struct option rows[MAX_OPTIONS + 2] = {{0}};
+    int count = 0;
+    for (; options[count].name && count < MAX_OPTIONS; count++)
+        rows[count] = (struct option){.name = options[count].name,
+                                      .has_arg = options[count].kind == OPTION_FLAG ? no_argument : required_argument,
+                                      .val = HELP_CODE + 1 + count};
+    rows[count] = (struct option){.name = "help", .has_arg = no_argument, .val = HELP_CODE};
+    opterr = 0; /* the messages are ours */
+    optind = 0; /* begin anew */
+    for (;;) {
+        int at = optind ? optind : 1;
+        int code = getopt_long(argc, argv, ":h", rows, NULL);
+        if (code == -1) break;
+        if (code == 'h' || code == HELP_CODE) {
+            print_help(help, options);
+            return EXIT_OK;
+        }
+        if (code == '?' || code == ':') {
+            const char *argument = argv[optind - 1] && argv[optind - 1][0] == '-' ? argv[optind - 1] : argv[at];
+            return unknown_option(help, options, argument, code == ':');
+        }
+        int status = store(help, &options[code - HELP_CODE - 1], optarg, argc);
+        if (status != PARSED) return status;
+    }
+    *out = (CommandLine){.arguments = argv + optind, .count = argc - optind};
+    return PARSED;
+}

@@ -1,0 +1,83 @@
+/* text.c - see text.h. */
+#include "text.h"
+
+#include "verbs.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void text_duration(double seconds, char *buffer, size_t size) {
+    if (!(seconds >= 0 && seconds < 1e9)) {
+        snprintf(buffer, size, "?");
+        return;
+    }
+    int64_t whole = (int64_t)(seconds + 0.5);
+    int days = (int)(whole / 86400), hours = (int)(whole / 3600 % 24), minutes = (int)(whole / 60 % 60);
+    if (days)
+        snprintf(buffer, size, "%dd%02dh", days, hours);
+    else if (hours)
+        snprintf(buffer, size, "%dh%02dm", hours, minutes);
+    else if (minutes)
+        snprintf(buffer, size, "%dm%02ds", minutes, (int)(whole % 60));
+    else
+        snprintf(buffer, size, "%ds", (int)whole);
+}
+
+void text_count(int64_t count, char *buffer, size_t size) {
+    char digits[32];
+    int length = snprintf(digits, sizeof digits, "%lld", (long long)count);
+    size_t used = 0;
+    for (int i = 0; i < length && used + 2 < size; i++) {
+        buffer[used++] = digits[i];
+        int left = length - 1 - i;
+        if (left && left % 3 == 0 && digits[i] != '-') buffer[used++] = ',';
+    }
+    buffer[used] = 0;
+}
+
+void text_for_terminal(const char *text, char *buffer, size_t size) {
+    size_t used = 0;
+    for (; *text && used + 1 < size; text++)
+        buffer[used++] = (unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text;
+    buffer[used] = 0;
+}
+
+json_t *json_text(const char *text) {
+    json_t *whole = json_string(text);
+    if (whole) return whole;
+    /* Not UTF-8: keep the ASCII and replace the rest, byte by byte. */
+    char *copy = malloc(3 * strlen(text) + 1);
+    if (!copy) return NULL;
+    size_t used = 0;
+    for (; *text; text++) {
+        if ((unsigned char)*text < 0x80) {
+            copy[used++] = *text;
+        } else {
+            memcpy(copy + used, "\xef\xbf\xbd", 3);
+            used += 3;
+        }
+    }
+    whole = json_stringn(copy, used);
+    free(copy);
+    return whole;
+}
+
+json_t *json_rounded(double value, int digits) {
+    char text[64];
+    if (!isfinite(value)) return json_null();
+    snprintf(text, sizeof text, "%.*g", digits, value);
+    return json_real(strtod(text, NULL));
+}
+
+int json_print(const char *verb, json_t *value) {
+    if (!value || json_dumpf(value, stdout, JSON_COMPACT | JSON_REAL_PRECISION(15)) != 0) {
+        json_decref(value);
+        fprintf(stderr, "effnet %s: cannot write JSON to standard output\n", verb);
+        return EXIT_FAILED;
+    }
+    json_decref(value);
+    putchar('\n');
+    return EXIT_OK;
+}

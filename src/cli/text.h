@@ -1,0 +1,23 @@
+/* text.h - text as a person or a JSON reader sees it: durations, counts, and names that came from outside. */
+#ifndef EFFNET_CLI_TEXT_H
+#define EFFNET_CLI_TEXT_H
+
+#include <jansson.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* "42s", "3m12s", "1h05m", "2d03h" */
+void text_duration(double seconds, char *buffer, size_t size);
+/* 5288548 -> "5,288,548" */
+void text_count(int64_t count, char *buffer, size_t size);
+/* Control bytes become '?', so that a file's name cannot steer the terminal. */
+void text_for_terminal(const char *text, char *buffer, size_t size);
+
+/* A JSON string; bytes that are not UTF-8 become U+FFFD. */
+json_t *json_text(const char *text);
+/* A number with the digits that mean something, so that 0.1f prints as 0.1. */
+json_t *json_rounded(double value, int digits);
+/* Prints one JSON value and a newline on standard output and releases it. Returns the exit status. */
+int json_print(const char *verb, json_t *value);
+
+#endif

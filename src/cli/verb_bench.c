@@ -1,0 +1,115 @@
+/* verb_bench.c - effnet bench: images a second of a training step or of inference, on random pictures. */
+#include "options.h"
+#include "text.h"
+#include "verbs.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static int print_json(const char *mode, const effnet_bench_result *result) {
+    json_t *object = json_object();
+    json_object_set_new(object, "mode", json_text(mode));
+    json_object_set_new(object, "model", json_text(result->model));
+    json_object_set_new(object, "res", json_integer(result->resolution));
+    json_object_set_new(object, "batch", json_integer(result->batch));
+    json_object_set_new(object, "dtype", json_text(result->dtype));
+    json_object_set_new(object, "threads", json_integer(result->threads));
+    json_object_set_new(object, "steps", json_integer(result->steps));
+    json_object_set_new(object, "isa", json_text(result->isa));
+    json_object_set_new(object, "images_per_s", json_rounded(result->images_per_s, 5));
+    json_object_set_new(object, "images_per_s_best", json_rounded(result->images_per_s_best, 5));
+    json_object_set_new(object, "ms_per_step", json_rounded(result->ms_per_step, 6));
+    json_object_set_new(object, "peak_rss_mb", json_rounded(result->peak_rss_mb, 5));
+    json_object_set_new(object, "activation_mb", json_rounded(result->activation_mb, 5));
+    return json_print("bench", object);
+}
+
+static void print_text(const char *mode, const effnet_bench_result *result) {
+    printf("%s, %s at %dx%d, batch %d, %s, %s, %d threads, %d steps\n", mode, result->model, result->resolution,
+           result->resolution, result->batch, result->dtype, result->isa, result->threads, result->steps);
+    printf("  images/s     %.1f median, %.1f best\n", result->images_per_s, result->images_per_s_best);
+    printf("  ms per step  %.1f\n", result->ms_per_step);
+    printf("  memory       %.0f MB peak, %.0f MB of it activations\n", result->peak_rss_mb, result->activation_mb);
+}
+
+int verb_bench(int argc, char **argv) {
+    static const VerbHelp help = {
+        .verb = "bench",
+        .text = "train: forward, backward and optimizer; infer: forward alone. The pictures are random numbers that\n"
+                "lie in memory. The first steps warm up and do not count; figures are medians over the others.\n",
+        .examples = "  effnet bench train --model efficientnet_b0 --res 224 --batch 32\n"
+                    "  effnet bench infer --batch 1 --threads 1 --json\n",
+    };
+    const char *model = NULL, *dtype = NULL, *engine = "fast";
+    bool json = false;
+    int64_t resolution = 0, batch = 0, threads = 0, steps = 0;
+    const Option options[] = {
+        {.name = "model", .argument = "NAME", .target = &model, .kind = OPTION_TEXT, .help = "default efficientnet_b0"},
+        {.name = "res",
+         .argument = "R",
+         .target = &resolution,
+         .kind = OPTION_INTEGER,
+         .most = 2048,
+         .help = "height and width of the input; default: the model's own"},
+        {.name = "batch",
+         .argument = "B",
+         .target = &batch,
+         .kind = OPTION_INTEGER,
+         .most = 65536,
+         .help = "images a step; default 32"},
+        {.name = "dtype",
+         .argument = "fp32|bf16",
+         .target = &dtype,
+         .kind = OPTION_CHOICE,
+         .choices = "fp32|bf16",
+         .help = "numbers that activations are kept in; default fp32"},
+        {.name = "threads",
+         .argument = "N",
+         .target = &threads,
+         .kind = OPTION_INTEGER,
+         .most = 1024,
+         .help = "engine threads; 0, the default: one for each processor"},
+        {.name = "steps",
+         .argument = "N",
+         .target = &steps,
+         .kind = OPTION_INTEGER,
+         .most = 1000000,
+         .help = "steps measured; default 10"},
+        {.name = "engine",
+         .argument = "fast|reference",
+         .target = &engine,
+         .kind = OPTION_CHOICE,
+         .choices = "fast|reference",
+         .help = "reference: plain loops, slow, the specification"},
+        {.name = "json", .target = &json, .kind = OPTION_FLAG, .help = "one JSON object on standard output"},
+        {0}};
+    CommandLine line;
+    int status = parse_options(&help, options, argc, argv, &line);
+    if (status != PARSED) return status;
+    if (line.count == 0) return usage_error("bench", "say what to measure: train or infer");
+    if (line.count > 1) return usage_error("bench", "unexpected argument '%.60s'", line.arguments[1]);
+    const char *mode = line.arguments[0];
+    if (strcmp(mode, "train") != 0 && strcmp(mode, "infer") != 0)
+        return usage_error("bench", "cannot measure '%.60s'; allowed: train, infer", mode);
+    const effnet_bench_options bench = {
+        .struct_size = sizeof bench,
+        .infer = strcmp(mode, "infer") == 0,
+        .model = model,
+        .resolution = (int)resolution,
+        .batch = (int)batch,
+        .threads = (int)threads,
+        .steps = (int)steps,
+        .dtype = dtype,
+        .reference = strcmp(engine, "reference") == 0,
+    };
+    effnet_bench_result result;
+    effnet_error error;
+    if (effnet_bench(&bench, &result, &error) != EFFNET_OK) {
+        status = report("bench", &error);
+        return error.status == EFFNET_ERROR_ARGUMENT ? EXIT_USAGE
+                                                     : status; /* every argument came from the command line */
+    }
+    if (json) return print_json(mode, &result);
+    print_text(mode, &result);
+    return EXIT_OK;
+}

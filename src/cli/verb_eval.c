@@ -1,0 +1,118 @@
+/* verb_eval.c - effnet eval: accuracy of a trained model on a folder of pictures. */
+#include "interrupt.h"
+#include "options.h"
+#include "progress.h"
+#include "text.h"
+#include "verbs.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static int print_json(const char *checkpoint, const char *weights, const effnet_evaluation *evaluation) {
+    json_t *object = json_object();
+    json_object_set_new(object, "checkpoint", json_text(checkpoint));
+    json_object_set_new(object, "weights", json_text(weights));
+    json_object_set_new(object, "images", json_integer(evaluation->images));
+    json_object_set_new(object, "skipped", json_integer(evaluation->skipped));
+    json_object_set_new(object, "top1", json_rounded(evaluation->top1, 7));
+    json_object_set_new(object, "top5", json_rounded(evaluation->top5, 7));
+    json_object_set_new(object, "loss", json_rounded(evaluation->loss, 7));
+    json_object_set_new(object, "seconds", json_rounded(evaluation->seconds, 5));
+    json_object_set_new(object, "images_per_s", json_rounded(evaluation->images_per_s, 5));
+    return json_print("eval", object);
+}
+
+static void print_text(const effnet_evaluation *evaluation) {
+    char images[32], skipped[32];
+    text_count(evaluation->images, images, sizeof images);
+    text_count(evaluation->skipped, skipped, sizeof skipped);
+    printf("images  %s", images);
+    if (evaluation->skipped) printf(" (%s more could not be read and are left out)", skipped);
+    printf("\ntop-1   %.2f %%\ntop-5   %.2f %%\nloss    %.4f\nspeed   %.0f images/s\n", evaluation->top1,
+           evaluation->top5, evaluation->loss, evaluation->images_per_s);
+}
+
+static int evaluate(const char *checkpoint, const char *data, const effnet_model_options *options, int batch,
+                    int workers, bool json) {
+    effnet_model *model = NULL;
+    effnet_evaluation evaluation;
+    effnet_error error;
+    ProgressDisplay display;
+    progress_begin(&display, stderr); /* standard output carries the result */
+    display.quiet_steps = !display.terminal;
+    effnet_status status = effnet_model_open(checkpoint, options, &model, &error);
+    interrupt_install();
+    if (status == EFFNET_OK)
+        status = effnet_evaluate(model, data, batch, workers, progress_show, &display, &evaluation, &error);
+    effnet_model_free(model);
+    progress_end(&display);
+    if (status != EFFNET_OK) return report("eval", &error);
+    if (json) return print_json(checkpoint, options->raw_weights ? "raw" : "ema", &evaluation);
+    print_text(&evaluation);
+    return EXIT_OK;
+}
+
+int verb_eval(int argc, char **argv) {
+    static const VerbHelp help = {
+        .verb = "eval",
+        .text = "CHECKPOINT is a folder that 'effnet train' wrote (a run folder means its best checkpoint) or one of\n"
+                "its .safetensors files. Every picture of the validation split counts once.\n",
+        .examples = "  effnet eval runs/fashion/checkpoints/best --data /usr/share/datasets/fashion-mnist\n"
+                    "  effnet eval runs/bees --data hymenoptera_data --weights raw --json\n",
+    };
+    const char *data = NULL, *weights = "ema", *engine = "fast";
+    bool json = false;
+    int64_t batch = 0, threads = 0, workers = 0;
+    const Option options[] = {
+        {.name = "data",
+         .argument = "DIR",
+         .target = &data,
+         .kind = OPTION_TEXT,
+         .help = "pictures: val/CLASS/*.jpg (or validation/, test/), or IDX files"},
+        {.name = "weights",
+         .argument = "ema|raw",
+         .target = &weights,
+         .kind = OPTION_CHOICE,
+         .choices = "ema|raw",
+         .help = "averaged, the default, or as the last step left them"},
+        {.name = "batch",
+         .argument = "N",
+         .target = &batch,
+         .kind = OPTION_INTEGER,
+         .most = 65536,
+         .help = "pictures at a time; changes speed and memory, not the result"},
+        {.name = "threads",
+         .argument = "N",
+         .target = &threads,
+         .kind = OPTION_INTEGER,
+         .most = 1024,
+         .help = "engine threads; 0, the default: one for each processor"},
+        {.name = "workers",
+         .argument = "N",
+         .target = &workers,
+         .kind = OPTION_INTEGER,
+         .most = 256,
+         .help = "threads that read pictures; 0, the default: one for each processor"},
+        {.name = "engine",
+         .argument = "fast|reference",
+         .target = &engine,
+         .kind = OPTION_CHOICE,
+         .choices = "fast|reference",
+         .help = "reference: plain loops, slow, the specification"},
+        {.name = "json", .target = &json, .kind = OPTION_FLAG, .help = "one JSON object on standard output"},
+        {0}};
+    CommandLine line;
+    int status = parse_options(&help, options, argc, argv, &line);
+    if (status != PARSED) return status;
+    if (line.count == 0) return usage_error("eval", "no checkpoint given");
+    if (line.count > 1) return usage_error("eval", "unexpected argument '%.60s'", line.arguments[1]);
+    if (!data) return usage_error("eval", "--data DIR is missing: the pictures to evaluate on");
+    const effnet_model_options model_options = {
+        .struct_size = sizeof model_options,
+        .threads = (int)threads,
+        .raw_weights = strcmp(weights, "raw") == 0,
+        .reference = strcmp(engine, "reference") == 0,
+    };
+    return evaluate(line.arguments[0], data, &model_options, (int)batch, (int)workers, json);
+}

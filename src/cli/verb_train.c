@@ -1,0 +1,177 @@
+/* verb_train.c - effnet train: a run as a recipe says, watched. */
+#include "interrupt.h"
+#include "options.h"
+#include "progress.h"
+#include "text.h"
+#include "verbs.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct TrainArguments {
+    const char *data, *out, *init, *engine;
+    bool resume, help_keys, quiet;
+    int64_t steps, threads;
+    OptionList settings;
+} TrainArguments;
+
+/* The keys as Markdown, which docs/recipe.md is and a terminal shows well enough. */
+static void print_key(void *context, const char *section, const char *key, const char *type, const char *initial,
+                      const char *allowed, const char *help) {
+    const char **last = context;
+    if (!*last || strcmp(*last, section) != 0) printf("\n## %c%s\n\n", section[0] & ~0x20, section + 1);
+    *last = section;
+    if (strcmp(type, "text") == 0)
+        printf("- `%s: \"%s\"` (text) - %s\n", key, initial, help);
+    else
+        printf("- `%s: %s` (%s%s%s) - %s\n", key, initial, type, strcmp(type, "list") == 0 ? " of " : ": ", allowed,
+               help);
+}
+
+static int print_keys(void) {
+    const char *section = NULL;
+    printf(
+        "# Recipe keys\n\n"
+        "A recipe is a YAML file of `key: value` lines; a key that is left out has the value shown here. Any of\n"
+        "them can be set on the command line: `effnet train RECIPE --set lr=0.1 --set mean=0.5,0.5,0.5`. An unknown\n"
+        "or doubled key, a wrong type and a value out of range are errors that name file, line and key.\n"
+        "`checkpoint: {keep: 3}` is the same as `checkpoint.keep: 3`.\n\n"
+        "This page is what `effnet train --help-keys` prints, made from `src/recipe/keys.def`; a test compares "
+        "them.\n");
+    effnet_recipe_keys(print_key, &section);
+    return EXIT_OK;
+}
+
+/* --set KEY=VALUE and --engine, which is a key too. */
+static int apply_settings(effnet_recipe *recipe, const TrainArguments *arguments) {
+    effnet_error error;
+    for (int i = 0; i < arguments->settings.count; i++) {
+        const char *setting = arguments->settings.items[i];
+        const char *equals = strchr(setting, '=');
+        char key[100];
+        if (!equals || equals == setting || (size_t)(equals - setting) >= sizeof key)
+            return usage_error("train", "--set '%.60s' is not KEY=VALUE", setting);
+        snprintf(key, sizeof key, "%.*s", (int)(equals - setting), setting);
+        if (effnet_recipe_set(recipe, key, equals + 1, &error) != EFFNET_OK) {
+            report("train", &error);
+            return EXIT_USAGE;
+        }
+    }
+    if (arguments->engine && effnet_recipe_set(recipe, "engine", arguments->engine, &error) != EFFNET_OK)
+        return report("train", &error);
+    return EXIT_OK;
+}
+
+static int run(effnet_recipe *recipe, const TrainArguments *arguments) {
+    ProgressDisplay display;
+    effnet_train_result result;
+    effnet_error error;
+    char duration[32];
+    progress_begin(&display, stdout);
+    display.quiet_steps = arguments->quiet;
+    interrupt_install();
+    const effnet_train_options options = {
+        .struct_size = sizeof options,
+        .data = arguments->data,
+        .out = arguments->out,
+        .init = arguments->init,
+        .resume = arguments->resume,
+        .steps = arguments->steps,
+        .threads = (int)arguments->threads,
+        .progress = progress_show,
+        .progress_context = &display,
+    };
+    effnet_status status = effnet_train(recipe, &options, &result, &error);
+    progress_end(&display);
+    if (status != EFFNET_OK) return report("train", &error);
+    text_duration(result.seconds, duration, sizeof duration);
+    printf("done: %lld steps in %s", (long long)result.steps, duration);
+    if (result.top1 >= 0) printf(", top-1 %.2f %%", result.top1);
+    if (result.ema_top1 >= 0) printf(", EMA top-1 %.2f %%", result.ema_top1);
+    printf("\ncheckpoint: %s\n", result.checkpoint);
+    return EXIT_OK;
+}
+
+int verb_train(int argc, char **argv) {
+    static const VerbHelp help = {
+        .verb = "train",
+        .text =
+            "A recipe is a YAML file; recipes/ has some, and --help-keys lists every key. The run folder receives\n"
+            "log.jsonl, recipe.yaml (resolved) and checkpoints/, with links to the last and the best of them.\n"
+            "Ctrl-C finishes the step, writes a checkpoint and exits with status 130; --resume goes on from there.\n",
+        .examples = "  effnet train recipes/fashion-mnist-b0.yaml\n"
+                    "  effnet train recipes/hymenoptera.yaml --data hymenoptera_data --out runs/bees\n"
+                    "  effnet train recipes/hymenoptera.yaml --data hymenoptera_data --out runs/bees --resume\n"
+                    "  effnet train recipes/cifar10-b0.yaml --data cifar10 --set epochs=1 --set lr=0.01 --steps 100\n",
+    };
+    TrainArguments arguments = {0};
+    const Option options[] = {
+        {.name = "data",
+         .argument = "DIR",
+         .target = &arguments.data,
+         .kind = OPTION_TEXT,
+         .help = "pictures: train/CLASS/*.jpg, val/CLASS/*.jpg, or IDX files; default: the recipe's 'data'"},
+        {.name = "out",
+         .argument = "DIR",
+         .target = &arguments.out,
+         .kind = OPTION_TEXT,
+         .help = "run folder; default: runs/ and the recipe's name"},
+        {.name = "resume",
+         .target = &arguments.resume,
+         .kind = OPTION_FLAG,
+         .help = "go on from the newest checkpoint in the run folder, bit for bit"},
+        {.name = "init",
+         .argument = "FILE",
+         .target = &arguments.init,
+         .kind = OPTION_TEXT,
+         .help = "start from these weights (.safetensors); a head of another size is drawn afresh"},
+        {.name = "steps",
+         .argument = "N",
+         .target = &arguments.steps,
+         .kind = OPTION_INTEGER,
+         .least = 1,
+         .most = INT64_MAX / 2,
+         .help = "stop after step N of the run; default: the recipe's epochs"},
+        {.name = "threads",
+         .argument = "N",
+         .target = &arguments.threads,
+         .kind = OPTION_INTEGER,
+         .most = 1024,
+         .help = "engine threads; 0, the default: the recipe's, or one for each processor"},
+        {.name = "engine",
+         .argument = "fast|reference",
+         .target = &arguments.engine,
+         .kind = OPTION_CHOICE,
+         .choices = "fast|reference",
+         .help = "reference: plain loops, slow, the specification"},
+        {.name = "set",
+         .argument = "KEY=VALUE",
+         .target = &arguments.settings,
+         .kind = OPTION_LIST,
+         .help = "change one key of the recipe"},
+        {.name = "quiet",
+         .target = &arguments.quiet,
+         .kind = OPTION_FLAG,
+         .help = "no running progress line, only the lines of epochs"},
+        {.name = "help-keys", .target = &arguments.help_keys, .kind = OPTION_FLAG, .help = "list every recipe key"},
+        {0}};
+    CommandLine line;
+    effnet_recipe *recipe = NULL;
+    effnet_error error;
+    int status = parse_options(&help, options, argc, argv, &line);
+    if (status == PARSED && arguments.help_keys) status = print_keys();
+    if (status == PARSED && line.count != 1)
+        status = line.count
+                     ? usage_error("train", "one recipe at a time; unexpected argument '%.60s'", line.arguments[1])
+                     : usage_error("train", "no recipe given");
+    if (status == PARSED && effnet_recipe_open(line.arguments[0], &recipe, &error) != EFFNET_OK)
+        status = report("train", &error);
+    if (status == PARSED) {
+        status = apply_settings(recipe, &arguments);
+        if (status == EXIT_OK) status = run(recipe, &arguments);
+    }
+    effnet_recipe_free(recipe);
+    free(arguments.settings.items);
+    return status;
+}

@@ -1,0 +1,381 @@
+/* test_step.c - one training step: parts of a batch against the whole, nothing changed by a step that fails, and where
+ * a number that is not finite began. A made-up engine that answers what it is told shows how the engine is called; the
+ * CPU and the reference engine show that the sums are right. Also accuracy, counted by hand. */
+#include "compare.h"
+#include "train/train.h"
+
+#include "base/memory.h"
+#include "base/random.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+enum { CLASSES = 5, RESOLUTION = 32, IMAGE = RESOLUTION * RESOLUTION * 3, BATCH = 8 };
+
+static Network network;
+static ThreadTeam *team;
+static float *images; /* (BATCH, R, R, 3) */
+static int32_t labels[BATCH] = {0, 3, 4, 1, 2, 2, 0, 4};
+
+static Recipe make_recipe(int engine) {
+    Recipe recipe;
+    recipe_defaults(&recipe);
+    recipe.batch_size = BATCH;
+    recipe.engine = engine;
+    recipe.warmup_epochs = 0;
+    recipe.lr = 0.01;
+    return recipe;
+}
+
+static Trainer make_trainer(const Recipe *recipe) {
+    Trainer trainer;
+    effnet_error err = {0};
+    if (trainer_create(recipe, &network, team, 100, &trainer, &err) != EFFNET_OK) fail_msg("%s", err.message);
+    return trainer;
+}
+
+static void step(Trainer *trainer, int batch, double *loss) {
+    effnet_error err = {0};
+    if (trainer_step(trainer, images, labels, batch, loss, NULL, &err) != EFFNET_OK) fail_msg("%s", err.message);
+}
+
+/* ---- a made-up engine ---- */
+
+typedef struct MadeUp {
+    Engine base;
+    int calls, batches[16];
+    bool accumulates[16];
+    const float *image_starts[16];
+    double gradient_sums[16]; /* of |logits gradient| */
+    float logit, gradient;    /* what it answers */
+    size_t gradient_at;       /* where `gradient` is put */
+    float moved;              /* what it makes of the first running mean */
+} MadeUp;
+
+static effnet_status made_up_forward(Engine *engine, const EngineForward *call, effnet_error *err) {
+    (void)err;
+    MadeUp *made_up = (MadeUp *)engine;
+    for (int i = 0; i < call->batch * CLASSES; i++) call->logits[i] = (float)(i % CLASSES);
+    call->logits[0] = made_up->logit;
+    call->statistics[0] = made_up->moved;
+    return EFFNET_OK;
+}
+
+static effnet_status made_up_backward(Engine *engine, const EngineForward *call, const float *logits_gradient,
+                                      float *gradients, bool accumulate, effnet_error *err) {
+    (void)err;
+    MadeUp *made_up = (MadeUp *)engine;
+    double sum = 0;
+    for (int i = 0; i < call->batch * CLASSES; i++) sum += fabs((double)logits_gradient[i]);
+    made_up->batches[made_up->calls] = call->batch;
+    made_up->accumulates[made_up->calls] = accumulate;
+    made_up->image_starts[made_up->calls] = call->images;
+    made_up->gradient_sums[made_up->calls++] = sum;
+    for (size_t i = 0; i < network.parameter_floats; i++) gradients[i] = 1e-3f;
+    gradients[made_up->gradient_at] = made_up->gradient;
+    return EFFNET_OK;
+}
+
+static const char *made_up_find(Engine *engine) {
+    (void)engine;
+    return "blocks.9.9.made_up";
+}
+
+static void made_up_free(Engine *engine) {
+    (void)engine;
+}
+
+static const EngineVtable made_up_table = {
+    .forward = made_up_forward, .backward = made_up_backward, .find_nonfinite = made_up_find, .free = made_up_free};
+
+static void put_in(Trainer *trainer, MadeUp *made_up) {
+    *made_up = (MadeUp){.base = {&made_up_table}, .gradient = 1e-3f, .moved = 0.5f};
+    engine_free(trainer->engine);
+    trainer->engine = &made_up->base;
+}
+
+static void test_parts(void **state) {
+    (void)state;
+    Recipe recipe = make_recipe(ENGINE_FAST);
+    recipe.accumulate = 4;
+    Trainer trainer = make_trainer(&recipe);
+    assert_int_equal(trainer.part, 2);
+    MadeUp made_up;
+    put_in(&trainer, &made_up);
+    double loss, rate;
+    assert_int_equal(trainer_step(&trainer, images, labels, 7, &loss, &rate, NULL), EFFNET_OK); /* 2 + 2 + 2 + 1 */
+    assert_int_equal(made_up.calls, 4);
+    float logits[7 * CLASSES], gradient[7 * CLASSES];
+    for (int i = 0; i < 7 * CLASSES; i++) logits[i] = (float)(i % CLASSES);
+    for (int p = 0; p < 4; p++) logits[2 * p * CLASSES] = made_up.logit;
+    double want = loss_cross_entropy(logits, labels, 7, CLASSES, 0.1, 1, gradient);
+    assert_true(fabs(loss - want) < 1e-12); /* the mean over the batch, not over the parts */
+    assert_true(rate == 0.01);
+    for (int p = 0; p < 4; p++) {
+        int count = p < 3 ? 2 : 1;
+        double sum = 0;
+        for (int i = 0; i < count * CLASSES; i++) sum += fabs((double)gradient[2 * p * CLASSES + i]);
+        assert_int_equal(made_up.batches[p], count);
+        assert_int_equal(made_up.accumulates[p], p > 0);
+        assert_ptr_equal(made_up.image_starts[p], images + (size_t)2 * (size_t)p * IMAGE);
+        assert_true(fabs(made_up.gradient_sums[p] - sum) < 1e-6 * sum);
+    }
+    assert_int_equal(trainer.state.step, 1);
+    trainer_free(&trainer);
+}
+
+/* Copies of everything that a failed step must leave alone. */
+typedef struct Kept {
+    float *values;
+    size_t count;
+} Kept;
+
+static Kept keep(const Trainer *trainer) {
+    size_t floats = network.parameter_floats, statistics = network.statistic_floats;
+    const TrainState *s = &trainer->state;
+    Kept kept = {malloc((4 * floats + 2 * statistics) * sizeof(float)), 4 * floats + 2 * statistics};
+    assert_non_null(kept.values);
+    const float *blocks[] = {s->parameters, s->slots[0], s->slots[1], s->ema_parameters};
+    for (int b = 0; b < 4; b++) memcpy(kept.values + (size_t)b * floats, blocks[b], floats * sizeof(float));
+    memcpy(kept.values + 4 * floats, s->statistics, statistics * sizeof(float));
+    memcpy(kept.values + 4 * floats + statistics, s->ema_statistics, statistics * sizeof(float));
+    return kept;
+}
+
+static void expect_failure(Trainer *trainer, const char *first, const char *second) {
+    Kept before = keep(trainer);
+    int64_t at = trainer->state.step;
+    effnet_error err = {0};
+    assert_int_equal(trainer_step(trainer, images, labels, BATCH, NULL, NULL, &err), EFFNET_ERROR_NUMERIC);
+    if (!strstr(err.message, first) || !strstr(err.message, second))
+        fail_msg("'%s' names neither '%s' nor '%s'", err.message, first, second);
+    Kept after = keep(trainer);
+    assert_true(compare_bits("state after a failed step", after.values, before.values, before.count, NULL, 0));
+    assert_int_equal(trainer->state.step, at);
+    free(before.values);
+    free(after.values);
+}
+
+static void test_failures_change_nothing(void **state) {
+    (void)state;
+    Recipe recipe = make_recipe(ENGINE_FAST);
+    Trainer trainer = make_trainer(&recipe);
+    MadeUp made_up;
+    put_in(&trainer, &made_up);
+    step(&trainer, BATCH, NULL); /* so that nothing is zero any more, and it works */
+    made_up.moved = 0.75f;
+    made_up.logit = INFINITY;
+    expect_failure(&trainer, "step 2", "blocks.9.9.made_up");
+    made_up.logit = 0;
+    const Parameter *last = &network.parameters[network.num_parameters - 2];
+    made_up.gradient_at = last->offset + last->count - 1;
+    made_up.gradient = NAN;
+    expect_failure(&trainer, "step 2", last->name);
+    made_up.gradient = -INFINITY;
+    expect_failure(&trainer, "gradient", last->name);
+    made_up.gradient = 0;
+    step(&trainer, BATCH, NULL);
+    assert_true(trainer.state.statistics[0] == 0.75f);
+    trainer_free(&trainer);
+}
+
+static void test_wrong_input(void **state) {
+    (void)state;
+    Recipe recipe = make_recipe(ENGINE_FAST);
+    Trainer trainer = make_trainer(&recipe);
+    effnet_error err = {0};
+    int32_t wrong[BATCH] = {0, 1, CLASSES};
+    assert_int_equal(trainer_step(&trainer, images, wrong, 3, NULL, NULL, &err), EFFNET_ERROR_ARGUMENT);
+    assert_non_null(strstr(err.message, "label 5 of image 2"));
+    assert_int_equal(trainer_step(&trainer, images, labels, 0, NULL, NULL, &err), EFFNET_ERROR_ARGUMENT);
+    assert_int_equal(trainer_step(&trainer, images, labels, BATCH + 1, NULL, NULL, &err), EFFNET_ERROR_ARGUMENT);
+    trainer_free(&trainer);
+    recipe.accumulate = 3;
+    assert_int_not_equal(trainer_create(&recipe, &network, team, 100, &trainer, &err), EFFNET_OK);
+    recipe.accumulate = 1;
+    recipe.amp = AMP_BF16;
+    assert_int_equal(trainer_create(&recipe, &network, team, 100, &trainer, &err), EFFNET_ERROR_UNSUPPORTED);
+    trainer_free(&trainer); /* harmless */
+}
+
+static void test_check_finite(void **state) {
+    (void)state;
+    Recipe recipe = make_recipe(ENGINE_FAST);
+    Trainer trainer = make_trainer(&recipe);
+    effnet_error err = {0};
+    assert_int_equal(trainer_check_finite(&trainer, &err), EFFNET_OK);
+    float *last = &trainer.state.ema_statistics[network.statistic_floats - 1];
+    *last = NAN;
+    assert_int_equal(trainer_check_finite(&trainer, &err), EFFNET_ERROR_NUMERIC);
+    assert_non_null(strstr(err.message, network.statistics[network.num_statistics - 1].name));
+    *last = 0;
+    trainer.state.slots[1][0] = INFINITY;
+    assert_int_equal(trainer_check_finite(&trainer, &err), EFFNET_ERROR_NUMERIC);
+    assert_non_null(strstr(err.message, network.parameters[0].name));
+    trainer_free(&trainer);
+}
+
+/* ---- the real engines ---- */
+
+/* Four different images, twice: each half has the batch statistics of the whole, so batch norm does not tell two parts
+ * from one batch, as long as drop path does not either. Dropout, behind the last batch norm, stays: its masks must be
+ * those of the image's place in the whole batch. The running statistics move once a part, so they are not compared. */
+static void test_accumulation_is_the_whole_batch(void **state) {
+    (void)state;
+    float *kept = malloc(BATCH * IMAGE * sizeof *kept);
+    memcpy(kept, images, BATCH * IMAGE * sizeof *kept);
+    memcpy(images + (size_t)4 * IMAGE, images, (size_t)4 * IMAGE * sizeof *images);
+    Network no_drop_path;
+    ModelConfig config = network.config;
+    config.drop_path = 0;
+    assert_int_equal(network_build(&config, &no_drop_path, NULL), EFFNET_OK);
+    Recipe recipe = make_recipe(ENGINE_REFERENCE);
+    recipe.opt = OPTIMIZER_SGD;
+    Trainer whole, parts;
+    assert_int_equal(trainer_create(&recipe, &no_drop_path, team, 100, &whole, NULL), EFFNET_OK);
+    recipe.accumulate = 2;
+    assert_int_equal(trainer_create(&recipe, &no_drop_path, team, 100, &parts, NULL), EFFNET_OK);
+    double whole_loss, parts_loss;
+    step(&whole, BATCH, &whole_loss);
+    step(&parts, BATCH, &parts_loss);
+    assert_true(fabs(whole_loss - parts_loss) < 1e-5);
+    assert_true(compare_floats("gradients", parts.state.gradients, whole.state.gradients, network.parameter_floats,
+                               NULL, 0, 1e-4));
+    assert_true(compare_floats("weights", parts.state.parameters, whole.state.parameters, network.parameter_floats,
+                               NULL, 0, 1e-6));
+    trainer_free(&whole);
+    trainer_free(&parts);
+    network_free(&no_drop_path);
+    memcpy(images, kept, BATCH * IMAGE * sizeof *kept);
+    free(kept);
+}
+
+/* A step by each engine: the same loss and nearly the same weights. RMSProp divides by a root that is 1 at first, so
+ * the weights differ as the gradients do. */
+static void test_engines_agree(void **state) {
+    (void)state;
+    Recipe recipes[2] = {make_recipe(ENGINE_REFERENCE), make_recipe(ENGINE_FAST)};
+    Trainer trainers[2];
+    double losses[2];
+    for (int e = 0; e < 2; e++) {
+        trainers[e] = make_trainer(&recipes[e]);
+        step(&trainers[e], BATCH, &losses[e]);
+    }
+    if (!(fabs(losses[0] - losses[1]) < 1e-4)) fail_msg("losses %.9g and %.9g", losses[0], losses[1]);
+    assert_true(compare_floats("weights", trainers[1].state.parameters, trainers[0].state.parameters,
+                               network.parameter_floats, NULL, 0, 1e-4));
+    trainer_free(&trainers[0]);
+    trainer_free(&trainers[1]);
+}
+
+/* Batch norm over eight 1x1 pictures in the last stages is lively: gradients are clipped, and what masks add is left to
+ * the first half of the test, which compares bits. */
+static void test_learns_and_threads_do_not_matter(void **state) {
+    (void)state;
+    Recipe recipe = make_recipe(ENGINE_FAST);
+    Trainer trainers[2];
+    double first = 0, loss = 0;
+    ThreadTeam *alone;
+    assert_int_equal(thread_team_create(1, &alone, NULL), EFFNET_OK);
+    for (int t = 0; t < 2; t++) {
+        assert_int_equal(trainer_create(&recipe, &network, t ? team : alone, 100, &trainers[t], NULL), EFFNET_OK);
+        for (int s = 0; s < 4; s++) step(&trainers[t], BATCH, NULL);
+    }
+    assert_true(compare_bits("weights, 2 threads and 1", trainers[1].state.parameters, trainers[0].state.parameters,
+                             network.parameter_floats, NULL, 0));
+    assert_true(compare_bits("averages", trainers[1].state.ema_parameters, trainers[0].state.ema_parameters,
+                             network.parameter_floats, NULL, 0));
+    trainer_free(&trainers[0]);
+    trainer_free(&trainers[1]);
+    thread_team_free(alone);
+
+    Network plain;
+    ModelConfig config = network.config;
+    config.drop = config.drop_path = 0;
+    assert_int_equal(network_build(&config, &plain, NULL), EFFNET_OK);
+    recipe.clip_grad = 1;
+    assert_int_equal(trainer_create(&recipe, &plain, team, 100, &trainers[0], NULL), EFFNET_OK);
+    for (int s = 0; s < 20; s++) {
+        step(&trainers[0], BATCH, &loss);
+        if (s == 0) first = loss;
+    }
+    if (!(loss < 0.5 * first)) fail_msg("the loss of a batch seen 20 times went from %.4f to %.4f", first, loss);
+    trainer_free(&trainers[0]);
+    network_free(&plain);
+}
+
+static void test_nan_is_found_in_its_layer(void **state) {
+    (void)state;
+    for (int engine = ENGINE_FAST; engine <= ENGINE_REFERENCE; engine++) {
+        Recipe recipe = make_recipe(engine);
+        Trainer trainer = make_trainer(&recipe);
+        bool statistic;
+        const Parameter *weight = network_find(&network, "blocks.3.1.conv_pw.weight", &statistic);
+        assert_non_null(weight);
+        trainer.state.parameters[weight->offset + 3] = NAN;
+        expect_failure(&trainer, "step 1", "blocks.3.1");
+        trainer_free(&trainer);
+    }
+}
+
+/* ---- accuracy ---- */
+
+static void test_accuracy(void **state) {
+    (void)state;
+    const float logits[5][7] = {
+        {9, 1, 2, 3, 4, 5, 6},   /* label 0: first */
+        {9, 9, 2, 3, 4, 5, 6},   /* label 0: a tie for the first place is none */
+        {5, 9, 8, 7, 6, 1, 2},   /* label 0: fifth */
+        {5, 9, 8, 7, 6, 5, 2},   /* label 0: a tie for the fifth place is none */
+        {NAN, 9, 8, 7, 6, 5, 2}, /* label 0: nowhere */
+    };
+    const int32_t zeros[5] = {0};
+    Accuracy accuracy = {0};
+    accuracy_add(&accuracy, logits[0], zeros, 2, 7);
+    accuracy_add(&accuracy, logits[2], zeros, 3, 7);
+    assert_int_equal(accuracy.images, 5);
+    assert_true(accuracy.top1 == 1 && accuracy.top5 == 3);
+    assert_true(isnan(accuracy.loss));
+    accuracy_finish(&accuracy);
+    assert_true(fabs(accuracy.top1 - 20) < 1e-12 && fabs(accuracy.top5 - 60) < 1e-12);
+    Accuracy few = {0};
+    const float two[4] = {1, 1, 0, 1};
+    accuracy_add(&few, two, zeros, 2, 2);
+    accuracy_finish(&few);
+    assert_true(few.top1 == 0 && few.top5 == 100);
+    assert_true(fabs(few.loss - (log(2) + log(1 + exp(1))) / 2) < 1e-12);
+}
+
+int main(void) {
+    ModelConfig config;
+    if (model_config_by_name("efficientnet_b0", &config, NULL) != EFFNET_OK) return 1;
+    config.resolution = RESOLUTION;
+    config.num_classes = CLASSES;
+    if (network_build(&config, &network, NULL) != EFFNET_OK || thread_team_create(2, &team, NULL) != EFFNET_OK)
+        return 1;
+    images = malloc((size_t)BATCH * IMAGE * sizeof *images);
+    if (!images) return 1;
+    for (size_t i = 0; i < (size_t)BATCH * IMAGE; i++) images[i] = random_normal(random_key(9), i);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_failures_change_nothing),
+        cmocka_unit_test(test_wrong_input),
+        cmocka_unit_test(test_check_finite),
+        cmocka_unit_test(test_accumulation_is_the_whole_batch),
+        cmocka_unit_test(test_engines_agree),
+        cmocka_unit_test(test_learns_and_threads_do_not_matter),
+        cmocka_unit_test(test_nan_is_found_in_its_layer),
+        cmocka_unit_test(test_accuracy),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    free(images);
+    thread_team_free(team);
+    network_free(&network);
+    return failed;
+}

@@ -74,7 +74,7 @@ static effnet_status make_room(Logits *logits, int batch, int classes, effnet_er
 static effnet_status evaluate_all(Engine *engine, const Network *network, EvaluatedWeights *sets, int count,
                                   Loader *loader, int64_t pictures, effnet_progress_function *progress, void *context,
                                   Logits *logits, effnet_error *err) {
-    double started = clock_seconds(), reported = started;
+    double started = clock_seconds(), reported = started - report_seconds; /* the first batch is told of */
     for (;;) {
         Batch batch;
         TRY(loader_next(loader, &batch, err));

@@ -320,7 +320,7 @@ static effnet_status run_loop(Run *run, effnet_error *err) {
     double now = clock_seconds();
     Loop loop = {.run = run,
                  .began = now,
-                 .reported = now,
+                 .reported = now - report_seconds, /* the first step is told of */
                  .logged_at = now,
                  .epoch_at = now,
                  .lr = schedule_learning_rate(run->recipe, step_now(run), run->steps_per_epoch),

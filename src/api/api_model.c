@@ -48,6 +48,21 @@ static effnet_status allocate_parts(effnet_model *model, int threads, effnet_err
     return thread_team_create(threads, &model->team, err);
 }
 
+/* As the card says; what only training needs is the default. */
+static void prepare_preprocess(effnet_model *model) {
+    const ModelCard *card = &model->card;
+    PreprocessOptions *options = &model->preprocess;
+    Recipe recipe;
+    recipe_defaults(&recipe);
+    preprocess_from_recipe(&recipe, card->resolution, options);
+    options->val_crop = card->val_crop;
+    options->interpolation = card->interpolation;
+    options->pad_to = card->pad_to;
+    options->crop_pct = card->crop_pct;
+    memcpy(options->mean, card->mean, sizeof options->mean);
+    memcpy(options->std, card->std, sizeof options->std);
+}
+
 effnet_status model_allocate(ModelCard *card, int threads, bool reference, effnet_model **out, effnet_error *err) {
     *out = NULL;
     effnet_model *model = calloc(1, sizeof *model);
@@ -59,15 +74,7 @@ effnet_status model_allocate(ModelCard *card, int threads, bool reference, effne
     memset(card, 0, sizeof *card);
     model->card.config.resolution = model->card.resolution;
     model->engine_kind = engine_of(reference);
-    model->preprocess = (PreprocessOptions){
-        .resolution = model->card.resolution,
-        .val_crop = model->card.val_crop,
-        .interpolation = model->card.interpolation,
-        .pad_to = model->card.pad_to,
-        .crop_pct = model->card.crop_pct,
-    };
-    memcpy(model->preprocess.mean, model->card.mean, sizeof model->card.mean);
-    memcpy(model->preprocess.std, model->card.std, sizeof model->card.std);
+    prepare_preprocess(model);
     effnet_status status = allocate_parts(model, threads, err);
     if (status != EFFNET_OK) {
         effnet_model_free(model);

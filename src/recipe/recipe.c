@@ -2,6 +2,7 @@
 #include "recipe/keys.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 void recipe_defaults(Recipe *recipe) {
@@ -151,4 +152,30 @@ void recipe_visit_keys(effnet_key_visitor *visit, void *context) {
 double recipe_learning_rate(const Recipe *recipe) {
     if (recipe->lr != 0) return recipe->lr;
     return recipe->lr_base * (double)recipe->batch_size / (double)recipe->lr_base_size;
+}
+
+effnet_status recipe_class_names(const Recipe *recipe, int count, char ***out, effnet_error *err) {
+    size_t table = (size_t)count * sizeof(char *);
+    char **names = malloc(table + RECIPE_TEXT); /* the pointers, then the text that they point into */
+    *out = NULL;
+    if (!names) return fail(err, EFFNET_ERROR_MEMORY, "no memory for the names of %d classes", count);
+    char *rest = (char *)names + table, *name;
+    memcpy(rest, recipe->class_names, RECIPE_TEXT);
+    int found = 0;
+    bool empty = false;
+    while ((name = strsep(&rest, ","))) {
+        name += strspn(name, " ");
+        size_t length = strlen(name);
+        while (length && name[length - 1] == ' ') name[--length] = 0;
+        empty = empty || length == 0;
+        if (found < count) names[found] = name;
+        found++;
+    }
+    if (found == count && !empty) {
+        *out = names;
+        return EFFNET_OK;
+    }
+    free(names);
+    return fail(err, EFFNET_ERROR_FORMAT, "class_names has %d names%s; %d are needed, one a class, commas between",
+                found, empty ? ", some of them empty" : "", count);
 }

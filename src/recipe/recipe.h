@@ -56,6 +56,9 @@ effnet_status recipe_check(const Recipe *recipe, effnet_error *err);
 effnet_status recipe_write(const Recipe *recipe, FILE *stream, effnet_error *err);
 void recipe_visit_keys(effnet_key_visitor *visit, void *context);
 
+/* The names in class_names, which must be `count`; one block, freed by free(). */
+effnet_status recipe_class_names(const Recipe *recipe, int count, char ***out, effnet_error *err);
+
 /* lr, or lr_base * batch_size / lr_base_size where lr is 0. */
 double recipe_learning_rate(const Recipe *recipe);
 

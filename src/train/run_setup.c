@@ -58,7 +58,11 @@ static effnet_status open_data(Run *run, effnet_error *err) {
         free(names);
     else
         run->card.class_names = (char **)names; /* owned by the data set, never written */
-    return status;
+    if (status != EFFNET_OK || !recipe->class_names[0] || strcmp(dataset_class_name(run->train_set, 0), "0") != 0)
+        return status;
+    free(run->card.class_names); /* mere numbers: the recipe's names say more */
+    run->card.class_names = NULL;
+    return recipe_class_names(recipe, (int)recipe->num_classes, &run->card.class_names, err);
 }
 
 static effnet_status open_network(Run *run, effnet_error *err) {

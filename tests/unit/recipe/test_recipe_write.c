@@ -184,11 +184,31 @@ static void test_learning_rate(void **state) {
     assert_true(recipe_learning_rate(&recipe) == 0.5);
 }
 
+static void test_class_names(void **state) {
+    (void)state;
+    Recipe recipe;
+    effnet_error error;
+    char **names = NULL;
+    recipe_defaults(&recipe);
+    assert_int_equal(recipe_set(&recipe, "class_names", "T-shirt/top,  ankle boot , bag", &error), EFFNET_OK);
+    assert_int_equal(recipe_class_names(&recipe, 3, &names, &error), EFFNET_OK);
+    assert_string_equal(names[0], "T-shirt/top");
+    assert_string_equal(names[1], "ankle boot");
+    assert_string_equal(names[2], "bag");
+    free(names);
+    assert_int_equal(recipe_class_names(&recipe, 2, &names, &error), EFFNET_ERROR_FORMAT);
+    assert_string_equal(error.message, "class_names has 3 names; 2 are needed, one a class, commas between");
+    assert_int_equal(recipe_set(&recipe, "class_names", "a,,b", &error), EFFNET_OK);
+    assert_int_equal(recipe_class_names(&recipe, 3, &names, &error), EFFNET_ERROR_FORMAT);
+    assert_string_equal(error.message,
+                        "class_names has 3 names, some of them empty; 3 are needed, one a class, commas between");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults),      cmocka_unit_test(test_hard_numbers), cmocka_unit_test(test_hard_texts),
         cmocka_unit_test(test_keys),          cmocka_unit_test(test_set),          cmocka_unit_test(test_full_disk),
-        cmocka_unit_test(test_learning_rate),
+        cmocka_unit_test(test_learning_rate), cmocka_unit_test(test_class_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,9 +1,9 @@
 /* threads.c - see threads.h.
  *
  * A run is announced by raising `generation`; workers spin on it for some microseconds (passes follow each
- * other closely in a training step) and then sleep on a condition variable. Tasks are claimed from an atomic
- * counter. The run is over when every worker has said so in `finished`, so that the next run may reuse the
- * fields. */
+ * other closely in a training step) and then sleep on a condition variable, as the caller does at the end of a run.
+ * Tasks are claimed from an atomic counter. The run is over when every worker has said so in `finished`, so that the
+ * next run may reuse the fields. */
 #include "base/threads.h"
 
 #include "base/memory.h"
@@ -27,7 +27,7 @@ struct ThreadTeam {
     int size;
     Worker *workers; /* size - 1 */
     pthread_mutex_t mutex;
-    pthread_cond_t wake;
+    pthread_cond_t wake, done;
     atomic_uint generation;
     atomic_bool stopping;
     atomic_int next_task, finished;
@@ -56,8 +56,7 @@ static void *worker_main(void *argument) {
     unsigned seen = 0;
     for (;;) {
         int spins = 0;
-        while (atomic_load_explicit(&team->generation, memory_order_acquire) == seen && spins++ < SPINS)
-            spin_pause();
+        while (atomic_load_explicit(&team->generation, memory_order_acquire) == seen && spins++ < SPINS) spin_pause();
         if (atomic_load_explicit(&team->generation, memory_order_acquire) == seen) {
             pthread_mutex_lock(&team->mutex);
             while (atomic_load_explicit(&team->generation, memory_order_acquire) == seen)
@@ -67,7 +66,11 @@ static void *worker_main(void *argument) {
         seen++;
         if (atomic_load_explicit(&team->stopping, memory_order_acquire)) return NULL;
         take_tasks(team, worker->index);
-        atomic_fetch_add_explicit(&team->finished, 1, memory_order_release);
+        if (atomic_fetch_add_explicit(&team->finished, 1, memory_order_acq_rel) + 2 == team->size) {
+            pthread_mutex_lock(&team->mutex); /* the caller may be asleep */
+            pthread_cond_signal(&team->done);
+            pthread_mutex_unlock(&team->mutex);
+        }
     }
 }
 
@@ -88,8 +91,7 @@ int processors_available(void) {
 effnet_status thread_team_create(int threads, ThreadTeam **out, effnet_error *err) {
     *out = NULL;
     if (threads < 0 || threads > 1024)
-        return fail(err, EFFNET_ERROR_ARGUMENT, "threads is %d; allowed are 0 (every processor) to 1024",
-                    threads);
+        return fail(err, EFFNET_ERROR_ARGUMENT, "threads is %d; allowed are 0 (every processor) to 1024", threads);
     if (threads == 0) threads = processors_available();
     ThreadTeam *team = calloc(1, sizeof *team);
     Worker *workers = calloc((size_t)threads, sizeof *workers);
@@ -102,13 +104,13 @@ effnet_status thread_team_create(int threads, ThreadTeam **out, effnet_error *er
     team->workers = workers;
     pthread_mutex_init(&team->mutex, NULL);
     pthread_cond_init(&team->wake, NULL);
+    pthread_cond_init(&team->done, NULL);
     for (int i = 1; i < threads; i++) {
         workers[i - 1] = (Worker){.team = team, .index = i};
         int failed = pthread_create(&workers[i - 1].thread, NULL, worker_main, &workers[i - 1]);
         if (failed) {
             thread_team_free(team);
-            return fail(err, EFFNET_ERROR_MEMORY, "cannot start thread %d of %d: %s", i + 1, threads,
-                        strerror(failed));
+            return fail(err, EFFNET_ERROR_MEMORY, "cannot start thread %d of %d: %s", i + 1, threads, strerror(failed));
         }
         team->size = i + 1;
     }
@@ -122,6 +124,7 @@ void thread_team_free(ThreadTeam *team) {
     announce(team);
     for (int i = 1; i < team->size; i++) pthread_join(team->workers[i - 1].thread, NULL);
     pthread_cond_destroy(&team->wake);
+    pthread_cond_destroy(&team->done);
     pthread_mutex_destroy(&team->mutex);
     free(team->workers);
     free(team);
@@ -143,10 +146,12 @@ void thread_team_run(ThreadTeam *team, TaskFunction *function, void *context, in
     atomic_store_explicit(&team->finished, 0, memory_order_relaxed);
     announce(team);
     take_tasks(team, 0);
-    int spins = 0;
+    for (int spins = 0; spins < SPINS; spins++) {
+        if (atomic_load_explicit(&team->finished, memory_order_acquire) == team->size - 1) return;
+        spin_pause();
+    }
+    pthread_mutex_lock(&team->mutex);
     while (atomic_load_explicit(&team->finished, memory_order_acquire) < team->size - 1)
-        if (spins++ < SPINS)
-            spin_pause();
-        else
-            sched_yield();
+        pthread_cond_wait(&team->done, &team->mutex);
+    pthread_mutex_unlock(&team->mutex);
 }

@@ -7,7 +7,16 @@
 #include "backend/cpu/kernels.h"
 
 #define INLINE static inline __attribute__((always_inline))
-#ifdef __clang__
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#endif
+#ifdef SANITIZED
+#define UNROLL /* the checks in every copy of the body would take the compiler minutes */
+#elif defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
 #else
 #define UNROLL _Pragma("GCC unroll 32")

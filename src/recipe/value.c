@@ -162,7 +162,7 @@ static int choice_index(const char *choices, const char *text) {
 effnet_status key_assign(const Key *key, Recipe *recipe, const ValueText *values, int count, bool is_list,
                          const char *where, effnet_error *err) {
     char *field = (char *)recipe + key->offset;
-    char found[100], shown[80];
+    char found[120], shown[80];
     if (is_list != (key->kind == KIND_LIST)) return wrong_type(key, is_list ? "a list" : "not a list", where, err);
     if (is_list && count != key->count) {
         snprintf(found, sizeof found, "a list of %d", count);

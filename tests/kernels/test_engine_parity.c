@@ -1,0 +1,321 @@
+/* test_engine_parity.c - the CPU engine held to the reference engine, whole networks at a time.
+ *
+ * For a family of small, odd cases (models, resolutions, batches, both paddings, masks on) one training step and one
+ * evaluation: logits, every gradient, running statistics. The reference computes in double from the same fp32
+ * parameters, so the difference is the CPU engine's own rounding. And for 1, 2, 3 and 8 threads the CPU engine must
+ * give the same bits. Everything for each instruction set that this machine has (EFFNET_ISA).
+ *
+ * Tolerance: 1e-4 of each tensor's largest value. Three things need a word.
+ *  - The gradient of a batch norm's bias is compared at the scale of that batch norm's scale gradient, which sums the
+ *    same terms: a projection's bias has gradient zero in theory (the next batch norm takes a constant away), and fp32
+ *    leaves noise of the terms' size.
+ *  - A batch norm over a handful of rows (4 at 33x33 with one image) magnifies every rounding before it. How much, the
+ *    reference says itself: it runs again with every parameter moved to a neighbouring float, and the change of a
+ *    tensor, times MAGNIFICATION, is allowed where that exceeds 1e-4. (A layer rounds its activations as well as its
+ *    parameters; the worst ratio measured is printed.) No more than LOOSEST is ever allowed.
+ *  - At the corners of ReLU6 a rounding turns a slope from 0 to 1, and a gradient jumps: with some 10^5 activations
+ * that differ by some 1e-6, one run in several. So a ReLU6 case has ATTEMPTS draws of pictures and weights, of which
+ * each instruction set must pass one; a wrong formula fails them all. */
+#include "backend/cpu/isa.h"
+#include "base/random.h"
+#include "compare.h"
+#include "engine/engine.h"
+#include "model/initialize.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+static const double TOLERANCE = 1e-4, MAGNIFICATION = 32, LOOSEST = 5e-3;
+enum { ATTEMPTS = 4 };
+static const char *const isa_names[] = {"scalar", "avx2", "avx512"};
+static const int thread_counts[] = {1, 2, 3, 8};
+enum { ISAS = 3, THREAD_COUNTS = 4, CLASSES = 37 };
+
+typedef struct Case {
+    const char *model;
+    bool tiny; /* of width 0.35 and depth 0.5 */
+    int resolution, batch, padding;
+    bool unbiased;
+} Case;
+
+static const Case cases[] = {
+    {"efficientnet_b0", true, 33, 1, MODEL_PADDING_SAME, true},
+    {"efficientnet_b0", true, 33, 2, MODEL_PADDING_SYMMETRIC, false},
+    {"efficientnet_b0", true, 47, 3, MODEL_PADDING_SYMMETRIC, true},
+    {"efficientnet_b0", true, 64, 5, MODEL_PADDING_SAME, false},
+    {"efficientnet_b0", false, 33, 5, MODEL_PADDING_SYMMETRIC, true},
+    {"efficientnet_b0", false, 47, 2, MODEL_PADDING_SAME, true},
+    {"efficientnet_b0", false, 64, 3, MODEL_PADDING_SAME, false},
+    {"efficientnet_b1", false, 33, 5, MODEL_PADDING_SAME, true},
+    {"efficientnet_b1", false, 47, 3, MODEL_PADDING_SYMMETRIC, true},
+    {"efficientnet_lite0", true, 47, 5, MODEL_PADDING_SYMMETRIC, false},
+    {"efficientnet_lite0", true, 64, 3, MODEL_PADDING_SAME, true},
+    {"efficientnet_lite0", false, 33, 2, MODEL_PADDING_SAME, true},
+};
+enum { CASES = sizeof cases / sizeof *cases };
+
+/* ---- a case's inputs, and what an engine makes of them ---------------------------------------------------------- */
+
+typedef struct Problem {
+    char name[96];
+    Network network;
+    int batch;
+    float *parameters, *statistics, *images, *logits_gradient, *drop_path_scale, *dropout_scale;
+} Problem;
+
+typedef struct Outcome {
+    float *logits, *gradients, *statistics, *evaluated; /* evaluated: logits with the new running statistics */
+} Outcome;
+
+static float *floats(size_t count) {
+    float *values = calloc(count ? count : 1, sizeof *values);
+    assert_non_null(values);
+    return values;
+}
+
+static float *normal_floats(uint32_t key, size_t count) {
+    float *values = floats(count);
+    for (size_t i = 0; i < count; i++) values[i] = random_normal(random_key(key), i);
+    return values;
+}
+
+/* Scales around 1, biases around 0 and running statistics off their first values, so that each of them counts. */
+static void disturb_vectors(Problem *problem) {
+    const Network *network = &problem->network;
+    for (int p = 0; p < network->num_parameters; p++) {
+        const Parameter *parameter = &network->parameters[p];
+        float *values = problem->parameters + parameter->offset;
+        for (size_t i = 0; parameter->rank == 1 && i < parameter->count; i++)
+            values[i] += 0.2f * random_normal(random_key(100 + (uint64_t)p), i);
+    }
+    for (size_t i = 0; i < network->statistic_floats; i++)
+        problem->statistics[i] += 0.3f * random_uniform(random_key(99), i);
+}
+
+static void problem_create(const Case *from, int attempt, Problem *problem) {
+    effnet_error err;
+    ModelConfig config;
+    assert_int_equal(model_config_by_name(from->model, &config, &err), EFFNET_OK);
+    if (from->tiny) config.width = 0.35, config.depth = 0.5;
+    config.resolution = from->resolution;
+    config.num_classes = CLASSES;
+    config.padding = from->padding;
+    config.bn_unbiased = from->unbiased;
+    snprintf(problem->name, sizeof problem->name, "%s%s at %d, batch %d, %s padding", from->tiny ? "tiny " : "",
+             from->model, from->resolution, from->batch, from->padding == MODEL_PADDING_SAME ? "same" : "symmetric");
+    assert_int_equal(network_build(&config, &problem->network, &err), EFFNET_OK);
+    const Network *network = &problem->network;
+    const int batch = problem->batch = from->batch;
+    problem->parameters = floats(network->parameter_floats);
+    problem->statistics = floats(network->statistic_floats);
+    network_initialize(network, &(InitializeOptions){.seed = 42 + (uint64_t)attempt}, problem->parameters,
+                       problem->statistics);
+    disturb_vectors(problem);
+    problem->images = normal_floats(1000 + (uint32_t)attempt, (size_t)batch * from->resolution * from->resolution * 3);
+    problem->logits_gradient = normal_floats(2, (size_t)batch * CLASSES);
+    problem->drop_path_scale = floats((size_t)network->num_residuals * batch);
+    problem->dropout_scale = floats((size_t)network->features * batch);
+    for (size_t i = 0; i < (size_t)network->num_residuals * batch; i++)
+        problem->drop_path_scale[i] = random_uniform(random_key(3), i) < 0.8f ? 1.25f : 0;
+    for (size_t i = 0; i < (size_t)network->features * batch; i++)
+        problem->dropout_scale[i] = random_uniform(random_key(4), i) < 0.8f ? 1.25f : 0;
+}
+
+static void problem_free(Problem *problem) {
+    float *blocks[] = {problem->parameters,      problem->statistics,      problem->images,
+                       problem->logits_gradient, problem->drop_path_scale, problem->dropout_scale};
+    for (size_t i = 0; i < sizeof blocks / sizeof *blocks; i++) free(blocks[i]);
+    network_free(&problem->network);
+}
+
+static void outcome_free(Outcome *outcome) {
+    free(outcome->logits), free(outcome->gradients), free(outcome->statistics), free(outcome->evaluated);
+}
+
+static EngineForward problem_call(const Problem *problem, float *statistics, float *logits, bool training) {
+    return (EngineForward){.batch = problem->batch,
+                           .images = problem->images,
+                           .parameters = problem->parameters,
+                           .statistics = statistics,
+                           .training = training,
+                           .drop_path_scale = problem->drop_path_scale,
+                           .dropout_scale = problem->dropout_scale,
+                           .logits = logits};
+}
+
+/* Every parameter moved to the float above or below it. */
+static void move_parameters(Problem *problem) {
+    for (size_t i = 0; i < problem->network.parameter_floats; i++)
+        problem->parameters[i] = nextafterf(problem->parameters[i], random_bits(random_key(6), i) & 1 ? 1e9f : -1e9f);
+}
+
+/* One engine, one size larger than the batch: training forward, backward, evaluation. */
+static Outcome problem_run(const Problem *problem, const EngineVtable *vtable, int threads) {
+    const Network *network = &problem->network;
+    effnet_error err = {0};
+    ThreadTeam *team;
+    Engine *engine;
+    assert_int_equal(thread_team_create(threads, &team, &err), EFFNET_OK);
+    EngineOptions options = {.batch = problem->batch + 1, .training = true, .team = team};
+    if (engine_create(vtable, network, &options, &engine, &err) != EFFNET_OK) fail_msg("%s", err.message);
+    Outcome out = {.logits = floats((size_t)problem->batch * CLASSES),
+                   .gradients = normal_floats(5, network->parameter_floats), /* garbage: to be overwritten */
+                   .statistics = floats(network->statistic_floats),
+                   .evaluated = floats((size_t)problem->batch * CLASSES)};
+    memcpy(out.statistics, problem->statistics, sizeof(float) * network->statistic_floats);
+    EngineForward call = problem_call(problem, out.statistics, out.logits, true);
+    assert_int_equal(engine_forward(engine, &call, &err), EFFNET_OK);
+    assert_null(engine_find_nonfinite(engine));
+    assert_int_equal(engine_backward(engine, &call, problem->logits_gradient, out.gradients, false, &err), EFFNET_OK);
+    call = problem_call(problem, out.statistics, out.evaluated, false);
+    assert_int_equal(engine_forward(engine, &call, &err), EFFNET_OK);
+    engine_free(engine);
+    thread_team_free(team);
+    return out;
+}
+
+/* ---- comparing ------------------------------------------------------------------------------------------------- */
+
+static double relative_worst(const float *got, const float *want, size_t count, double scale) {
+    double worst = 0;
+    for (size_t i = 0; i < count; i++) {
+        double difference = fabs((double)got[i] - want[i]) / (scale > 0 ? scale : 1);
+        if (!(difference <= worst)) worst = difference;
+    }
+    return worst;
+}
+
+/* The worst over tensors: of the difference, and of its ratio to the reference's own change. */
+typedef struct Worst {
+    double difference, ratio;
+} Worst;
+
+static bool compare_tensor(const char *name, const Parameter *tensor, const float *got, const float *want,
+                           const float *moved, double scale, Worst *worst) {
+    double difference = relative_worst(got, want, tensor->count, scale);
+    double change = relative_worst(moved, want, tensor->count, scale);
+    double tolerance = fmin(fmax(TOLERANCE, MAGNIFICATION * change), LOOSEST);
+    if (!(difference <= worst->difference)) worst->difference = difference;
+    if (difference > TOLERANCE && !(difference / change <= worst->ratio)) worst->ratio = difference / change;
+    return compare_floats_at_scale(name, got, want, tensor->count, tensor->shape, tensor->rank, tolerance, scale);
+}
+
+static bool compare_tensors(const Problem *problem, const char *isa, bool statistics, const float *got,
+                            const float *want, const float *moved, Worst *worst) {
+    const Network *network = &problem->network;
+    const Parameter *tensors = statistics ? network->statistics : network->parameters;
+    const int count = statistics ? network->num_statistics : network->num_parameters;
+    bool same = true;
+    for (int p = 0; p < count; p++) {
+        const Parameter *tensor = &tensors[p];
+        const size_t at = tensor->offset;
+        double scale = compare_scale(want + at, false, tensor->count);
+        if (tensor->role == ROLE_BN_BIAS) /* its batch norm's scale stands before it */
+            scale = fmax(scale, compare_scale(want + tensors[p - 1].offset, false, tensors[p - 1].count));
+        char name[256];
+        snprintf(name, sizeof name, "%s, %s: %s of %s", problem->name, isa, statistics ? "new value" : "gradient",
+                 tensor->name);
+        same = compare_tensor(name, tensor, got + at, want + at, moved + at, scale, worst) && same;
+    }
+    return same;
+}
+
+static bool compare_outcomes(const Problem *problem, const char *isa, const Outcome *got, const Outcome *want,
+                             const Outcome *moved) {
+    const Parameter logits = {.rank = 2, .shape = {problem->batch, CLASSES}, .count = (size_t)problem->batch * CLASSES};
+    Worst worst[4] = {{0, 0}};
+    char name[256];
+    snprintf(name, sizeof name, "%s, %s: logits in training", problem->name, isa);
+    bool same = compare_tensor(name, &logits, got->logits, want->logits, moved->logits,
+                               compare_scale(want->logits, false, logits.count), &worst[0]);
+    snprintf(name, sizeof name, "%s, %s: logits in evaluation", problem->name, isa);
+    same = compare_tensor(name, &logits, got->evaluated, want->evaluated, moved->evaluated,
+                          compare_scale(want->evaluated, false, logits.count), &worst[1]) &&
+           same;
+    same = compare_tensors(problem, isa, false, got->gradients, want->gradients, moved->gradients, &worst[2]) && same;
+    same = compare_tensors(problem, isa, true, got->statistics, want->statistics, moved->statistics, &worst[3]) && same;
+    printf("%s, %s: worst of logits %.1e, evaluation %.1e, gradients %.1e (%.1f times the reference's change), "
+           "statistics %.1e\n",
+           problem->name, isa, worst[0].difference, worst[1].difference, worst[2].difference, worst[2].ratio,
+           worst[3].difference);
+    return same;
+}
+
+static bool same_bits(const Problem *problem, const char *isa, int threads, const Outcome *got, const Outcome *want) {
+    const size_t logits = (size_t)problem->batch * CLASSES;
+    char name[256];
+    snprintf(name, sizeof name, "%s, %s, %d threads against 1", problem->name, isa, threads);
+    return compare_bits(name, got->logits, want->logits, logits, NULL, 0) &&
+           compare_bits(name, got->gradients, want->gradients, problem->network.parameter_floats, NULL, 0) &&
+           compare_bits(name, got->statistics, want->statistics, problem->network.statistic_floats, NULL, 0) &&
+           compare_bits(name, got->evaluated, want->evaluated, logits, NULL, 0);
+}
+
+/* Forces an instruction set for engines made from now on; false where this machine lacks it. */
+static bool force_isa(const char *isa) {
+    const CpuKernels *kernels;
+    setenv("EFFNET_ISA", isa, 1);
+    return cpu_kernels_choose(&kernels, NULL) == EFFNET_OK;
+}
+
+/* ---- tests ----------------------------------------------------------------------------------------------------- */
+
+/* Sets passed[isa] of the sets that pass; those that had passed already are left out. */
+static void try_case(const Case *from, int attempt, bool passed[ISAS]) {
+    Problem problem, neighbour;
+    problem_create(from, attempt, &problem);
+    problem_create(from, attempt, &neighbour);
+    move_parameters(&neighbour);
+    Outcome reference = problem_run(&problem, &reference_engine, 2);
+    Outcome moved = problem_run(&neighbour, &reference_engine, 2);
+    for (int isa = 0; isa < ISAS; isa++) {
+        if (passed[isa]) continue;
+        if (!force_isa(isa_names[isa])) {
+            printf("%s: this machine has no %s\n", problem.name, isa_names[isa]);
+            passed[isa] = true;
+            continue;
+        }
+        Outcome first = problem_run(&problem, &cpu_engine, thread_counts[0]);
+        passed[isa] = compare_outcomes(&problem, isa_names[isa], &first, &reference, &moved);
+        for (int t = 1; t < THREAD_COUNTS; t++) {
+            Outcome other = problem_run(&problem, &cpu_engine, thread_counts[t]);
+            assert_true(same_bits(&problem, isa_names[isa], thread_counts[t], &other, &first));
+            outcome_free(&other);
+        }
+        outcome_free(&first);
+    }
+    outcome_free(&reference);
+    outcome_free(&moved);
+    problem_free(&problem);
+    problem_free(&neighbour);
+}
+
+static void check_case(const Case *from) {
+    const int attempts = strstr(from->model, "lite") ? ATTEMPTS : 1;
+    bool passed[ISAS] = {false}, all = false;
+    for (int attempt = 0; attempt < attempts && !all; attempt++) {
+        if (attempt) fprintf(stderr, "%s: a ReLU6 slope may have turned; attempt %d\n", from->model, attempt + 1);
+        try_case(from, attempt, passed);
+        all = true;
+        for (int isa = 0; isa < ISAS; isa++) all = all && passed[isa];
+    }
+    assert_true(all);
+}
+
+static void training_and_evaluation(void **state) {
+    check_case(&cases[*(const size_t *)*state]);
+}
+
+int main(void) {
+    static size_t indices[CASES];
+    struct CMUnitTest tests[CASES];
+    for (size_t i = 0; i < CASES; i++) {
+        indices[i] = i;
+        tests[i] = (struct CMUnitTest){cases[i].model, training_and_evaluation, NULL, NULL, &indices[i]};
+    }
+    return cmocka_run_group_tests_name("engine parity", tests, NULL, NULL);
+}

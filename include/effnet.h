@@ -67,11 +67,11 @@ typedef struct effnet_model_options {
 
 /* A new model by name ("efficientnet_b0" ... "efficientnet_b8", "efficientnet_l2", "efficientnet_lite0" ...
  * "efficientnet_lite4") with freshly drawn weights. *out is the caller's to free. */
-EFFNET_API effnet_status effnet_model_create(const char *name, const effnet_model_options *options,
-                                             effnet_model **out, effnet_error *error);
+EFFNET_API effnet_status effnet_model_create(const char *name, const effnet_model_options *options, effnet_model **out,
+                                             effnet_error *error);
 /* A trained model: a checkpoint folder that `effnet train` wrote, or a .safetensors file of one. */
-EFFNET_API effnet_status effnet_model_open(const char *path, const effnet_model_options *options,
-                                           effnet_model **out, effnet_error *error);
+EFFNET_API effnet_status effnet_model_open(const char *path, const effnet_model_options *options, effnet_model **out,
+                                           effnet_error *error);
 EFFNET_API void effnet_model_free(effnet_model *model);
 
 EFFNET_API int effnet_model_classes(const effnet_model *model);
@@ -89,21 +89,20 @@ typedef struct effnet_prediction {
  * and cropped as the model was evaluated in training. Writes the `count` likeliest classes, best first; count
  * must not exceed effnet_model_classes(). */
 EFFNET_API effnet_status effnet_predict(effnet_model *model, const uint8_t *pixels, int height, int width,
-                                        size_t stride, effnet_prediction *out, int count,
-                                        effnet_error *error);
+                                        size_t stride, effnet_prediction *out, int count, effnet_error *error);
 /* The same from a JPEG or PNG file. */
-EFFNET_API effnet_status effnet_predict_file(effnet_model *model, const char *path, effnet_prediction *out,
-                                             int count, effnet_error *error);
+EFFNET_API effnet_status effnet_predict_file(effnet_model *model, const char *path, effnet_prediction *out, int count,
+                                             effnet_error *error);
 /* Logits (N, classes) of a batch (N, resolution, resolution, 3) of normalised float pixels. */
 EFFNET_API effnet_status effnet_logits(effnet_model *model, const float *images, int batch, float *logits,
                                        effnet_error *error);
 
 /* Weights by timm's names ("blocks.1.0.conv_pw.weight", "bn1.running_mean") in timm's layouts. `count` must
  * be the number of elements of the tensor. */
-EFFNET_API effnet_status effnet_weights_read(const effnet_model *model, const char *name, float *values,
-                                             size_t count, effnet_error *error);
-EFFNET_API effnet_status effnet_weights_write(effnet_model *model, const char *name, const float *values,
-                                              size_t count, effnet_error *error);
+EFFNET_API effnet_status effnet_weights_read(const effnet_model *model, const char *name, float *values, size_t count,
+                                             effnet_error *error);
+EFFNET_API effnet_status effnet_weights_write(effnet_model *model, const char *name, const float *values, size_t count,
+                                              effnet_error *error);
 /* The whole model as one safetensors file in timm's names, written beside and renamed into place. */
 EFFNET_API effnet_status effnet_model_save(const effnet_model *model, const char *path, effnet_error *error);
 
@@ -130,15 +129,13 @@ typedef struct effnet_trainer effnet_trainer;
 /* A trainer of batches that the caller supplies, with the recipe's model, optimizer, schedule and
  * regularisation. steps_per_epoch turns the recipe's epochs into steps. num_classes overrides the recipe's
  * where not 0. */
-EFFNET_API effnet_status effnet_trainer_create(const effnet_recipe *recipe, int num_classes,
-                                               int steps_per_epoch, int threads, effnet_trainer **out,
-                                               effnet_error *error);
+EFFNET_API effnet_status effnet_trainer_create(const effnet_recipe *recipe, int num_classes, int steps_per_epoch,
+                                               int threads, effnet_trainer **out, effnet_error *error);
 EFFNET_API void effnet_trainer_free(effnet_trainer *trainer);
 /* One step on images (N, resolution, resolution, 3), normalised floats, and labels (N); N is at most the
  * recipe's batch_size. Writes the mean loss and the learning rate used. */
-EFFNET_API effnet_status effnet_trainer_step(effnet_trainer *trainer, const float *images,
-                                             const int32_t *labels, int batch, double *loss, double *lr,
-                                             effnet_error *error);
+EFFNET_API effnet_status effnet_trainer_step(effnet_trainer *trainer, const float *images, const int32_t *labels,
+                                             int batch, double *loss, double *lr, effnet_error *error);
 /* A copy of the trained weights (averaged where `ema`) as a model. */
 EFFNET_API effnet_status effnet_trainer_model(effnet_trainer *trainer, bool ema, effnet_model **out,
                                               effnet_error *error);
@@ -191,8 +188,8 @@ typedef struct effnet_evaluation {
 
 /* Accuracy of `model` on the evaluation split of `data` (a folder of class folders, or of IDX files). */
 EFFNET_API effnet_status effnet_evaluate(effnet_model *model, const char *data, int batch, int workers,
-                                         effnet_progress_function *progress, void *context,
-                                         effnet_evaluation *out, effnet_error *error);
+                                         effnet_progress_function *progress, void *context, effnet_evaluation *out,
+                                         effnet_error *error);
 
 /* ---- looking inside -------------------------------------------------------------------------------------
  */

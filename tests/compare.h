@@ -35,8 +35,8 @@ static inline void compare_place(char out[64], size_t i, const int *shape, int r
         i /= (size_t)shape[d];
     }
     for (int d = 0; d < rank && used < 63; d++)
-        used += snprintf(out + used, 64 - (size_t)used, "%s%d%s", d ? "," : "(", coordinates[d],
-                         d == rank - 1 ? ")" : "");
+        used +=
+            snprintf(out + used, 64 - (size_t)used, "%s%d%s", d ? "," : "(", coordinates[d], d == rank - 1 ? ")" : "");
 }
 
 static inline double compare_scale(const void *values, bool wide, size_t count) {
@@ -48,8 +48,8 @@ static inline double compare_scale(const void *values, bool wide, size_t count) 
     return scale;
 }
 
-static inline bool compare_values(const char *name, const void *got, const void *want, bool wide,
-                                  size_t count, const int *shape, int rank, double tolerance, double scale) {
+static inline bool compare_values(const char *name, const void *got, const void *want, bool wide, size_t count,
+                                  const int *shape, int rank, double tolerance, double scale) {
     double worst = -1;
     size_t at = 0;
     for (size_t i = 0; i < count; i++) {
@@ -63,41 +63,36 @@ static inline bool compare_values(const char *name, const void *got, const void 
     if (count == 0 || worst <= allowed) return true;
     char place[64];
     compare_place(place, at, shape, rank);
-    fprintf(stderr,
-            "FAIL %s: |difference| %.3e > %.3e (tolerance %.1e x scale %.3e) at %s, got %.9g, want %.9g\n",
-            name, worst, allowed, tolerance, scale, place, compare_read(got, wide, at),
-            compare_read(want, wide, at));
+    fprintf(stderr, "FAIL %s: |difference| %.3e > %.3e (tolerance %.1e x scale %.3e) at %s, got %.9g, want %.9g\n",
+            name, worst, allowed, tolerance, scale, place, compare_read(got, wide, at), compare_read(want, wide, at));
     return false;
 }
 
 /* Relative to the largest value of `want`. */
-static inline bool compare_floats(const char *name, const float *got, const float *want, size_t count,
-                                  const int *shape, int rank, double tolerance) {
-    return compare_values(name, got, want, false, count, shape, rank, tolerance,
-                          compare_scale(want, false, count));
+static inline bool compare_floats(const char *name, const float *got, const float *want, size_t count, const int *shape,
+                                  int rank, double tolerance) {
+    return compare_values(name, got, want, false, count, shape, rank, tolerance, compare_scale(want, false, count));
 }
 static inline bool compare_doubles(const char *name, const double *got, const double *want, size_t count,
                                    const int *shape, int rank, double tolerance) {
-    return compare_values(name, got, want, true, count, shape, rank, tolerance,
-                          compare_scale(want, true, count));
+    return compare_values(name, got, want, true, count, shape, rank, tolerance, compare_scale(want, true, count));
 }
 
 /* Relative to a scale that the caller knows better: where `want` is what is left after terms cancelled. */
-static inline bool compare_floats_at_scale(const char *name, const float *got, const float *want,
-                                           size_t count, const int *shape, int rank, double tolerance,
-                                           double scale) {
+static inline bool compare_floats_at_scale(const char *name, const float *got, const float *want, size_t count,
+                                           const int *shape, int rank, double tolerance, double scale) {
     return compare_values(name, got, want, false, count, shape, rank, tolerance, scale);
 }
 
 /* The same bits, NaN and the sign of zero included. */
-static inline bool compare_bits(const char *name, const float *got, const float *want, size_t count,
-                                const int *shape, int rank) {
+static inline bool compare_bits(const char *name, const float *got, const float *want, size_t count, const int *shape,
+                                int rank) {
     for (size_t i = 0; i < count; i++) {
         if (memcmp(&got[i], &want[i], sizeof got[i]) == 0) continue;
         char place[64];
         compare_place(place, i, shape, rank);
-        fprintf(stderr, "FAIL %s: bits differ at %s, got %.9g (%a), want %.9g (%a)\n", name, place,
-                (double)got[i], (double)got[i], (double)want[i], (double)want[i]);
+        fprintf(stderr, "FAIL %s: bits differ at %s, got %.9g (%a), want %.9g (%a)\n", name, place, (double)got[i],
+                (double)got[i], (double)want[i], (double)want[i]);
         return false;
     }
     return true;

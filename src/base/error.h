@@ -15,10 +15,10 @@ effnet_status fail_within(effnet_error *err, effnet_status status, const char *f
     __attribute__((format(printf, 3, 4)));
 
 /* Passes an error on: TRY(model_build(...)) returns from the function if the call failed. */
-#define TRY(call)                                                                                            \
-    do {                                                                                                     \
-        effnet_status try_status_ = (call);                                                                  \
-        if (try_status_ != EFFNET_OK) return try_status_;                                                    \
+#define TRY(call)                                                                                                      \
+    do {                                                                                                               \
+        effnet_status try_status_ = (call);                                                                            \
+        if (try_status_ != EFFNET_OK) return try_status_;                                                              \
     } while (0)
 
 #endif

@@ -14,8 +14,7 @@ effnet_status atomic_file_open(AtomicFile *file, const char *path, effnet_error 
         return fail(err, EFFNET_ERROR_ARGUMENT, "path too long: '%.80s...'", path);
     snprintf(file->temporary, sizeof file->temporary, "%s.tmp", path);
     file->stream = fopen(file->temporary, "wb");
-    if (!file->stream)
-        return fail(err, EFFNET_ERROR_IO, "cannot write '%s': %s", file->temporary, strerror(errno));
+    if (!file->stream) return fail(err, EFFNET_ERROR_IO, "cannot write '%s': %s", file->temporary, strerror(errno));
     return EFFNET_OK;
 }
 
@@ -44,8 +43,8 @@ effnet_status atomic_file_commit(AtomicFile *file, effnet_error *err) {
     }
     if (failed) {
         unlink(file->temporary);
-        return fail(err, EFFNET_ERROR_IO, "cannot %s '%s': %s; the file there before, if any, is untouched",
-                    failed, file->path, strerror(reason));
+        return fail(err, EFFNET_ERROR_IO, "cannot %s '%s': %s; the file there before, if any, is untouched", failed,
+                    file->path, strerror(reason));
     }
     file->temporary[0] = 0;
     return sync_parent(file->path, err);
@@ -79,8 +78,7 @@ effnet_status file_read(const char *path, size_t limit, char **out, size_t *size
             if (fgetc(stream) == EOF) break;
             free(block);
             fclose(stream);
-            return fail(err, EFFNET_ERROR_FORMAT, "'%s' is longer than the %zu bytes allowed here", path,
-                        limit);
+            return fail(err, EFFNET_ERROR_FORMAT, "'%s' is longer than the %zu bytes allowed here", path, limit);
         }
         capacity = capacity > limit / 2 ? limit : capacity * 2;
         char *larger = realloc(block, capacity + 1);
@@ -124,8 +122,7 @@ effnet_status folder_create(const char *path, effnet_error *err) {
 
 effnet_status folder_sync(const char *path, effnet_error *err) {
     int descriptor = open(path, O_RDONLY | O_DIRECTORY);
-    if (descriptor < 0)
-        return fail(err, EFFNET_ERROR_IO, "cannot open the folder '%s': %s", path, strerror(errno));
+    if (descriptor < 0) return fail(err, EFFNET_ERROR_IO, "cannot open the folder '%s': %s", path, strerror(errno));
     int failed = fsync(descriptor);
     int reason = errno;
     close(descriptor);

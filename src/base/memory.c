@@ -11,8 +11,7 @@ effnet_status memory_allocate(size_t count, size_t size, const char *what, void 
     *out = NULL;
     size_t bytes;
     if (!size_multiply(count, size, &bytes) || bytes > SIZE_MAX - HUGE_PAGE)
-        return fail(err, EFFNET_ERROR_MEMORY, "the size of %s overflows: %zu elements of %zu bytes", what,
-                    count, size);
+        return fail(err, EFFNET_ERROR_MEMORY, "the size of %s overflows: %zu elements of %zu bytes", what, count, size);
     size_t alignment = bytes >= 4 * (size_t)HUGE_PAGE ? (size_t)HUGE_PAGE : (size_t)MEMORY_ALIGNMENT;
     size_t padded = round_up(bytes ? bytes : 1, alignment);
     void *block = aligned_alloc(alignment, padded);

@@ -5,8 +5,7 @@ effnet_status engine_create(const EngineVtable *vtable, const Network *network, 
                             Engine **out, effnet_error *err) {
     *out = NULL;
     if (options->batch < 1)
-        return fail(err, EFFNET_ERROR_ARGUMENT, "an engine needs a batch of at least 1 image, not %d",
-                    options->batch);
+        return fail(err, EFFNET_ERROR_ARGUMENT, "an engine needs a batch of at least 1 image, not %d", options->batch);
     return vtable->create(network, options, out, err);
 }
 
@@ -14,8 +13,8 @@ effnet_status engine_forward(Engine *engine, const EngineForward *call, effnet_e
     return engine->vtable->forward(engine, call, err);
 }
 
-effnet_status engine_backward(Engine *engine, const EngineForward *call, const float *logits_gradient,
-                              float *gradients, bool accumulate, effnet_error *err) {
+effnet_status engine_backward(Engine *engine, const EngineForward *call, const float *logits_gradient, float *gradients,
+                              bool accumulate, effnet_error *err) {
     return engine->vtable->backward(engine, call, logits_gradient, gradients, accumulate, err);
 }
 

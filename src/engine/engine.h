@@ -38,13 +38,12 @@ typedef struct EngineInfo {
 } EngineInfo;
 
 typedef struct EngineVtable {
-    effnet_status (*create)(const Network *network, const EngineOptions *options, Engine **out,
-                            effnet_error *err);
+    effnet_status (*create)(const Network *network, const EngineOptions *options, Engine **out, effnet_error *err);
     effnet_status (*forward)(Engine *engine, const EngineForward *call, effnet_error *err);
     /* After a training forward with the same call: logits_gradient (N, classes) -> gradients
      * (network->parameter_floats; overwritten, or added to where `accumulate`). */
-    effnet_status (*backward)(Engine *engine, const EngineForward *call, const float *logits_gradient,
-                              float *gradients, bool accumulate, effnet_error *err);
+    effnet_status (*backward)(Engine *engine, const EngineForward *call, const float *logits_gradient, float *gradients,
+                              bool accumulate, effnet_error *err);
     /* The name of the first op of the last forward whose output is not finite, or NULL: says where a NaN
      * began. */
     const char *(*find_nonfinite)(Engine *engine);
@@ -60,8 +59,8 @@ struct Engine {
 effnet_status engine_create(const EngineVtable *vtable, const Network *network, const EngineOptions *options,
                             Engine **out, effnet_error *err);
 effnet_status engine_forward(Engine *engine, const EngineForward *call, effnet_error *err);
-effnet_status engine_backward(Engine *engine, const EngineForward *call, const float *logits_gradient,
-                              float *gradients, bool accumulate, effnet_error *err);
+effnet_status engine_backward(Engine *engine, const EngineForward *call, const float *logits_gradient, float *gradients,
+                              bool accumulate, effnet_error *err);
 const char *engine_find_nonfinite(Engine *engine);
 EngineInfo engine_info(const Engine *engine);
 void engine_free(Engine *engine);

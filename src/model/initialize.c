@@ -16,21 +16,20 @@ static float truncated_normal(RandomKey key, uint64_t index, double deviation) {
     }
 }
 
-static void initialize_convolution(const Parameter *parameter, const InitializeOptions *options,
-                                   RandomKey key, float *values) {
+static void initialize_convolution(const Parameter *parameter, const InitializeOptions *options, RandomKey key,
+                                   float *values) {
     double taps = (double)parameter->shape[2] * parameter->shape[3];
     double fan_out = parameter->shape[0] * taps;
     if (parameter->role == ROLE_DEPTHWISE && !options->depthwise_fan_flax) fan_out = taps;
     double deviation = sqrt(2.0 / fan_out);
     for (size_t i = 0; i < parameter->count; i++)
-        values[i] = options->truncated ? truncated_normal(key, i, deviation)
-                                       : (float)(random_normal(key, i) * deviation);
+        values[i] =
+            options->truncated ? truncated_normal(key, i, deviation) : (float)(random_normal(key, i) * deviation);
 }
 
 void network_initialize(const Network *network, const InitializeOptions *options, float *parameters,
                         float *statistics) {
-    RandomKey root =
-        random_fold_in(random_key(options->seed), 0x696E6974); /* "init": apart from order and masks */
+    RandomKey root = random_fold_in(random_key(options->seed), 0x696E6974); /* "init": apart from order and masks */
     for (int p = 0; p < network->num_parameters; p++) {
         const Parameter *parameter = &network->parameters[p];
         RandomKey key = random_fold_in(root, (uint32_t)p);
@@ -42,8 +41,7 @@ void network_initialize(const Network *network, const InitializeOptions *options
             break;
         case ROLE_DENSE: {
             float range = 1.0f / sqrtf((float)parameter->shape[0]);
-            for (size_t i = 0; i < parameter->count; i++)
-                values[i] = (random_uniform(key, i) * 2.0f - 1.0f) * range;
+            for (size_t i = 0; i < parameter->count; i++) values[i] = (random_uniform(key, i) * 2.0f - 1.0f) * range;
             break;
         }
         case ROLE_BN_SCALE:

@@ -14,7 +14,6 @@ typedef struct InitializeOptions {
  * Convolutions N(0, sqrt(2/fan_out)), classifier U(-1/sqrt(out), 1/sqrt(out)), biases 0, batch norm scale 1.
  * Each tensor has its own key, folded from its index, so that a head of another size changes no other tensor.
  */
-void network_initialize(const Network *network, const InitializeOptions *options, float *parameters,
-                        float *statistics);
+void network_initialize(const Network *network, const InitializeOptions *options, float *parameters, float *statistics);
 
 #endif

@@ -62,14 +62,14 @@ static void *append(Builder *builder, void **array, int *count, size_t size) {
     return slot;
 }
 
-static int add_parameter(Builder *builder, ParameterRole role, const char *prefix, const char *suffix,
-                         int rank, const int *shape) {
+static int add_parameter(Builder *builder, ParameterRole role, const char *prefix, const char *suffix, int rank,
+                         const int *shape) {
     Network *network = builder->network;
     bool statistic = role == ROLE_RUNNING_MEAN || role == ROLE_RUNNING_VARIANCE;
-    Parameter *parameter = statistic ? append(builder, (void **)&network->statistics,
-                                              &network->num_statistics, sizeof *network->statistics)
-                                     : append(builder, (void **)&network->parameters,
-                                              &network->num_parameters, sizeof *network->parameters);
+    Parameter *parameter =
+        statistic
+            ? append(builder, (void **)&network->statistics, &network->num_statistics, sizeof *network->statistics)
+            : append(builder, (void **)&network->parameters, &network->num_parameters, sizeof *network->parameters);
     if (!parameter) return 0;
     size_t *floats = statistic ? &network->statistic_floats : &network->parameter_floats;
     snprintf(parameter->name, sizeof parameter->name, "%s.%s", prefix, suffix);
@@ -85,8 +85,7 @@ static int add_parameter(Builder *builder, ParameterRole role, const char *prefi
     return (statistic ? network->num_statistics : network->num_parameters) - 1;
 }
 
-static int add_vector(Builder *builder, ParameterRole role, const char *prefix, const char *suffix,
-                      int length) {
+static int add_vector(Builder *builder, ParameterRole role, const char *prefix, const char *suffix, int length) {
     return add_parameter(builder, role, prefix, suffix, 1, &length);
 }
 
@@ -145,8 +144,8 @@ static void add_convolution(Builder *builder, const char *prefix, const char *su
     int height = padded_output(builder->network->config.padding, in.height, kernel, stride, &pad_top);
     int width = padded_output(builder->network->config.padding, in.width, kernel, stride, &pad_left);
     bool depthwise = channels == 0;
-    Op *op = add_op(builder, depthwise ? OP_DEPTHWISE : OP_CONV, height, width,
-                    depthwise ? in.channels : channels, "%s%s", prefix, suffix);
+    Op *op = add_op(builder, depthwise ? OP_DEPTHWISE : OP_CONV, height, width, depthwise ? in.channels : channels,
+                    "%s%s", prefix, suffix);
     op->kernel = kernel;
     op->stride = stride;
     op->pad_top = pad_top;
@@ -239,14 +238,13 @@ static effnet_status check_config(const ModelConfig *config, effnet_error *err) 
     if (config->resolution < 1 || config->resolution > 4096)
         return fail(err, EFFNET_ERROR_ARGUMENT, "resolution is %d; allowed: 1 to 4096", config->resolution);
     if (config->num_classes < 1 || config->num_classes > 1000000)
-        return fail(err, EFFNET_ERROR_ARGUMENT, "num_classes is %d; allowed: 1 to 1000000",
-                    config->num_classes);
+        return fail(err, EFFNET_ERROR_ARGUMENT, "num_classes is %d; allowed: 1 to 1000000", config->num_classes);
     if (!(config->width > 0 && config->width <= 16 && config->depth > 0 && config->depth <= 16))
-        return fail(err, EFFNET_ERROR_ARGUMENT, "width %g and depth %g must be above 0 and at most 16",
-                    config->width, config->depth);
+        return fail(err, EFFNET_ERROR_ARGUMENT, "width %g and depth %g must be above 0 and at most 16", config->width,
+                    config->depth);
     if (!(config->drop >= 0 && config->drop < 1 && config->drop_path >= 0 && config->drop_path < 1))
-        return fail(err, EFFNET_ERROR_ARGUMENT, "drop %g and drop_path %g must be at least 0 and below 1",
-                    config->drop, config->drop_path);
+        return fail(err, EFFNET_ERROR_ARGUMENT, "drop %g and drop_path %g must be at least 0 and below 1", config->drop,
+                    config->drop_path);
     return EFFNET_OK;
 }
 
@@ -312,7 +310,6 @@ const Parameter *network_find(const Network *network, const char *name, bool *is
 double network_keep_probability(const Network *network, int drop_path_index) {
     int residual = 0;
     for (int i = 0; i < network->num_blocks; i++)
-        if (network->blocks[i].residual && residual++ == drop_path_index)
-            return 1.0 - network->blocks[i].drop_path;
+        if (network->blocks[i].residual && residual++ == drop_path_index) return 1.0 - network->blocks[i].drop_path;
     return 1.0;
 }

@@ -20,7 +20,7 @@ typedef struct ModelConfig {
     double width, depth; /* coefficients */
     int resolution;      /* input height and width */
     double drop;         /* dropout before the classifier */
-    bool lite; /* fixed stem and head, ReLU6, no squeeze-excite, first and last stage not deepened */
+    bool lite;           /* fixed stem and head, ReLU6, no squeeze-excite, first and last stage not deepened */
     int num_classes;
     int padding;                /* PADDING_SAME or PADDING_SYMMETRIC, recipe.h's order */
     double bn_momentum, bn_eps; /* running = momentum * running + (1 - momentum) * batch */
@@ -65,19 +65,17 @@ typedef enum OpKind {
 
 typedef struct Op {
     OpKind kind;
-    int block;          /* -1 stem, 0..blocks-1, `blocks` for the head */
-    char name[64];      /* "blocks.1.0.conv_pw": the prefix of its parameters' names */
-    int input, output;  /* tensor indices */
-    int residual;       /* OP_RESIDUAL: tensor added; else -1 */
-    int kernel, stride; /* OP_CONV, OP_DEPTHWISE */
-    int pad_top,
-        pad_left; /* rows and columns of zeros before the first; those after follow from the output shape */
+    int block;             /* -1 stem, 0..blocks-1, `blocks` for the head */
+    char name[64];         /* "blocks.1.0.conv_pw": the prefix of its parameters' names */
+    int input, output;     /* tensor indices */
+    int residual;          /* OP_RESIDUAL: tensor added; else -1 */
+    int kernel, stride;    /* OP_CONV, OP_DEPTHWISE */
+    int pad_top, pad_left; /* rows and columns of zeros before the first; those after follow from the output shape */
     Activation activation; /* OP_BATCH_NORM, and the inner one of OP_SQUEEZE_EXCITE */
     int squeezed;          /* OP_SQUEEZE_EXCITE: width of the reduced layer */
     int drop_path_index;   /* OP_RESIDUAL: 0..residuals-1 in order; -1 elsewhere */
-    int weight, bias; /* indices into parameters, -1 where there is none; OP_BATCH_NORM: scale and bias */
-    int expand_weight,
-        expand_bias; /* OP_SQUEEZE_EXCITE: weight, bias are conv_reduce's, these conv_expand's */
+    int weight, bias;      /* indices into parameters, -1 where there is none; OP_BATCH_NORM: scale and bias */
+    int expand_weight, expand_bias;     /* OP_SQUEEZE_EXCITE: weight, bias are conv_reduce's, these conv_expand's */
     int running_mean, running_variance; /* OP_BATCH_NORM: indices into statistics */
 } Op;
 

@@ -16,10 +16,9 @@ typedef struct Planner {
 static const Operand no_operand = {-1, -1, ACTIVATION_NONE};
 
 const char *pass_name(PassKind kind) {
-    static const char *names[] = {
-        "conv",          "depthwise",       "project",          "residual",
-        "pool",          "dense",           "dense backward",   "pool backward",
-        "conv backward", "reduce backward", "project backward", "depthwise backward"};
+    static const char *names[] = {"conv",          "depthwise",       "project",          "residual",
+                                  "pool",          "dense",           "dense backward",   "pool backward",
+                                  "conv backward", "reduce backward", "project backward", "depthwise backward"};
     return names[kind];
 }
 
@@ -57,8 +56,7 @@ static Pass *new_pass(Plan *plan, PassKind kind, int op) {
 
 /* True where the tensor, its batch norm and gate aside, was made by a depthwise convolution: its 1x1 is a
  * project. */
-static bool comes_from_depthwise(const Network *network, const Pass *passes, int num_passes,
-                                 Operand operand) {
+static bool comes_from_depthwise(const Network *network, const Pass *passes, int num_passes, Operand operand) {
     for (int i = 0; i < num_passes; i++)
         if (passes[i].raw == operand.buffer && passes[i].raw >= 0)
             return network->ops[passes[i].op].kind == OP_DEPTHWISE;
@@ -78,9 +76,8 @@ static void plan_forward(Planner *planner) {
         switch (op->kind) {
         case OP_CONV:
             pass = new_pass(plan,
-                            comes_from_depthwise(network, plan->passes, plan->num_passes, input)
-                                ? PASS_PROJECT_FORWARD
-                                : PASS_CONV_FORWARD,
+                            comes_from_depthwise(network, plan->passes, plan->num_passes, input) ? PASS_PROJECT_FORWARD
+                                                                                                 : PASS_CONV_FORWARD,
                             index);
             pass->squeeze_excite = squeeze_excite;
             squeeze_excite = -1;
@@ -112,8 +109,7 @@ static void plan_forward(Planner *planner) {
             break;
         }
         pass->input = input;
-        if (op->kind != OP_DENSE)
-            pass->raw = new_buffer(plan, "", op->name, shape); /* logits are the caller's */
+        if (op->kind != OP_DENSE) pass->raw = new_buffer(plan, "", op->name, shape); /* logits are the caller's */
         planner->operands[op->output] = (Operand){pass->raw, -1, ACTIVATION_NONE};
     }
     plan->num_forward = plan->num_passes;
@@ -122,8 +118,7 @@ static void plan_forward(Planner *planner) {
 /* The gradient buffer of a tensor, made where it is first needed. */
 static int gradient_of(Planner *planner, int tensor, const char *name) {
     if (planner->gradients[tensor] < 0)
-        planner->gradients[tensor] =
-            new_buffer(planner->plan, "d ", name, planner->plan->network->tensors[tensor]);
+        planner->gradients[tensor] = new_buffer(planner->plan, "d ", name, planner->plan->network->tensors[tensor]);
     return planner->gradients[tensor];
 }
 
@@ -220,9 +215,7 @@ static effnet_status place_buffers(Plan *plan, effnet_error *err) {
     }
     for (int i = 0; i < count; i++) {
         int j = i;
-        for (;
-             j > 0 && shape_floats(plan->buffers[order[j - 1]].shape) < shape_floats(plan->buffers[i].shape);
-             j--)
+        for (; j > 0 && shape_floats(plan->buffers[order[j - 1]].shape) < shape_floats(plan->buffers[i].shape); j--)
             order[j] = order[j - 1];
         order[j] = i;
     }
@@ -231,8 +224,8 @@ static effnet_status place_buffers(Plan *plan, effnet_error *err) {
         Buffer *buffer = &plan->buffers[order[i]];
         size_t size, end;
         if (!size_multiply(shape_floats(buffer->shape), (size_t)plan->batch, &size) || size > SIZE_MAX / 16) {
-            status = fail(err, EFFNET_ERROR_MEMORY, "activations of %s at batch %d overflow", buffer->name,
-                          plan->batch);
+            status =
+                fail(err, EFFNET_ERROR_MEMORY, "activations of %s at batch %d overflow", buffer->name, plan->batch);
             break;
         }
         size = round_up(size, 256); /* a kilobyte: no two buffers share a line or a page offset */
@@ -305,8 +298,7 @@ void plan_print(const Plan *plan, FILE *stream) {
         fprintf(stream, "%-4d %-20s %-24s ", i, pass_name(pass->kind), plan->network->ops[pass->op].name);
         if (written >= 0) {
             const Buffer *buffer = &plan->buffers[written];
-            fprintf(stream, "%-28s [%d, %d] at %zu", buffer->name, buffer->first, buffer->last,
-                    buffer->offset);
+            fprintf(stream, "%-28s [%d, %d] at %zu", buffer->name, buffer->first, buffer->last, buffer->offset);
         }
         fputc('\n', stream);
     }

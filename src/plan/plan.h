@@ -52,13 +52,13 @@ typedef struct Pass {
     int batch_norm;        /* op index of the batch norm that follows `raw`, -1: none */
     Activation activation; /* and of that batch norm */
     int squeeze_excite;    /* PROJECT: op index, -1: none */
-    int residual_op; /* PROJECT_BACKWARD, REDUCE_BACKWARD: the residual that scales the gradient by drop path,
-                        -1 */
-    Operand residual;  /* RESIDUAL_FORWARD: the tensor added */
-    int gradient;      /* backward: the gradient read */
-    int gradient_out;  /* backward: the gradient written; -1: none needed (the input pictures') */
-    bool add_residual; /* CONV_BACKWARD, DEPTHWISE_BACKWARD: gradient_out already holds the skip's gradient:
-                          add */
+    int residual_op;       /* PROJECT_BACKWARD, REDUCE_BACKWARD: the residual that scales the gradient by drop path,
+                              -1 */
+    Operand residual;      /* RESIDUAL_FORWARD: the tensor added */
+    int gradient;          /* backward: the gradient read */
+    int gradient_out;      /* backward: the gradient written; -1: none needed (the input pictures') */
+    bool add_residual;     /* CONV_BACKWARD, DEPTHWISE_BACKWARD: gradient_out already holds the skip's gradient:
+                              add */
 } Pass;
 
 typedef struct Buffer {

@@ -10,16 +10,15 @@
 #include "recipe/recipe.h"
 
 typedef struct TrainState {
-    float *parameters, *gradients; /* network->parameter_floats each */
-    float *statistics;             /* network->statistic_floats */
-    float *slots[2];               /* optimizer: rmsprop mean square, momentum; sgd momentum; adamw m, v */
+    float *parameters, *gradients;          /* network->parameter_floats each */
+    float *statistics;                      /* network->statistic_floats */
+    float *slots[2];                        /* optimizer: rmsprop mean square, momentum; sgd momentum; adamw m, v */
     float *ema_parameters, *ema_statistics; /* NULL where model_ema is off */
     int64_t step;                           /* optimizer steps done */
 } TrainState;
 
 /* Allocates the blocks and sets initial weights, slots and EMA (= initial weights) from the recipe's seed. */
-effnet_status train_state_create(const Network *network, const Recipe *recipe, TrainState *out,
-                                 effnet_error *err);
+effnet_status train_state_create(const Network *network, const Recipe *recipe, TrainState *out, effnet_error *err);
 void train_state_free(TrainState *state);
 /* How many slots an optimizer (recipe.h) keeps, and their names in slots.safetensors; NULL past the last. */
 int optimizer_slots(int optimizer, const char *names[2]);
@@ -31,20 +30,19 @@ double schedule_learning_rate(const Recipe *recipe, int64_t step, int64_t steps_
  * logits (N, C), labels (N); target = (1 - smoothing) * onehot + smoothing / C (Szegedy et al., arXiv
  * 1512.00567, section 7). Writes d(mean loss)/d(logits) * gradient_scale if gradient is not NULL; returns the
  * mean loss. */
-double loss_cross_entropy(const float *logits, const int32_t *labels, int batch, int classes,
-                          double smoothing, double gradient_scale, float *gradient);
+double loss_cross_entropy(const float *logits, const int32_t *labels, int batch, int classes, double smoothing,
+                          double gradient_scale, float *gradient);
 
 /* ---- masks.c: dropout and drop path, each value 0 or 1/keep ----
  * drop_path_scale (num_residuals, batch), dropout_scale (batch, features); keyed by seed, step, layer and the
  * image's place in the whole batch (first_image: of this accumulated part). */
-void masks_draw(const Network *network, uint64_t seed, int64_t step, int first_image, int batch,
-                float *drop_path_scale, float *dropout_scale);
+void masks_draw(const Network *network, uint64_t seed, int64_t step, int first_image, int batch, float *drop_path_scale,
+                float *dropout_scale);
 
 /* ---- optimizer.c ---- */
 /* One optimizer step on every parameter, then the EMA of parameters and statistics, then state->step + 1;
  * deterministic for any team. */
-void optimizer_step(const Network *network, const Recipe *recipe, TrainState *state, double lr,
-                    ThreadTeam *team);
+void optimizer_step(const Network *network, const Recipe *recipe, TrainState *state, double lr, ThreadTeam *team);
 bool optimizer_decays(ParameterRole role, int decay_mask);
 /* Decay of the averages where `steps_done` counts the step being averaged: min(d, (1+n)/(10+n)), first step 2/11. */
 double optimizer_ema_decay(const Recipe *recipe, int64_t steps_done);
@@ -65,8 +63,8 @@ typedef struct Trainer {
     int part;                 /* images an engine call: batch_size / accumulate */
 } Trainer;
 
-effnet_status trainer_create(const Recipe *recipe, const Network *network, ThreadTeam *team,
-                             int64_t steps_per_epoch, Trainer *out, effnet_error *err);
+effnet_status trainer_create(const Recipe *recipe, const Network *network, ThreadTeam *team, int64_t steps_per_epoch,
+                             Trainer *out, effnet_error *err);
 void trainer_free(Trainer *trainer);
 /* One optimizer step on `batch` images (at most recipe batch_size), labels below num_classes. Writes the mean loss and
  * the learning rate (each may be NULL). A loss or gradient norm that is not finite is EFFNET_ERROR_NUMERIC, naming step
@@ -98,20 +96,19 @@ typedef struct ModelCard { /* what a reader of the weights must know; goes into 
 /* The state as checkpoint of state->step (card->step is not looked at); *path becomes its folder (path may be
  * NULL). A checkpoint of the same step is replaced. On failure the older checkpoints stand as they were. */
 effnet_status checkpoint_write(const char *out_folder, const Network *network, const Recipe *recipe,
-                               const TrainState *state, const ModelCard *card, double best_top1,
-                               int64_t best_step, char *path, size_t path_size, effnet_error *err);
+                               const TrainState *state, const ModelCard *card, double best_top1, int64_t best_step,
+                               char *path, size_t path_size, effnet_error *err);
 /* OUT/checkpoints/best -> the checkpoint of `step`, which must be there. */
 effnet_status checkpoint_mark_best(const char *out_folder, int64_t step, effnet_error *err);
 /* Removes all checkpoints but the `keep` of the highest steps, the best and the last, and what killed writers left
  * behind (*.tmp). */
 effnet_status checkpoint_prune(const char *out_folder, int keep, effnet_error *err);
 /* The complete checkpoint of the highest step; *found false where there is none. */
-effnet_status checkpoint_find_last(const char *out_folder, char *path, size_t size, bool *found,
-                                   effnet_error *err);
+effnet_status checkpoint_find_last(const char *out_folder, char *path, size_t size, bool *found, effnet_error *err);
 /* Everything back, bit for bit. Network, optimizer and model_ema must be those of the checkpoint (the message
  * says what differs and which model the file looks like); the state may be half read after an error. */
-effnet_status checkpoint_read(const char *path, const Network *network, const Recipe *recipe,
-                              TrainState *state, double *best_top1, int64_t *best_step, effnet_error *err);
+effnet_status checkpoint_read(const char *path, const Network *network, const Recipe *recipe, TrainState *state,
+                              double *best_top1, int64_t *best_step, effnet_error *err);
 
 /* ---- card.c, weights.c: weights alone ---- */
 /* From the file's metadata, or, where a file of another program has none, from the shapes of its tensors and
@@ -122,8 +119,8 @@ void model_card_free(ModelCard *card);
  * and no other but num_batches_tracked; nothing is changed before that is checked. `allow_other_head`: a
  * classifier that is missing or of another shape keeps the values already there, *head_kept (may be NULL)
  * says so. */
-effnet_status weights_read(const char *safetensors_path, const Network *network, float *parameters,
-                           float *statistics, bool allow_other_head, bool *head_kept, effnet_error *err);
+effnet_status weights_read(const char *safetensors_path, const Network *network, float *parameters, float *statistics,
+                           bool allow_other_head, bool *head_kept, effnet_error *err);
 effnet_status weights_write(const char *safetensors_path, const Network *network, const float *parameters,
                             const float *statistics, const ModelCard *card, effnet_error *err);
 
@@ -162,7 +159,6 @@ effnet_status train_run(Recipe *recipe, const effnet_train_options *options, eff
                         effnet_error *err);
 
 /* Model configuration that a recipe asks for. */
-effnet_status model_config_from_recipe(const Recipe *recipe, int num_classes, ModelConfig *out,
-                                       effnet_error *err);
+effnet_status model_config_from_recipe(const Recipe *recipe, int num_classes, ModelConfig *out, effnet_error *err);
 
 #endif

@@ -47,7 +47,7 @@ if [ "$status" = 0 ]; then
 else
     [ "$status" = 130 ] || die "exit status $status after Ctrl-C, wanted 130"
     step=$(basename "$(readlink -f "$work/stopped/checkpoints/last")")
-    [ "$((10#$step))" -ge 5 ] && [ "$((10#$step))" -lt 12 ] || die "the checkpoint after Ctrl-C is '$step'"
+    [ "$((10#$step))" -ge 5 ] && [ "$((10#$step))" -le 12 ] || die "the checkpoint after Ctrl-C is '$step'"
 fi
 run 0 "${train[@]}" --out "$work/stopped" --steps 12 --resume
 same_checkpoint "$work/whole/checkpoints/00000012" "$work/stopped/checkpoints/00000012"

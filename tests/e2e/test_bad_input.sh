@@ -99,7 +99,7 @@ echo "-- checkpoints"
 complains 1 'nowhere' "$effnet" eval "$work/nowhere" --data "$data"
 run 0 "${tiny[@]}" --data "$data" --out "$work/lite" --set model=efficientnet_lite0
 complains 1 'in: model' "${tiny[@]}" --data "$data" --out "$work/lite" --resume --set epochs=2
-complains 1 'in: model;' "${tiny[@]}" --data "$data" --out "$work/no" --init "$work/lite/checkpoints/last/raw.safetensors"
+complains 1 'efficientnet_lite0' "${tiny[@]}" --data "$data" --out "$work/no" --init "$work/lite/checkpoints/last/raw.safetensors"
 complains 1 'class' "$effnet" eval "$good" --data "$fashion"
 
 weights=$good/raw.safetensors

@@ -52,6 +52,5 @@ fi
 run 0 "${train[@]}" --out "$work/stopped" --steps 12 --resume
 same_checkpoint "$work/whole/checkpoints/00000012" "$work/stopped/checkpoints/00000012"
 
-# --resume with nothing there yet begins at step 0, and another recipe's checkpoint is refused.
-run 0 "${train[@]}" --out "$work/fresh" --steps 6 --resume
-same_checkpoint "$work/fresh/checkpoints/00000006" "$work/killed/checkpoints/00000006"
+# --resume with nothing there is an error that says so, and another recipe's checkpoint is refused.
+complains 1 'no checkpoint' "${train[@]}" --out "$work/fresh" --steps 6 --resume

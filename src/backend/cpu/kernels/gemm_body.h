@@ -73,8 +73,9 @@ INLINE void transposed_block(int rows, int vectors, const float *a, const float 
         ROW_CASE(2, rows, CALL)                                                                                        \
         ROW_CASE(3, rows, CALL)                                                                                        \
         ROW_CASE(4, rows, CALL)                                                                                        \
-        ROW_CASE(5, rows, CALL) ROW_CASE(6, rows, CALL) ROW_CASE(7, rows, CALL) ROW_CASE(8, rows, CALL)                \
-            ROW_CASE(9, rows, CALL) ROW_CASE(10, rows, CALL) ROW_CASE(11, rows, CALL) ROW_CASE(12, rows, CALL)         \
+        ROW_CASE(5, rows, CALL)                                                                                        \
+        ROW_CASE(6, rows, CALL) ROW_CASE(7, rows, CALL) ROW_CASE(8, rows, CALL) ROW_CASE(9, rows, CALL)                \
+            ROW_CASE(10, rows, CALL) ROW_CASE(11, rows, CALL) ROW_CASE(12, rows, CALL)                                 \
     }
 
 /* Rows of the next block where `left` rows remain. */

@@ -67,16 +67,15 @@ INLINE void transposed_block(int rows, int vectors, const float *a, const float 
         }                                                                                                              \
         break;                                                                                                         \
     }
+/* clang-format never settles on this one. */
+/* clang-format off */
 #define WITH_ROWS(rows, CALL)                                                                                          \
     switch (rows) {                                                                                                    \
-        ROW_CASE(1, rows, CALL)                                                                                        \
-        ROW_CASE(2, rows, CALL)                                                                                        \
-        ROW_CASE(3, rows, CALL)                                                                                        \
-        ROW_CASE(4, rows, CALL)                                                                                        \
-        ROW_CASE(5, rows, CALL)                                                                                        \
-        ROW_CASE(6, rows, CALL) ROW_CASE(7, rows, CALL) ROW_CASE(8, rows, CALL) ROW_CASE(9, rows, CALL)                \
-            ROW_CASE(10, rows, CALL) ROW_CASE(11, rows, CALL) ROW_CASE(12, rows, CALL)                                 \
+        ROW_CASE(1, rows, CALL) ROW_CASE(2, rows, CALL) ROW_CASE(3, rows, CALL) ROW_CASE(4, rows, CALL)                \
+        ROW_CASE(5, rows, CALL) ROW_CASE(6, rows, CALL) ROW_CASE(7, rows, CALL) ROW_CASE(8, rows, CALL)                \
+        ROW_CASE(9, rows, CALL) ROW_CASE(10, rows, CALL) ROW_CASE(11, rows, CALL) ROW_CASE(12, rows, CALL)             \
     }
+/* clang-format on */
 
 /* Rows of the next block where `left` rows remain. */
 INLINE int even_share(int left) {

@@ -56,6 +56,7 @@ struct Engine {
     const EngineVtable *vtable;
 };
 
+/* `network` and options->team must outlive the engine. */
 effnet_status engine_create(const EngineVtable *vtable, const Network *network, const EngineOptions *options,
                             Engine **out, effnet_error *err);
 effnet_status engine_forward(Engine *engine, const EngineForward *call, effnet_error *err);

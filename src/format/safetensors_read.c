@@ -303,7 +303,7 @@ static effnet_status read_header(Safetensors *file, effnet_error *err) {
     if (result == EFFNET_OK) {
         json_error_t problem;
         file->header = json_loadb(text, (size_t)length, JSON_REJECT_DUPLICATES, &problem);
-        if (!file->header && json_error_code(&problem) == json_error_out_of_memory)
+        if (!file->header && (json_error_code(&problem) == json_error_out_of_memory || !problem.text[0]))
             result = fail(err, EFFNET_ERROR_MEMORY, "no memory for the header of '%s'", file->path);
         else if (!file->header)
             result = fail(err, EFFNET_ERROR_FORMAT, "'%s': the header is not valid JSON at byte %d: %s", file->path,

@@ -90,38 +90,38 @@ static void set_inputs(Example *example, int step) {
     golden_masks(&example->network, step, example->batch, example->drop_path_scale, example->dropout_scale);
 }
 
-static Example example_open(const char *name, const EngineVtable *vtable) {
+/* Into *example, where it stays: the engine points at its network. */
+static void example_open(const char *name, const EngineVtable *vtable, Example *example) {
     char path[512];
     snprintf(path, sizeof path, "%s/tests/golden/%s.json", EFFNET_SOURCE_DIR, name);
     json_error_t where;
-    Example example = {.name = name, .golden = json_load_file(path, 0, &where)};
-    if (!example.golden) fail_msg("%s:%d: %s", path, where.line, where.text);
-    const json_t *model = json_object_get(example.golden, "model");
+    *example = (Example){.name = name, .golden = json_load_file(path, 0, &where)};
+    if (!example->golden) fail_msg("%s:%d: %s", path, where.line, where.text);
+    const json_t *model = json_object_get(example->golden, "model");
     ModelConfig config = model_of(model);
     effnet_error err;
-    must(network_build(&config, &example.network, &err), &err);
-    const Network *network = &example.network;
-    example.batch = (int)integer_of(model, "batch");
-    EngineOptions options = {.batch = example.batch, .training = json_object_get(example.golden, "training") != NULL};
-    must(thread_team_create(2, &example.team, &err), &err);
-    options.team = example.team;
-    must(engine_create(vtable, network, &options, &example.engine, &err), &err);
-    example.engine_name = engine_info(example.engine).name;
-    example.exact = vtable == &reference_engine;
-    size_t n = (size_t)example.batch, side = (size_t)config.resolution;
-    example.pixels = n * side * side * 3;
-    example.parameters = floats(network->parameter_floats);
-    example.statistics = floats(network->statistic_floats);
-    example.images = floats(example.pixels);
-    example.logits = floats(n * (size_t)config.num_classes);
-    example.logits_gradient = floats(n * (size_t)config.num_classes);
-    example.drop_path_scale = floats((size_t)network->num_residuals * n);
-    example.dropout_scale = floats(n * (size_t)network->features);
-    example.labels = calloc(n, sizeof *example.labels);
-    assert_non_null(example.labels);
-    set_initial_values(network, example.parameters, example.statistics);
-    set_inputs(&example, 0);
-    return example;
+    must(network_build(&config, &example->network, &err), &err);
+    const Network *network = &example->network;
+    example->batch = (int)integer_of(model, "batch");
+    EngineOptions options = {.batch = example->batch, .training = json_object_get(example->golden, "training") != NULL};
+    must(thread_team_create(2, &example->team, &err), &err);
+    options.team = example->team;
+    must(engine_create(vtable, network, &options, &example->engine, &err), &err);
+    example->engine_name = engine_info(example->engine).name;
+    example->exact = vtable == &reference_engine;
+    size_t n = (size_t)example->batch, side = (size_t)config.resolution;
+    example->pixels = n * side * side * 3;
+    example->parameters = floats(network->parameter_floats);
+    example->statistics = floats(network->statistic_floats);
+    example->images = floats(example->pixels);
+    example->logits = floats(n * (size_t)config.num_classes);
+    example->logits_gradient = floats(n * (size_t)config.num_classes);
+    example->drop_path_scale = floats((size_t)network->num_residuals * n);
+    example->dropout_scale = floats(n * (size_t)network->features);
+    example->labels = calloc(n, sizeof *example->labels);
+    assert_non_null(example->labels);
+    set_initial_values(network, example->parameters, example->statistics);
+    set_inputs(example, 0);
 }
 
 static void example_close(Example *example) {
@@ -338,7 +338,8 @@ static void check_run(Example *example, const json_t *run) {
 
 static void test_case(void **state) {
     for (size_t e = 0; e < sizeof engines / sizeof *engines; e++) {
-        Example example = example_open(*state, engines[e]);
+        Example example;
+        example_open(*state, engines[e], &example);
         compare_shapes(&example, "parameters", example.network.num_parameters);
         compare_shapes(&example, "statistics", example.network.num_statistics);
         compare_checksums(&example);

@@ -1,5 +1,6 @@
 /* Blocks: zeroed, aligned, and refused by a message where the size overflows or no machine has so much. */
 #include "base/memory.h"
+#include "huge_allocations.h"
 
 #include <string.h>
 

@@ -1,5 +1,6 @@
 /* TrainState: the blocks an optimizer needs and no other, aligned, with their first values. */
 #include "base/memory.h"
+#include "huge_allocations.h"
 #include "small_run.h"
 
 #include <setjmp.h>

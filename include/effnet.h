@@ -218,6 +218,14 @@ EFFNET_API effnet_status effnet_summarize(const char *recipe_or_model, int resol
                                           effnet_error *error);
 EFFNET_API void effnet_summary_free(effnet_summary *summary);
 
+/* One pass over memory in a step: what it took, the arithmetic and the memory traffic it cannot do without. The last
+ * one, pass "other", is the rest of the step: packing of weights, loss, optimizer, EMA. */
+typedef struct effnet_pass_profile {
+    const char *pass, *op;    /* "conv backward", "blocks.1.0.conv_pw"; valid during the call */
+    double ms, ms_best;       /* mean and best over the steps, whole batch */
+    double operations, bytes; /* 0 where unknown */
+} effnet_pass_profile;
+
 typedef struct effnet_bench_options {
     size_t struct_size;
     bool infer;                            /* else a training step */
@@ -225,6 +233,9 @@ typedef struct effnet_bench_options {
     int resolution, batch, threads, steps; /* 0: the model's, 32, every processor, 10 */
     const char *dtype;                     /* NULL or "fp32" */
     bool reference;
+    /* Called for each pass of a step after the measuring, in the order they ran; NULL: nobody asks. */
+    void (*on_pass)(void *context, const effnet_pass_profile *pass);
+    void *context;
 } effnet_bench_options;
 
 typedef struct effnet_bench_result {
@@ -236,6 +247,16 @@ typedef struct effnet_bench_result {
 
 EFFNET_API effnet_status effnet_bench(const effnet_bench_options *options, effnet_bench_result *out,
                                       effnet_error *error);
+
+/* What this machine can do at most, all threads together: fp32 multiply-adds (two operations each) and memory. */
+typedef struct effnet_limits {
+    char isa[32];
+    int threads;
+    double gflops, read_gbps, copy_gbps;
+} effnet_limits;
+
+/* threads 0: every processor. Takes about a second. */
+EFFNET_API effnet_status effnet_measure_limits(int threads, effnet_limits *out, effnet_error *error);
 
 #ifdef __cplusplus
 }

@@ -3,6 +3,7 @@
  * pages and do not count. */
 #include "api/handles.h"
 
+#include "backend/cpu/limits.h"
 #include "base/clock.h"
 #include "base/memory.h"
 #include "model/initialize.h"
@@ -24,6 +25,7 @@ typedef struct Bench {
     float *parameters, *statistics, *images, *logits;
     int32_t *labels;
     double *seconds; /* a step */
+    double total;    /* of them all */
 } Bench;
 
 static int compare_doubles(const void *a, const void *b) {
@@ -131,15 +133,45 @@ static void summarize(Bench *bench, effnet_bench_result *out) {
     out->activation_mb = (double)info.activation_bytes / 1e6;
 }
 
+/* Tells options.on_pass of every pass, and of what the passes do not account for. */
+static void tell_profile(const Bench *bench) {
+    const effnet_bench_options *options = &bench->options;
+    int count;
+    const EnginePassTime *times = engine_profile(options->infer ? bench->engine : bench->trainer.engine, false, &count);
+    double in_passes = 0, best = 0;
+    for (int i = 0; i < count; i++) {
+        const EnginePassTime *time = &times[i];
+        const effnet_pass_profile pass = {.pass = time->pass,
+                                          .op = time->op,
+                                          .ms = time->seconds / options->steps * 1e3,
+                                          .ms_best = time->best * 1e3,
+                                          .operations = time->operations,
+                                          .bytes = time->bytes};
+        in_passes += time->seconds;
+        best += time->best;
+        options->on_pass(options->context, &pass);
+    }
+    double left = bench->seconds[0] - best;
+    const effnet_pass_profile other = {.pass = "other",
+                                       .op = "pack, loss, optimizer, average",
+                                       .ms = (bench->total - in_passes) / options->steps * 1e3,
+                                       .ms_best = left > 0 ? left * 1e3 : 0};
+    options->on_pass(options->context, &other);
+}
+
 static effnet_status measure(Bench *bench, effnet_bench_result *out, effnet_error *err) {
     TRY(prepare(bench, err));
     for (int i = 0; i < WARM_UP_STEPS; i++) TRY(run_step(bench, err));
+    int passes;
+    engine_profile(bench->options.infer ? bench->engine : bench->trainer.engine, true, &passes);
     for (int i = 0; i < bench->options.steps; i++) {
         double began = clock_seconds();
         TRY(run_step(bench, err));
         bench->seconds[i] = clock_seconds() - began;
+        bench->total += bench->seconds[i];
     }
     summarize(bench, out);
+    if (bench->options.on_pass) tell_profile(bench);
     return EFFNET_OK;
 }
 
@@ -159,4 +191,20 @@ effnet_status effnet_bench(const effnet_bench_options *options, effnet_bench_res
     memory_free(bench.seconds);
     network_free(&bench.network);
     return status;
+}
+
+effnet_status effnet_measure_limits(int threads, effnet_limits *out, effnet_error *error) {
+    ThreadTeam *team;
+    CpuLimits limits;
+    TRY(thread_team_create(threads, &team, error));
+    effnet_status status = cpu_limits_measure(team, &limits, error);
+    thread_team_free(team);
+    if (status != EFFNET_OK) return status;
+    memset(out, 0, sizeof *out);
+    snprintf(out->isa, sizeof out->isa, "%s", limits.isa);
+    out->threads = limits.threads;
+    out->gflops = limits.gflops;
+    out->read_gbps = limits.read_gbps;
+    out->copy_gbps = limits.copy_gbps;
+    return EFFNET_OK;
 }

@@ -1,4 +1,5 @@
 /* verb_bench.c - effnet bench: images a second of a training step or of inference, on random pictures. */
+#include "bench_profile.h"
 #include "options.h"
 #include "text.h"
 #include "verbs.h"
@@ -6,7 +7,24 @@
 #include <stdio.h>
 #include <string.h>
 
-static int print_json(const char *mode, const effnet_bench_result *result) {
+static int print_limits(const effnet_limits *limits, bool json) {
+    if (json) {
+        json_t *object = json_object();
+        json_object_set_new(object, "isa", json_text(limits->isa));
+        json_object_set_new(object, "threads", json_integer(limits->threads));
+        json_object_set_new(object, "gflops", json_rounded(limits->gflops, 5));
+        json_object_set_new(object, "read_gbps", json_rounded(limits->read_gbps, 4));
+        json_object_set_new(object, "copy_gbps", json_rounded(limits->copy_gbps, 4));
+        return json_print("bench", object);
+    }
+    printf("%s, %d threads\n", limits->isa, limits->threads);
+    printf("  fp32 multiply-adds  %.0f GFLOP/s\n", limits->gflops);
+    printf("  memory              %.1f GB/s read, %.1f GB/s copied\n", limits->read_gbps, limits->copy_gbps);
+    return EXIT_OK;
+}
+
+static int print_json(const char *mode, const effnet_bench_result *result, const BenchProfile *profile,
+                      const effnet_limits *limits) {
     json_t *object = json_object();
     json_object_set_new(object, "mode", json_text(mode));
     json_object_set_new(object, "model", json_text(result->model));
@@ -21,6 +39,11 @@ static int print_json(const char *mode, const effnet_bench_result *result) {
     json_object_set_new(object, "ms_per_step", json_rounded(result->ms_per_step, 6));
     json_object_set_new(object, "peak_rss_mb", json_rounded(result->peak_rss_mb, 5));
     json_object_set_new(object, "activation_mb", json_rounded(result->activation_mb, 5));
+    if (profile->count) {
+        json_object_set_new(object, "peak_gflops", json_rounded(limits->gflops, 5));
+        json_object_set_new(object, "peak_read_gbps", json_rounded(limits->read_gbps, 4));
+        json_object_set_new(object, "passes", bench_profile_json(profile, limits));
+    }
     return json_print("bench", object);
 }
 
@@ -36,12 +59,15 @@ int verb_bench(int argc, char **argv) {
     static const VerbHelp help = {
         .verb = "bench",
         .text = "train: forward, backward and optimizer; infer: forward alone. The pictures are random numbers that\n"
-                "lie in memory. The first steps warm up and do not count; figures are medians over the others.\n",
+                "lie in memory. The first steps warm up and do not count; figures are medians over the others.\n"
+                "limits: what the processor can do at most, arithmetic and memory.\n",
         .examples = "  effnet bench train --model efficientnet_b0 --res 224 --batch 32\n"
-                    "  effnet bench infer --batch 1 --threads 1 --json\n",
+                    "  effnet bench infer --batch 1 --threads 1 --json\n"
+                    "  effnet bench train --res 32 --batch 256 --profile\n"
+                    "  effnet bench limits\n",
     };
     const char *model = NULL, *dtype = NULL, *engine = "fast";
-    bool json = false;
+    bool json = false, profile = false;
     int64_t resolution = 0, batch = 0, threads = 0, steps = 0;
     const Option options[] = {
         {.name = "model", .argument = "NAME", .target = &model, .kind = OPTION_TEXT, .help = "default efficientnet_b0"},
@@ -81,16 +107,22 @@ int verb_bench(int argc, char **argv) {
          .kind = OPTION_CHOICE,
          .choices = "fast|reference",
          .help = "reference: plain loops, slow, the specification"},
+        {.name = "profile",
+         .target = &profile,
+         .kind = OPTION_FLAG,
+         .help = "the time of each pass, beside what the machine could do"},
         {.name = "json", .target = &json, .kind = OPTION_FLAG, .help = "one JSON object on standard output"},
         {0}};
     CommandLine line;
     int status = parse_options(&help, options, argc, argv, &line);
     if (status != PARSED) return status;
-    if (line.count == 0) return usage_error("bench", "say what to measure: train or infer");
+    if (line.count == 0) return usage_error("bench", "say what to measure: train or infer, or limits");
     if (line.count > 1) return usage_error("bench", "unexpected argument '%.60s'", line.arguments[1]);
     const char *mode = line.arguments[0];
-    if (strcmp(mode, "train") != 0 && strcmp(mode, "infer") != 0)
-        return usage_error("bench", "cannot measure '%.60s'; allowed: train, infer", mode);
+    bool only_limits = strcmp(mode, "limits") == 0;
+    if (strcmp(mode, "train") != 0 && strcmp(mode, "infer") != 0 && !only_limits)
+        return usage_error("bench", "cannot measure '%.60s'; allowed: train, infer, limits", mode);
+    BenchProfile passes = {0};
     const effnet_bench_options bench = {
         .struct_size = sizeof bench,
         .infer = strcmp(mode, "infer") == 0,
@@ -101,15 +133,27 @@ int verb_bench(int argc, char **argv) {
         .steps = (int)steps,
         .dtype = dtype,
         .reference = strcmp(engine, "reference") == 0,
+        .on_pass = profile ? bench_profile_add : NULL,
+        .context = &passes,
     };
-    effnet_bench_result result;
+    effnet_bench_result result = {0};
+    effnet_limits limits = {0};
     effnet_error error;
-    if (effnet_bench(&bench, &result, &error) != EFFNET_OK) {
+    effnet_status failed = EFFNET_OK;
+    if (!only_limits) failed = effnet_bench(&bench, &result, &error);
+    if (failed == EFFNET_OK && (only_limits || profile)) failed = effnet_measure_limits((int)threads, &limits, &error);
+    if (failed != EFFNET_OK) {
         status = report("bench", &error);
-        return error.status == EFFNET_ERROR_ARGUMENT ? EXIT_USAGE
-                                                     : status; /* every argument came from the command line */
+        if (failed == EFFNET_ERROR_ARGUMENT) status = EXIT_USAGE; /* every argument came from the command line */
+    } else if (only_limits) {
+        status = print_limits(&limits, json);
+    } else if (json) {
+        status = print_json(mode, &result, &passes, &limits);
+    } else {
+        print_text(mode, &result);
+        if (profile) bench_profile_print(&passes, &limits);
+        status = EXIT_OK;
     }
-    if (json) return print_json(mode, &result);
-    print_text(mode, &result);
-    return EXIT_OK;
+    bench_profile_free(&passes);
+    return status;
 }

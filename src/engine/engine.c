@@ -26,6 +26,11 @@ EngineInfo engine_info(const Engine *engine) {
     return engine->vtable->info(engine);
 }
 
+const EnginePassTime *engine_profile(Engine *engine, bool clear, int *count) {
+    *count = 0;
+    return engine->vtable->profile ? engine->vtable->profile(engine, clear, count) : NULL;
+}
+
 void engine_free(Engine *engine) {
     if (engine) engine->vtable->free(engine);
 }

@@ -37,6 +37,15 @@ typedef struct EngineInfo {
     size_t activation_bytes; /* the arena */
 } EngineInfo;
 
+/* One pass of the plan, timed since the engine was made or its profile last cleared. */
+typedef struct EnginePassTime {
+    const char *pass, *op; /* the plan's names: "conv forward", "blocks.1.0.conv_pw"; owned by the engine */
+    int runs;
+    double seconds, best; /* wall time of all runs, and of the fastest */
+    double operations,
+        bytes; /* of one run of the whole batch: multiplications and additions; the least memory traffic */
+} EnginePassTime;
+
 typedef struct EngineVtable {
     effnet_status (*create)(const Network *network, const EngineOptions *options, Engine **out, effnet_error *err);
     effnet_status (*forward)(Engine *engine, const EngineForward *call, effnet_error *err);
@@ -48,6 +57,9 @@ typedef struct EngineVtable {
      * began. */
     const char *(*find_nonfinite)(Engine *engine);
     EngineInfo (*info)(const Engine *engine);
+    /* The times of every pass, in the order of the plan; *count of them. NULL, 0 where an engine keeps none.
+     * clear: begins anew. */
+    const EnginePassTime *(*profile)(Engine *engine, bool clear, int *count);
     void (*free)(Engine *engine);
 } EngineVtable;
 
@@ -64,6 +76,7 @@ effnet_status engine_backward(Engine *engine, const EngineForward *call, const f
                               bool accumulate, effnet_error *err);
 const char *engine_find_nonfinite(Engine *engine);
 EngineInfo engine_info(const Engine *engine);
+const EnginePassTime *engine_profile(Engine *engine, bool clear, int *count);
 void engine_free(Engine *engine);
 
 /* The engines there are; declared here, defined in their folders. */

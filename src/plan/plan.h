@@ -83,6 +83,9 @@ typedef struct Plan {
 effnet_status plan_build(const Network *network, int batch, bool training, Plan *out, effnet_error *err);
 void plan_free(Plan *plan);
 const char *pass_name(PassKind kind);
+/* What one run of the pass over the plan's batch costs: multiplications and additions of its matrix products and
+ * convolutions, and the bytes of each large tensor read or written once. */
+void pass_work(const Plan *plan, const Pass *pass, double *operations, double *bytes);
 /* A table of passes and buffers, to read. */
 void plan_print(const Plan *plan, FILE *stream);
 

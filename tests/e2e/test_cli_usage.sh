@@ -54,7 +54,7 @@ complains 2 "no recipe or model given" "$effnet" summarize
 complains 2 "unknown model 'efficientnet_b99'.*efficientnet_b0" "$effnet" summarize efficientnet_b99
 complains 2 "--res is '5000'; allowed: 0 to 2048" "$effnet" summarize efficientnet_b0 --res 5000
 complains 2 "train or infer" "$effnet" bench
-complains 2 "cannot measure 'fly'; allowed: train, infer" "$effnet" bench fly
+complains 2 "cannot measure 'fly'; allowed: train, infer, limits" "$effnet" bench fly
 complains 2 "unknown model" "$effnet" bench train --model nonsense
 complains 2 "--dtype is 'fp8'" "$effnet" bench train --dtype fp8
 complains 2 "unexpected argument" "$effnet" version now

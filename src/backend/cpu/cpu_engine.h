@@ -66,6 +66,7 @@ typedef struct CpuEngine {
     float *slots;          /* partial weight gradients */
     double *partial;       /* partial moments or sums: (tasks, 2, channels) */
     double *partial_count; /* rows in each task's moments */
+    EnginePassTime *times; /* by pass */
 } CpuEngine;
 
 /* The pass being run; the context of its tasks. */

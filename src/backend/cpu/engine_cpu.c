@@ -2,6 +2,7 @@
 #include "backend/cpu/cpu_engine.h"
 
 #include "backend/cpu/isa.h"
+#include "base/clock.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -98,9 +99,23 @@ static void cpu_free(Engine *base) {
     free(engine->gates);
     free(engine->packed);
     free(engine->packed_back);
+    free(engine->times);
     memory_free(engine->arena);
     memory_free(engine->memory);
     free(engine);
+}
+
+static effnet_status make_times(CpuEngine *engine, effnet_error *err) {
+    const Plan *plan = &engine->plan;
+    engine->times = calloc((size_t)plan->num_passes, sizeof *engine->times);
+    if (!engine->times) return fail(err, EFFNET_ERROR_MEMORY, "no memory for the times of %d passes", plan->num_passes);
+    for (int i = 0; i < plan->num_passes; i++) {
+        EnginePassTime *time = &engine->times[i];
+        time->pass = pass_name(plan->passes[i].kind);
+        time->op = plan->network->ops[plan->passes[i].op].name;
+        pass_work(plan, &plan->passes[i], &time->operations, &time->bytes);
+    }
+    return EFFNET_OK;
 }
 
 static effnet_status allocate(CpuEngine *engine, effnet_error *err) {
@@ -112,6 +127,7 @@ static effnet_status allocate(CpuEngine *engine, effnet_error *err) {
     if (!engine->batch_norms || !engine->gates || !engine->packed || !engine->packed_back)
         return fail(err, EFFNET_ERROR_MEMORY, "no memory for an engine of %s", engine->network->config.name);
     TRY(plan_build(engine->network, engine->options.batch, engine->options.training, &engine->plan, err));
+    TRY(make_times(engine, err));
     Layout layout = {0};
     lay_out(engine, &layout);
     engine->memory_floats = layout.floats;
@@ -162,6 +178,14 @@ static void (*const pass_functions[])(PassRun *) = {
     [PASS_PROJECT_BACKWARD] = project_backward, [PASS_DEPTHWISE_BACKWARD] = depthwise_backward,
 };
 
+static void run_pass(PassRun *run, EnginePassTime *time) {
+    double began = clock_seconds();
+    pass_functions[run->pass->kind](run);
+    double seconds = clock_seconds() - began;
+    time->seconds += seconds;
+    if (time->runs++ == 0 || seconds < time->best) time->best = seconds;
+}
+
 static effnet_status check_call(const CpuEngine *engine, const EngineForward *call, effnet_error *err) {
     if (call->batch < 1 || call->batch > engine->options.batch)
         return fail(err, EFFNET_ERROR_ARGUMENT, "a batch of %d images; this engine takes 1 to %d", call->batch,
@@ -180,7 +204,7 @@ static effnet_status cpu_forward(Engine *base, const EngineForward *call, effnet
             if (engine->network->ops[i].kind == OP_BATCH_NORM) batch_norm_from_running(engine, call, i);
     for (int i = 0; i < engine->plan.num_forward; i++) {
         PassRun run = {.engine = engine, .pass = &engine->plan.passes[i], .call = call};
-        pass_functions[run.pass->kind](&run);
+        run_pass(&run, &engine->times[i]);
     }
     return EFFNET_OK;
 }
@@ -198,7 +222,7 @@ static effnet_status cpu_backward(Engine *base, const EngineForward *call, const
                        .logits_gradient = logits_gradient,
                        .gradients = gradients,
                        .accumulate = accumulate};
-        pass_functions[run.pass->kind](&run);
+        run_pass(&run, &engine->times[i]);
     }
     return EFFNET_OK;
 }
@@ -226,4 +250,13 @@ static EngineInfo cpu_info(const Engine *base) {
         .name = "cpu", .isa = engine->kernels->isa, .activation_bytes = engine->plan.arena_floats * sizeof(float)};
 }
 
-const EngineVtable cpu_engine = {cpu_create, cpu_forward, cpu_backward, cpu_find_nonfinite, cpu_info, cpu_free};
+static const EnginePassTime *cpu_profile(Engine *base, bool clear, int *count) {
+    CpuEngine *engine = (CpuEngine *)base;
+    *count = engine->plan.num_passes;
+    if (clear)
+        for (int i = 0; i < *count; i++) engine->times[i].runs = 0, engine->times[i].seconds = 0;
+    return engine->times;
+}
+
+const EngineVtable cpu_engine = {cpu_create, cpu_forward, cpu_backward, cpu_find_nonfinite,
+                                 cpu_info,   cpu_profile, cpu_free};

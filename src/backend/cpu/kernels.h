@@ -64,7 +64,11 @@ typedef struct CpuKernels {
  * add_scaled               x += slope * factor, a channel's
  * residual_rows            out = bn(p) * factor + bn(x)
  * gradient_sums            sum += g * factor, sum_centred += g * factor * (p - mean)
- * pool_gradient            dz = gradient * activation'(bn(y)), and its two sums */
+ * pool_gradient            dz = gradient * activation'(bn(y)), and its two sums
+ * peak_multiply_adds       rounds * PEAK_CHAINS vectors of multiply-adds in registers; sink: `lanes` floats
+ * peak_read                reads `floats` (a multiple of 8 * lanes); sink: `lanes` floats */
+
+enum { PEAK_CHAINS = 12 }; /* independent ones: latency 4 on 2 units wants 8, and 16 registers hold 12 */
 
 extern const CpuKernels cpu_kernels_scalar;
 #ifdef EFFNET_X86

@@ -1,0 +1,27 @@
+/* limits_body.h - what the processor can do at most, measured by the same vectors that the kernels use: multiply-adds
+ * on registers alone, and reads of memory. Each returns something that depends on all of its work, so that no compiler
+ * leaves it out. */
+#include "backend/cpu/kernels/common_body.h"
+
+void ISA_NAME(peak_multiply_adds)(long rounds, float *sink) {
+    Vector chain[PEAK_CHAINS], factor = vector_all(0.999f), term = vector_all(0.001f);
+    UNROLL for (int i = 0; i < PEAK_CHAINS; i++) chain[i] = vector_all((float)i);
+    for (long round = 0; round < rounds; round++) UNROLL for (int i = 0; i < PEAK_CHAINS; i++) {
+            chain[i] = vector_fma(chain[i], factor, term);
+#ifdef __x86_64__
+            __asm__("" : "+x"(chain[i])); /* or a compiler would fold the rounds */
+#endif
+        }
+    Vector sum = vector_all(0.0f);
+    UNROLL for (int i = 0; i < PEAK_CHAINS; i++) sum = sum + chain[i];
+    vector_store(sink, sum);
+}
+
+void ISA_NAME(peak_read)(const float *x, size_t floats, float *sink) {
+    Vector sum[8];
+    UNROLL for (int i = 0; i < 8; i++) sum[i] = vector_all(0.0f);
+    for (size_t at = 0; at + 8 * LANES <= floats; at += 8 * LANES)
+        UNROLL for (int i = 0; i < 8; i++) sum[i] = sum[i] + vector_load(x + at + (size_t)i * LANES);
+    UNROLL for (int i = 1; i < 8; i++) sum[0] = sum[0] + sum[i];
+    vector_store(sink, sum[0]);
+}

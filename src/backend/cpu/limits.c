@@ -1,0 +1,72 @@
+/* limits.c - see limits.h. Every thread runs the same kernel on registers or on its own part of one block of memory;
+ * the best run counts, since other programs can only make it slower. */
+#include "backend/cpu/limits.h"
+
+#include "backend/cpu/isa.h"
+#include "base/clock.h"
+#include "base/memory.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { RUNS = 8, ROUNDS = 2000000, BLOCK_MB = 256, MOST_LANES = 64 };
+
+typedef struct LimitRun {
+    const CpuKernels *kernels;
+    float *block;
+    size_t floats; /* a thread's part */
+} LimitRun;
+
+static void multiply_adds_task(void *context, int task, int thread) {
+    const LimitRun *run = context;
+    float sink[MOST_LANES];
+    (void)task, (void)thread;
+    run->kernels->peak_multiply_adds(ROUNDS, sink);
+}
+
+static void read_task(void *context, int task, int thread) {
+    const LimitRun *run = context;
+    float sink[MOST_LANES];
+    (void)thread;
+    run->kernels->peak_read(run->block + (size_t)task * run->floats, run->floats, sink);
+}
+
+static void copy_task(void *context, int task, int thread) {
+    const LimitRun *run = context;
+    float *part = run->block + (size_t)task * run->floats;
+    (void)thread;
+    memcpy(part, part + run->floats / 2, run->floats / 2 * sizeof *part);
+}
+
+static double best_seconds(ThreadTeam *team, TaskFunction *function, LimitRun *run) {
+    double best = 0;
+    for (int i = 0; i < RUNS; i++) {
+        double began = clock_seconds();
+        thread_team_run(team, function, run, thread_team_size(team));
+        double seconds = clock_seconds() - began;
+        if (i == 0 || seconds < best) best = seconds;
+    }
+    return best;
+}
+
+effnet_status cpu_limits_measure(ThreadTeam *team, CpuLimits *out, effnet_error *err) {
+    LimitRun run = {0};
+    void *block;
+    TRY(cpu_kernels_choose(&run.kernels, err));
+    int threads = thread_team_size(team);
+    size_t floats = (size_t)BLOCK_MB * 1024 * 1024 / sizeof(float);
+    run.floats = floats / (size_t)threads / 1024 * 1024;
+    TRY(memory_allocate(floats, sizeof(float), "a block to measure memory with", &block, err));
+    run.block = block;
+    memset(run.block, 0, floats * sizeof(float));
+    double work = 2.0 * PEAK_CHAINS * run.kernels->lanes * ROUNDS * threads;
+    double bytes = (double)run.floats * sizeof(float) * threads;
+    memset(out, 0, sizeof *out);
+    snprintf(out->isa, sizeof out->isa, "%s", run.kernels->isa);
+    out->threads = threads;
+    out->gflops = work / best_seconds(team, multiply_adds_task, &run) / 1e9;
+    out->read_gbps = bytes / best_seconds(team, read_task, &run) / 1e9;
+    out->copy_gbps = bytes / best_seconds(team, copy_task, &run) / 1e9;
+    memory_free(block);
+    return EFFNET_OK;
+}

@@ -1,0 +1,18 @@
+/* limits.h - what this machine can do at most: the roof that a profile compares each pass with. */
+#ifndef EFFNET_BACKEND_CPU_LIMITS_H
+#define EFFNET_BACKEND_CPU_LIMITS_H
+
+#include "base/threads.h"
+
+typedef struct CpuLimits {
+    char isa[32];
+    int threads;
+    double gflops;    /* fp32 multiply-adds, two operations each, of all threads together */
+    double read_gbps; /* reads of memory far larger than any cache, all threads together, 1e9 bytes a second */
+    double copy_gbps; /* the same for copies, bytes read plus bytes written */
+} CpuLimits;
+
+/* Takes about a second: each figure is the best of several short runs of every thread of the team at once. */
+effnet_status cpu_limits_measure(ThreadTeam *team, CpuLimits *out, effnet_error *err);
+
+#endif

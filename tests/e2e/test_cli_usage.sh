@@ -97,10 +97,19 @@ for mode in train infer; do
     holds "$(number images_per_s) > 0 && $(number images_per_s_best) >= $(number images_per_s)"
     holds "$(number res) == 32 && $(number batch) == 2 && $(number threads) == 1"
 done
+run 0 "$effnet" bench limits --threads 1 --json
+holds "$(number gflops) > 0.1 && $(number read_gbps) > 0.1 && $(number copy_gbps) > 0.1"
+run 0 "$effnet" bench train --res 32 --batch 2 --steps 2 --threads 1 --profile
+for pass in "conv backward" "project" "depthwise backward" "other" "all"; do
+    grep -q "^$pass " "$work/out" || die "no '$pass' in the profile"
+done
+run 0 "$effnet" bench infer --res 32 --batch 2 --steps 2 --threads 1 --profile --json
+grep -q '"passes":\[{"pass":"conv","op":"conv_stem","ms":' "$work/out" || die "no passes in bench infer --profile --json"
 
 need_fashion
 small_fashion
 echo "-- Ctrl-C"
+: >"$work/out" # what the last check left there has 'step' in it
 "${train[@]}" --out "$work/stopped" >"$work/out" 2>"$work/err" </dev/null &
 child=$!
 at_end "kill -9 $child 2>/dev/null"

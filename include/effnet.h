@@ -90,7 +90,7 @@ typedef struct effnet_prediction {
  * must not exceed effnet_model_classes(). */
 EFFNET_API effnet_status effnet_predict(effnet_model *model, const uint8_t *pixels, int height, int width,
                                         size_t stride, effnet_prediction *out, int count, effnet_error *error);
-/* The same from a JPEG or PNG file. */
+/* The same from a JPEG, PNG, WebP or BMP file. */
 EFFNET_API effnet_status effnet_predict_file(effnet_model *model, const char *path, effnet_prediction *out, int count,
                                              effnet_error *error);
 /* Logits (N, classes) of a batch (N, resolution, resolution, 3) of normalised float pixels. */

@@ -9,7 +9,7 @@
 # otherwise; asks nothing.
 set -euo pipefail
 
-build="gcc libc6-dev cmake ninja-build pkg-config libturbojpeg0-dev libspng-dev libyaml-dev libjansson-dev
+build="gcc libc6-dev cmake ninja-build pkg-config libturbojpeg0-dev libspng-dev libwebp-dev libyaml-dev libjansson-dev
        zlib1g-dev libcmocka-dev"
 demo="dataset-fashion-mnist gnuplot-nox"
 test="clang libclang-rt-14-dev clang-format dataset-fashion-mnist zstd git"

@@ -59,6 +59,7 @@ static void prepare_preprocess(effnet_model *model) {
     options->interpolation = card->interpolation;
     options->pad_to = card->pad_to;
     options->crop_pct = card->crop_pct;
+    options->exif_orientation = card->exif_orientation;
     memcpy(options->mean, card->mean, sizeof options->mean);
     memcpy(options->std, card->std, sizeof options->std);
 }
@@ -102,6 +103,7 @@ void card_from_recipe(const Recipe *recipe, const ModelConfig *config, ModelCard
         .interpolation = recipe->interpolation,
         .val_crop = recipe->val_crop,
         .pad_to = (int)recipe->pad_to,
+        .exif_orientation = recipe->exif_orientation,
     };
     memcpy(out->mean, recipe->mean, sizeof out->mean);
     memcpy(out->std, recipe->std, sizeof out->std);

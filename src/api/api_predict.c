@@ -113,7 +113,7 @@ effnet_status effnet_predict_file(effnet_model *model, const char *path, effnet_
                                   effnet_error *error) {
     Picture picture;
     TRY(check_count(model, count, error));
-    TRY(picture_read(path, &picture, error));
+    TRY(picture_read_as(path, model->preprocess.exif_orientation, &picture, error));
     effnet_status status = predict_picture(model, &picture, out, count, error);
     picture_free(&picture);
     return status;

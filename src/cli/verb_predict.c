@@ -81,7 +81,7 @@ int verb_predict(int argc, char **argv) {
     static const VerbHelp help = {
         .verb = "predict",
         .text = "CHECKPOINT is a folder that 'effnet train' wrote (a run folder means its best checkpoint) or one of\n"
-                "its .safetensors files. Pictures are JPEG or PNG of any size.\n",
+                "its .safetensors files. Pictures are JPEG, PNG, WebP or BMP of any size.\n",
         .examples = "  effnet predict runs/fashion/checkpoints/best shoe.png\n"
                     "  effnet predict runs/bees photos/*.jpg --topk 2 --json\n",
     };

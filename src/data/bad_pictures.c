@@ -40,9 +40,13 @@ bool bad_pictures_has(const BadPictures *bad, int64_t index) {
 
 void bad_pictures_add(BadPictures *bad, int64_t index, const char *message) {
     if (atomic_exchange_explicit(&bad->known[index], 1, memory_order_relaxed)) return;
+    bad_pictures_note(bad, 1, message);
+}
+
+void bad_pictures_note(BadPictures *bad, int64_t count, const char *message) {
     pthread_mutex_lock(&bad->mutex);
-    bad->count++;
-    char *copy = bad->waiting < MESSAGES_KEPT ? strdup(message) : NULL;
+    bad->count += count;
+    char *copy = message && bad->waiting < MESSAGES_KEPT ? strdup(message) : NULL;
     if (copy) bad->messages[(bad->first + bad->waiting++) % MESSAGES_KEPT] = copy;
     pthread_mutex_unlock(&bad->mutex);
 }

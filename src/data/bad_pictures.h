@@ -11,6 +11,8 @@ effnet_status bad_pictures_create(int64_t pictures, BadPictures **out, effnet_er
 void bad_pictures_free(BadPictures *bad);
 bool bad_pictures_has(const BadPictures *bad, int64_t index);
 void bad_pictures_add(BadPictures *bad, int64_t index, const char *message);
+/* `count` more without a number, found before any picture was read; message may be NULL. */
+void bad_pictures_note(BadPictures *bad, int64_t count, const char *message);
 int64_t bad_pictures_count(BadPictures *bad);
 /* The oldest message not yet taken; false where there is none. */
 bool bad_pictures_take(BadPictures *bad, char *buffer, size_t size);

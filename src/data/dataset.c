@@ -1,119 +1,19 @@
-/* dataset.c - finds out what a folder holds, and the part of a dataset that is the same for every source: names of
- * classes, and their renumbering where a model numbers them in another order. */
+/* dataset.c - the part of a data set that is the same for every source: from stored bytes to pixels, names of classes
+ * and their renumbering where a model numbers them in another order, and what was lost on the way. */
 #include "data/source.h"
-#include "base/file.h"
 #include "base/memory.h"
 
-#include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { PATH_BYTES = 4096 };
-
-/* ---- names ---- */
-
-effnet_status name_list_add(NameList *list, const char *name, effnet_error *err) {
-    if (list->count == list->capacity) {
-        int capacity = list->capacity ? 2 * list->capacity : 16;
-        char **larger = realloc(list->names, (size_t)capacity * sizeof *larger);
-        if (!larger) return fail(err, EFFNET_ERROR_MEMORY, "no memory for %d names", capacity);
-        list->names = larger;
-        list->capacity = capacity;
-    }
-    char *copy = strdup(name);
-    if (!copy) return fail(err, EFFNET_ERROR_MEMORY, "no memory for the name '%s'", name);
-    list->names[list->count++] = copy;
-    return EFFNET_OK;
-}
-
-static int compare_names(const void *a, const void *b) {
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-void name_list_sort(NameList *list) {
-    if (list->count > 1) qsort(list->names, (size_t)list->count, sizeof *list->names, compare_names);
-}
-
-int name_list_find(const NameList *list, const char *name) {
-    if (!list->count) return -1;
-    char *const *place = bsearch(&name, list->names, (size_t)list->count, sizeof *list->names, compare_names);
-    return place ? (int)(place - list->names) : -1;
-}
-
-void name_list_free(NameList *list) {
-    for (int i = 0; i < list->count; i++) free(list->names[i]);
-    free(list->names);
-    *list = (NameList){0};
-}
-
-/* ---- which source ---- */
-
-static const char *const train_names[] = {"train", NULL};
-static const char *const validation_names[] = {"val", "validation", "test", "t10k", NULL};
-
-static bool split_exists(const char *root, const char *const *names) {
-    for (int i = 0; names[i]; i++) {
-        char path[PATH_BYTES], labels[PATH_BYTES];
-        bool idx = false;
-        if (path_join(path, sizeof path, root, names[i], NULL) == EFFNET_OK && path_is_folder(path)) return true;
-        if (source_idx_find(root, names[i], path, labels, sizeof path, &idx, NULL) == EFFNET_OK && idx) return true;
-    }
-    return false;
-}
-
-/* Opens ROOT's split `name`, if there is such a one. */
-static effnet_status open_split(const char *root, const char *name, Dataset **out, bool *found, effnet_error *err) {
-    char path[PATH_BYTES], labels[PATH_BYTES];
-    TRY(source_idx_find(root, name, path, labels, sizeof path, found, err));
-    if (*found) return source_idx_open(root, path, labels, out, err);
-    TRY(path_join(path, sizeof path, root, name, err));
-    *found = path_is_folder(path);
-    if (!*found) return EFFNET_OK;
-    /* The training folder numbers the classes of every split: a class that has no validation pictures must not shift
-     * the others. */
-    char classes[PATH_BYTES];
-    TRY(path_join(classes, sizeof classes, root, "train", err));
-    return source_folder_open(path, path_is_folder(classes) ? classes : NULL, out, err);
-}
-
-effnet_status dataset_open(const char *root, DatasetSplit split, const char *split_name, Dataset **out,
-                           effnet_error *err) {
-    *out = NULL;
-    if (!root || !root[0])
-        return fail(err, EFFNET_ERROR_ARGUMENT, "no data folder given: set 'data' in the recipe or use --data DIR");
-    if (!path_exists(root))
-        return fail(err, EFFNET_ERROR_IO, "cannot open the data folder '%s': %s", root, strerror(errno));
-    if (!path_is_folder(root))
-        return fail(err, EFFNET_ERROR_IO, "'%s' is a file; wanted a folder of class folders or of IDX files", root);
-    bool named = split_name && split_name[0];
-    const char *given[2] = {split_name, NULL};
-    const char *const *names = named ? given : split == SPLIT_TRAIN ? train_names : validation_names;
-    for (int i = 0; names[i]; i++) {
-        bool found = false;
-        TRY(open_split(root, names[i], out, &found, err));
-        if (found) return EFFNET_OK;
-    }
-    if (named)
-        return fail(err, EFFNET_ERROR_IO,
-                    "the data folder '%s' has neither a folder '%s' nor '%s-images-idx3-ubyte[.gz]'", root, split_name,
-                    split_name);
-    if (split == SPLIT_TRAIN ? split_exists(root, validation_names) : split_exists(root, train_names))
-        return fail(err, EFFNET_ERROR_IO,
-                    "the data folder '%s' has no %s pictures: wanted a folder or an IDX prefix %s", root,
-                    split == SPLIT_TRAIN ? "training" : "validation",
-                    split == SPLIT_TRAIN ? "'train' (or name one as train_split)"
-                                         : "'val', 'validation', 'test' or 't10k' (or name one as val_split)");
-    return source_folder_open(root, NULL, out, err);
-}
-
-/* ---- what every source shares ---- */
 
 void dataset_free(Dataset *dataset) {
     if (!dataset) return;
     dataset->methods->release(dataset);
     name_list_free(&dataset->own_classes);
     name_list_free(&dataset->given_classes);
+    name_list_free(&dataset->losses);
     free(dataset->renumbered);
     free(dataset);
 }
@@ -144,25 +44,77 @@ void dataset_describe(const Dataset *dataset, int64_t index, char *buffer, size_
     dataset->methods->describe(dataset, index, buffer, size);
 }
 
-effnet_status dataset_read_with(const Dataset *dataset, int64_t index, Decoder *decoder, Picture *out,
-                                effnet_error *err) {
-    *out = (Picture){0};
+/* ---- pixels ---- */
+
+effnet_status dataset_fetch(const Dataset *dataset, int64_t index, Decoder *decoder, Blob *out, effnet_error *err) {
+    *out = (Blob){0};
     if (index < 0 || index >= dataset->size)
         return fail(err, EFFNET_ERROR_ARGUMENT, "there is no picture %lld: the data set has %lld", (long long)index,
                     (long long)dataset->size);
-    return dataset->methods->read(dataset, index, decoder, out, err);
+    return dataset->methods->fetch(dataset, index, decoder, out, err);
+}
+
+/* Grey or planes to (height, width, 3). */
+static void interleave(const Blob *blob, uint8_t *out) {
+    size_t count = (size_t)blob->height * (size_t)blob->width, plane = blob->format == BLOB_GREY ? 0 : count;
+    for (size_t i = 0; i < count; i++)
+        for (size_t c = 0; c < 3; c++) out[3 * i + c] = blob->bytes[c * plane + i];
+}
+
+effnet_status dataset_read_with(const Dataset *dataset, int64_t index, Decoder *decoder, Picture *out,
+                                effnet_error *err) {
+    char name[2 * SOURCE_PATH_BYTES];
+    Blob blob;
+    *out = (Picture){0};
+    TRY(dataset_fetch(dataset, index, decoder, &blob, err));
+    dataset_describe(dataset, index, name, sizeof name);
+    if (blob.format == BLOB_ENCODED) return decoder_decode(decoder, blob.bytes, blob.size, name, out, err);
+    *out = (Picture){.height = blob.height, .width = blob.width};
+    if (blob.format == BLOB_RGB) {
+        out->pixels = (uint8_t *)blob.bytes; /* read only */
+    } else {
+        TRY(decoder_reserve(decoder, blob.height, blob.width, 3, name, err));
+        interleave(&blob, decoder->pixels);
+        out->pixels = decoder->pixels;
+    }
+    decoder->orientation = blob.orientation;
+    return decoder_turn(decoder, out, name, err);
 }
 
 effnet_status dataset_read(const Dataset *dataset, int64_t index, Picture *out, effnet_error *err) {
     Decoder decoder = {0};
-    effnet_status status = dataset_read_with(dataset, index, &decoder, out, err);
-    if (status == EFFNET_OK)
-        decoder.pixels = NULL; /* the caller's now */
-    else
-        *out = (Picture){0};
-    decoder_release(&decoder);
-    return status;
+    return decoder_hand_over(&decoder, dataset_read_with(dataset, index, &decoder, out, err), out, err);
 }
+
+void dataset_order(const Dataset *dataset, RandomKey key, uint32_t *order) {
+    if (dataset->methods->order)
+        dataset->methods->order(dataset, key, order);
+    else
+        random_permutation(key, order, (uint32_t)dataset->size);
+}
+
+/* ---- losses ---- */
+
+void dataset_lose(Dataset *dataset, const char *format, ...) {
+    char message[500];
+    va_list arguments;
+    dataset->lost++;
+    if (dataset->losses.count == LOSSES_KEPT) return;
+    va_start(arguments, format);
+    vsnprintf(message, sizeof message, format, arguments);
+    va_end(arguments);
+    (void)name_list_add(&dataset->losses, message, NULL); /* without memory for it, the count remains */
+}
+
+int64_t dataset_lost(const Dataset *dataset) {
+    return dataset->lost;
+}
+
+const char *dataset_loss(const Dataset *dataset, int which) {
+    return which >= 0 && which < dataset->losses.count ? dataset->losses.names[which] : NULL;
+}
+
+/* ---- classes ---- */
 
 /* Linear search: class lists from a model may be in any order. */
 static int find_class(const char *const *names, int count, const char *name) {

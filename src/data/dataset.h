@@ -19,6 +19,10 @@ void dataset_free(Dataset *dataset);
 int64_t dataset_size(const Dataset *dataset);
 int dataset_num_classes(const Dataset *dataset);
 const char *dataset_class_name(const Dataset *dataset, int class_index); /* "7" where the data names none */
+/* Pictures and rests of files that were found unusable while opening, and messages about the first of them: `which`
+ * counts from 0; NULL beyond the last kept. */
+int64_t dataset_lost(const Dataset *dataset);
+const char *dataset_loss(const Dataset *dataset, int which);
 int dataset_label(const Dataset *dataset, int64_t index);
 /* Numbers the classes as `names` does (those of a model or of the training data): labels follow by name, or stay as
  * they are where the data has no names. A class that is not among `names` is an error. Before any loader reads. */
@@ -36,10 +40,12 @@ enum { PICTURE_MAX_SIDE = 30000, PICTURE_MAX_PIXELS = 200 * 1000 * 1000 };
 
 effnet_status dataset_read(const Dataset *dataset, int64_t index, Picture *out, effnet_error *err);
 
-/* Decode one file or block of bytes (JPEG or PNG by its first bytes): greyscale, CMYK, 16-bit and palettes
+/* Decode one file or block of bytes (JPEG, PNG, WebP or BMP by its first bytes): greyscale, CMYK, 16-bit and palettes
  * become 8-bit RGB. `name` stands for it in messages. */
 effnet_status picture_decode(const uint8_t *bytes, size_t size, const char *name, Picture *out, effnet_error *err);
 effnet_status picture_read(const char *path, Picture *out, effnet_error *err);
+/* The same, turned as its EXIF orientation says where `upright`. */
+effnet_status picture_read_as(const char *path, bool upright, Picture *out, effnet_error *err);
 void picture_free(Picture *picture);
 
 #endif

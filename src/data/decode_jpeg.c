@@ -1,12 +1,12 @@
 /* decode_jpeg.c - JPEG through libjpeg-turbo: accurate inverse DCT and smooth chroma upsampling, the defaults, which
  * give the same pixels as Pillow. Greyscale becomes RGB in the library; CMYK and YCCK become RGB here, as TensorFlow
- * does it: Adobe's files (marker APP14) store inks inverted, others do not. EXIF orientation is not applied, as in
- * Pillow, torchvision and TensorFlow.
+ * does it: Adobe's files (marker APP14) store inks inverted, others do not.
  *
  * A file that ends early is decoded by the library to grey with no more than a warning. Here every warning is an
  * error, but for the few that leave all pixels right; the library tells the first one only, so after a harmless one
  * the file's markers are walked to its end. */
 #include "data/decode.h"
+#include "data/exif.h"
 
 #include <string.h>
 #include <turbojpeg.h>
@@ -91,6 +91,7 @@ static effnet_status decode_with(Decoder *decoder, const uint8_t *bytes, size_t 
     }
     if (inks) cmyk_to_rgb(decoder->pixels, (size_t)height * (size_t)width, walk_markers(bytes, size).adobe);
     *out = (Picture){.height = height, .width = width, .pixels = decoder->pixels};
+    decoder->orientation = exif_orientation_of_jpeg(bytes, size);
     return EFFNET_OK;
 }
 

@@ -3,6 +3,7 @@
  * convert("RGB") and TensorFlow's decode_png(channels=3) have it, so that a transparent picture gives a network the
  * same numbers here and there. Gamma and colour profiles are not applied, as there. */
 #include "data/decode.h"
+#include "data/exif.h"
 
 #include <spng.h>
 
@@ -36,6 +37,9 @@ static effnet_status decode_with(struct spng_ctx *context, Decoder *decoder, con
     if (failed == SPNG_EMEM) return fail(err, EFFNET_ERROR_MEMORY, "no memory to decode '%s'", name);
     if (failed) return fail(err, EFFNET_ERROR_FORMAT, "'%s' is a corrupt PNG: %s", name, spng_strerror(failed));
     *out = (Picture){.height = (int)header.height, .width = (int)header.width, .pixels = decoder->pixels};
+    struct spng_exif exif;
+    if (spng_get_exif(context, &exif) == 0)
+        decoder->orientation = exif_orientation((const uint8_t *)exif.data, exif.length);
     return EFFNET_OK;
 }
 

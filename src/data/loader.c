@@ -146,7 +146,7 @@ static int step_size(const Loader *loader, int64_t step) {
 static void open_slot(Loader *loader, Slot *slot, int64_t step) {
     int64_t epoch = step / loader->steps_per_pass, first = step % loader->steps_per_pass * loader->options.batch;
     if (loader->options.training && epoch != loader->order_epoch) {
-        random_permutation(random_fold_in(loader->order_key, (uint32_t)epoch), loader->order, loader->pictures);
+        dataset_order(loader->options.dataset, random_fold_in(loader->order_key, (uint32_t)epoch), loader->order);
         loader->order_epoch = epoch;
     }
     slot->step = step;
@@ -321,6 +321,17 @@ static int start_thread(Worker *worker) {
     return failed;
 }
 
+/* What the data set lost while it was opened counts like bad pictures. */
+static effnet_status take_losses(Loader *loader, effnet_error *err) {
+    const Dataset *dataset = loader->options.dataset;
+    int64_t lost = dataset_lost(dataset);
+    if (lost && loader->options.bad_images != BAD_IMAGES_SKIP)
+        return fail(err, EFFNET_ERROR_FORMAT, "%s", dataset_loss(dataset, 0) ? dataset_loss(dataset, 0) : "data lost");
+    for (int i = 0; dataset_loss(dataset, i); i++, lost--) bad_pictures_note(loader->bad, 1, dataset_loss(dataset, i));
+    bad_pictures_note(loader->bad, lost, NULL);
+    return EFFNET_OK;
+}
+
 static effnet_status fill_loader(Loader *loader, effnet_error *err) {
     LoaderOptions *options = &loader->options;
     void *block;
@@ -336,6 +347,7 @@ static effnet_status fill_loader(Loader *loader, effnet_error *err) {
     loader->open_step = loader->released = loader->next_step = options->training ? options->first_step : 0;
     loader->pass_end = loader->steps_per_pass;
     TRY(bad_pictures_create(loader->pictures, &loader->bad, err));
+    TRY(take_losses(loader, err));
     if (options->cache && !options->dataset->in_memory)
         TRY(picture_cache_create(loader->pictures, picture_cache_default_budget(), &loader->cache, err));
     if (options->training) {
@@ -352,6 +364,7 @@ static effnet_status fill_loader(Loader *loader, effnet_error *err) {
     loader->workers = block;
     for (int i = 0; i < workers; i++) {
         loader->workers[i].loader = loader;
+        loader->workers[i].decoder.upright = options->preprocess.exif_orientation;
         int failed = start_thread(&loader->workers[i]);
         if (failed)
             return fail(err, EFFNET_ERROR_MEMORY, "cannot start loader thread %d of %d: %s", i + 1, workers,

@@ -20,6 +20,7 @@ void preprocess_from_recipe(const Recipe *recipe, int resolution, PreprocessOpti
         .pad_to = (int)recipe->pad_to,
         .hflip = recipe->hflip,
         .crop_pct = recipe->crop_pct,
+        .exif_orientation = recipe->exif_orientation,
     };
     memcpy(out->scale, recipe->scale, sizeof out->scale);
     memcpy(out->ratio, recipe->ratio, sizeof out->ratio);

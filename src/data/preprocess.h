@@ -13,6 +13,7 @@ typedef struct PreprocessOptions {
     int crop_padding, pad_to;
     double scale[2], ratio[2], hflip, crop_pct;
     double mean[3], std[3];
+    bool exif_orientation; /* pictures stand upright before anything else: the decoder's business */
 } PreprocessOptions;
 
 void preprocess_from_recipe(const Recipe *recipe, int resolution, PreprocessOptions *out);

@@ -1,30 +1,44 @@
-/* source.h - what a kind of storage implements to be a Dataset: open, read, label, describe, free. A source embeds
- * struct Dataset as its first member and fills it in. TFRecord, tar and others join here later: an open function and a
- * SourceMethods. Internal to data/. */
+/* source.h - what a kind of storage implements to be a Dataset. A source embeds struct Dataset as its first member,
+ * fills it in when it opens, and from then on delivers bytes: decoding, turning and renumbering are the same for all
+ * and stand in dataset.c. A new kind is an open function, a SourceMethods and a line in source_find.c. Internal to
+ * data/. */
 #ifndef EFFNET_DATA_SOURCE_H
 #define EFFNET_DATA_SOURCE_H
 
+#include "base/random.h"
+#include "data/class_names.h"
 #include "data/decode.h"
 
+enum { CLASSES_LIMIT = 100000, SOURCE_PATH_BYTES = 4096 };
+
+typedef enum BlobFormat {
+    BLOB_ENCODED, /* a whole JPEG, PNG, WebP or BMP file */
+    BLOB_RGB,     /* (height, width, 3) */
+    BLOB_GREY,    /* (height, width) */
+    BLOB_PLANES,  /* (3, height, width): all reds, all greens, all blues */
+} BlobFormat;
+
+/* One picture as it is stored. */
+typedef struct Blob {
+    BlobFormat format;
+    const uint8_t *bytes; /* the source's or the decoder's; never written to */
+    size_t size;
+    int height, width; /* of the three kinds that are not encoded */
+    int orientation;   /* EXIF's 1 to 8 where the storage tells it; 0: look into the bytes */
+} Blob;
+
 typedef struct SourceMethods {
-    /* The pixels belong to the decoder (out->pixels may be decoder->pixels) and last until its next call. Called by
-     * several threads at once, each with its own decoder. */
-    effnet_status (*read)(const Dataset *dataset, int64_t index, Decoder *decoder, Picture *out, effnet_error *err);
+    /* The bytes last until the decoder's next use. Called by several threads at once, each with its own decoder. */
+    effnet_status (*fetch)(const Dataset *dataset, int64_t index, Decoder *decoder, Blob *out, effnet_error *err);
     int (*label)(const Dataset *dataset, int64_t index); /* in the source's own numbering */
     void (*describe)(const Dataset *dataset, int64_t index, char *buffer, size_t size);
     void (*release)(Dataset *dataset); /* what the source allocated besides the struct itself and its names */
+    /* NULL: any permutation reads equally fast. Else the order of an epoch, a permutation of the pictures that is a
+     * function of `key` alone. */
+    void (*order)(const Dataset *dataset, RandomKey key, uint32_t *order);
 } SourceMethods;
 
-/* A list of names in one numbered array. */
-typedef struct NameList {
-    char **names;
-    int count, capacity;
-} NameList;
-
-effnet_status name_list_add(NameList *list, const char *name, effnet_error *err);
-void name_list_sort(NameList *list);                        /* bytewise */
-int name_list_find(const NameList *list, const char *name); /* in a sorted list; -1 */
-void name_list_free(NameList *list);
+enum { LOSSES_KEPT = 32 };
 
 struct Dataset {
     const SourceMethods *methods;
@@ -34,11 +48,19 @@ struct Dataset {
     bool classes_named;     /* false: the names are only the numbers */
     NameList given_classes; /* of dataset_use_classes */
     int *renumbered;        /* for each own class its number among given_classes; NULL: not renumbered */
+    int64_t lost;           /* pictures, or rests of files, found unusable while opening */
+    NameList losses;        /* the messages of the first LOSSES_KEPT of them */
 };
 
 /* dataset_read into a decoder's memory: no allocation once it has seen the largest picture. */
 effnet_status dataset_read_with(const Dataset *dataset, int64_t index, Decoder *decoder, Picture *out,
                                 effnet_error *err);
+/* The stored bytes, not decoded. */
+effnet_status dataset_fetch(const Dataset *dataset, int64_t index, Decoder *decoder, Blob *out, effnet_error *err);
+/* The order of an epoch: order (size of the data set), a function of the key alone. */
+void dataset_order(const Dataset *dataset, RandomKey key, uint32_t *order);
+/* Something that cannot be used was passed over while opening: counted, and told of later. */
+void dataset_lose(Dataset *dataset, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* `folder` holds one folder a class. `class_folder` (may be NULL or the same): whose subfolders name the classes. */
 effnet_status source_folder_open(const char *folder, const char *class_folder, Dataset **out, effnet_error *err);

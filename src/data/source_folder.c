@@ -2,7 +2,7 @@
  * are numbered by their names in bytewise order, pictures by class and then by path in that order, so that the numbers
  * do not depend on the file system.
  *
- * A picture is a file called .jpg, .jpeg, .jpe, .jfif or .png, or any other file that begins like a JPEG or PNG; the
+ * A picture is a file called .jpg, .jpeg, .jpe, .jfif, .png, .webp or .bmp, or any other file that begins like one; the
  * rest, and names that begin with a dot, are passed over. A class folder without a picture is an error, since it would
  * make a class that cannot be learnt.
  *
@@ -20,7 +20,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PATH_BYTES = 4096, DEEPEST = 16 };
+enum { PATH_BYTES = SOURCE_PATH_BYTES, DEEPEST = 16 };
 
 typedef struct Entry {
     size_t path; /* offset into `paths` */
@@ -56,16 +56,11 @@ static bool begins_like_picture(const char *path) {
     if (descriptor < 0) return false;
     ssize_t got = read(descriptor, bytes, sizeof bytes);
     close(descriptor);
-    return got > 0 && (bytes_are_jpeg(bytes, (size_t)got) || bytes_are_png(bytes, (size_t)got));
+    return got > 0 && picture_kind(bytes, (size_t)got) != PICTURE_UNKNOWN;
 }
 
 static bool is_picture(const char *path) {
-    static const char *const endings[] = {".jpg", ".jpeg", ".png", ".jpe", ".jfif"};
-    const char *slash = strrchr(path, '/'), *dot = strrchr(path, '.');
-    if (dot && dot > slash)
-        for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
-            if (strcasecmp(dot, endings[i]) == 0) return true;
-    return begins_like_picture(path);
+    return name_is_picture(path) || begins_like_picture(path);
 }
 
 /* The files or the folders directly below `folder`, sorted. */
@@ -118,14 +113,36 @@ static effnet_status add_picture(FolderSource *source, const char *relative, int
     return EFFNET_OK;
 }
 
-/* `relative`: from the source's folder. *ignored counts files that are no pictures. */
-static effnet_status collect(FolderSource *source, const char *relative, int label, int depth, int64_t *ignored,
-                             effnet_error *err) {
-    char path[PATH_BYTES];
-    TRY(path_join(path, sizeof path, source->folder, relative, err));
+/* A folder being walked and those above it, to notice a symbolic link that leads back to one of them. */
+typedef struct Walked {
+    const struct Walked *above;
+    dev_t device;
+    ino_t number;
+} Walked;
+
+static effnet_status enter_folder(const char *path, int depth, Walked *walked, effnet_error *err) {
+    struct stat status;
+    if (stat(path, &status) != 0)
+        return fail(err, EFFNET_ERROR_IO, "cannot open the folder '%s': %s", path, strerror(errno));
+    walked->device = status.st_dev;
+    walked->number = status.st_ino;
+    for (const Walked *above = walked->above; above; above = above->above)
+        if (above->device == walked->device && above->number == walked->number)
+            return fail(err, EFFNET_ERROR_IO, "'%s' is a link that leads back to a folder it stands in: remove it",
+                        path);
     if (depth > DEEPEST)
-        return fail(err, EFFNET_ERROR_IO, "'%s' is more than %d folders deep: is there a link that leads back?", path,
+        return fail(err, EFFNET_ERROR_IO, "'%s' is more than %d folders deep; allowed are %d", path, (int)DEEPEST,
                     (int)DEEPEST);
+    return EFFNET_OK;
+}
+
+/* `relative`: from the source's folder. *ignored counts files that are no pictures. */
+static effnet_status collect(FolderSource *source, const char *relative, int label, int depth, const Walked *above,
+                             int64_t *ignored, effnet_error *err) {
+    char path[PATH_BYTES];
+    Walked walked = {.above = above};
+    TRY(path_join(path, sizeof path, source->folder, relative, err));
+    TRY(enter_folder(path, depth, &walked, err));
     NameList files = {0}, folders = {0};
     effnet_status status = list_folder(path, &files, &folders, err);
     for (int i = 0; status == EFFNET_OK && i < files.count; i++) {
@@ -141,7 +158,7 @@ static effnet_status collect(FolderSource *source, const char *relative, int lab
     for (int i = 0; status == EFFNET_OK && i < folders.count; i++) {
         char below[PATH_BYTES];
         status = path_join(below, sizeof below, relative, folders.names[i], err);
-        if (status == EFFNET_OK) status = collect(source, below, label, depth + 1, ignored, err);
+        if (status == EFFNET_OK) status = collect(source, below, label, depth + 1, &walked, ignored, err);
     }
     name_list_free(&files);
     name_list_free(&folders);
@@ -150,11 +167,12 @@ static effnet_status collect(FolderSource *source, const char *relative, int lab
 
 static effnet_status collect_class(FolderSource *source, const char *name, int label, effnet_error *err) {
     int64_t before = source->dataset.size, ignored = 0;
-    TRY(collect(source, name, label, 0, &ignored, err));
+    TRY(collect(source, name, label, 0, NULL, &ignored, err));
     if (source->dataset.size > before) return EFFNET_OK;
-    return fail(err, EFFNET_ERROR_IO,
-                "the class folder '%s/%s' holds no JPEG or PNG picture (%lld other files): fill it or remove it",
-                source->folder, name, (long long)ignored);
+    return fail(
+        err, EFFNET_ERROR_IO,
+        "the class folder '%s/%s' holds no JPEG, PNG, WebP or BMP picture (%lld other files): fill it or remove it",
+        source->folder, name, (long long)ignored);
 }
 
 /* ---- the methods of a source ---- */
@@ -167,11 +185,13 @@ static void folder_describe(const Dataset *dataset, int64_t index, char *buffer,
     full_path((const FolderSource *)dataset, index, buffer, size);
 }
 
-static effnet_status folder_read(const Dataset *dataset, int64_t index, Decoder *decoder, Picture *out,
-                                 effnet_error *err) {
+static effnet_status folder_fetch(const Dataset *dataset, int64_t index, Decoder *decoder, Blob *out,
+                                  effnet_error *err) {
     char path[2 * PATH_BYTES];
     full_path((const FolderSource *)dataset, index, path, sizeof path);
-    return decoder_read(decoder, path, out, err);
+    TRY(decoder_load(decoder, path, &out->size, err));
+    out->bytes = decoder->file;
+    return EFFNET_OK;
 }
 
 static int folder_label(const Dataset *dataset, int64_t index) {
@@ -186,7 +206,7 @@ static void folder_release(Dataset *dataset) {
 }
 
 static const SourceMethods folder_methods = {
-    .read = folder_read, .label = folder_label, .describe = folder_describe, .release = folder_release};
+    .fetch = folder_fetch, .label = folder_label, .describe = folder_describe, .release = folder_release};
 
 /* ---- opening ---- */
 

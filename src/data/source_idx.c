@@ -19,7 +19,6 @@ enum {
     PATH_BYTES = 4096,
     IDX_BYTES = 0x08,     /* element type: unsigned byte */
     DEFLATE_RATIO = 1032, /* deflate never expands one byte to more */
-    NAMES_LIMIT = 1 << 20,
 };
 
 typedef struct IdxSource {
@@ -133,25 +132,6 @@ static bool is_fashion_mnist(const IdxSource *source, const char *root, int clas
     return found;
 }
 
-/* labels.txt: one name a line; empty lines at the end do not count. */
-static effnet_status read_names(const char *path, NameList *names, effnet_error *err) {
-    char *text = NULL;
-    size_t size = 0;
-    TRY(file_read(path, NAMES_LIMIT, &text, &size, err));
-    while (size > 0 && strchr("\r\n \t", text[size - 1])) text[--size] = 0;
-    effnet_status status = EFFNET_OK;
-    for (char *line = text; status == EFFNET_OK && line && line < text + size;) {
-        char *end = strchr(line, '\n');
-        if (end) *end = 0;
-        size_t length = strlen(line);
-        if (length && line[length - 1] == '\r') line[length - 1] = 0;
-        status = name_list_add(names, line, err);
-        line = end ? end + 1 : NULL;
-    }
-    free(text);
-    return status;
-}
-
 static effnet_status name_classes(IdxSource *source, const char *root, effnet_error *err) {
     Dataset *dataset = &source->dataset;
     NameList *names = &dataset->own_classes;
@@ -162,7 +142,8 @@ static effnet_status name_classes(IdxSource *source, const char *root, effnet_er
     TRY(path_join(path, sizeof path, root, "labels.txt", err));
     dataset->classes_named = true;
     if (path_exists(path)) {
-        TRY(read_names(path, names, err));
+        TRY(name_list_read(path, names, err));
+        TRY(name_list_check_unique(names, path, err));
         if (names->count < classes)
             return fail(err, EFFNET_ERROR_FORMAT,
                         "'%s' names %d classes, and '%s' has labels up to %d: one name a line", path, names->count,
@@ -174,12 +155,7 @@ static effnet_status name_classes(IdxSource *source, const char *root, effnet_er
         return EFFNET_OK;
     }
     dataset->classes_named = false;
-    for (int i = 0; i < classes; i++) {
-        char number[16];
-        snprintf(number, sizeof number, "%d", i);
-        TRY(name_list_add(names, number, err));
-    }
-    return EFFNET_OK;
+    return name_list_count(names, classes, err);
 }
 
 /* ---- the methods of a source ---- */
@@ -188,15 +164,15 @@ static void idx_describe(const Dataset *dataset, int64_t index, char *buffer, si
     snprintf(buffer, size, "%s#%lld", ((const IdxSource *)dataset)->images_path, (long long)index);
 }
 
-static effnet_status idx_read_picture(const Dataset *dataset, int64_t index, Decoder *decoder, Picture *out,
-                                      effnet_error *err) {
+static effnet_status idx_fetch(const Dataset *dataset, int64_t index, Decoder *decoder, Blob *out, effnet_error *err) {
+    (void)decoder, (void)err;
     const IdxSource *source = (const IdxSource *)dataset;
-    TRY(decoder_reserve(decoder, source->height, source->width, 3, source->images_path, err));
     size_t count = (size_t)source->height * (size_t)source->width;
-    const uint8_t *grey = source->images + (size_t)index * count;
-    uint8_t *pixels = decoder->pixels;
-    for (size_t i = 0; i < count; i++) pixels[3 * i] = pixels[3 * i + 1] = pixels[3 * i + 2] = grey[i];
-    *out = (Picture){.height = source->height, .width = source->width, .pixels = pixels};
+    *out = (Blob){.format = BLOB_GREY,
+                  .bytes = source->images + (size_t)index * count,
+                  .size = count,
+                  .height = source->height,
+                  .width = source->width};
     return EFFNET_OK;
 }
 
@@ -212,7 +188,7 @@ static void idx_release(Dataset *dataset) {
 }
 
 static const SourceMethods idx_methods = {
-    .read = idx_read_picture, .label = idx_label, .describe = idx_describe, .release = idx_release};
+    .fetch = idx_fetch, .label = idx_label, .describe = idx_describe, .release = idx_release};
 
 /* ---- finding and opening ---- */
 

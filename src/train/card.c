@@ -100,6 +100,7 @@ effnet_status card_metadata(const ModelCard *card, char ***out, effnet_error *er
     add_text(&pairs, "effnet.interpolation", interpolation_names[card->interpolation != INTERPOLATION_BILINEAR]);
     add_text(&pairs, "effnet.val_crop", val_crop_names[card->val_crop != VAL_CROP_CENTER]);
     add_json(&pairs, "effnet.pad_to", json_integer(card->pad_to));
+    if (card->exif_orientation) add_text(&pairs, "effnet.exif_orientation", "true");
     add_json(&pairs, "effnet.step", json_integer(card->step));
     if (card->class_names) add_json(&pairs, "effnet.class_names", labels_to_json(card));
     if (pairs.failed) {
@@ -232,6 +233,8 @@ static effnet_status read_fields(const Safetensors *file, ModelCard *card, effne
     TRY(metadata_choice(file, "effnet.val_crop", val_crop_names, &card->val_crop, err));
     TRY(metadata_integer(file, "effnet.pad_to", 0, 2048, &value, err));
     card->pad_to = (int)value;
+    const char *upright = safetensors_metadata(file, "effnet.exif_orientation"); /* absent: false */
+    card->exif_orientation = upright && strcmp(upright, "true") == 0;
     TRY(metadata_integer(file, "effnet.step", 0, INT64_MAX, &card->step, err));
     return read_labels(file, card, err);
 }

@@ -78,6 +78,7 @@ static effnet_status open_network(Run *run, effnet_error *err) {
     memcpy(run->card.std, recipe->std, sizeof run->card.std);
     run->card.crop_pct = recipe->crop_pct;
     run->card.interpolation = recipe->interpolation;
+    run->card.exif_orientation = recipe->exif_orientation;
     run->card.val_crop = recipe->val_crop;
     run->card.pad_to = (int)recipe->pad_to;
     return EFFNET_OK;

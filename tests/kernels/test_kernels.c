@@ -173,6 +173,33 @@ static void matrix_kernels_multiply(void **state) {
         }
 }
 
+static float ring_at(const CpuKernels *k, const float *row, int row_width, int x, int c) {
+    return row[((size_t)(c / k->lanes) * (size_t)row_width + (size_t)x) * (size_t)k->lanes + (size_t)(c % k->lanes)];
+}
+
+/* depthwise_row_turned and its formula, over as many pixels as the rows have places for. */
+static void turned_row(const CpuKernels *k, const float *const *rows, const float *weights, int kernel, int width,
+                       int count, int row_width, float *out, float *want) {
+    int taps = kernel * kernel, lanes = k->lanes;
+    memset(out, 0, (size_t)(width * count) * sizeof *out);
+    memset(want, 0, (size_t)(width * count) * sizeof *want);
+    for (int pad = kernel / 2; pad < kernel; pad++) {
+        k->depthwise_row_turned(rows, weights, kernel, pad, width, count, row_width, out, (size_t)count);
+        for (int x = 0; x < width; x++)
+            for (int c = 0; c < count; c++) {
+                double sum = 0;
+                for (int tap = 0; tap < taps; tap++) {
+                    int place = x + tap % kernel - pad;
+                    if (!rows[tap / kernel] || place % 2) continue;
+                    sum += (double)ring_at(k, rows[tap / kernel], row_width, place / 2 + pad / 2, c) *
+                           weights[(size_t)(c / lanes * lanes * taps + tap * lanes + c % lanes)];
+                }
+                want[x * count + c] = (float)sum;
+            }
+        close_enough("depthwise_row_turned", k, out, want, (size_t)(width * count));
+    }
+}
+
 /* Depthwise kernels against double-precision loops, some kernel rows missing. */
 static void depthwise_kernels_convolve(void **state) {
     (void)state;
@@ -187,7 +214,7 @@ static void depthwise_kernels_convolve(void **state) {
                     int lanes = k->lanes, row_width = (width - 1) * step + kernel, taps = kernel * kernel;
                     size_t padded = round_up((size_t)count, (size_t)lanes), row_floats = padded * (size_t)row_width;
                     float *ring = filled(21, 5 * row_floats, 1), *weights = filled(22, padded * (size_t)taps, 1);
-                    float *gradient = filled(23, padded * (size_t)(width * step + 3), 1);
+                    float *gradient = filled(23, padded * (size_t)(width + 3), 1);
                     float *out = filled(0, (size_t)(width * count), 0), *want = filled(0, (size_t)(width * count), 0);
                     float *dw = filled(24, padded * (size_t)taps, 1), *want_dw = filled(24, padded * (size_t)taps, 1);
                     const float *rows[5];
@@ -196,16 +223,16 @@ static void depthwise_kernels_convolve(void **state) {
 #define RING(ky, x, c)                                                                                                 \
     rows[ky][((size_t)((c) / lanes) * (size_t)row_width + (size_t)(x)) * (size_t)lanes + (size_t)((c) % lanes)]
 #define TAP(p, tap, c) p[(size_t)((c) / lanes * lanes * taps + (tap)*lanes + (c) % lanes)]
-                    int gradient_width = width * step + 3;
+                    int gradient_width = width + 3;
                     for (int c = 0; c < count; c++)
                         for (int tap = 0; tap < taps; tap++) {
                             if (!rows[tap / kernel]) continue;
                             double sum = TAP(want_dw, tap, c);
                             for (int x = 0; x < width; x++) {
                                 float in = RING(tap / kernel, x * step + tap % kernel, c);
-                                float g = gradient[((size_t)(c / lanes * gradient_width) + (size_t)(2 + x * step)) *
-                                                       (size_t)lanes +
-                                                   (size_t)(c % lanes)];
+                                float g =
+                                    gradient[((size_t)(c / lanes * gradient_width) + (size_t)(2 + x)) * (size_t)lanes +
+                                             (size_t)(c % lanes)];
                                 want[x * count + c] += in * TAP(weights, tap, c);
                                 sum += (double)in * g;
                             }
@@ -213,8 +240,10 @@ static void depthwise_kernels_convolve(void **state) {
                         }
                     k->depthwise_row(rows, weights, kernel, step, width, count, row_width, out, (size_t)count);
                     close_enough("depthwise_row", k, out, want, (size_t)(width * count));
-                    k->depthwise_weights_row(gradient, 2, step, gradient_width, rows, kernel, step, width, count,
-                                             row_width, dw);
+                    k->depthwise_weights_row(gradient, 2, gradient_width, rows, kernel, step, width, count, row_width,
+                                             dw);
+                    turned_row(k, rows, weights, kernel, width, count, row_width, out, want);
+                    close_enough("depthwise_row_turned", k, out, want, (size_t)(width * count));
                     for (size_t i = 0; i < padded * (size_t)taps; i++) /* lanes past the channels are not read back */
                         if ((int)(i / (size_t)(lanes * taps)) * lanes + (int)(i % (size_t)lanes) >= count)
                             dw[i] = want_dw[i];

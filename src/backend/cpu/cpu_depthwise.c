@@ -4,9 +4,9 @@
  * enter. Channels are taken in blocks, so that the rings of one block stay in the second-level cache.
  *
  *   forward   a = activation(bn(y)) -> u, and u's moments
- *   backward  du from (dz_u, u) by batch norm's formula -> dW += du * a; da = du * turned W; dz_y = da * activation'
- *             and its two sums. An input without an activation of its own (a block's entry) gets da, added to the
- *             gradient of the skip where there is one. */
+ *   backward  dz_u = e + q * activation'(bn(u)), q the squeeze-excite's share (cpu_project.c), du by batch norm's
+ * formula -> dW += du * a; da = du * turned W; dz_y = da * activation' and its two sums. An input without an activation
+ * of its own (a block's entry) gets da, added to the gradient of the skip where there is one. */
 #include "backend/cpu/cpu_engine.h"
 
 #include <string.h>
@@ -19,9 +19,10 @@ typedef struct Geometry {
     TensorShape in, out;
     int kernel, stride;
     int row_width;      /* of an input row with its borders */
-    int gradient_width; /* of an output gradient row, zeros inserted and with its borders */
-    int gradient_pad;
-    int block; /* channels at a time, a multiple of the lanes */
+    int inserted_pad;   /* zeros before an output gradient row with stride - 1 zeros inserted between its pixels, ... */
+    int gradient_pad;   /* and before the row as it is stored, without those */
+    int gradient_width; /* of that stored row with its borders */
+    int block;          /* channels at a time, a multiple of the lanes */
 } Geometry;
 
 static Geometry geometry_of(const CpuEngine *engine, int op_index) {
@@ -31,9 +32,10 @@ static Geometry geometry_of(const CpuEngine *engine, int op_index) {
     g.out = engine->network->tensors[op->output];
     int covered = (g.out.width - 1) * g.stride + g.kernel;
     g.row_width = covered > g.in.width + op->pad_left ? covered : g.in.width + op->pad_left;
-    g.gradient_pad = g.kernel - 1 - op->pad_left;
-    int inserted = (g.out.width - 1) * g.stride + 1 + g.gradient_pad;
-    g.gradient_width = inserted > g.in.width + g.kernel - 1 ? inserted : g.in.width + g.kernel - 1;
+    g.inserted_pad = g.kernel - 1 - op->pad_left;
+    g.gradient_pad = g.inserted_pad / g.stride;
+    int last = g.gradient_pad + (g.in.width - 1 + g.kernel - 1 - g.inserted_pad) / g.stride; /* place that is read */
+    g.gradient_width = g.gradient_pad + g.out.width > last + 1 ? g.gradient_pad + g.out.width : last + 1;
     int lanes = engine->kernels->lanes, unit = lanes < 16 ? 16 : lanes;
     int fit = (int)(RING_BYTES / ((size_t)g.kernel * 3 * (size_t)g.row_width * sizeof(float))) / unit * unit;
     int all = (int)round_up((size_t)g.in.channels, (size_t)unit);
@@ -140,8 +142,13 @@ static void finish_row(const PassRun *run, const Geometry *g, const BackwardRing
         bool there = at >= 0 && at % g->stride == 0 && at / g->stride < g->out.height;
         rows[j] = there ? rings->gradient + (size_t)(at / g->stride % g->kernel) * rings->gradient_row : NULL;
     }
-    engine->kernels->depthwise_row(rows, engine->packed_back[pass->op] + (size_t)c * (size_t)(g->kernel * g->kernel),
-                                   g->kernel, 1, g->in.width, count, g->gradient_width, rings->da, (size_t)count);
+    const float *turned = engine->packed_back[pass->op] + (size_t)c * (size_t)(g->kernel * g->kernel);
+    if (g->stride == 1)
+        engine->kernels->depthwise_row(rows, turned, g->kernel, 1, g->in.width, count, g->gradient_width, rings->da,
+                                       (size_t)count);
+    else
+        engine->kernels->depthwise_row_turned(rows, turned, g->kernel, g->inserted_pad, g->in.width, count,
+                                              g->gradient_width, rings->da, (size_t)count);
     size_t stride = (size_t)g->in.channels;
     size_t at = ((size_t)image * (size_t)g->in.height + (size_t)y) * (size_t)g->in.width * stride + (size_t)c;
     float *dz = buffer_data(engine, pass->gradient_out) + at;
@@ -176,8 +183,7 @@ static void backward_image(const PassRun *run, const Geometry *g, const Backward
     for (int y = 0; y < g->out.height; y++) {
         float *gradient_row = rings->gradient + (size_t)(y % g->kernel) * rings->gradient_row;
         kernels->row_load_gradient(dz + (size_t)y * out_line, u + (size_t)y * out_line, (size_t)g->out.channels,
-                                   g->out.width, count, &bn_gradient, gradient_row, g->gradient_width, g->gradient_pad,
-                                   g->stride);
+                                   g->out.width, count, &bn_gradient, gradient_row, g->gradient_width, g->gradient_pad);
         int top = y * g->stride - g->op->pad_top;
         /* Input rows that output rows up to y alone touch are finished before their ring places are needed again. */
         int complete = y + 1 == g->out.height ? g->in.height : top + g->stride;
@@ -192,8 +198,8 @@ static void backward_image(const PassRun *run, const Geometry *g, const Backward
             rows[ky] = top + ky < 0 || top + ky >= g->in.height
                            ? NULL
                            : rings->value + (size_t)((top + ky) % g->kernel) * rings->row;
-        kernels->depthwise_weights_row(gradient_row, g->gradient_pad, g->stride, g->gradient_width, rows, g->kernel,
-                                       g->stride, g->out.width, count, g->row_width, weights_gradient);
+        kernels->depthwise_weights_row(gradient_row, g->gradient_pad, g->gradient_width, rows, g->kernel, g->stride,
+                                       g->out.width, count, g->row_width, weights_gradient);
         for (; finished < complete && finished < g->in.height; finished++)
             finish_row(run, g, rings, image, finished, c, count);
     }

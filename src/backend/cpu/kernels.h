@@ -48,25 +48,29 @@ typedef struct CpuKernels {
 #undef KERNEL
 } CpuKernels;
 
-/* gemm_tile                C (rows, columns) = tile (rows, depth) * packed (depth, columns) [+ add, laid out as C]
- * gemm_transposed          C (m, n) += a_tile (pixels, m)^T * b_tile (pixels, n)
- * tile_load                tile = activation(bn(x))
- * tile_scale               tile *= factor, a channel's
- * tile_load_gradient       tile = bn backward of (factor * dz, y)
- * tile_pool                tile = activation(bn(x)) (tile NULL: not stored), sums += over rows
- * column_moments           mean and sum of squared differences from it, of each channel over the rows
- * row_load                 value = activation(bn(x)), slope = activation'(bn(x)) (NULL: not wanted); borders untouched
- * row_load_gradient        row = bn backward of (dz, u), pixel x at pad + x * spacing
- * depthwise_row            out pixel x = sum over ky, kx of rows[ky][x * step + kx] * weights[ky][kx]; rows[ky] NULL:
- * zeros depthwise_weights_row    weights_gradient[ky][kx] += sum over x of gradient[pad + x * gradient_step] *
- * rows[ky][x * step + kx] depthwise_finish_row     dz = da * slope (slope NULL: 1), sum += dz, sum_centred += dz * (y -
- * mean) project_gradient_tile    a = activation(bn(u)); tile = a * gate; dv = dv * gate * slope; sums (gate NULL: 1)
- * add_scaled               x += slope * factor, a channel's
- * residual_rows            out = bn(p) * factor + bn(x)
- * gradient_sums            sum += g * factor, sum_centred += g * factor * (p - mean)
- * pool_gradient            dz = gradient * activation'(bn(y)), and its two sums
- * peak_multiply_adds       rounds * PEAK_CHAINS vectors of multiply-adds in registers; sink: `lanes` floats
- * peak_read                reads `floats` (a multiple of 8 * lanes); sink: `lanes` floats */
+/* clang-format off */
+/* gemm_tile              C (rows, columns) = tile (rows, depth) * packed (depth, columns) [+ add, laid out as C]
+ * gemm_transposed        C (m, n) += a_tile (pixels, m)^T * b_tile (pixels, n)
+ * tile_load              tile = activation(bn(x))
+ * tile_scale             tile *= factor, a channel's
+ * tile_load_gradient     tile = bn backward of (factor * dz, y)
+ * tile_pool              tile = activation(bn(x)) (tile NULL: not stored), sums += over rows
+ * column_moments         mean and sum of squared differences from it, of each channel over the rows
+ * row_load               value = activation(bn(x)), slope = activation'(bn(x)) (NULL: not wanted); borders untouched
+ * row_load_gradient      row = bn backward of (dz, u), pixel x at pad + x
+ * depthwise_row          out pixel x = sum over ky, kx of rows[ky][x * step + kx] * weights[ky][kx]; rows[ky] NULL: zeros
+ * depthwise_row_turned   the same over rows with a zero between any two pixels that are not stored:
+ *                        rows[ky][(x + kx - inserted_pad) / 2 + inserted_pad / 2] where x + kx - inserted_pad is even
+ * depthwise_weights_row  weights_gradient[ky][kx] += sum over x of gradient[pad + x] * rows[ky][x * step + kx]
+ * depthwise_finish_row   dz = da * slope (slope NULL: 1), sum += dz, sum_centred += dz * (y - mean)
+ * project_gradient_tile  a = activation(bn(u)); tile = a * gate; dv = dv * gate * slope; sums (gate NULL: 1)
+ * add_scaled             x += slope * factor, a channel's
+ * residual_rows          out = bn(p) * factor + bn(x)
+ * gradient_sums          sum += g * factor, sum_centred += g * factor * (p - mean)
+ * pool_gradient          dz = gradient * activation'(bn(y)), and its two sums
+ * peak_multiply_adds     rounds * PEAK_CHAINS vectors of multiply-adds in registers; sink: `lanes` floats
+ * peak_read              reads `floats` (a multiple of 8 * lanes); sink: `lanes` floats */
+/* clang-format on */
 
 enum { PEAK_CHAINS = 12 }; /* independent ones: latency 4 on 2 units wants 8, and 16 registers hold 12 */
 

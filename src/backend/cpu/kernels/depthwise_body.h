@@ -1,7 +1,8 @@
 /* depthwise_body.h - depthwise convolution, a row of output pixels at a time; specification:
  * src/reference/reference_depthwise.c. Lanes are channels. Each of DEPTHWISE_PIXELS neighbouring outputs has an
  * accumulator; an input vector is loaded once a kernel row and used for every output it touches. The data gradient is
- * the same kernel over the output gradient with the weights turned round, zeros inserted at stride 2. */
+ * the same over the output gradient with the weights turned round; at stride 2, even and odd pixels each take every
+ * second tap. */
 #include "backend/cpu/kernels/activation_body.h"
 #include "backend/cpu/kernels/common_body.h"
 
@@ -46,7 +47,7 @@ void ISA_NAME(row_load)(const float *x, size_t stride, int width, int channels, 
 }
 
 void ISA_NAME(row_load_gradient)(const float *dz, const float *u, size_t stride, int width, int channels,
-                                 const BnGradient *bn, float *row, int row_width, int pad, int spacing) {
+                                 const BnGradient *bn, float *row, int row_width, int pad) {
     for (int c = 0; c < channels; c += LANES) {
         int tail = channels - c < LANES ? channels - c : 0;
         Vector mean = load_lanes(bn->mean + c, tail), alpha = load_lanes(bn->alpha + c, tail);
@@ -56,45 +57,53 @@ void ISA_NAME(row_load_gradient)(const float *dz, const float *u, size_t stride,
             size_t at = (size_t)i * stride + (size_t)c;
             Vector centred = load_lanes(u + at, tail) - mean;
             Vector du = vector_fma(load_lanes(dz + at, tail), alpha, vector_fma(centred, beta, delta));
-            vector_store(to + (size_t)i * (size_t)spacing * LANES, du);
+            vector_store(to + (size_t)i * LANES, du);
         }
     }
 }
 
 /* ---- the convolution ---------------------------------------------------------------------------------------- */
 
-/* `pixels` outputs from x on, of one vector of channels. */
-INLINE void depthwise_block(const float *const *rows, size_t row_offset, const float *weights, int kernel, int step,
-                            int pixels, int x, float *out, size_t stride, int tail) {
+/* `pixels` outputs from x on, of one vector of channels; of each kernel row the taps first, first + tap_step, ... */
+INLINE void depthwise_block(const float *const *rows, size_t row_offset, const float *weights, int kernel, int first,
+                            int taps, int tap_step, int step, int pixels, int x, float *out, size_t stride, int tail) {
     Vector acc[DEPTHWISE_PIXELS];
     UNROLL for (int i = 0; i < pixels; i++) acc[i] = vector_all(0.0f);
     for (int ky = 0; ky < kernel; ky++) {
         if (!rows[ky]) continue;
         const float *row = rows[ky] + row_offset + (size_t)x * (size_t)step * LANES;
         Vector w[5];
-        UNROLL for (int kx = 0; kx < kernel; kx++) w[kx] = vector_load(weights + (ky * kernel + kx) * LANES);
-        UNROLL for (int j = 0; j < (pixels - 1) * step + kernel; j++) {
+        UNROLL for (int t = 0; t < taps; t++) w[t] =
+            vector_load(weights + (ky * kernel + first + t * tap_step) * LANES);
+        UNROLL for (int j = 0; j < (pixels - 1) * step + taps; j++) {
             Vector in = vector_load(row + (size_t)j * LANES);
-            UNROLL for (int kx = 0; kx < kernel; kx++) {
-                int i = (j - kx) / step;
-                if (j >= kx && (j - kx) % step == 0 && i < pixels) acc[i] = vector_fma(in, w[kx], acc[i]);
+            UNROLL for (int t = 0; t < taps; t++) {
+                int i = (j - t) / step;
+                if (j >= t && (j - t) % step == 0 && i < pixels) acc[i] = vector_fma(in, w[t], acc[i]);
             }
         }
     }
     UNROLL for (int i = 0; i < pixels; i++) store_lanes(out + (size_t)(x + i) * stride, acc[i], tail);
 }
 
+INLINE void depthwise_pixels(const float *const *rows, size_t row_offset, const float *weights, int kernel, int first,
+                             int taps, int tap_step, int step, int width, float *out, size_t stride, int tail) {
+    int x = 0;
+    for (; x + DEPTHWISE_PIXELS <= width; x += DEPTHWISE_PIXELS)
+        depthwise_block(rows, row_offset, weights, kernel, first, taps, tap_step, step, DEPTHWISE_PIXELS, x, out,
+                        stride, tail);
+    for (; x + 2 <= width; x += 2)
+        depthwise_block(rows, row_offset, weights, kernel, first, taps, tap_step, step, 2, x, out, stride, tail);
+    if (x < width)
+        depthwise_block(rows, row_offset, weights, kernel, first, taps, tap_step, step, 1, x, out, stride, tail);
+}
+
 INLINE void depthwise_row_body(const float *const *rows, const float *weights, int kernel, int step, int width,
                                int channels, int row_width, float *out, size_t stride) {
-    for (int c = 0; c < channels; c += LANES) {
-        int tail = channels - c < LANES ? channels - c : 0, x = 0;
-        size_t offset = (size_t)(c / LANES) * (size_t)row_width * LANES;
-        const float *w = weights + (size_t)c * (size_t)(kernel * kernel);
-        for (; x + DEPTHWISE_PIXELS <= width; x += DEPTHWISE_PIXELS)
-            depthwise_block(rows, offset, w, kernel, step, DEPTHWISE_PIXELS, x, out + c, stride, tail);
-        for (; x + 2 <= width; x += 2) depthwise_block(rows, offset, w, kernel, step, 2, x, out + c, stride, tail);
-        if (x < width) depthwise_block(rows, offset, w, kernel, step, 1, x, out + c, stride, tail);
-    }
+    for (int c = 0; c < channels; c += LANES)
+        depthwise_pixels(rows, (size_t)(c / LANES) * (size_t)row_width * LANES,
+                         weights + (size_t)c * (size_t)(kernel * kernel), kernel, 0, kernel, 1, step, width, out + c,
+                         stride, channels - c < LANES ? channels - c : 0);
 }
 
 void ISA_NAME(depthwise_row)(const float *const *rows, const float *weights, int kernel, int step, int width,
@@ -105,12 +114,37 @@ void ISA_NAME(depthwise_row)(const float *const *rows, const float *weights, int
     if (kernel == 5 && step == 2) depthwise_row_body(rows, weights, 5, 2, width, channels, row_width, out, stride);
 }
 
+/* Pixel x takes the taps j with x + j - inserted_pad even, each from the row's place pad + (x + j - inserted_pad) / 2.
+ */
+INLINE void turned_row_body(const float *const *rows, const float *weights, int kernel, int inserted_pad, int width,
+                            int channels, int row_width, float *out, size_t stride) {
+    for (int c = 0; c < channels; c += LANES) {
+        int tail = channels - c < LANES ? channels - c : 0;
+        size_t offset = (size_t)(c / LANES) * (size_t)row_width * LANES;
+        const float *w = weights + (size_t)c * (size_t)(kernel * kernel);
+        for (int x = 0; x < 2 && x < width; x++) {
+            int first = (inserted_pad + x) & 1, pixels = (width - x + 1) / 2;
+            size_t from = offset + (size_t)((x + first - inserted_pad) / 2 + inserted_pad / 2) * LANES;
+            float *to = out + c + (size_t)x * stride;
+            if (first)
+                depthwise_pixels(rows, from, w, kernel, 1, kernel / 2, 2, 1, pixels, to, 2 * stride, tail);
+            else
+                depthwise_pixels(rows, from, w, kernel, 0, kernel / 2 + 1, 2, 1, pixels, to, 2 * stride, tail);
+        }
+    }
+}
+
+void ISA_NAME(depthwise_row_turned)(const float *const *rows, const float *weights, int kernel, int inserted_pad,
+                                    int width, int channels, int row_width, float *out, size_t stride) {
+    if (kernel == 3) turned_row_body(rows, weights, 3, inserted_pad, width, channels, row_width, out, stride);
+    if (kernel == 5) turned_row_body(rows, weights, 5, inserted_pad, width, channels, row_width, out, stride);
+}
+
 /* ---- its weights' gradient ---------------------------------------------------------------------------------- */
 
 /* One kernel row at a time, two pixels at a time: 2 * kernel chains of multiply-adds. */
-INLINE void weights_row_body(const float *gradient, int gradient_pad, int gradient_step, int gradient_width,
-                             const float *const *rows, int kernel, int step, int width, int channels, int row_width,
-                             float *weights_gradient) {
+INLINE void weights_row_body(const float *gradient, int gradient_pad, int gradient_width, const float *const *rows,
+                             int kernel, int step, int width, int channels, int row_width, float *weights_gradient) {
     for (int c = 0; c < channels; c += LANES) {
         const float *g = gradient + ((size_t)(c / LANES) * (size_t)gradient_width + (size_t)gradient_pad) * LANES;
         for (int ky = 0; ky < kernel; ky++) {
@@ -124,8 +158,8 @@ INLINE void weights_row_body(const float *gradient, int gradient_pad, int gradie
             }
             int x = 0;
             for (; x + 2 <= width; x += 2) {
-                Vector g0 = vector_load(g + (size_t)x * (size_t)gradient_step * LANES);
-                Vector g1 = vector_load(g + (size_t)(x + 1) * (size_t)gradient_step * LANES);
+                Vector g0 = vector_load(g + (size_t)x * LANES);
+                Vector g1 = vector_load(g + (size_t)(x + 1) * LANES);
                 const float *at = in + (size_t)x * (size_t)step * LANES;
                 UNROLL for (int kx = 0; kx < kernel; kx++) {
                     even[kx] = vector_fma(g0, vector_load(at + kx * LANES), even[kx]);
@@ -133,7 +167,7 @@ INLINE void weights_row_body(const float *gradient, int gradient_pad, int gradie
                 }
             }
             if (x < width) {
-                Vector g0 = vector_load(g + (size_t)x * (size_t)gradient_step * LANES);
+                Vector g0 = vector_load(g + (size_t)x * LANES);
                 const float *at = in + (size_t)x * (size_t)step * LANES;
                 UNROLL for (int kx = 0; kx < kernel; kx++) even[kx] =
                     vector_fma(g0, vector_load(at + kx * LANES), even[kx]);
@@ -143,12 +177,11 @@ INLINE void weights_row_body(const float *gradient, int gradient_pad, int gradie
     }
 }
 
-void ISA_NAME(depthwise_weights_row)(const float *gradient, int gradient_pad, int gradient_step, int gradient_width,
+void ISA_NAME(depthwise_weights_row)(const float *gradient, int gradient_pad, int gradient_width,
                                      const float *const *rows, int kernel, int step, int width, int channels,
                                      int row_width, float *weights_gradient) {
 #define BODY(k, s)                                                                                                     \
-    weights_row_body(gradient, gradient_pad, gradient_step, gradient_width, rows, k, s, width, channels, row_width,    \
-                     weights_gradient)
+    weights_row_body(gradient, gradient_pad, gradient_width, rows, k, s, width, channels, row_width, weights_gradient)
     if (kernel == 3 && step == 1) BODY(3, 1);
     if (kernel == 3 && step == 2) BODY(3, 2);
     if (kernel == 5 && step == 1) BODY(5, 1);

@@ -236,6 +236,7 @@ typedef struct effnet_bench_options {
     /* Called for each pass of a step after the measuring, in the order they ran; NULL: nobody asks. */
     void (*on_pass)(void *context, const effnet_pass_profile *pass);
     void *context;
+    int fuse; /* the recipe's key: 0 auto, 1 all, 2 none */
 } effnet_bench_options;
 
 typedef struct effnet_bench_result {

@@ -56,6 +56,9 @@ static effnet_status check(effnet_bench_options *options, effnet_error *err) {
     if (options->resolution < 0 || options->resolution > 2048)
         return fail(err, EFFNET_ERROR_ARGUMENT, "resolution is %d; allowed: 1 to 2048, or 0 for the model's own",
                     options->resolution);
+    if (options->fuse < FUSE_AUTO || options->fuse > FUSE_NONE)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "fuse is %d; allowed: 0 (where it pays), 1 (all), 2 (none)",
+                    options->fuse);
     return EFFNET_OK;
 }
 
@@ -65,6 +68,7 @@ static effnet_status prepare(Bench *bench, effnet_error *err) {
     recipe_defaults(&bench->recipe);
     bench->recipe.batch_size = options->batch;
     bench->recipe.engine = options->reference ? ENGINE_REFERENCE : ENGINE_FAST;
+    bench->recipe.fuse = options->fuse;
     TRY(model_config_by_name(options->model, &config, err));
     if (options->resolution) config.resolution = options->resolution;
     TRY(network_build(&config, &bench->network, err));
@@ -84,7 +88,7 @@ static effnet_status prepare(Bench *bench, effnet_error *err) {
         bench->has_trainer = true;
         return EFFNET_OK;
     }
-    const EngineOptions engine = {.batch = options->batch, .team = bench->team};
+    const EngineOptions engine = {.batch = options->batch, .fuse = bench->recipe.fuse, .team = bench->team};
     const InitializeOptions initialize = {.seed = 42};
     TRY(engine_create(options->reference ? &reference_engine : &cpu_engine, &bench->network, &engine, &bench->engine,
                       err));

@@ -66,7 +66,7 @@ int verb_bench(int argc, char **argv) {
                     "  effnet bench train --res 32 --batch 256 --profile\n"
                     "  effnet bench limits\n",
     };
-    const char *model = NULL, *dtype = NULL, *engine = "fast";
+    const char *model = NULL, *dtype = NULL, *engine = "fast", *fuse = "auto";
     bool json = false, profile = false;
     int64_t resolution = 0, batch = 0, threads = 0, steps = 0;
     const Option options[] = {
@@ -107,6 +107,12 @@ int verb_bench(int argc, char **argv) {
          .kind = OPTION_CHOICE,
          .choices = "fast|reference",
          .help = "reference: plain loops, slow, the specification"},
+        {.name = "fuse",
+         .argument = "auto|all|none",
+         .target = &fuse,
+         .kind = OPTION_CHOICE,
+         .choices = "auto|all|none",
+         .help = "recompute expand convolutions instead of storing them: where it pays, all, none"},
         {.name = "profile",
          .target = &profile,
          .kind = OPTION_FLAG,
@@ -135,6 +141,9 @@ int verb_bench(int argc, char **argv) {
         .reference = strcmp(engine, "reference") == 0,
         .on_pass = profile ? bench_profile_add : NULL,
         .context = &passes,
+        .fuse = strcmp(fuse, "all") == 0    ? 1
+                : strcmp(fuse, "none") == 0 ? 2
+                                            : 0,
     };
     effnet_bench_result result = {0};
     effnet_limits limits = {0};

@@ -16,6 +16,7 @@ typedef struct Engine Engine;
 typedef struct EngineOptions {
     int batch;        /* most images in one call */
     bool training;    /* false: forward with running statistics only; less memory */
+    int fuse;         /* expand convolutions not stored: 0 where it pays, 1 all, 2 none (recipe key fuse) */
     bool bf16;        /* activations in bfloat16 (fast engine, later) */
     ThreadTeam *team; /* shared, not owned; must outlive the engine */
 } EngineOptions;

@@ -13,13 +13,17 @@ typedef struct Planner {
     int *gradients;    /* buffer of the gradient of each tensor's stored form, -1: none yet */
 } Planner;
 
+enum { FUSE_BYTES = 16 << 20, FUSE_CHANNELS = 64 };
+
 static const Operand no_operand = {-1, -1, ACTIVATION_NONE};
 
-const char *pass_name(PassKind kind) {
+const char *pass_name(const Pass *pass) {
     static const char *names[] = {"conv",          "depthwise",       "project",          "residual",
                                   "pool",          "dense",           "dense backward",   "pool backward",
-                                  "conv backward", "reduce backward", "project backward", "depthwise backward"};
-    return names[kind];
+                                  "conv backward", "reduce backward", "project backward", "depthwise backward",
+                                  "gram",          "expand backward"};
+    if (pass->expand < 0) return names[pass->kind];
+    return pass->kind == PASS_DEPTHWISE_FORWARD ? "expand depthwise" : "exp. depthwise back";
 }
 
 /* ---- building -------------------------------------------------------------------------------------------
@@ -47,6 +51,8 @@ static Pass *new_pass(Plan *plan, PassKind kind, int op) {
                    .raw = -1,
                    .batch_norm = -1,
                    .squeeze_excite = -1,
+                   .expand = -1,
+                   .expanded = no_operand,
                    .residual_op = -1,
                    .residual = no_operand,
                    .gradient = -1,
@@ -63,6 +69,20 @@ static bool comes_from_depthwise(const Network *network, const Pass *passes, int
     return false;
 }
 
+/* True for a convolution whose output goes through a batch norm into a depthwise convolution, where not storing it
+ * pays: it is larger than caches are, and its input narrow enough that the second moments cost little. */
+static bool should_fuse(const Plan *plan, int index) {
+    const Network *network = plan->network;
+    if (plan->fuse == PLAN_FUSE_NONE || index + 2 >= network->num_ops) return false;
+    const Op *conv = &network->ops[index], *norm = conv + 1, *depthwise = conv + 2;
+    if (conv->kernel != 1 || norm->kind != OP_BATCH_NORM || norm->input != conv->output ||
+        norm->activation == ACTIVATION_NONE || depthwise->kind != OP_DEPTHWISE || depthwise->input != norm->output)
+        return false;
+    if (plan->fuse == PLAN_FUSE_ALL) return true;
+    double bytes = (double)shape_floats(network->tensors[conv->output]) * plan->batch * sizeof(float);
+    return bytes >= FUSE_BYTES && network->tensors[conv->input].channels <= FUSE_CHANNELS;
+}
+
 static void plan_forward(Planner *planner) {
     Plan *plan = planner->plan;
     const Network *network = plan->network;
@@ -75,6 +95,21 @@ static void plan_forward(Planner *planner) {
         Pass *pass = NULL;
         switch (op->kind) {
         case OP_CONV:
+            if (should_fuse(plan, index)) { /* and with it the batch norm and the depthwise convolution that follow */
+                const Op *norm = op + 1, *depthwise = op + 2;
+                pass = new_pass(plan, PASS_GRAM_FORWARD, index);
+                pass->input = input;
+                pass->batch_norm = index + 1;
+                pass->activation = norm->activation;
+                pass = new_pass(plan, PASS_DEPTHWISE_FORWARD, index + 2);
+                pass->input = input;
+                pass->expand = index;
+                pass->expanded = (Operand){-1, index + 1, norm->activation};
+                pass->raw = new_buffer(plan, "", depthwise->name, network->tensors[depthwise->output]);
+                planner->operands[depthwise->output] = (Operand){pass->raw, -1, ACTIVATION_NONE};
+                index += 2;
+                continue;
+            }
             pass = new_pass(plan,
                             comes_from_depthwise(network, plan->passes, plan->num_passes, input) ? PASS_PROJECT_FORWARD
                                                                                                  : PASS_CONV_FORWARD,
@@ -140,6 +175,7 @@ static void plan_backward(Planner *planner) {
     for (int forward = plan->num_forward - 1; forward >= 0; forward--) {
         const Pass source = plan->passes[forward];
         const Op *op = &network->ops[source.op];
+        if (source.expand >= 0) op = &network->ops[source.expand]; /* the input is the convolution's */
         int input_tensor = stored_tensor(network, op->input);
         Pass *pass = NULL;
         switch (source.kind) {
@@ -182,10 +218,18 @@ static void plan_backward(Planner *planner) {
         pass->batch_norm = source.batch_norm;
         pass->activation = source.activation;
         pass->squeeze_excite = source.squeeze_excite;
-        if (source.kind != PASS_DENSE_FORWARD) pass->gradient = gradient_of(planner, op->output, op->name);
+        pass->expand = source.expand;
+        pass->expanded = source.expanded;
+        const Op *made = &network->ops[source.op];
+        if (source.kind != PASS_DENSE_FORWARD) pass->gradient = gradient_of(planner, made->output, made->name);
         if (input_tensor > 0) {
             pass->add_residual = planner->gradients[input_tensor] >= 0;
             pass->gradient_out = gradient_of(planner, input_tensor, network->ops[input_tensor - 1].name);
+        }
+        if (source.expand >= 0) {
+            Pass *expand = new_pass(plan, PASS_EXPAND_BACKWARD, source.expand);
+            expand->input = source.input;
+            expand->gradient_out = pass->gradient_out;
         }
     }
 }
@@ -254,11 +298,13 @@ static effnet_status place_buffers(Plan *plan, effnet_error *err) {
     return status;
 }
 
-effnet_status plan_build(const Network *network, int batch, bool training, Plan *out, effnet_error *err) {
+effnet_status plan_build(const Network *network, int batch, bool training, PlanFuse fuse, Plan *out,
+                         effnet_error *err) {
     memset(out, 0, sizeof *out);
     out->network = network;
     out->batch = batch;
     out->training = training;
+    out->fuse = fuse;
     /* Each op makes at most one forward pass, two backward passes and two buffers. */
     out->passes = calloc((size_t)network->num_ops * 3 + 1, sizeof *out->passes);
     out->buffers = calloc((size_t)network->num_ops * 2 + (size_t)network->num_tensors, sizeof *out->buffers);
@@ -295,7 +341,7 @@ void plan_print(const Plan *plan, FILE *stream) {
     for (int i = 0; i < plan->num_passes; i++) {
         const Pass *pass = &plan->passes[i];
         int written = i < plan->num_forward ? pass->raw : pass->gradient_out;
-        fprintf(stream, "%-4d %-20s %-24s ", i, pass_name(pass->kind), plan->network->ops[pass->op].name);
+        fprintf(stream, "%-4d %-20s %-24s ", i, pass_name(pass), plan->network->ops[pass->op].name);
         if (written >= 0) {
             const Buffer *buffer = &plan->buffers[written];
             fprintf(stream, "%-28s [%d, %d] at %zu", buffer->name, buffer->first, buffer->last, buffer->offset);

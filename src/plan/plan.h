@@ -12,6 +12,12 @@
  *   RESIDUAL   p, x -> x'                         PROJECT    g, p, u -> dW, SE gradients, dz_u and its sums
  *   POOL, DENSE                                   REDUCE     g, p -> the sums of p's batch norm
  *
+ * An expand convolution whose output is large is not stored at all (fused): its batch norm's statistics follow from its
+ * input's second moments (GRAM), DEPTHWISE computes the rows it needs of it on the fly, forward and backward, and
+ * EXPAND finishes the gradient of its input. The algebra: docs/maths.md.
+ *
+ *   GRAM       x -> moments of y = x W            EXPAND     x, what DEPTHWISE left of dx -> dx
+ *
  * where dz_t is the gradient of the batch norm's output of the raw tensor t, before its activation.
  * Each buffer has a first and a last pass; buffers whose lives do not meet share memory. The plan knows no
  * processor and no thread. */
@@ -35,7 +41,12 @@ typedef enum PassKind {
     PASS_REDUCE_BACKWARD,
     PASS_PROJECT_BACKWARD,
     PASS_DEPTHWISE_BACKWARD,
+    PASS_GRAM_FORWARD,
+    PASS_EXPAND_BACKWARD,
 } PassKind;
+
+/* Which expand convolutions are not stored. */
+typedef enum PlanFuse { PLAN_FUSE_AUTO, PLAN_FUSE_ALL, PLAN_FUSE_NONE } PlanFuse;
 
 /* A stored tensor and what its reader must still apply: activation(batch_norm(buffer)) * gate. */
 typedef struct Operand {
@@ -52,6 +63,8 @@ typedef struct Pass {
     int batch_norm;        /* op index of the batch norm that follows `raw`, -1: none */
     Activation activation; /* and of that batch norm */
     int squeeze_excite;    /* PROJECT: op index, -1: none */
+    int expand;            /* DEPTHWISE: the convolution (op) that makes its input on the fly from `input`; -1 */
+    Operand expanded;      /* DEPTHWISE: what is applied to the rows so made; buffer -1 */
     int residual_op;       /* PROJECT_BACKWARD, REDUCE_BACKWARD: the residual that scales the gradient by drop path,
                               -1 */
     Operand residual;      /* RESIDUAL_FORWARD: the tensor added */
@@ -72,6 +85,7 @@ typedef struct Plan {
     const Network *network;
     int batch;
     bool training;
+    PlanFuse fuse;
     Pass *passes;
     int num_passes, num_forward; /* the backward passes follow the forward ones */
     Buffer *buffers;
@@ -80,9 +94,9 @@ typedef struct Plan {
 } Plan;
 
 /* `network` must outlive the plan. */
-effnet_status plan_build(const Network *network, int batch, bool training, Plan *out, effnet_error *err);
+effnet_status plan_build(const Network *network, int batch, bool training, PlanFuse fuse, Plan *out, effnet_error *err);
 void plan_free(Plan *plan);
-const char *pass_name(PassKind kind);
+const char *pass_name(const Pass *pass);
 /* What one run of the pass over the plan's batch costs: multiplications and additions of its matrix products and
  * convolutions, and the bytes of each large tensor read or written once. */
 void pass_work(const Plan *plan, const Pass *pass, double *operations, double *bytes);

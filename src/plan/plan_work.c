@@ -25,6 +25,7 @@ static double forward_macs(const Plan *plan, const Op *op) {
 
 void pass_work(const Plan *plan, const Pass *pass, double *operations, double *bytes) {
     double macs = forward_macs(plan, &plan->network->ops[pass->op]);
+    double expand = pass->expand < 0 ? 0 : forward_macs(plan, &plan->network->ops[pass->expand]);
     double input = pass->input.buffer < 0 && pass->op == 0
                        ? (double)shape_floats(plan->network->tensors[0]) * plan->batch * sizeof(float)
                        : buffer_bytes(plan, pass->input.buffer);
@@ -32,13 +33,18 @@ void pass_work(const Plan *plan, const Pass *pass, double *operations, double *b
     double gradient_out = buffer_bytes(plan, pass->gradient_out);
     bool backward = pass - plan->passes >= plan->num_forward;
     if (!backward) {
-        *operations = 2 * macs;
+        double channels = plan->network->tensors[plan->network->ops[pass->op].input].channels;
+        if (pass->kind == PASS_GRAM_FORWARD) macs = input / sizeof(float) * channels; /* every pair of channels */
+        *operations = 2 * (macs + expand);
         *bytes = input + raw + buffer_bytes(plan, pass->residual.buffer);
     } else if (pass->kind == PASS_REDUCE_BACKWARD) {
         *operations = 0;
         *bytes = raw + gradient;
+    } else if (pass->kind == PASS_EXPAND_BACKWARD) {
+        *operations = 2 * input / sizeof(float) * plan->network->tensors[plan->network->ops[pass->op].input].channels;
+        *bytes = input + 2 * gradient_out;
     } else { /* the weights' gradient, and the data's where there is one */
-        *operations = 2 * macs * (pass->gradient_out >= 0 ? 2 : 1);
+        *operations = 2 * macs * (pass->gradient_out >= 0 ? 2 : 1) + 3 * 2 * expand;
         *bytes = input + raw + gradient + gradient_out * (pass->add_residual ? 2 : 1);
     }
 }

@@ -33,10 +33,13 @@ static effnet_status create_parts(Trainer *trainer, effnet_error *err) {
     TRY(allocate_floats(part, classes, "the logits", &trainer->logits, err));
     TRY(allocate_floats(part, classes, "the gradient of the logits", &trainer->logits_gradient, err));
     TRY(allocate_floats(network->statistic_floats, 1, "the copy of the statistics", &trainer->statistics_before, err));
-    EngineOptions options = {.batch = trainer->part, .training = true, .team = trainer->team};
+    EngineOptions options = {
+        .batch = trainer->part, .training = true, .fuse = trainer->recipe->fuse, .team = trainer->team};
     return engine_create(recipe->engine == ENGINE_REFERENCE ? &reference_engine : &cpu_engine, network, &options,
                          &trainer->engine, err);
 }
+
+_Static_assert(FUSE_AUTO == 0 && FUSE_ALL == 1 && FUSE_NONE == 2, "EngineOptions.fuse counts as the recipe does");
 
 effnet_status trainer_create(const Recipe *recipe, const Network *network, ThreadTeam *team, int64_t steps_per_epoch,
                              Trainer *out, effnet_error *err) {

@@ -33,7 +33,12 @@ static const double TOLERANCE = 1e-4, MAGNIFICATION = 32, LOOSEST = 5e-3;
 enum { ATTEMPTS = 4 };
 static const char *const isa_names[] = {"scalar", "avx2", "avx512"};
 static const int thread_counts[] = {1, 2, 3, 8};
-enum { ISAS = 3, THREAD_COUNTS = 4, CLASSES = 37 };
+enum { ISAS = 3, THREAD_COUNTS = 4, CLASSES = 37, FUSES = 2 };
+/* Expand convolutions never stored, and always; the latter on fewer teams, since most of the passes are the same. */
+static const struct {
+    const char *name;
+    int fuse, threads_step;
+} fuses[FUSES] = {{"fused", 1, 1}, {"unfused", 2, 2}};
 
 typedef struct Case {
     const char *model;
@@ -154,13 +159,13 @@ static void move_parameters(Problem *problem) {
 }
 
 /* One engine, one size larger than the batch: training forward, backward, evaluation. */
-static Outcome problem_run(const Problem *problem, const EngineVtable *vtable, int threads) {
+static Outcome problem_run(const Problem *problem, const EngineVtable *vtable, int threads, int fuse) {
     const Network *network = &problem->network;
     effnet_error err = {0};
     ThreadTeam *team;
     Engine *engine;
     assert_int_equal(thread_team_create(threads, &team, &err), EFFNET_OK);
-    EngineOptions options = {.batch = problem->batch + 1, .training = true, .team = team};
+    EngineOptions options = {.batch = problem->batch + 1, .training = true, .team = team, .fuse = fuse};
     if (engine_create(vtable, network, &options, &engine, &err) != EFFNET_OK) fail_msg("%s", err.message);
     Outcome out = {.logits = floats((size_t)problem->batch * CLASSES),
                    .gradients = normal_floats(5, network->parameter_floats), /* garbage: to be overwritten */
@@ -270,8 +275,8 @@ static void try_case(const Case *from, int attempt, bool passed[ISAS]) {
     problem_create(from, attempt, &problem);
     problem_create(from, attempt, &neighbour);
     move_parameters(&neighbour);
-    Outcome reference = problem_run(&problem, &reference_engine, 2);
-    Outcome moved = problem_run(&neighbour, &reference_engine, 2);
+    Outcome reference = problem_run(&problem, &reference_engine, 2, 0);
+    Outcome moved = problem_run(&neighbour, &reference_engine, 2, 0);
     for (int isa = 0; isa < ISAS; isa++) {
         if (passed[isa]) continue;
         if (!force_isa(isa_names[isa])) {
@@ -279,14 +284,19 @@ static void try_case(const Case *from, int attempt, bool passed[ISAS]) {
             passed[isa] = true;
             continue;
         }
-        Outcome first = problem_run(&problem, &cpu_engine, thread_counts[0]);
-        passed[isa] = compare_outcomes(&problem, isa_names[isa], &first, &reference, &moved);
-        for (int t = 1; t < THREAD_COUNTS; t++) {
-            Outcome other = problem_run(&problem, &cpu_engine, thread_counts[t]);
-            assert_true(same_bits(&problem, isa_names[isa], thread_counts[t], &other, &first));
-            outcome_free(&other);
+        passed[isa] = true;
+        for (int f = 0; f < FUSES; f++) {
+            char name[64];
+            snprintf(name, sizeof name, "%s, %s", isa_names[isa], fuses[f].name);
+            Outcome first = problem_run(&problem, &cpu_engine, thread_counts[0], fuses[f].fuse);
+            if (!compare_outcomes(&problem, name, &first, &reference, &moved)) passed[isa] = false;
+            for (int t = 1; t < THREAD_COUNTS; t += fuses[f].threads_step) {
+                Outcome other = problem_run(&problem, &cpu_engine, thread_counts[t], fuses[f].fuse);
+                assert_true(same_bits(&problem, name, thread_counts[t], &other, &first));
+                outcome_free(&other);
+            }
+            outcome_free(&first);
         }
-        outcome_free(&first);
     }
     outcome_free(&reference);
     outcome_free(&moved);

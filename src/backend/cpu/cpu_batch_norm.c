@@ -46,17 +46,26 @@ static void set_vectors(const CpuEngine *engine, const EngineForward *call, cons
     state->bias[c] = bias[c];
 }
 
+void batch_norm_set(const PassRun *run, int batch_norm, int channel, double mean, double variance, double values) {
+    CpuEngine *engine = run->engine;
+    const Op *op = &engine->network->ops[batch_norm];
+    const ModelConfig *config = &engine->network->config;
+    float *running_mean = run->call->statistics + engine->network->statistics[op->running_mean].offset + channel;
+    float *running_variance =
+        run->call->statistics + engine->network->statistics[op->running_variance].offset + channel;
+    set_vectors(engine, run->call, op, &engine->batch_norms[batch_norm], channel, mean, variance);
+    double momentum = config->bn_momentum, unbiased = config->bn_unbiased && values > 1 ? values / (values - 1) : 1;
+    *running_mean = (float)(momentum * *running_mean + (1 - momentum) * mean);
+    *running_variance = (float)(momentum * *running_variance + (1 - momentum) * variance * unbiased);
+}
+
 static void finish_block(void *context, int task, int thread) {
     (void)thread;
     FinishRun *finish = context;
     PassRun *run = finish->run;
     CpuEngine *engine = run->engine;
-    const Op *op = &engine->network->ops[finish->batch_norm];
-    BnState *state = &engine->batch_norms[finish->batch_norm];
-    const ModelConfig *config = &engine->network->config;
-    float *running_mean = run->call->statistics + engine->network->statistics[op->running_mean].offset;
-    float *running_variance = run->call->statistics + engine->network->statistics[op->running_variance].offset;
-    int channels = state->channels, end = (task + 1) * TILE_CHANNELS < channels ? (task + 1) * TILE_CHANNELS : channels;
+    int channels = engine->batch_norms[finish->batch_norm].channels;
+    int end = (task + 1) * TILE_CHANNELS < channels ? (task + 1) * TILE_CHANNELS : channels;
     for (int c = task * TILE_CHANNELS; c < end; c++) {
         double seen = 0, mean = 0, m2 = 0;
         for (int t = 0; t < run->tasks; t++) {
@@ -66,12 +75,7 @@ static void finish_block(void *context, int task, int thread) {
             m2 += partial[channels + c] + delta * delta * seen * count / total;
             seen = total;
         }
-        double variance = m2 > 0 || isnan(m2) ? m2 / finish->values : 0;
-        set_vectors(engine, run->call, op, state, c, mean, variance);
-        double momentum = config->bn_momentum;
-        double unbiased = config->bn_unbiased && finish->values > 1 ? finish->values / (finish->values - 1) : 1;
-        running_mean[c] = (float)(momentum * running_mean[c] + (1 - momentum) * mean);
-        running_variance[c] = (float)(momentum * running_variance[c] + (1 - momentum) * variance * unbiased);
+        batch_norm_set(run, finish->batch_norm, c, mean, m2 > 0 || isnan(m2) ? m2 / finish->values : 0, finish->values);
     }
 }
 

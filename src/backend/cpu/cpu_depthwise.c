@@ -13,6 +13,11 @@
 
 enum { RING_BYTES = 256 << 10, MOMENT_PIXELS = 96, MAX_KERNEL = 5 };
 
+/* What is applied to an input row, stored or made on the fly. */
+static Operand row_operand(const Pass *pass) {
+    return pass->expand >= 0 ? pass->expanded : pass->input;
+}
+
 /* Everything about the shape that both directions need. */
 typedef struct Geometry {
     const Op *op;
@@ -36,7 +41,7 @@ static Geometry geometry_of(const CpuEngine *engine, int op_index) {
     g.gradient_pad = g.inserted_pad / g.stride;
     int last = g.gradient_pad + (g.in.width - 1 + g.kernel - 1 - g.inserted_pad) / g.stride; /* place that is read */
     g.gradient_width = g.gradient_pad + g.out.width > last + 1 ? g.gradient_pad + g.out.width : last + 1;
-    int lanes = engine->kernels->lanes, unit = lanes < 16 ? 16 : lanes;
+    int unit = 32; /* whole panels of packed weights, whole vectors */
     int fit = (int)(RING_BYTES / ((size_t)g.kernel * 3 * (size_t)g.row_width * sizeof(float))) / unit * unit;
     int all = (int)round_up((size_t)g.in.channels, (size_t)unit);
     g.block = fit < 2 * unit ? 2 * unit : fit;
@@ -44,36 +49,89 @@ static Geometry geometry_of(const CpuEngine *engine, int op_index) {
     return g;
 }
 
+/* Rows that wait in a tile until there are enough of them for a matrix product. */
+static int tile_image_rows(const Geometry *g) {
+    return g->in.width < TILE_ROWS ? TILE_ROWS / g->in.width : 1;
+}
+
+/* Channels of x where rows are made on the fly. */
+static int narrow_channels(const CpuEngine *engine, const Pass *pass) {
+    return pass->expand < 0 ? 0 : engine->network->tensors[engine->network->ops[pass->expand].input].channels;
+}
+
+/* Scratch for rows made on the fly: a tile of x, a raw row of y, a tile of dz. */
+typedef struct ExpandScratch {
+    float *x_tile, *row, *dz_tile;
+} ExpandScratch;
+
+static size_t x_tile_floats(const CpuEngine *engine, const Pass *pass, const Geometry *g) {
+    size_t rows = (size_t)(tile_image_rows(g) * g->in.width);
+    return round_up((size_t)narrow_channels(engine, pass), TILE_CHANNELS) * rows;
+}
+
+static ExpandScratch expand_scratch(const CpuEngine *engine, const Pass *pass, const Geometry *g, float *from) {
+    ExpandScratch scratch = {.x_tile = from};
+    scratch.row = from + x_tile_floats(engine, pass, g);
+    scratch.dz_tile = scratch.row + (size_t)g->in.width * (size_t)g->block;
+    return scratch;
+}
+
 size_t depthwise_scratch(const CpuEngine *engine, const Pass *pass) {
     Geometry g = geometry_of(engine, pass->op);
-    size_t block = (size_t)g.block;
+    size_t block = (size_t)g.block, width = (size_t)g.in.width;
     size_t rings = (size_t)g.kernel * block * (2 * (size_t)g.row_width + (size_t)g.gradient_width);
-    return rings + block * (size_t)g.in.width + 4 * block;
+    size_t expand = 0;
+    if (pass->expand >= 0)
+        expand = x_tile_floats(engine, pass, &g) + width * block +
+                 round_up(block, TILE_CHANNELS) * (size_t)tile_image_rows(&g) * width;
+    return rings + block * width + 4 * block + expand;
+}
+
+/* Input row y of an image, channels [c, c + count), with what is pending applied, into a ring. slope NULL: not wanted.
+ */
+static void load_row(const PassRun *run, const Geometry *g, const ExpandScratch *expand, int image, int y, int c,
+                     int count, float *value, float *slope) {
+    const CpuEngine *engine = run->engine;
+    const CpuKernels *kernels = engine->kernels;
+    const Pass *pass = run->pass;
+    Operand operand = row_operand(pass);
+    BnVectors storage, x_storage;
+    const BnVectors *bn = pending(engine, operand, c, &storage);
+    int width = g->in.width, narrow = narrow_channels(engine, pass);
+    size_t pixel = ((size_t)image * (size_t)g->in.height + (size_t)y) * (size_t)width, stride = (size_t)g->in.channels;
+    const float *row = expand->row;
+    if (pass->expand >= 0) {
+        const float *x = buffer_data(engine, pass->input.buffer) + pixel * (size_t)narrow;
+        kernels->tile_load(x, (size_t)narrow, width, narrow, pending(engine, pass->input, 0, &x_storage),
+                           ACTIVATION_NONE, expand->x_tile, width);
+        kernels->gemm_tile(expand->x_tile, width, width, narrow,
+                           engine->packed[pass->expand] + (size_t)c * (size_t)narrow, count, expand->row, (size_t)count,
+                           NULL);
+        stride = (size_t)count;
+    } else {
+        row = buffer_data(engine, pass->input.buffer) + pixel * stride + c;
+    }
+    kernels->row_load(row, stride, width, count, bn, operand.activation, value, slope, g->row_width, g->op->pad_left);
 }
 
 /* ---- forward ------------------------------------------------------------------------------------------------ */
 
 /* Output rows [y, end) of one image, channels [c, c + count). rows_seen: pixels whose moments are merged. */
 static void forward_rows(const PassRun *run, const Geometry *g, int task, int image, int y, int end, int c, int count,
-                         double *seen, float *ring, float *moments) {
+                         double *seen, float *ring, float *moments, const ExpandScratch *expand) {
     const CpuEngine *engine = run->engine;
     const CpuKernels *kernels = engine->kernels;
     const Pass *pass = run->pass;
-    size_t in_stride = (size_t)g->in.channels, out_stride = (size_t)g->out.channels;
+    size_t out_stride = (size_t)g->out.channels;
     size_t ring_row = (size_t)g->row_width * (size_t)g->block;
-    const float *in = buffer_data(engine, pass->input.buffer) + (size_t)image * shape_floats(g->in) + c;
     float *out = buffer_data(engine, pass->raw) + (size_t)image * shape_floats(g->out) + c;
     const float *weights = engine->packed[pass->op] + (size_t)c * (size_t)(g->kernel * g->kernel);
-    BnVectors storage;
-    const BnVectors *bn = pending(engine, pass->input, c, &storage);
     int loaded = y * g->stride - g->op->pad_top, waiting = y; /* next input row; first row without moments */
     if (loaded < 0) loaded = 0;
     for (; y < end; y++) {
         int top = y * g->stride - g->op->pad_top;
         for (; loaded < top + g->kernel && loaded < g->in.height; loaded++)
-            kernels->row_load(in + (size_t)loaded * (size_t)g->in.width * in_stride, in_stride, g->in.width, count, bn,
-                              pass->input.activation, ring + (size_t)(loaded % g->kernel) * ring_row, NULL,
-                              g->row_width, g->op->pad_left);
+            load_row(run, g, expand, image, loaded, c, count, ring + (size_t)(loaded % g->kernel) * ring_row, NULL);
         const float *rows[MAX_KERNEL];
         for (int ky = 0; ky < g->kernel; ky++)
             rows[ky] =
@@ -95,6 +153,7 @@ static void depthwise_forward_task(void *context, int task, int thread) {
     Geometry g = geometry_of(run->engine, run->pass->op);
     float *ring = thread_scratch(run->engine, thread);
     size_t ring_floats = (size_t)g.kernel * (size_t)g.row_width * (size_t)g.block;
+    ExpandScratch expand = expand_scratch(run->engine, run->pass, &g, ring + ring_floats + 2 * (size_t)g.block);
     int begin, end;
     task_range(run, task, &begin, &end);
     partial_clear(run, task, g.out.channels);
@@ -105,7 +164,7 @@ static void depthwise_forward_task(void *context, int task, int thread) {
         for (int row = begin; row < end;) {
             int image = row / g.out.height, y = row % g.out.height;
             int last = end - row < g.out.height - y ? y + end - row : g.out.height;
-            forward_rows(run, &g, task, image, y, last, c, count, &seen, ring, ring + ring_floats);
+            forward_rows(run, &g, task, image, y, last, c, count, &seen, ring, ring + ring_floats, &expand);
             row += last - y;
         }
     }
@@ -128,7 +187,30 @@ typedef struct BackwardRings {
     float *da;            /* (in.width, block): one row of the input's gradient */
     float *sum, *sum_centred;
     size_t row, gradient_row; /* floats of a row */
+    ExpandScratch expand;
+    float *products; /* the task's H, (narrow, in.channels); NULL where y is stored */
 } BackwardRings;
+
+/* dz of input rows [y, end) waits in the tile, channels [c, c + count): H, and dx's first term. */
+static void use_rows(const PassRun *run, const Geometry *g, const BackwardRings *rings, int image, int y, int end,
+                     int c, int count) {
+    const CpuEngine *engine = run->engine;
+    const CpuKernels *kernels = engine->kernels;
+    const Pass *pass = run->pass;
+    const GramState *gram = &engine->grams[pass->expand];
+    int rows = (end - y) * g->in.width, tile_rows = tile_image_rows(g) * g->in.width;
+    size_t narrow = (size_t)gram->in;
+    size_t at = ((size_t)image * (size_t)g->in.height + (size_t)y) * (size_t)g->in.width * narrow;
+    BnVectors centred = gram_centred(gram);
+    kernels->tile_load(buffer_data(engine, pass->input.buffer) + at, narrow, rows, gram->in, &centred, ACTIVATION_NONE,
+                       rings->expand.x_tile, tile_rows);
+    kernels->gemm_transposed(rings->expand.x_tile, rings->expand.dz_tile, tile_rows, rows, gram->in, count,
+                             rings->products + c, (size_t)gram->out);
+    float *dx = buffer_data(engine, pass->gradient_out) + at;
+    const float *packed = gram->packed_scaled + gram_packed_block(engine, gram, g->block) * (size_t)(c / g->block);
+    kernels->gemm_tile(rings->expand.dz_tile, tile_rows, rows, count, packed, gram->in, dx, narrow,
+                       c > 0 || pass->add_residual ? dx : NULL);
+}
 
 /* The gradient of input row y is complete: writes dz of that row, channels [c, c + count). */
 static void finish_row(const PassRun *run, const Geometry *g, const BackwardRings *rings, int image, int y, int c,
@@ -149,6 +231,15 @@ static void finish_row(const PassRun *run, const Geometry *g, const BackwardRing
     else
         engine->kernels->depthwise_row_turned(rows, turned, g->kernel, g->inserted_pad, g->in.width, count,
                                               g->gradient_width, rings->da, (size_t)count);
+    if (pass->expand >= 0) {
+        int most = tile_image_rows(g), first = y / most * most;
+        engine->kernels->depthwise_finish_tile(
+            rings->da, rings->slope + (size_t)(y % g->kernel) * rings->row, g->in.width, count, g->row_width,
+            g->op->pad_left, rings->expand.dz_tile + (size_t)((y - first) * g->in.width) * TILE_CHANNELS,
+            most * g->in.width, rings->sum);
+        if (y + 1 == first + most || y + 1 == g->in.height) use_rows(run, g, rings, image, first, y + 1, c, count);
+        return;
+    }
     size_t stride = (size_t)g->in.channels;
     size_t at = ((size_t)image * (size_t)g->in.height + (size_t)y) * (size_t)g->in.width * stride + (size_t)c;
     float *dz = buffer_data(engine, pass->gradient_out) + at;
@@ -171,14 +262,11 @@ static void backward_image(const PassRun *run, const Geometry *g, const Backward
     const CpuEngine *engine = run->engine;
     const CpuKernels *kernels = engine->kernels;
     const Pass *pass = run->pass;
-    bool active = pass->input.activation != ACTIVATION_NONE;
-    size_t in_stride = (size_t)g->in.channels, out_line = (size_t)g->out.width * (size_t)g->out.channels;
-    const float *in = buffer_data(engine, pass->input.buffer) + (size_t)image * shape_floats(g->in) + c;
+    bool active = row_operand(pass).activation != ACTIVATION_NONE;
+    size_t out_line = (size_t)g->out.width * (size_t)g->out.channels;
     size_t out_at = (size_t)image * shape_floats(g->out) + (size_t)c;
     const float *dz = buffer_data(engine, pass->gradient) + out_at, *u = buffer_data(engine, pass->raw) + out_at;
     BnGradient bn_gradient = pending_gradient(engine, pass->batch_norm, c);
-    BnVectors storage;
-    const BnVectors *bn = pending(engine, pass->input, c, &storage);
     int loaded = 0, finished = 0; /* input rows */
     for (int y = 0; y < g->out.height; y++) {
         float *gradient_row = rings->gradient + (size_t)(y % g->kernel) * rings->gradient_row;
@@ -189,9 +277,8 @@ static void backward_image(const PassRun *run, const Geometry *g, const Backward
         int complete = y + 1 == g->out.height ? g->in.height : top + g->stride;
         for (; loaded < g->in.height && loaded < top + g->kernel; loaded++) {
             size_t slot = (size_t)(loaded % g->kernel) * rings->row;
-            kernels->row_load(in + (size_t)loaded * (size_t)g->in.width * in_stride, in_stride, g->in.width, count, bn,
-                              pass->input.activation, rings->value + slot, active ? rings->slope + slot : NULL,
-                              g->row_width, g->op->pad_left);
+            load_row(run, g, &rings->expand, image, loaded, c, count, rings->value + slot,
+                     active ? rings->slope + slot : NULL);
         }
         const float *rows[MAX_KERNEL];
         for (int ky = 0; ky < g->kernel; ky++)
@@ -209,6 +296,11 @@ static size_t weight_slot_floats(const CpuEngine *engine, const Geometry *g) {
     return round_up((size_t)g->in.channels, (size_t)engine->kernels->lanes) * (size_t)(g->kernel * g->kernel);
 }
 
+size_t depthwise_slot_floats(const CpuEngine *engine, const Pass *pass) {
+    Geometry g = geometry_of(engine, pass->op);
+    return weight_slot_floats(engine, &g) + (size_t)narrow_channels(engine, pass) * (size_t)g.in.channels;
+}
+
 static void depthwise_backward_task(void *context, int task, int thread) {
     const PassRun *run = context;
     CpuEngine *engine = run->engine;
@@ -221,10 +313,13 @@ static void depthwise_backward_task(void *context, int task, int thread) {
     rings.sum = rings.gradient + (size_t)g.kernel * rings.gradient_row;
     rings.sum_centred = rings.sum + g.block;
     rings.da = rings.sum_centred + g.block;
+    rings.expand = expand_scratch(engine, run->pass, &g, rings.da + (size_t)g.in.width * (size_t)g.block);
     /* Borders and inserted zeros stay zero; so do the sums after each merge. */
     memset(rings.value, 0, (size_t)(rings.da - rings.value) * sizeof *rings.value);
-    float *slot = engine->slots + (size_t)task * weight_slot_floats(engine, &g);
-    memset(slot, 0, weight_slot_floats(engine, &g) * sizeof *slot);
+    size_t slot_floats = depthwise_slot_floats(engine, run->pass);
+    float *slot = engine->slots + (size_t)task * slot_floats;
+    memset(slot, 0, slot_floats * sizeof *slot);
+    rings.products = run->pass->expand < 0 ? NULL : slot + weight_slot_floats(engine, &g);
     partial_clear(run, task, g.in.channels);
     int begin, end;
     task_range(run, task, &begin, &end);
@@ -240,11 +335,15 @@ static void depthwise_backward_task(void *context, int task, int thread) {
 void depthwise_backward(PassRun *run) {
     CpuEngine *engine = run->engine;
     Geometry g = geometry_of(engine, run->pass->op);
-    size_t floats = weight_slot_floats(engine, &g);
+    size_t floats = depthwise_slot_floats(engine, run->pass);
     int lanes = engine->kernels->lanes, taps = g.kernel * g.kernel;
     run_split(run, run->call->batch, slot_count(floats), 1);
+    if (run->pass->expand >= 0) gram_scale(run, g.block);
     thread_team_run(engine->team, depthwise_backward_task, run, run->tasks);
-    if (run->pass->input.activation != ACTIVATION_NONE) batch_norm_finish_gradient(run, run->pass->input.batch_norm);
+    if (run->pass->expand >= 0)
+        gram_finish_gradient(run, engine->slots + weight_slot_floats(engine, &g), floats);
+    else if (run->pass->input.activation != ACTIVATION_NONE)
+        batch_norm_finish_gradient(run, run->pass->input.batch_norm);
     float *gradient = run->gradients + engine->network->parameters[g.op->weight].offset;
     for (int c = 0; c < g.in.channels; c++)
         for (int tap = 0; tap < taps; tap++) {

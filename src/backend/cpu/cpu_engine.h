@@ -6,7 +6,8 @@
  *   cpu_batch_norm.c   moments -> mean, scale, bias; sums -> alpha, beta, delta and the gradients of scale and bias
  *   cpu_pack.c         weights into the kernels' layouts, once a step; partial weight gradients back out of them
  *   cpu_conv.c         stem, expand and head, forward and backward
- *   cpu_depthwise.c    depthwise, forward and backward
+ *   cpu_depthwise.c    depthwise, forward and backward, with the expand convolution on the fly where that is not stored
+ *   cpu_gram.c         such a convolution's batch norm from the second moments of its input
  *   cpu_project.c      squeeze-excite and projection, forward and backward
  *   cpu_residual.c     residual; the sums of a projection's batch norm
  *   cpu_head.c         pool, dropout, classifier, forward and backward */
@@ -47,6 +48,21 @@ typedef struct GateState {
     float *packed_reduce_back, *packed_expand_back; /* data gradient */
 } GateState;
 
+/* An expand convolution that is not stored (cpu_gram.c): in its input's channels, out its own. */
+typedef struct GramState {
+    int in, out;
+    double *mean, *offset; /* (in) of x; of x shifted by its first pixels' mean */
+    double *covariance;    /* (in, in) centred second moments of x, divided by n */
+    double *correlated;    /* (out, in) covariance times each filter */
+    double *mix, *share;   /* (out) backward: k_j, and scale_j sum dz_j / n */
+    double *rows;          /* (in + 1, in) -M and below it -v, ... */
+    float *mixed;          /* ... in fp32, ... */
+    float *packed_mixed;   /* ... and packed */
+    float *scaled;         /* (out, in) filters times their batch norm's scale; then sum xc' dz */
+    float *packed_scaled;  /* the former, packed for each block of expanded channels */
+    float *centred_mean, *centred_scale, *centred_bias; /* (in) loads that give x - mean(x) */
+} GramState;
+
 typedef struct CpuEngine {
     Engine base;
     const Network *network;
@@ -59,6 +75,7 @@ typedef struct CpuEngine {
     size_t memory_floats;
     BnState *batch_norms; /* by op index */
     GateState *gates;     /* by op index */
+    GramState *grams;     /* by op index of the convolution; in 0: stored */
     float **packed;       /* by op index: weights for the forward pass */
     float **packed_back;  /* by op index: weights for the data gradient */
     float *scratch;       /* scratch_floats a thread */
@@ -125,6 +142,8 @@ void moments_merge(const PassRun *run, int task, const float *x, size_t stride, 
                    int count, double seen, float *scratch);
 /* After the pass: statistics from every task's moments, running statistics updated. values: a channel's. */
 void batch_norm_finish(PassRun *run, int batch_norm, double values);
+/* One channel's statistics of this batch of `values` values, and its running statistics. */
+void batch_norm_set(const PassRun *run, int batch_norm, int channel, double mean, double variance, double values);
 /* Where not training: from the running statistics. */
 void batch_norm_from_running(CpuEngine *engine, const EngineForward *call, int batch_norm);
 /* Adds float sums of one task's part to its partial doubles, and clears them. */
@@ -148,6 +167,19 @@ void slots_reduce(PassRun *run, int parameter, int used, int rows, int columns, 
 void small_weights_gradient(PassRun *run, const float *a, int a_width, const float *b, int b_width, int rows,
                             int weight, int bias);
 
+/* ---- cpu_gram.c ---- */
+/* Floats of a task's partial second moments, of scratch, and of a packed block of `block` expanded channels. */
+size_t gram_slot_floats(int channels);
+size_t gram_scratch(const CpuEngine *engine, const Pass *pass);
+size_t gram_packed_block(const CpuEngine *engine, const GramState *gram, int block);
+/* Loads of x that give x - mean(x), after gram_forward. */
+BnVectors gram_centred(const GramState *gram);
+/* Before a backward depthwise pass: packs the filters times their scale, `block` expanded channels at a time. */
+void gram_scale(PassRun *run, int block);
+/* After it: every gradient of convolution and batch norm, from task_partial's sums of dz and each task's H (in, out).
+ */
+void gram_finish_gradient(PassRun *run, const float *slots, size_t slot_floats);
+
 /* ---- the passes ---- */
 void conv_forward(PassRun *run);
 void conv_backward(PassRun *run);
@@ -157,6 +189,8 @@ void project_forward(PassRun *run);
 void project_backward(PassRun *run);
 void residual_forward(PassRun *run);
 void reduce_backward(PassRun *run);
+void gram_forward(PassRun *run);
+void expand_backward(PassRun *run);
 void pool_forward(PassRun *run);
 void pool_backward(PassRun *run);
 void dense_forward(PassRun *run);
@@ -164,6 +198,8 @@ void dense_backward(PassRun *run);
 /* Floats of scratch a thread that the pass needs. */
 size_t conv_scratch(const CpuEngine *engine, const Pass *pass);
 size_t depthwise_scratch(const CpuEngine *engine, const Pass *pass);
+/* Floats of partial weight gradients that a task of the pass keeps. */
+size_t depthwise_slot_floats(const CpuEngine *engine, const Pass *pass);
 size_t project_scratch(const CpuEngine *engine, const Pass *pass);
 size_t head_scratch(const CpuEngine *engine, const Pass *pass);
 

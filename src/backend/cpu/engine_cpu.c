@@ -46,10 +46,52 @@ static void lay_out_gate(Layout *layout, const CpuEngine *engine, GateState *sta
     state->packed_expand_back = take(layout, packed_floats(kernels, channels, squeezed));
 }
 
+static double *take_doubles(Layout *layout, size_t count) {
+    return (double *)(void *)take(layout, 2 * count);
+}
+
+static void lay_out_gram(Layout *layout, const CpuEngine *engine, GramState *state, int in_channels, int out_channels) {
+    size_t in = (size_t)in_channels, out = (size_t)out_channels;
+    state->in = in_channels;
+    state->out = out_channels;
+    float **centred[] = {&state->centred_mean, &state->centred_scale, &state->centred_bias};
+    for (int i = 0; i < 3; i++) *centred[i] = take(layout, in);
+    state->mean = take_doubles(layout, in);
+    state->offset = take_doubles(layout, in);
+    state->covariance = take_doubles(layout, in * in);
+    state->correlated = take_doubles(layout, out * in);
+    state->mix = take_doubles(layout, out);
+    state->share = take_doubles(layout, out);
+    state->rows = take_doubles(layout, (in + 1) * in);
+    state->mixed = take(layout, (in + 1) * in);
+    state->packed_mixed = take(layout, packed_floats(engine->kernels, in_channels + 1, in_channels));
+    state->scaled = take(layout, out * in);
+    /* Every block of channels is as deep as the first: at most one block more than there are channels. */
+    state->packed_scaled = take(layout, 2 * packed_floats(engine->kernels, (int)round_up(out, 64), in_channels));
+}
+
+/* Floats of partial weight gradients, or of second moments, that the passes keep at most. */
+static size_t slot_floats(CpuEngine *engine) {
+    const Network *network = engine->network;
+    size_t most = 0;
+    for (int i = 0; i < engine->plan.num_passes; i++) {
+        const Pass *pass = &engine->plan.passes[i];
+        const Op *op = &network->ops[pass->op];
+        size_t in = (size_t)network->tensors[op->input].channels, out = (size_t)network->tensors[op->output].channels;
+        size_t floats = 0;
+        if (pass->kind == PASS_CONV_BACKWARD || pass->kind == PASS_PROJECT_BACKWARD)
+            floats = in * out * (size_t)op->kernel * (size_t)op->kernel;
+        if (pass->kind == PASS_DEPTHWISE_BACKWARD) floats = depthwise_slot_floats(engine, pass);
+        if (pass->kind == PASS_GRAM_FORWARD) floats = gram_slot_floats((int)in);
+        if (floats * (size_t)slot_count(floats) > most) most = floats * (size_t)slot_count(floats);
+    }
+    return most;
+}
+
 static void lay_out(CpuEngine *engine, Layout *layout) {
     const Network *network = engine->network;
     bool training = engine->options.training;
-    size_t scratch = 0, slots = 0, channels = 0;
+    size_t scratch = 0, channels = 0;
     for (int i = 0; i < network->num_ops; i++) {
         const Op *op = &network->ops[i];
         int in = network->tensors[op->input].channels, out = network->tensors[op->output].channels;
@@ -61,16 +103,12 @@ static void lay_out(CpuEngine *engine, Layout *layout) {
             size_t floats = round_up((size_t)out, (size_t)engine->kernels->lanes) * taps;
             engine->packed[i] = take(layout, floats);
             if (training) engine->packed_back[i] = take(layout, floats);
-            if (floats * (size_t)slot_count(floats) > slots) slots = floats * (size_t)slot_count(floats);
         }
         if (op->kind == OP_CONV || op->kind == OP_DENSE) {
             int depth = op->kind == OP_CONV ? in * (int)taps : in;
             engine->packed[i] = take(layout, packed_floats(engine->kernels, depth, out));
             if (training && op->kernel <= 1)
                 engine->packed_back[i] = take(layout, packed_floats(engine->kernels, out, in));
-            size_t floats = (size_t)depth * (size_t)out;
-            if (op->kind == OP_CONV && floats * (size_t)slot_count(floats) > slots)
-                slots = floats * (size_t)slot_count(floats);
         }
     }
     for (int i = 0; i < engine->plan.num_passes; i++) {
@@ -79,6 +117,12 @@ static void lay_out(CpuEngine *engine, Layout *layout) {
         if (pass->kind == PASS_CONV_FORWARD || pass->kind == PASS_CONV_BACKWARD) floats = conv_scratch(engine, pass);
         if (pass->kind == PASS_DEPTHWISE_FORWARD || pass->kind == PASS_DEPTHWISE_BACKWARD)
             floats = depthwise_scratch(engine, pass);
+        if (pass->kind == PASS_GRAM_FORWARD || pass->kind == PASS_EXPAND_BACKWARD) floats = gram_scratch(engine, pass);
+        if (pass->kind == PASS_GRAM_FORWARD && training) {
+            const Op *op = &network->ops[pass->op];
+            lay_out_gram(layout, engine, &engine->grams[pass->op], network->tensors[op->input].channels,
+                         network->tensors[op->output].channels);
+        }
         if (pass->kind == PASS_PROJECT_FORWARD || pass->kind == PASS_PROJECT_BACKWARD)
             floats = project_scratch(engine, pass);
         if (floats > scratch) scratch = floats;
@@ -87,7 +131,7 @@ static void lay_out(CpuEngine *engine, Layout *layout) {
     if (small > scratch) scratch = small;
     engine->scratch_floats = round_up(scratch, 1024);
     engine->scratch = take(layout, engine->scratch_floats * (size_t)thread_team_size(engine->team));
-    engine->slots = training ? take(layout, slots) : NULL;
+    engine->slots = training ? take(layout, slot_floats(engine)) : NULL;
     engine->partial = (double *)(void *)take(layout, 2 * MAX_TASKS * 2 * channels);
     engine->partial_count = (double *)(void *)take(layout, 2 * MAX_TASKS);
 }
@@ -97,6 +141,7 @@ static void cpu_free(Engine *base) {
     plan_free(&engine->plan);
     free(engine->batch_norms);
     free(engine->gates);
+    free(engine->grams);
     free(engine->packed);
     free(engine->packed_back);
     free(engine->times);
@@ -111,7 +156,7 @@ static effnet_status make_times(CpuEngine *engine, effnet_error *err) {
     if (!engine->times) return fail(err, EFFNET_ERROR_MEMORY, "no memory for the times of %d passes", plan->num_passes);
     for (int i = 0; i < plan->num_passes; i++) {
         EnginePassTime *time = &engine->times[i];
-        time->pass = pass_name(plan->passes[i].kind);
+        time->pass = pass_name(&plan->passes[i]);
         time->op = plan->network->ops[plan->passes[i].op].name;
         pass_work(plan, &plan->passes[i], &time->operations, &time->bytes);
     }
@@ -122,11 +167,13 @@ static effnet_status allocate(CpuEngine *engine, effnet_error *err) {
     size_t ops = (size_t)engine->network->num_ops;
     engine->batch_norms = calloc(ops, sizeof *engine->batch_norms);
     engine->gates = calloc(ops, sizeof *engine->gates);
+    engine->grams = calloc(ops, sizeof *engine->grams);
     engine->packed = calloc(ops, sizeof *engine->packed);
     engine->packed_back = calloc(ops, sizeof *engine->packed_back);
-    if (!engine->batch_norms || !engine->gates || !engine->packed || !engine->packed_back)
+    if (!engine->batch_norms || !engine->gates || !engine->grams || !engine->packed || !engine->packed_back)
         return fail(err, EFFNET_ERROR_MEMORY, "no memory for an engine of %s", engine->network->config.name);
-    TRY(plan_build(engine->network, engine->options.batch, engine->options.training, &engine->plan, err));
+    TRY(plan_build(engine->network, engine->options.batch, engine->options.training, (PlanFuse)engine->options.fuse,
+                   &engine->plan, err));
     TRY(make_times(engine, err));
     Layout layout = {0};
     lay_out(engine, &layout);
@@ -160,6 +207,8 @@ static effnet_status cpu_create(const Network *network, const EngineOptions *opt
     return EFFNET_OK;
 }
 
+_Static_assert(PLAN_FUSE_AUTO == 0 && PLAN_FUSE_ALL == 1 && PLAN_FUSE_NONE == 2, "EngineOptions.fuse counts so");
+
 /* ---- running ------------------------------------------------------------------------------------------------- */
 
 void run_split(PassRun *run, int units, int most, int multiple) {
@@ -176,6 +225,7 @@ static void (*const pass_functions[])(PassRun *) = {
     [PASS_DENSE_BACKWARD] = dense_backward,     [PASS_POOL_BACKWARD] = pool_backward,
     [PASS_CONV_BACKWARD] = conv_backward,       [PASS_REDUCE_BACKWARD] = reduce_backward,
     [PASS_PROJECT_BACKWARD] = project_backward, [PASS_DEPTHWISE_BACKWARD] = depthwise_backward,
+    [PASS_GRAM_FORWARD] = gram_forward,         [PASS_EXPAND_BACKWARD] = expand_backward,
 };
 
 static void run_pass(PassRun *run, EnginePassTime *time) {

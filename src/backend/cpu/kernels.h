@@ -63,6 +63,7 @@ typedef struct CpuKernels {
  *                        rows[ky][(x + kx - inserted_pad) / 2 + inserted_pad / 2] where x + kx - inserted_pad is even
  * depthwise_weights_row  weights_gradient[ky][kx] += sum over x of gradient[pad + x] * rows[ky][x * step + kx]
  * depthwise_finish_row   dz = da * slope (slope NULL: 1), sum += dz, sum_centred += dz * (y - mean)
+ * depthwise_finish_tile  tile = da * slope, sum += over its rows
  * project_gradient_tile  a = activation(bn(u)); tile = a * gate; dv = dv * gate * slope; sums (gate NULL: 1)
  * add_scaled             x += slope * factor, a channel's
  * residual_rows          out = bn(p) * factor + bn(x)

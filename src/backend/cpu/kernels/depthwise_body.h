@@ -209,3 +209,19 @@ void ISA_NAME(depthwise_finish_row)(const float *da, const float *slope, const f
         add_lanes(sum_centred + c, t, tail);
     }
 }
+
+void ISA_NAME(depthwise_finish_tile)(const float *da, const float *slope, int width, int channels, int row_width,
+                                     int pad, float *tile, int tile_rows, float *sum) {
+    for (int c = 0; c < channels; c += LANES) {
+        int tail = channels - c < LANES ? channels - c : 0;
+        const float *d = slope + ((size_t)(c / LANES) * (size_t)row_width + (size_t)pad) * LANES;
+        float *to = tile + tile_offset(c, tile_rows);
+        Vector s = vector_all(0.0f);
+        for (int x = 0; x < width; x++) {
+            Vector e = load_lanes(da + (size_t)x * (size_t)channels + c, tail) * vector_load(d + (size_t)x * LANES);
+            vector_store(to + (size_t)x * TILE_CHANNELS, e);
+            s = s + e;
+        }
+        add_lanes(sum + c, s, tail);
+    }
+}

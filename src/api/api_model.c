@@ -57,6 +57,7 @@ static void prepare_preprocess(effnet_model *model) {
     preprocess_from_recipe(&recipe, card->resolution, options);
     options->val_crop = card->val_crop;
     options->interpolation = card->interpolation;
+    options->overshoot = card->overshoot;
     options->pad_to = card->pad_to;
     options->crop_pct = card->crop_pct;
     options->exif_orientation = card->exif_orientation;
@@ -95,20 +96,6 @@ effnet_status model_engine(effnet_model *model, int batch, effnet_error *err) {
     return EFFNET_OK;
 }
 
-void card_from_recipe(const Recipe *recipe, const ModelConfig *config, ModelCard *out) {
-    *out = (ModelCard){
-        .config = *config,
-        .resolution = config->resolution,
-        .crop_pct = recipe->crop_pct,
-        .interpolation = recipe->interpolation,
-        .val_crop = recipe->val_crop,
-        .pad_to = (int)recipe->pad_to,
-        .exif_orientation = recipe->exif_orientation,
-    };
-    memcpy(out->mean, recipe->mean, sizeof out->mean);
-    memcpy(out->std, recipe->std, sizeof out->std);
-}
-
 static effnet_status check_options(const effnet_model_options *options, effnet_error *err) {
     if (options->num_classes < 0 || options->num_classes > 100000)
         return fail(err, EFFNET_ERROR_ARGUMENT, "num_classes is %d; allowed: 1 to 100000, or 0 for the default",
@@ -132,7 +119,7 @@ effnet_status effnet_model_create(const char *name, const effnet_model_options *
     if (chosen.num_classes) config.num_classes = chosen.num_classes;
     if (chosen.resolution) config.resolution = chosen.resolution;
     recipe_defaults(&recipe);
-    card_from_recipe(&recipe, &config, &card);
+    model_card_from_recipe(&recipe, &config, &card);
     TRY(model_allocate(&card, chosen.threads, chosen.reference, out, error));
     const InitializeOptions initialize = {.seed = chosen.seed};
     network_initialize(&(*out)->network, &initialize, (*out)->parameters, (*out)->statistics);

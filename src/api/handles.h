@@ -38,7 +38,5 @@ effnet_status options_copy(const void *given, void *out, size_t size, const char
 effnet_status model_allocate(ModelCard *card, int threads, bool reference, effnet_model **out, effnet_error *err);
 /* The engine of the model for `batch` images, made anew where it is too small. */
 effnet_status model_engine(effnet_model *model, int batch, effnet_error *err);
-/* How a recipe prepares pictures, for config; no class names. */
-void card_from_recipe(const Recipe *recipe, const ModelConfig *config, ModelCard *out);
 
 #endif

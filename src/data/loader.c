@@ -59,7 +59,7 @@ typedef struct Worker {
 struct Loader {
     LoaderOptions options;
     uint32_t pictures;
-    int64_t steps_per_pass; /* an epoch, or one evaluation */
+    int64_t steps_per_pass; /* an epoch, or one evaluation; where batches wrap rounded up */
     size_t image_floats;
     RandomKey order_key, augment_key;
     uint32_t *order; /* (pictures) of epoch order_epoch */
@@ -92,9 +92,21 @@ static effnet_status get_picture(Loader *loader, Worker *worker, uint32_t index,
     return EFFNET_OK;
 }
 
-static RandomKey augment_key(const Loader *loader, int64_t step, uint32_t index) {
-    uint32_t epoch = (uint32_t)(step / loader->steps_per_pass);
-    return random_fold_in(random_fold_in(loader->augment_key, epoch), index);
+/* Where a place of a step lies in the stream of training pictures: which pass over the data, and where in its order. */
+static int64_t pass_of(const Loader *loader, int64_t step, int place, uint32_t *position) {
+    int64_t batch = loader->options.batch;
+    if (loader->options.training && loader->options.wrap) {
+        int64_t at = step * batch + place;
+        *position = (uint32_t)(at % loader->pictures);
+        return at / loader->pictures;
+    }
+    *position = (uint32_t)(step % loader->steps_per_pass * batch + place);
+    return step / loader->steps_per_pass;
+}
+
+static RandomKey augment_key(const Loader *loader, int64_t step, int place, uint32_t index) {
+    uint32_t position, pass = (uint32_t)pass_of(loader, step, place, &position);
+    return random_fold_in(random_fold_in(loader->augment_key, pass), index);
 }
 
 /* Picture `index` into a place of a slot. */
@@ -103,7 +115,7 @@ static effnet_status make_one(Loader *loader, Worker *worker, Slot *slot, int pl
     const LoaderOptions *options = &loader->options;
     Picture picture;
     TRY(get_picture(loader, worker, index, &picture, err));
-    RandomKey key = augment_key(loader, slot->step, index);
+    RandomKey key = augment_key(loader, slot->step, place, index);
     TRY(preprocess_picture(&options->preprocess, &picture, options->training ? &key : NULL, &worker->buffers,
                            slot->images + (size_t)place * loader->image_floats, err));
     slot->labels[place] = dataset_label(options->dataset, index);
@@ -139,21 +151,24 @@ static effnet_status make_place(Loader *loader, Worker *worker, Slot *slot, int 
 /* ---- handing out work (mutex held) ---- */
 
 static int step_size(const Loader *loader, int64_t step) {
+    if (loader->options.training) return loader->options.batch;
     int64_t first = step % loader->steps_per_pass * loader->options.batch, left = loader->pictures - first;
     return left < loader->options.batch ? (int)left : loader->options.batch;
 }
 
 static void open_slot(Loader *loader, Slot *slot, int64_t step) {
-    int64_t epoch = step / loader->steps_per_pass, first = step % loader->steps_per_pass * loader->options.batch;
-    if (loader->options.training && epoch != loader->order_epoch) {
-        dataset_order(loader->options.dataset, random_fold_in(loader->order_key, (uint32_t)epoch), loader->order);
-        loader->order_epoch = epoch;
-    }
     slot->step = step;
     slot->size = slot->pending = step_size(loader, step);
     slot->failed_place = slot->size;
-    for (int i = 0; i < slot->size; i++)
-        slot->indices[i] = loader->options.training ? loader->order[first + i] : (uint32_t)(first + i);
+    for (int i = 0; i < slot->size; i++) {
+        uint32_t position;
+        int64_t pass = pass_of(loader, step, i, &position);
+        if (loader->options.training && pass != loader->order_epoch) {
+            dataset_order(loader->options.dataset, random_fold_in(loader->order_key, (uint32_t)pass), loader->order);
+            loader->order_epoch = pass;
+        }
+        slot->indices[i] = loader->options.training ? loader->order[position] : position;
+    }
 }
 
 static bool may_open(const Loader *loader) {
@@ -289,6 +304,11 @@ static effnet_status check_options(const LoaderOptions *options, effnet_error *e
         return fail(err, EFFNET_ERROR_ARGUMENT,
                     "the training data has %lld pictures, fewer than one batch of %d: use a smaller batch_size",
                     (long long)pictures, options->batch);
+    if (!options->training && options->drop_remainder && pictures < options->batch)
+        return fail(err, EFFNET_ERROR_ARGUMENT,
+                    "the evaluation data has %lld pictures, and eval_remainder: drop leaves out what fills no batch of "
+                    "%d; use a smaller eval_batch_size",
+                    (long long)pictures, options->batch);
     return preprocess_check(&options->preprocess, err);
 }
 
@@ -340,7 +360,8 @@ static effnet_status fill_loader(Loader *loader, effnet_error *err) {
     loader->pictures = (uint32_t)dataset_size(options->dataset);
     loader->image_floats = 3 * side * side;
     loader->steps_per_pass = loader->pictures / options->batch;
-    if (!options->training && loader->pictures % options->batch) loader->steps_per_pass++;
+    bool partial = options->training ? options->wrap : !options->drop_remainder;
+    if (partial && loader->pictures % options->batch) loader->steps_per_pass++;
     loader->order_key = random_fold_in(random_key(options->seed), STREAM_ORDER);
     loader->augment_key = random_fold_in(random_key(options->seed), STREAM_AUGMENT);
     loader->order_epoch = -1;

@@ -1,8 +1,10 @@
 /* loader.h - batches made ahead of the engine by threads of its own.
  *
  * The order of an epoch is a permutation keyed by (seed, epoch); a picture's augmentation is keyed by (seed,
- * epoch, index): batches do not depend on the number of workers, nor on where a run was resumed. Training
- * drops the last partial batch of an epoch; evaluation keeps it. */
+ * epoch, index): batches do not depend on the number of workers, nor on where a run was resumed. In
+ * evaluation the pictures that fill no batch make a partial last batch, or are left out (drop_remainder). In training
+ * they are left out, or, with `wrap`, begin a batch that goes on with the next pass's order: step s then begins at
+ * picture s * batch of the stream of passes. */
 #ifndef EFFNET_DATA_LOADER_H
 #define EFFNET_DATA_LOADER_H
 
@@ -13,7 +15,9 @@ typedef struct Loader Loader;
 typedef struct LoaderOptions {
     const Dataset *dataset; /* not owned */
     PreprocessOptions preprocess;
-    bool training; /* shuffle, augment, drop the remainder */
+    bool training;       /* shuffle, augment */
+    bool wrap;           /* training: batches go on from one pass into the next */
+    bool drop_remainder; /* evaluation: no partial last batch */
     int batch;
     int workers; /* 0: one for each processor */
     int ahead;   /* batches made ahead; 0: 4 */

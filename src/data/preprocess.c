@@ -16,6 +16,7 @@ void preprocess_from_recipe(const Recipe *recipe, int resolution, PreprocessOpti
         .train_crop = recipe->train_crop,
         .val_crop = recipe->val_crop,
         .interpolation = recipe->interpolation,
+        .overshoot = recipe->overshoot,
         .crop_padding = (int)recipe->crop_padding,
         .pad_to = (int)recipe->pad_to,
         .hflip = recipe->hflip,
@@ -24,8 +25,7 @@ void preprocess_from_recipe(const Recipe *recipe, int resolution, PreprocessOpti
     };
     memcpy(out->scale, recipe->scale, sizeof out->scale);
     memcpy(out->ratio, recipe->ratio, sizeof out->ratio);
-    memcpy(out->mean, recipe->mean, sizeof out->mean);
-    memcpy(out->std, recipe->std, sizeof out->std);
+    recipe_normalisation(recipe, out->mean, out->std);
 }
 
 effnet_status preprocess_check(const PreprocessOptions *options, effnet_error *err) {
@@ -161,6 +161,7 @@ effnet_status preprocess_picture(const PreprocessOptions *options, const Picture
     box.left += canvas.left;
     ResizeOptions resize = {.side = options->resolution,
                             .interpolation = options->interpolation,
+                            .keep_overshoot = options->overshoot == OVERSHOOT_KEEP,
                             .flip = key && crop_flips(options->hflip, *key)};
     for (int c = 0; c < 3; c++) { /* (level / 255 - mean) / std */
         resize.scale[c] = (float)(1 / (255 * options->std[c]));

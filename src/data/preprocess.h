@@ -10,6 +10,7 @@
 typedef struct PreprocessOptions {
     int resolution;                          /* output side */
     int train_crop, val_crop, interpolation; /* recipe.h's choices */
+    int overshoot;
     int crop_padding, pad_to;
     double scale[2], ratio[2], hflip, crop_pct;
     double mean[3], std[3];
@@ -18,7 +19,8 @@ typedef struct PreprocessOptions {
 
 void preprocess_from_recipe(const Recipe *recipe, int resolution, PreprocessOptions *out);
 
-/* out (resolution, resolution, 3) floats, (pixel/255 - mean) / std. Training: random crop and flip, every
+/* out (resolution, resolution, 3) floats, (pixel/255 - mean) / std; with mean 0 and std 1/255 (normalize: false) the
+ * levels 0..255 exactly. Training: random crop and flip, every
  * choice drawn from `key` alone. */
 effnet_status preprocess_train(const PreprocessOptions *options, const Picture *picture, RandomKey key, float *out,
                                effnet_error *err);

@@ -3,7 +3,8 @@
  * An output pixel x looks at source position centre = (x + 1/2) * scale, scale = source / output, and sums source
  * pixels i with weights filter((i + 1/2 - centre) / max(scale, 1)), normalised to 1. Rows are resampled across first,
  * each as it is needed, into a ring of as many rows as the filter is high; then each output row is a weighted sum of
- * ring rows. Pillow clips to 0..255 after both passes, which bicubic's overshoot makes visible; so do we. Sums run in a
+ * ring rows. Pillow clips to 0..255 after both passes, which bicubic's overshoot makes visible; so do we,
+ * unless asked to keep it. Sums run in a
  * fixed order: the same bits on every machine. */
 #include "data/resize.h"
 #include "base/memory.h"
@@ -112,7 +113,12 @@ static void add_rows(float *restrict total, float *const *rows, const float *wei
 }
 
 /* Clips and normalises in place; scale and bias (length) repeat the three channels. */
-static void finish_row(float *restrict row, const float *restrict scale, const float *restrict bias, int length) {
+static void finish_row(float *restrict row, const float *restrict scale, const float *restrict bias, int length,
+                       bool keep_overshoot) {
+    if (keep_overshoot) {
+        for (int i = 0; i < length; i++) row[i] = row[i] * scale[i] + bias[i];
+        return;
+    }
     for (int i = 0; i < length; i++) {
         float level = row[i] > 0 ? row[i] : 0;
         level = level < 255 ? level : 255;
@@ -184,7 +190,7 @@ effnet_status resize_box(Resizer *resizer, const uint8_t *pixels, size_t stride,
     Workspace space;
     TRY(prepare(resizer, &space, box, options, err));
     const Axis *down = &space.down;
-    bool clip = options->interpolation == INTERPOLATION_BICUBIC;
+    bool clip = options->interpolation == INTERPOLATION_BICUBIC && !options->keep_overshoot;
     int side = options->side, made = 0; /* source rows [0, made) were resampled; the last `taps` are in the ring */
     for (int y = 0; y < side; y++) {
         int first = down->first[y], end = first + down->count[y];
@@ -199,7 +205,7 @@ effnet_status resize_box(Resizer *resizer, const uint8_t *pixels, size_t stride,
         float *row = out + (size_t)y * 3 * (size_t)side;
         memset(row, 0, 3 * (size_t)side * sizeof *row);
         add_rows(row, space.rows, down->weights + (size_t)y * (size_t)down->taps, down->count[y], 3 * side);
-        finish_row(row, space.scale, space.bias, 3 * side);
+        finish_row(row, space.scale, space.bias, 3 * side, options->keep_overshoot);
     }
     return EFFNET_OK;
 }

@@ -1,6 +1,7 @@
 /* resize.h - a box of a picture to a square of normalised floats. Bilinear (triangle) and bicubic (Keys, a = -1/2), the
  * filter widened when shrinking, sampled at pixel centres and cut off at the box's edges: what Pillow makes of
- * picture.crop(box).resize(...), and so torchvision and timm, without its two roundings to 8 bits. Internal to data/.
+ * picture.crop(box).resize(...), and so torchvision and timm, without its two roundings to 8 bits; TensorFlow keeps the
+ * overshoot that Pillow clips. Internal to data/.
  */
 #ifndef EFFNET_DATA_RESIZE_H
 #define EFFNET_DATA_RESIZE_H
@@ -19,6 +20,7 @@ void resizer_release(Resizer *resizer);
 typedef struct ResizeOptions {
     int side;                /* of the output */
     int interpolation;       /* recipe.h's choices */
+    bool keep_overshoot;     /* do not clip what bicubic makes below 0 and above 255 */
     bool flip;               /* left and right exchanged */
     float scale[3], bias[3]; /* output = level * scale + bias, per channel; level 0..255 */
 } ResizeOptions;

@@ -41,7 +41,11 @@ void network_initialize(const Network *network, const InitializeOptions *options
             break;
         case ROLE_DENSE: {
             float range = 1.0f / sqrtf((float)parameter->shape[0]);
-            for (size_t i = 0; i < parameter->count; i++) values[i] = (random_uniform(key, i) * 2.0f - 1.0f) * range;
+            double deviation = sqrt(1.0 / 3.0 / parameter->shape[0]);
+            for (size_t i = 0; options->dense_truncated && i < parameter->count; i++)
+                values[i] = truncated_normal(key, i, deviation);
+            for (size_t i = 0; !options->dense_truncated && i < parameter->count; i++)
+                values[i] = (random_uniform(key, i) * 2.0f - 1.0f) * range;
             break;
         }
         case ROLE_BN_SCALE:

@@ -36,6 +36,14 @@ int round_repeats(int repeats, double depth) {
     return rounded < repeats * depth ? rounded + 1 : rounded;
 }
 
+int squeeze_width(int channels, bool even) {
+    double scaled = channels * squeeze_ratio;
+    if (!even) return scaled < 1 ? 1 : (int)scaled;
+    int rounded = (int)(scaled + 1) / 2 * 2;
+    if (rounded < 2) rounded = 2;
+    return rounded < 0.9 * scaled ? rounded + 2 : rounded;
+}
+
 /* ---- the builder --------------------------------------------------------------------------------------- */
 
 typedef struct Builder {
@@ -215,7 +223,6 @@ static void add_blocks(Builder *builder, int channels) {
         for (int index = 0; index < repeats; index++) {
             Block *block = append(builder, (void **)&network->blocks, &network->num_blocks, sizeof *block);
             if (!block) return;
-            int squeezed = (int)(channels * squeeze_ratio);
             snprintf(block->name, sizeof block->name, "blocks.%d.%d", stage, index);
             block->stage = stage;
             block->index = index;
@@ -225,7 +232,7 @@ static void add_blocks(Builder *builder, int channels) {
             block->in_channels = channels;
             block->expanded_channels = channels * row->expand_ratio;
             block->out_channels = out_channels;
-            block->squeezed = config->lite ? 0 : squeezed > 0 ? squeezed : 1;
+            block->squeezed = config->lite ? 0 : squeeze_width(channels, config->squeeze_even);
             block->residual = block->stride == 1 && channels == out_channels;
             channels = out_channels;
         }
@@ -266,7 +273,8 @@ effnet_status network_build(const ModelConfig *config, Network *out, effnet_erro
         add_block(&builder, &out->blocks[i], activation);
     }
     builder.block = out->num_blocks;
-    add_convolution(&builder, "", "conv_head", 1, 1, round_filters(HEAD_CHANNELS, end_width));
+    add_convolution(&builder, "", "conv_head", 1, 1,
+                    round_filters(HEAD_CHANNELS, config->head_fixed ? 1.0 : end_width));
     add_batch_norm(&builder, "", "bn2", activation);
     out->features = current_shape(&builder).channels;
     add_op(&builder, OP_GLOBAL_POOL, 1, 1, out->features, "global_pool");

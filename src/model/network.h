@@ -26,6 +26,8 @@ typedef struct ModelConfig {
     double bn_momentum, bn_eps; /* running = momentum * running + (1 - momentum) * batch */
     bool bn_unbiased;           /* running variance with n-1 */
     double drop_path;           /* at the last block */
+    bool head_fixed;            /* 1280 channels before the pooling whatever the width */
+    bool squeeze_even;          /* squeeze width rounded to a multiple of 2 instead of down */
 } ModelConfig;
 
 enum { MODEL_PADDING_SAME, MODEL_PADDING_SYMMETRIC };
@@ -124,6 +126,10 @@ const Parameter *network_find(const Network *network, const char *name, bool *is
 /* TensorFlow's rounding of a filter count: to a multiple of 8, not below 90 % of the scaled count. */
 int round_filters(int filters, double width);
 int round_repeats(int repeats, double depth);
+/* Width of the squeezed layer of a block of `channels` inputs: int(channels / 4), at least 1 (TensorFlow, timm), or,
+ * even, the multiple of 2 nearest to channels / 4, halves upwards, at least 2, not below 90 % of it (the original Flax
+ * SeBlock with divisor 2). The family's channels are multiples of 8, for which both are channels / 4. */
+int squeeze_width(int channels, bool even);
 
 /* Keep probability of residual `drop_path_index` in training. */
 double network_keep_probability(const Network *network, int drop_path_index);

@@ -88,6 +88,18 @@ effnet_status recipe_check(const Recipe *recipe, effnet_error *err) {
         return fail(err, EFFNET_ERROR_FORMAT, "nesterov is true, which only opt: sgd has; remove it or change opt");
     if (recipe->nesterov && recipe->momentum == 0)
         return fail(err, EFFNET_ERROR_FORMAT, "nesterov is true and momentum is 0; give a momentum, such as 0.9");
+    int64_t group = recipe_bn_group(recipe, recipe->accumulate);
+    if (group > 1)
+        return fail(err, EFFNET_ERROR_FORMAT,
+                    "bn_sync shares batch norm's moments between %lld of the %lld parts of a batch, which one process "
+                    "computes one after the other; set accumulate: 1, or bn_sync: none or running_average",
+                    (long long)group, (long long)recipe->accumulate);
+    if (recipe->sched == SCHEDULE_COSINE &&
+        recipe->warmup_epochs * (double)recipe->decay_begin >= (double)recipe->epochs)
+        return fail(err, EFFNET_ERROR_FORMAT,
+                    "the cosine would begin at epoch %g (warmup_epochs, decay_begin), and there are %lld epochs; begin "
+                    "it sooner",
+                    recipe->warmup_epochs * (double)recipe->decay_begin, (long long)recipe->epochs);
     if (recipe->sched != SCHEDULE_CONSTANT && recipe->min_lr > recipe_learning_rate(recipe))
         return fail(err, EFFNET_ERROR_FORMAT, "min_lr is %g, above the learning rate of %g that it is the floor of",
                     recipe->min_lr, recipe_learning_rate(recipe));
@@ -152,6 +164,28 @@ void recipe_visit_keys(effnet_key_visitor *visit, void *context) {
 double recipe_learning_rate(const Recipe *recipe) {
     if (recipe->lr != 0) return recipe->lr;
     return recipe->lr_base * (double)recipe->batch_size / (double)recipe->lr_base_size;
+}
+
+double recipe_smoothing(const Recipe *recipe) {
+    return recipe->smoothing_applied ? recipe->smoothing : 0;
+}
+
+void recipe_normalisation(const Recipe *recipe, double mean[3], double std[3]) {
+    for (int c = 0; c < 3; c++) {
+        mean[c] = recipe->normalize ? recipe->mean[c] : 0;
+        std[c] = recipe->normalize ? recipe->std[c] : 1 / 255.0;
+    }
+}
+
+int64_t recipe_steps_per_epoch(const Recipe *recipe, int64_t pictures) {
+    int64_t whole = pictures / recipe->batch_size;
+    return whole + (recipe->train_remainder == TRAIN_REMAINDER_WRAP && pictures % recipe->batch_size != 0);
+}
+
+int64_t recipe_bn_group(const Recipe *recipe, int64_t devices) {
+    if (recipe->bn_sync == BN_SYNC_ALL) return devices;
+    if (recipe->bn_sync != BN_SYNC_TPU_GROUPS || devices <= 8) return 1;
+    return devices / 8 > 8 ? devices / 8 : 8;
 }
 
 effnet_status recipe_class_names(const Recipe *recipe, int count, char ***out, effnet_error *err) {

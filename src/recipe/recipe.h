@@ -13,14 +13,24 @@ enum { PADDING_SAME, PADDING_SYMMETRIC };
 enum { BN_VARIANCE_BIASED, BN_VARIANCE_UNBIASED };
 enum { INIT_CONV_NORMAL, INIT_CONV_TRUNCATED_NORMAL };
 enum { DEPTHWISE_FAN_TENSORFLOW, DEPTHWISE_FAN_FLAX };
+enum { INIT_DENSE_UNIFORM, INIT_DENSE_TRUNCATED_NORMAL };
+enum { HEAD_WIDTH_SCALED, HEAD_WIDTH_FIXED };
+enum { SE_ROUND_FLOOR, SE_ROUND_EVEN };
+enum { BN_SYNC_NONE, BN_SYNC_RUNNING_AVERAGE, BN_SYNC_TPU_GROUPS, BN_SYNC_ALL };
+enum { OVERSHOOT_CLIP, OVERSHOOT_KEEP };
+enum { TRAIN_REMAINDER_DROP, TRAIN_REMAINDER_WRAP };
+enum { EVAL_REMAINDER_COUNT, EVAL_REMAINDER_DROP };
 enum { TRAIN_CROP_RANDOM_RESIZED, TRAIN_CROP_PAD, TRAIN_CROP_CENTER, TRAIN_CROP_NONE };
 enum { VAL_CROP_CENTER, VAL_CROP_NONE };
 enum { INTERPOLATION_BILINEAR, INTERPOLATION_BICUBIC };
 enum { BAD_IMAGES_SKIP, BAD_IMAGES_STOP };
 enum { OPTIMIZER_RMSPROP, OPTIMIZER_SGD, OPTIMIZER_ADAMW };
-enum { DECAY_MODE_L2, DECAY_MODE_DECOUPLED };
+enum { DECAY_MODE_L2, DECAY_MODE_DECOUPLED, DECAY_MODE_HALF_L2 };
 enum { DECAY_MASK_ALL, DECAY_MASK_NO_BN, DECAY_MASK_NO_BN_BIAS, DECAY_MASK_NO_BN_BIAS_DEPTHWISE };
 enum { SCHEDULE_STAIRCASE, SCHEDULE_EXPONENTIAL, SCHEDULE_COSINE, SCHEDULE_CONSTANT };
+enum { DECAY_BEGIN_START, DECAY_BEGIN_WARMUP, DECAY_BEGIN_TWICE_WARMUP };
+enum { MODEL_EMA_START_WEIGHTS, MODEL_EMA_START_ZEROS };
+enum { MODEL_EMA_COUNT_AFTER, MODEL_EMA_COUNT_BEFORE };
 enum { AMP_NONE, AMP_BF16 };
 enum { FUSE_AUTO, FUSE_ALL, FUSE_NONE };
 enum { ENGINE_FAST, ENGINE_REFERENCE };
@@ -62,5 +72,15 @@ effnet_status recipe_class_names(const Recipe *recipe, int count, char ***out, e
 
 /* lr, or lr_base * batch_size / lr_base_size where lr is 0. */
 double recipe_learning_rate(const Recipe *recipe);
+/* smoothing, or 0 where it is not applied. */
+double recipe_smoothing(const Recipe *recipe);
+/* What input = (pixel / 255 - mean) / std uses: mean and std, or, where normalize is false, 0 and 1/255, which leave
+ * the levels 0..255. */
+void recipe_normalisation(const Recipe *recipe, double mean[3], double std[3]);
+/* Optimizer steps of an epoch of `pictures` pictures, by train_remainder. */
+int64_t recipe_steps_per_epoch(const Recipe *recipe, int64_t pictures);
+/* How many of `devices` share the moments of batch norm: 1, or for tpu_groups max(8, devices / 8) above 8 devices (Tan
+ * and Le's TpuBatchNormalization), or all. */
+int64_t recipe_bn_group(const Recipe *recipe, int64_t devices);
 
 #endif

@@ -12,6 +12,9 @@ static const char *const padding_names[] = {"same", "symmetric"};
 static const char *const variance_names[] = {"biased", "unbiased"};
 static const char *const interpolation_names[] = {"bilinear", "bicubic"};
 static const char *const val_crop_names[] = {"center", "none"};
+static const char *const overshoot_names[] = {"clip", "keep"};
+static const char *const head_width_names[] = {"scaled", "fixed"};
+static const char *const se_round_names[] = {"floor", "even"};
 
 /* The length of the UTF-8 character at `text`, 0 where there is none (RFC 3629: no overlong forms, no
  * surrogates). */
@@ -53,7 +56,7 @@ static json_t *labels_to_json(const ModelCard *card) {
     return labels;
 }
 
-enum { MOST_METADATA = 20 };
+enum { MOST_METADATA = 24 };
 
 typedef struct Pairs {
     char **texts; /* key, value, ..., NULL: room for MOST_METADATA pairs */
@@ -94,10 +97,13 @@ effnet_status card_metadata(const ModelCard *card, char ***out, effnet_error *er
     add_json(&pairs, "effnet.bn_eps", json_real(config->bn_eps));
     add_json(&pairs, "effnet.bn_momentum", json_real(config->bn_momentum));
     add_text(&pairs, "effnet.bn_variance", variance_names[config->bn_unbiased]);
+    add_text(&pairs, "effnet.head_width", head_width_names[config->head_fixed]);
+    add_text(&pairs, "effnet.se_round", se_round_names[config->squeeze_even]);
     add_json(&pairs, "effnet.mean", json_pack("[f,f,f]", card->mean[0], card->mean[1], card->mean[2]));
     add_json(&pairs, "effnet.std", json_pack("[f,f,f]", card->std[0], card->std[1], card->std[2]));
     add_json(&pairs, "effnet.crop_pct", json_real(card->crop_pct));
     add_text(&pairs, "effnet.interpolation", interpolation_names[card->interpolation != INTERPOLATION_BILINEAR]);
+    add_text(&pairs, "effnet.overshoot", overshoot_names[card->overshoot != OVERSHOOT_CLIP]);
     add_text(&pairs, "effnet.val_crop", val_crop_names[card->val_crop != VAL_CROP_CENTER]);
     add_json(&pairs, "effnet.pad_to", json_integer(card->pad_to));
     if (card->exif_orientation) add_text(&pairs, "effnet.exif_orientation", "true");
@@ -191,6 +197,13 @@ static effnet_status metadata_choice(const Safetensors *file, const char *key, c
     return bad_value(file, key, allowed, err);
 }
 
+/* The same for a key that files of older programs lack: *out is then 0, the first name. */
+static effnet_status metadata_newer_choice(const Safetensors *file, const char *key, const char *const names[2],
+                                           int *out, effnet_error *err) {
+    *out = 0;
+    return safetensors_metadata(file, key) ? metadata_choice(file, key, names, out, err) : EFFNET_OK;
+}
+
 static effnet_status read_labels(const Safetensors *file, ModelCard *card, effnet_error *err) {
     if (!safetensors_metadata(file, "effnet.class_names")) return EFFNET_OK;
     json_t *labels = metadata_json(file, "effnet.class_names");
@@ -216,7 +229,7 @@ static effnet_status read_labels(const Safetensors *file, ModelCard *card, effne
 static effnet_status read_fields(const Safetensors *file, ModelCard *card, effnet_error *err) {
     ModelConfig *config = &card->config;
     int64_t value;
-    int unbiased;
+    int unbiased, fixed, even;
     TRY(metadata_integer(file, "effnet.num_classes", 1, 100000, &value, err));
     config->num_classes = (int)value;
     TRY(metadata_integer(file, "effnet.resolution", 1, 2048, &value, err));
@@ -226,10 +239,15 @@ static effnet_status read_fields(const Safetensors *file, ModelCard *card, effne
     TRY(metadata_number(file, "effnet.bn_momentum", 0, 1, &config->bn_momentum, err));
     TRY(metadata_choice(file, "effnet.bn_variance", variance_names, &unbiased, err));
     config->bn_unbiased = unbiased == 1;
+    TRY(metadata_newer_choice(file, "effnet.head_width", head_width_names, &fixed, err));
+    TRY(metadata_newer_choice(file, "effnet.se_round", se_round_names, &even, err));
+    config->head_fixed = fixed == 1;
+    config->squeeze_even = even == 1;
     TRY(metadata_triple(file, "effnet.mean", 0, 1, card->mean, err));
     TRY(metadata_triple(file, "effnet.std", 1e-3, 10, card->std, err));
     TRY(metadata_number(file, "effnet.crop_pct", 0.05, 1, &card->crop_pct, err));
     TRY(metadata_choice(file, "effnet.interpolation", interpolation_names, &card->interpolation, err));
+    TRY(metadata_newer_choice(file, "effnet.overshoot", overshoot_names, &card->overshoot, err));
     TRY(metadata_choice(file, "effnet.val_crop", val_crop_names, &card->val_crop, err));
     TRY(metadata_integer(file, "effnet.pad_to", 0, 2048, &value, err));
     card->pad_to = (int)value;

@@ -1,4 +1,5 @@
-/* from_recipe.c - the model that a recipe asks for: the published one by name, with the recipe's differences. */
+/* from_recipe.c - the model that a recipe asks for: the published one by name, with the recipe's differences; and the
+ * card that tells a reader of its weights how pictures are prepared for it. */
 #include "train/train.h"
 
 effnet_status model_config_from_recipe(const Recipe *recipe, int num_classes, ModelConfig *out, effnet_error *err) {
@@ -13,5 +14,21 @@ effnet_status model_config_from_recipe(const Recipe *recipe, int num_classes, Mo
     out->bn_eps = recipe->bn_eps;
     out->bn_unbiased = recipe->bn_variance == BN_VARIANCE_UNBIASED;
     out->drop_path = recipe->drop_path;
+    out->head_fixed = recipe->head_width == HEAD_WIDTH_FIXED;
+    out->squeeze_even = recipe->se_round == SE_ROUND_EVEN;
     return EFFNET_OK;
+}
+
+void model_card_from_recipe(const Recipe *recipe, const ModelConfig *config, ModelCard *out) {
+    *out = (ModelCard){
+        .config = *config,
+        .resolution = config->resolution,
+        .crop_pct = recipe->crop_pct,
+        .interpolation = recipe->interpolation,
+        .overshoot = recipe->overshoot,
+        .val_crop = recipe->val_crop,
+        .pad_to = (int)recipe->pad_to,
+        .exif_orientation = recipe->exif_orientation,
+    };
+    recipe_normalisation(recipe, out->mean, out->std);
 }

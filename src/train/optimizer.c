@@ -11,14 +11,18 @@
  * AdamW (Loshchilov and Hutter, arXiv 1711.05101), t = steps done including this one:
  *   m = b1 * m + (1 - b1) * g;  v = b2 * v + (1 - b2) * g^2
  *   w -= lr / (1 - b1^t) * m / (sqrt(v / (1 - b2^t)) + eps)
- * Weight decay of the parameters that the mask names: l2 adds weight_decay * w to g before all this; decoupled takes
+ * Weight decay of the parameters that the mask names: l2 adds weight_decay * w to g before all this, half_l2 half of it
+ * (the original: add_decayed_weights(weight_decay * 0.5), common/optimizer.py:156-162, where TensorFlow's loss has
+ * weight_decay * l2_loss(w) = weight_decay * w^2 / 2, whose gradient is weight_decay * w, main.py:420); decoupled takes
  * lr * weight_decay * w off w before all this (w here and there is the weight before the step).
  *
  * Averages: ema += (1 - d) * (value - ema), of the new weights and statistics, with d = min(model_ema_decay,
  * (1 + n) / (10 + n)) and n = steps done including this one, so d of the first step is 2/11. That is what the original
  * does: it builds ExponentialMovingAverage(decay, num_updates=global_step) and runs ema.apply behind a control
  * dependency on the train op, which increments global_step, so num_updates is read after the increment (tensorflow/tpu
- * models/official/efficientnet/main.py; the form of the update is that of tf.train.ExponentialMovingAverage).
+ * models/official/efficientnet/main.py; the form of the update is that of tf.train.ExponentialMovingAverage). With
+ * model_ema_count: before, n does not include the step (0 at first, d = 1/10), as in the original's ema_v2
+ * (common/model_ema.py:40-45), which also starts from zeros (model_ema_start; state.c).
  *
  * Memory: the blocks are cut into CHUNKS spans whose bounds depend on their length alone; a span is a task. Within it
  * TILE floats at a time go through optimizer and average while they sit in the first cache, so each block is read and
@@ -156,7 +160,7 @@ static Update *choose_update(const Recipe *recipe) {
 }
 
 double optimizer_ema_decay(const Recipe *recipe, int64_t steps_done) {
-    double n = (double)steps_done, ramp = (1 + n) / (10 + n);
+    double n = (double)(steps_done - (recipe->model_ema_count == MODEL_EMA_COUNT_BEFORE)), ramp = (1 + n) / (10 + n);
     return recipe->model_ema_warmup && ramp < recipe->model_ema_decay ? ramp : recipe->model_ema_decay;
 }
 
@@ -228,12 +232,13 @@ static void pass_task(void *context, int task, int thread) {
 
 void optimizer_step(const Network *network, const Recipe *recipe, TrainState *state, double lr, ThreadTeam *team) {
     bool decoupled = recipe->decay_mode == DECAY_MODE_DECOUPLED;
+    double half = recipe->decay_mode == DECAY_MODE_HALF_L2 ? 0.5 : 1;
     Pass pass = {.network = network,
                  .state = state,
                  .update = choose_update(recipe),
                  .rates = rates_of(recipe, lr, state->step + 1),
                  .decay_mask = recipe->decay_mask,
-                 .l2 = decoupled ? 0.0f : (float)recipe->weight_decay,
+                 .l2 = decoupled ? 0.0f : (float)(half * recipe->weight_decay),
                  .shrink = decoupled ? (float)(1 - lr * recipe->weight_decay) : 1.0f};
     thread_team_run(team, pass_task, &pass, CHUNKS);
     state->step++;

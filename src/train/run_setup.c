@@ -72,23 +72,17 @@ static effnet_status open_network(Run *run, effnet_error *err) {
     recipe->resolution = config.resolution;
     recipe->drop = config.drop;
     TRY(network_build(&config, &run->network, err));
-    run->card.config = config;
-    run->card.resolution = config.resolution;
-    memcpy(run->card.mean, recipe->mean, sizeof run->card.mean);
-    memcpy(run->card.std, recipe->std, sizeof run->card.std);
-    run->card.crop_pct = recipe->crop_pct;
-    run->card.interpolation = recipe->interpolation;
-    run->card.exif_orientation = recipe->exif_orientation;
-    run->card.val_crop = recipe->val_crop;
-    run->card.pad_to = (int)recipe->pad_to;
+    char **class_names = run->card.class_names;
+    model_card_from_recipe(recipe, &config, &run->card);
+    run->card.class_names = class_names;
     return EFFNET_OK;
 }
 
 static effnet_status open_trainer(Run *run, effnet_error *err) {
     const Recipe *recipe = run->recipe;
     int64_t pictures = dataset_size(run->train_set);
-    run->steps_per_epoch = pictures / recipe->batch_size;
-    if (run->steps_per_epoch < 1)
+    run->steps_per_epoch = recipe_steps_per_epoch(recipe, pictures);
+    if (pictures < recipe->batch_size)
         return fail(err, EFFNET_ERROR_ARGUMENT,
                     "'%s' has %lld training pictures, fewer than one batch_size of %lld; use a smaller batch_size",
                     recipe->data, (long long)pictures, (long long)recipe->batch_size);
@@ -102,9 +96,7 @@ static effnet_status read_initial_weights(Run *run, effnet_error *err) {
     TrainState *state = &run->trainer.state;
     TRY(weights_read(run->options->init, &run->network, state->parameters, state->statistics, true, &run->head_drawn,
                      err));
-    if (!state->ema_parameters) return EFFNET_OK;
-    memcpy(state->ema_parameters, state->parameters, run->network.parameter_floats * sizeof(float));
-    memcpy(state->ema_statistics, state->statistics, run->network.statistic_floats * sizeof(float));
+    train_state_start_averages(&run->network, run->recipe, state);
     return EFFNET_OK;
 }
 
@@ -138,6 +130,8 @@ static effnet_status open_loaders(Run *run, effnet_error *err) {
                              .training = true,
                              .batch = (int)recipe->batch_size,
                              .workers = (int)recipe->workers,
+                             .wrap = recipe->train_remainder == TRAIN_REMAINDER_WRAP,
+                             .drop_remainder = recipe->eval_remainder == EVAL_REMAINDER_DROP,
                              .seed = (uint64_t)recipe->seed,
                              .first_step = run->trainer.state.step,
                              .bad_images = recipe->bad_images,

@@ -58,15 +58,26 @@ effnet_status train_state_create(const Network *network, const Recipe *recipe, T
     }
     InitializeOptions options = {.seed = (uint64_t)recipe->seed,
                                  .truncated = recipe->init_conv == INIT_CONV_TRUNCATED_NORMAL,
+                                 .dense_truncated = recipe->init_dense == INIT_DENSE_TRUNCATED_NORMAL,
                                  .depthwise_fan_flax = recipe->init_depthwise_fan == DEPTHWISE_FAN_FLAX};
     network_initialize(network, &options, out->parameters, out->statistics);
     if (recipe->opt == OPTIMIZER_RMSPROP)
         for (size_t i = 0; i < network->parameter_floats; i++) out->slots[0][i] = (float)recipe->opt_initial;
-    if (recipe->model_ema) {
-        memcpy(out->ema_parameters, out->parameters, network->parameter_floats * sizeof(float));
-        memcpy(out->ema_statistics, out->statistics, network->statistic_floats * sizeof(float));
-    }
+    train_state_start_averages(network, recipe, out);
     return EFFNET_OK;
+}
+
+void train_state_start_averages(const Network *network, const Recipe *recipe, TrainState *state) {
+    if (!state->ema_parameters) return;
+    size_t parameters = network->parameter_floats * sizeof(float),
+           statistics = network->statistic_floats * sizeof(float);
+    if (recipe->model_ema_start == MODEL_EMA_START_ZEROS) {
+        memset(state->ema_parameters, 0, parameters);
+        memset(state->ema_statistics, 0, statistics);
+        return;
+    }
+    memcpy(state->ema_parameters, state->parameters, parameters);
+    memcpy(state->ema_statistics, state->statistics, statistics);
 }
 
 void train_state_free(TrainState *state) {

@@ -3,7 +3,11 @@
  * A batch is computed in `accumulate` parts of batch_size / accumulate images (the last may be smaller). The gradient
  * of a part's mean loss is scaled by its share of the batch, so the sum over the parts is the gradient of the batch's
  * mean loss; masks are drawn by the image's place in the whole batch. Batch norm sees one part at a time: its batch
- * statistics are the part's, and the running statistics move once a part.
+ * statistics are the part's, and the running statistics move once a part. With bn_sync: running_average each part is
+ * taken as a device with running statistics of its own: each moves those of the step's beginning once, and the step
+ * leaves their mean (in doubles, in the parts' order). So the original does on its eight TPU cores: each core keeps its
+ * own, and they are averaged before every evaluation (classification/train.py:260-269, 490-493); as moving is linear,
+ * averaging after every step gives the same means.
  *
  * A step either happens or does not: the forward pass moves the running statistics, so they are copied before and put
  * back where anything fails; weights, slots and averages change only in optimizer_step, after every check. */
@@ -33,6 +37,12 @@ static effnet_status create_parts(Trainer *trainer, effnet_error *err) {
     TRY(allocate_floats(part, classes, "the logits", &trainer->logits, err));
     TRY(allocate_floats(part, classes, "the gradient of the logits", &trainer->logits_gradient, err));
     TRY(allocate_floats(network->statistic_floats, 1, "the copy of the statistics", &trainer->statistics_before, err));
+    if (recipe->bn_sync == BN_SYNC_RUNNING_AVERAGE && recipe->accumulate > 1) {
+        void *block = NULL;
+        TRY(memory_allocate(network->statistic_floats, sizeof(double), "the sum of the parts' statistics", &block,
+                            err));
+        trainer->statistics_sum = block;
+    }
     EngineOptions options = {
         .batch = trainer->part, .training = true, .fuse = trainer->recipe->fuse, .team = trainer->team};
     return engine_create(recipe->engine == ENGINE_REFERENCE ? &reference_engine : &cpu_engine, network, &options,
@@ -68,6 +78,7 @@ void trainer_free(Trainer *trainer) {
     memory_free(trainer->logits);
     memory_free(trainer->logits_gradient);
     memory_free(trainer->statistics_before);
+    memory_free(trainer->statistics_sum);
     memset(trainer, 0, sizeof *trainer);
 }
 
@@ -108,8 +119,9 @@ static effnet_status run_part(Trainer *trainer, const float *images, const int32
                           .dropout_scale = trainer->dropout_scale,
                           .logits = trainer->logits};
     TRY(engine_forward(trainer->engine, &call, err));
-    double loss = loss_cross_entropy(trainer->logits, labels + first, count, network->config.num_classes,
-                                     trainer->recipe->smoothing, (double)count / batch, trainer->logits_gradient);
+    double loss =
+        loss_cross_entropy(trainer->logits, labels + first, count, network->config.num_classes,
+                           recipe_smoothing(trainer->recipe), (double)count / batch, trainer->logits_gradient);
     if (!isfinite(loss)) {
         const char *layer = engine_find_nonfinite(trainer->engine);
         return fail(err, EFFNET_ERROR_NUMERIC,
@@ -121,11 +133,32 @@ static effnet_status run_part(Trainer *trainer, const float *images, const int32
     return engine_backward(trainer->engine, &call, trainer->logits_gradient, state->gradients, first > 0, err);
 }
 
+/* Running statistics of parts that are devices: each from those of the step's beginning. */
+static void begin_part(Trainer *trainer, int first) {
+    size_t floats = trainer->network->statistic_floats;
+    if (trainer->statistics_sum && first > 0)
+        memcpy(trainer->state.statistics, trainer->statistics_before, floats * sizeof(float));
+}
+
+/* And after the last part their mean. */
+static void end_part(Trainer *trainer, int first, bool last) {
+    double *sum = trainer->statistics_sum;
+    if (!sum) return;
+    float *statistics = trainer->state.statistics;
+    int parts = first / trainer->part + 1;
+    for (size_t i = 0; i < trainer->network->statistic_floats; i++) {
+        sum[i] = (first > 0 ? sum[i] : 0) + statistics[i];
+        if (last) statistics[i] = (float)(sum[i] / parts);
+    }
+}
+
 static effnet_status run_parts(Trainer *trainer, const float *images, const int32_t *labels, int batch,
                                double *loss_sum, effnet_error *err) {
     for (int first = 0; first < batch; first += trainer->part) {
         int count = batch - first < trainer->part ? batch - first : trainer->part;
+        begin_part(trainer, first);
         TRY(run_part(trainer, images, labels, first, count, batch, loss_sum, err));
+        end_part(trainer, first, first + count == batch);
     }
     const Network *network = trainer->network;
     float *gradients = trainer->state.gradients;

@@ -17,9 +17,11 @@ typedef struct TrainState {
     int64_t step;                           /* optimizer steps done */
 } TrainState;
 
-/* Allocates the blocks and sets initial weights, slots and EMA (= initial weights) from the recipe's seed. */
+/* Allocates the blocks and sets initial weights, slots and EMA (model_ema_start) from the recipe's seed. */
 effnet_status train_state_create(const Network *network, const Recipe *recipe, TrainState *out, effnet_error *err);
 void train_state_free(TrainState *state);
+/* First values of the averages, where there are any: the weights and statistics as they are now, or zeros. */
+void train_state_start_averages(const Network *network, const Recipe *recipe, TrainState *state);
 /* How many slots an optimizer (recipe.h) keeps, and their names in slots.safetensors; NULL past the last. */
 int optimizer_slots(int optimizer, const char *names[2]);
 
@@ -44,7 +46,8 @@ void masks_draw(const Network *network, uint64_t seed, int64_t step, int first_i
  * deterministic for any team. */
 void optimizer_step(const Network *network, const Recipe *recipe, TrainState *state, double lr, ThreadTeam *team);
 bool optimizer_decays(ParameterRole role, int decay_mask);
-/* Decay of the averages where `steps_done` counts the step being averaged: min(d, (1+n)/(10+n)), first step 2/11. */
+/* Decay of the averages where `steps_done` counts the step being averaged: min(d, (1+n)/(10+n)), first step 2/11, or
+ * with model_ema_count: before 1/10. */
 double optimizer_ema_decay(const Recipe *recipe, int64_t steps_done);
 /* Global L2 norm of the gradients before clipping (double sums, fixed order for any team); clips in place to clip_grad
  * where that is > 0 and the norm is finite. */
@@ -60,6 +63,7 @@ typedef struct Trainer {
     TrainState state;
     float *drop_path_scale, *dropout_scale, *logits, *logits_gradient; /* of one part */
     float *statistics_before; /* copied at the beginning of a step, put back where the step fails */
+    double *statistics_sum;   /* bn_sync: running_average: the parts' running statistics added up; else NULL */
     int part;                 /* images an engine call: batch_size / accumulate */
 } Trainer;
 
@@ -88,7 +92,7 @@ typedef struct ModelCard { /* what a reader of the weights must know; goes into 
     ModelConfig config;
     int resolution; /* evaluation side */
     double mean[3], std[3], crop_pct;
-    int interpolation, val_crop, pad_to;
+    int interpolation, overshoot, val_crop, pad_to;
     bool exif_orientation;
     char **class_names; /* num_classes, or NULL */
     int64_t step;       /* optimizer steps behind the weights; 0 where unknown */
@@ -159,7 +163,10 @@ effnet_status evaluate_side_by_side(Engine *engine, const Network *network, Eval
 effnet_status train_run(Recipe *recipe, const effnet_train_options *options, effnet_train_result *result,
                         effnet_error *err);
 
+/* ---- from_recipe.c ---- */
 /* Model configuration that a recipe asks for. */
 effnet_status model_config_from_recipe(const Recipe *recipe, int num_classes, ModelConfig *out, effnet_error *err);
+/* The card of a model of that configuration trained by that recipe, without class names, step 0. */
+void model_card_from_recipe(const Recipe *recipe, const ModelConfig *config, ModelCard *out);
 
 #endif

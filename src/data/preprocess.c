@@ -1,4 +1,5 @@
-/* preprocess.c - picture -> canvas (pad_to) -> box (crop) -> square of floats (resize, flip, normalise).
+/* preprocess.c - picture -> canvas (pad_to) -> box (crop) -> square of floats (resize, flip, normalise). With
+ * augmentation the square is of 8-bit levels first, as its operations have them, then normalised, then erased.
  *
  * Canvas and box are rectangles in the picture's own coordinates that may reach over its edges, where pixels are black
  * (0 before normalisation). A box of the output's own size is copied straight into floats, edges and all: the way of
@@ -9,6 +10,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+
+enum { STREAM_POLICY = 0x706F6C69, STREAM_ERASE = 0x65726173 }; /* "poli", "eras": apart from crop.h's draws */
 
 void preprocess_from_recipe(const Recipe *recipe, int resolution, PreprocessOptions *out) {
     *out = (PreprocessOptions){
@@ -26,6 +29,11 @@ void preprocess_from_recipe(const Recipe *recipe, int resolution, PreprocessOpti
     memcpy(out->scale, recipe->scale, sizeof out->scale);
     memcpy(out->ratio, recipe->ratio, sizeof out->ratio);
     recipe_normalisation(recipe, out->mean, out->std);
+}
+
+effnet_status preprocess_augment_from_recipe(const Recipe *recipe, PreprocessOptions *out, effnet_error *err) {
+    out->erase = (EraseOptions){.probability = recipe->reprob, .mode = recipe->remode, .most = (int)recipe->recount};
+    return augment_policy_from_recipe(recipe, &out->policy, err);
 }
 
 effnet_status preprocess_check(const PreprocessOptions *options, effnet_error *err) {
@@ -55,6 +63,7 @@ effnet_status preprocess_check(const PreprocessOptions *options, effnet_error *e
 void preprocess_release(PreprocessBuffers *buffers) {
     resizer_release(&buffers->resizer);
     free(buffers->region);
+    for (int i = 0; i < 2; i++) free(buffers->levels[i]);
     *buffers = (PreprocessBuffers){0};
 }
 
@@ -153,22 +162,16 @@ static effnet_status extract(const Picture *picture, Box box, PreprocessBuffers 
 
 /* ---- all together ---- */
 
-effnet_status preprocess_picture(const PreprocessOptions *options, const Picture *picture, const RandomKey *key,
-                                 PreprocessBuffers *buffers, float *out, effnet_error *err) {
+/* `key` NULL: evaluation. */
+static effnet_status crop_and_resize(const PreprocessOptions *options, const Picture *picture, const RandomKey *key,
+                                     const ResizeOptions *resize, PreprocessBuffers *buffers, float *out,
+                                     effnet_error *err) {
     Box canvas = crop_canvas(picture->height, picture->width, options->pad_to);
     Box box = choose_box(options, canvas.height, canvas.width, key);
     box.top += canvas.top;
     box.left += canvas.left;
-    ResizeOptions resize = {.side = options->resolution,
-                            .interpolation = options->interpolation,
-                            .keep_overshoot = options->overshoot == OVERSHOOT_KEEP,
-                            .flip = key && crop_flips(options->hflip, *key)};
-    for (int c = 0; c < 3; c++) { /* (level / 255 - mean) / std */
-        resize.scale[c] = (float)(1 / (255 * options->std[c]));
-        resize.bias[c] = (float)(-options->mean[c] / options->std[c]);
-    }
     if (box.height == options->resolution && box.width == options->resolution) {
-        copy_box(picture, box, &resize, out);
+        copy_box(picture, box, resize, out);
         return EFFNET_OK;
     }
     size_t stride = 3 * (size_t)picture->width;
@@ -179,7 +182,70 @@ effnet_status preprocess_picture(const PreprocessOptions *options, const Picture
         stride = 3 * (size_t)box.width;
         box.top = box.left = 0;
     }
-    return resize_box(&buffers->resizer, pixels, stride, box, &resize, out, err);
+    return resize_box(&buffers->resizer, pixels, stride, box, resize, out, err);
+}
+
+static effnet_status reserve_levels(PreprocessBuffers *buffers, size_t needed, effnet_error *err) {
+    if (needed <= buffers->level_capacity) return EFFNET_OK;
+    buffers->level_capacity = 0;
+    for (int i = 0; i < 2; i++) {
+        free(buffers->levels[i]);
+        buffers->levels[i] = malloc(needed);
+    }
+    if (!buffers->levels[0] || !buffers->levels[1])
+        return fail(err, EFFNET_ERROR_MEMORY, "no memory (%zu bytes) to augment a picture", 2 * needed);
+    buffers->level_capacity = needed;
+    return EFFNET_OK;
+}
+
+/* Whole levels from resized floats: TensorFlow casts, which cuts off, Pillow rounds. */
+static void floats_to_levels(const float *restrict from, size_t count, int reference, uint8_t *restrict to) {
+    float half = reference == AA_OPS_PILLOW ? 0.5f : 0;
+    for (size_t i = 0; i < count; i++) {
+        float level = from[i] + half;
+        level = level > 0 ? level : 0;
+        to[i] = (uint8_t)(int)(level < 255 ? level : 255);
+    }
+}
+
+/* `out` holds the levels as floats before they are whole. */
+static effnet_status augment(const PreprocessOptions *options, const Picture *picture, RandomKey key,
+                             const ResizeOptions *resize, PreprocessBuffers *buffers, float *out, effnet_error *err) {
+    int side = options->resolution;
+    size_t pixels = (size_t)side * (size_t)side;
+    ResizeOptions plain = *resize;
+    for (int c = 0; c < 3; c++) {
+        plain.scale[c] = 1;
+        plain.bias[c] = 0;
+    }
+    TRY(reserve_levels(buffers, 3 * pixels, err));
+    TRY(crop_and_resize(options, picture, &key, &plain, buffers, out, err));
+    Picture square = {.height = side, .width = side, .pixels = buffers->levels[0]};
+    floats_to_levels(out, 3 * pixels, options->policy.reference, square.pixels);
+    augment_policy_apply(&options->policy, random_fold_in(key, STREAM_POLICY), &square, &buffers->levels[1]);
+    buffers->levels[0] = square.pixels;
+    normalise_pixels(square.pixels, (int)pixels, false, resize->scale, resize->bias, out);
+    return EFFNET_OK;
+}
+
+effnet_status preprocess_picture(const PreprocessOptions *options, const Picture *picture, const RandomKey *key,
+                                 PreprocessBuffers *buffers, float *out, effnet_error *err) {
+    ResizeOptions resize = {.side = options->resolution,
+                            .interpolation = options->interpolation,
+                            .keep_overshoot = options->overshoot == OVERSHOOT_KEEP,
+                            .flip = key && crop_flips(options->hflip, *key)};
+    for (int c = 0; c < 3; c++) { /* (level / 255 - mean) / std */
+        resize.scale[c] = (float)(1 / (255 * options->std[c]));
+        resize.bias[c] = (float)(-options->mean[c] / options->std[c]);
+    }
+    if (!key) return crop_and_resize(options, picture, NULL, &resize, buffers, out, err);
+    if (augment_policy_is_empty(&options->policy))
+        TRY(crop_and_resize(options, picture, key, &resize, buffers, out, err));
+    else
+        TRY(augment(options, picture, *key, &resize, buffers, out, err));
+    if (options->erase.probability > 0)
+        augment_erase(&options->erase, random_fold_in(*key, STREAM_ERASE), options->resolution, out);
+    return EFFNET_OK;
 }
 
 static effnet_status preprocess_once(const PreprocessOptions *options, const Picture *picture, const RandomKey *key,

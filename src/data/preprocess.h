@@ -3,6 +3,8 @@
 #define EFFNET_DATA_PREPROCESS_H
 
 #include "base/random.h"
+#include "data/augment_erase.h"
+#include "data/augment_policy.h"
 #include "data/dataset.h"
 #include "data/resize.h"
 #include "recipe/recipe.h"
@@ -15,13 +17,17 @@ typedef struct PreprocessOptions {
     double scale[2], ratio[2], hflip, crop_pct;
     double mean[3], std[3];
     bool exif_orientation; /* pictures stand upright before anything else: the decoder's business */
+    AugmentPolicy policy;  /* training only, as is: */
+    EraseOptions erase;
 } PreprocessOptions;
 
+/* Everything but policy and erase, which stay empty. */
 void preprocess_from_recipe(const Recipe *recipe, int resolution, PreprocessOptions *out);
+/* policy and erase: the recipe's keys from `aa` to `recount`. */
+effnet_status preprocess_augment_from_recipe(const Recipe *recipe, PreprocessOptions *out, effnet_error *err);
 
 /* out (resolution, resolution, 3) floats, (pixel/255 - mean) / std; with mean 0 and std 1/255 (normalize: false) the
- * levels 0..255 exactly. Training: random crop and flip, every
- * choice drawn from `key` alone. */
+ * levels 0..255 exactly. Training: random crop and flip, augmentation, every choice drawn from `key` alone. */
 effnet_status preprocess_train(const PreprocessOptions *options, const Picture *picture, RandomKey key, float *out,
                                effnet_error *err);
 effnet_status preprocess_eval(const PreprocessOptions *options, const Picture *picture, float *out, effnet_error *err);
@@ -31,6 +37,8 @@ typedef struct PreprocessBuffers {
     Resizer resizer;
     uint8_t *region; /* a box that reaches over the picture's edges */
     size_t region_capacity;
+    uint8_t *levels[2]; /* a picture of the output's size while it is augmented, and its scratch */
+    size_t level_capacity;
 } PreprocessBuffers;
 
 void preprocess_release(PreprocessBuffers *buffers);

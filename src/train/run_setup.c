@@ -137,6 +137,7 @@ static effnet_status open_loaders(Run *run, effnet_error *err) {
                              .bad_images = recipe->bad_images,
                              .cache = recipe->cache};
     preprocess_from_recipe(recipe, run->network.config.resolution, &options.preprocess);
+    TRY(preprocess_augment_from_recipe(recipe, &options.preprocess, err));
     TRY(loader_create(&options, &run->train_loader, err));
     options.dataset = run->val_set;
     options.training = false;

@@ -1,13 +1,17 @@
-/* cpu_project.c - squeeze-excite and projection together, image by image, forward and backward.
+/* cpu_project.c - squeeze-excite and projection together, an image or a group of small images at a time, forward and
+ * backward.
  *
- *   forward   a = activation(bn(u)), its mean over the image -> gate; p = (a * gate) W, and p's moments. The image's
- *             activated values wait in scratch memory, in tiles, until the gate is known.
+ *   forward   a = activation(bn(u)), its mean over the image -> gate; p = (a * gate) W, and p's moments. The group's
+ *             activated values wait in scratch memory, in tiles, until the gates are known.
  *   backward  dp from (g, p) by batch norm's formula; dv = dp W^T; dW += (a * gate)^T dp; the gate's gradient
  *             sum(dv * a) goes back through the squeeze to q, a channel's share for every pixel of the image;
  *             dz_u = (dv * gate + q) * activation'(bn(u)), and its two sums.
  *
  * The sums of dz_u follow from those of dv * gate * slope and of slope, both gathered in the first trip, and q; so the
- * second trip only adds q * slope. */
+ * second trip only adds q * slope (docs/maths.md).
+ *
+ * A group is one image, or as many as fit into one tile where images have few pixels: the matrix products then have
+ * rows enough to use each weight more than once. */
 #include "backend/cpu/cpu_engine.h"
 
 #include "backend/cpu/small_math.h"
@@ -17,17 +21,24 @@
 typedef struct Project {
     const Op *op;
     TensorShape in, out; /* u's shape, p's */
-    int pixels, tiles;   /* an image */
+    int pixels;          /* an image */
+    int group;           /* images */
+    int tiles;           /* of a group */
     GateState *gate;     /* NULL without squeeze-excite */
     Activation inner;    /* the squeeze's */
 } Project;
+
+enum { LEAST_GROUPS = 8 }; /* of a batch, so that there is work for several threads */
 
 static Project project_of(const CpuEngine *engine, const Pass *pass) {
     Project project = {.op = &engine->network->ops[pass->op]};
     project.in = engine->network->tensors[project.op->input];
     project.out = engine->network->tensors[project.op->output];
     project.pixels = project.in.height * project.in.width;
-    project.tiles = (project.pixels + TILE_ROWS - 1) / TILE_ROWS;
+    int share = (engine->options.batch + LEAST_GROUPS - 1) / LEAST_GROUPS, fit = TILE_ROWS / project.pixels;
+    project.group = fit < share ? fit : share;
+    if (project.group < 1) project.group = 1;
+    project.tiles = (project.group * project.pixels + TILE_ROWS - 1) / TILE_ROWS;
     if (pass->squeeze_excite >= 0) {
         project.gate = &engine->gates[pass->squeeze_excite];
         project.inner = engine->network->ops[pass->squeeze_excite].activation;
@@ -37,79 +48,119 @@ static Project project_of(const CpuEngine *engine, const Pass *pass) {
 
 size_t project_scratch(const CpuEngine *engine, const Pass *pass) {
     Project project = project_of(engine, pass);
-    size_t in = (size_t)project.in.channels, out = (size_t)project.out.channels;
+    size_t in = (size_t)project.in.channels, out = (size_t)project.out.channels, group = (size_t)project.group;
     size_t image_tiles = (project.gate ? (size_t)project.tiles : 1) * tile_floats(project.in.channels);
-    size_t slopes = (size_t)project.pixels * in;
-    size_t vector_tile = 2 * round_up(in, TILE_CHANNELS);
+    size_t slopes = group * (size_t)project.pixels * in;
+    size_t vector_tile = group * 2 * round_up(in, TILE_CHANNELS);
     size_t forward = image_tiles + vector_tile + 2 * out;
-    size_t backward =
-        tile_floats(project.out.channels) + tile_floats(project.in.channels) + slopes + 7 * in + vector_tile;
+    size_t backward = tile_floats(project.out.channels) + tile_floats(project.in.channels) + slopes +
+                      (4 * group + 2) * in + vector_tile;
     return forward > backward ? forward : backward;
 }
 
-static int tile_rows_at(const Project *project, int first) {
-    return project->pixels - first < TILE_ROWS ? project->pixels - first : TILE_ROWS;
+/* A task's group: images [first, first + count). */
+typedef struct Group {
+    int first, count, rows;
+} Group;
+
+static int tile_rows_at(const Group *group, int first) {
+    return group->rows - first < TILE_ROWS ? group->rows - first : TILE_ROWS;
 }
 
-/* out (columns) = x (depth) * packed + bias (NULL: none); `tile` holds round_up(depth, 64) floats. */
-static void vector_times_matrix(const CpuKernels *kernels, const float *x, int depth, const float *packed, int columns,
-                                const float *bias, float *tile, float *out) {
-    kernels->tile_load(x, (size_t)depth, 1, depth, NULL, ACTIVATION_NONE, tile, 1);
-    kernels->gemm_tile(tile, 1, 1, depth, packed, columns, out, (size_t)columns, bias);
+/* out (count, columns) = x (count, depth) * packed + bias (NULL: none); `tile` holds count * round_up(depth, 64). */
+static void rows_times_matrix(const CpuKernels *kernels, const float *x, int count, int depth, const float *packed,
+                              int columns, const float *bias, float *tile, float *out) {
+    kernels->tile_load(x, (size_t)depth, count, depth, NULL, ACTIVATION_NONE, tile, count);
+    kernels->gemm_tile(tile, count, count, depth, packed, columns, out, (size_t)columns, NULL);
+    if (!bias) return;
+    for (int row = 0; row < count; row++)
+        for (int c = 0; c < columns; c++) out[(size_t)row * (size_t)columns + (size_t)c] += bias[c];
 }
 
-/* pooled -> reduce -> activation -> expand -> sigmoid = gate, of one image. */
-static void squeeze_forward(const PassRun *run, const Project *project, int image, float *tile) {
+/* pooled -> reduce -> activation -> expand -> sigmoid = gate, of a group's images. */
+static void squeeze_forward(const PassRun *run, const Project *project, const Group *group, float *tile) {
     const CpuKernels *kernels = run->engine->kernels;
     const Op *op = &run->engine->network->ops[run->pass->squeeze_excite];
     GateState *state = project->gate;
-    size_t c = (size_t)state->channels, s = (size_t)state->squeezed, at = (size_t)image;
+    size_t c = (size_t)state->channels, s = (size_t)state->squeezed, at = (size_t)group->first;
+    size_t count = (size_t)group->count;
     float *hidden_sum = state->hidden_sum + at * s, *hidden = state->hidden + at * s, *gate = state->gate + at * c;
-    vector_times_matrix(kernels, state->pooled + at * c, (int)c, state->packed_reduce, (int)s,
-                        parameter_data(run, op->bias), tile, hidden_sum);
-    for (size_t i = 0; i < s; i++) hidden[i] = activate(hidden_sum[i], project->inner);
-    vector_times_matrix(kernels, hidden, (int)s, state->packed_expand, (int)c, parameter_data(run, op->expand_bias),
-                        tile, gate);
-    for (size_t i = 0; i < c; i++) gate[i] = sigmoid(gate[i]);
+    rows_times_matrix(kernels, state->pooled + at * c, group->count, (int)c, state->packed_reduce, (int)s,
+                      parameter_data(run, op->bias), tile, hidden_sum);
+    for (size_t i = 0; i < count * s; i++) hidden[i] = activate(hidden_sum[i], project->inner);
+    rows_times_matrix(kernels, hidden, group->count, (int)s, state->packed_expand, (int)c,
+                      parameter_data(run, op->expand_bias), tile, gate);
+    kernels->sigmoid(gate, count * c);
 }
 
-static void forward_image(const PassRun *run, const Project *project, int task, int image, double seen,
+/* Of a group of several images, which have a tile together: image i's rows of it. */
+static float *image_rows(const Project *project, float *tile, int i) {
+    return tile + (size_t)(i * project->pixels) * TILE_CHANNELS;
+}
+
+/* Activated values of the group into its tiles, and each image's mean. */
+static void pool_group(const PassRun *run, const Project *project, const Group *group, const BnVectors *bn,
+                       const float *u, float *tiles) {
+    const CpuKernels *kernels = run->engine->kernels;
+    int in = project->in.channels;
+    float *pooled = project->gate->pooled + (size_t)group->first * (size_t)in;
+    size_t one_tile = tile_floats(in), values = (size_t)group->count * (size_t)in;
+    memset(pooled, 0, values * sizeof *pooled);
+    if (group->count > 1) {
+        for (int i = 0; i < group->count; i++)
+            kernels->tile_pool(u + (size_t)(i * project->pixels) * (size_t)in, (size_t)in, project->pixels, in, bn,
+                               run->pass->input.activation, image_rows(project, tiles, i), TILE_ROWS,
+                               pooled + (size_t)i * (size_t)in);
+    } else {
+        for (int first = 0; first < group->rows; first += TILE_ROWS)
+            kernels->tile_pool(u + (size_t)first * (size_t)in, (size_t)in, tile_rows_at(group, first), in, bn,
+                               run->pass->input.activation, tiles + (size_t)(first / TILE_ROWS) * one_tile, TILE_ROWS,
+                               pooled);
+    }
+    for (size_t i = 0; i < values; i++) pooled[i] /= (float)project->pixels;
+}
+
+static void forward_group(const PassRun *run, const Project *project, int task, const Group *group, double seen,
                           float *scratch) {
     CpuEngine *engine = run->engine;
     const CpuKernels *kernels = engine->kernels;
     const Pass *pass = run->pass;
     int in = project->in.channels, out = project->out.channels;
     size_t one_tile = tile_floats(in);
-    float *vector = scratch + (project->gate ? (size_t)project->tiles : 1) * one_tile;
-    float *moments = vector + 2 * round_up((size_t)in, TILE_CHANNELS);
-    const float *u = buffer_data(engine, pass->input.buffer) + (size_t)image * shape_floats(project->in);
-    float *p = buffer_data(engine, pass->raw) + (size_t)image * shape_floats(project->out);
+    float *vectors = scratch + (project->gate ? (size_t)project->tiles : 1) * one_tile;
+    float *moments = vectors + (size_t)project->group * 2 * round_up((size_t)in, TILE_CHANNELS);
+    const float *u = buffer_data(engine, pass->input.buffer) + (size_t)group->first * shape_floats(project->in);
+    float *p = buffer_data(engine, pass->raw) + (size_t)group->first * shape_floats(project->out);
     BnVectors storage;
     const BnVectors *bn = pending(engine, pass->input, 0, &storage);
-    const float *gate = NULL;
+    const float *gates = NULL;
     if (project->gate) {
-        float *pooled = project->gate->pooled + (size_t)image * (size_t)in;
-        memset(pooled, 0, (size_t)in * sizeof *pooled);
-        for (int tile = 0; tile < project->tiles; tile++)
-            kernels->tile_pool(u + (size_t)tile * TILE_ROWS * (size_t)in, (size_t)in,
-                               tile_rows_at(project, tile * TILE_ROWS), in, bn, pass->input.activation,
-                               scratch + (size_t)tile * one_tile, TILE_ROWS, pooled);
-        for (int c = 0; c < in; c++) pooled[c] /= (float)project->pixels;
-        squeeze_forward(run, project, image, vector);
-        gate = project->gate->gate + (size_t)image * (size_t)in;
+        pool_group(run, project, group, bn, u, scratch);
+        squeeze_forward(run, project, group, vectors);
+        gates = project->gate->gate + (size_t)group->first * (size_t)in;
     }
-    for (int first = 0; first < project->pixels; first += TILE_ROWS) {
-        int rows = tile_rows_at(project, first);
-        float *tile = gate ? scratch + (size_t)(first / TILE_ROWS) * one_tile : scratch;
-        if (gate)
-            kernels->tile_scale(tile, TILE_ROWS, rows, in, gate);
-        else
+    for (int first = 0; first < group->rows; first += TILE_ROWS) {
+        int rows = tile_rows_at(group, first);
+        float *tile = gates ? scratch + (size_t)(first / TILE_ROWS) * one_tile : scratch;
+        if (!gates)
             kernels->tile_load(u + (size_t)first * (size_t)in, (size_t)in, rows, in, bn, pass->input.activation, tile,
                                TILE_ROWS);
+        else if (group->count == 1)
+            kernels->tile_scale(tile, TILE_ROWS, rows, in, gates);
+        else
+            for (int i = 0; i < group->count; i++)
+                kernels->tile_scale(image_rows(project, tile, i), TILE_ROWS, project->pixels, in,
+                                    gates + (size_t)i * (size_t)in);
         float *to = p + (size_t)first * (size_t)out;
         kernels->gemm_tile(tile, TILE_ROWS, rows, in, engine->packed[pass->op], out, to, (size_t)out, NULL);
         if (run->call->training) moments_merge(run, task, to, (size_t)out, rows, out, 0, out, seen + first, moments);
     }
+}
+
+/* The groups of a task, one after the other. */
+static Group next_group(const Project *project, int image, int end) {
+    int count = end - image < project->group ? end - image : project->group;
+    return (Group){image, count, count * project->pixels};
 }
 
 static void project_forward_task(void *context, int task, int thread) {
@@ -118,78 +169,127 @@ static void project_forward_task(void *context, int task, int thread) {
     int begin, end;
     task_range(run, task, &begin, &end);
     partial_clear(run, task, project.out.channels);
-    for (int image = begin; image < end; image++)
-        forward_image(run, &project, task, image, (double)(image - begin) * project.pixels,
+    for (int image = begin; image < end; image += project.group) {
+        Group group = next_group(&project, image, end);
+        forward_group(run, &project, task, &group, (double)(image - begin) * project.pixels,
                       thread_scratch(run->engine, thread));
+    }
     run->engine->partial_count[task] = (double)(end - begin) * project.pixels;
 }
 
 void project_forward(PassRun *run) {
     Project project = project_of(run->engine, run->pass);
-    run_split(run, run->call->batch, MAX_TASKS, 1);
+    run_split(run, run->call->batch, MAX_TASKS, project.group);
     thread_team_run(run->engine->team, project_forward_task, run, run->tasks);
     if (run->call->training) batch_norm_finish(run, run->pass->batch_norm, (double)run->call->batch * project.pixels);
 }
 
 /* ---- backward ------------------------------------------------------------------------------------------------ */
 
-/* From the gate's gradient (sums over the image of dv * a) to q = d(pooled) / pixels; keeps what the weights need. */
-static void squeeze_backward(const PassRun *run, const Project *project, int image, const float *gate_sums, float *tile,
-                             float *q) {
+/* From the gates' gradients (sums over each image of dv * a) to q = d(pooled) / pixels; keeps what the weights need. */
+static void squeeze_backward(const PassRun *run, const Project *project, const Group *group, const float *gate_sums,
+                             float *tile, float *q) {
     const CpuKernels *kernels = run->engine->kernels;
     GateState *state = project->gate;
-    size_t c = (size_t)state->channels, s = (size_t)state->squeezed, at = (size_t)image;
+    size_t c = (size_t)state->channels, s = (size_t)state->squeezed, at = (size_t)group->first;
+    size_t count = (size_t)group->count;
     const float *gate = state->gate + at * c, *hidden_sum = state->hidden_sum + at * s;
     float *gate_gradient = state->gate_gradient + at * c, *hidden_gradient = state->hidden_gradient + at * s;
-    for (size_t i = 0; i < c; i++) gate_gradient[i] = gate_sums[i] * gate[i] * (1 - gate[i]);
-    vector_times_matrix(kernels, gate_gradient, (int)c, state->packed_expand_back, (int)s, NULL, tile, hidden_gradient);
-    for (size_t i = 0; i < s; i++) hidden_gradient[i] *= activation_slope(hidden_sum[i], project->inner);
-    vector_times_matrix(kernels, hidden_gradient, (int)s, state->packed_reduce_back, (int)c, NULL, tile, q);
-    for (size_t i = 0; i < c; i++) q[i] /= (float)project->pixels;
+    for (size_t i = 0; i < count * c; i++) gate_gradient[i] = gate_sums[i] * gate[i] * (1 - gate[i]);
+    rows_times_matrix(kernels, gate_gradient, group->count, (int)c, state->packed_expand_back, (int)s, NULL, tile,
+                      hidden_gradient);
+    for (size_t i = 0; i < count * s; i++) hidden_gradient[i] *= activation_slope(hidden_sum[i], project->inner);
+    rows_times_matrix(kernels, hidden_gradient, group->count, (int)s, state->packed_reduce_back, (int)c, NULL, tile, q);
+    for (size_t i = 0; i < count * c; i++) q[i] /= (float)project->pixels;
 }
 
-static void backward_image(const PassRun *run, const Project *project, int task, int image, float *slot,
-                           float *scratch) {
+/* Scratch of a group's backward pass; vectors of `in` floats, those that an image has of its own `group` of them. */
+typedef struct BackwardScratch {
+    float *dp_tile, *a_tile, *slopes;
+    float *gate, *d, *d_centred, *q; /* an image's own */
+    float *e, *e_centred, *tile;
+} BackwardScratch;
+
+static BackwardScratch backward_scratch(const Project *project, float *from) {
+    size_t in = (size_t)project->in.channels, group = (size_t)project->group;
+    BackwardScratch scratch = {.dp_tile = from};
+    scratch.a_tile = scratch.dp_tile + tile_floats(project->out.channels);
+    scratch.slopes = scratch.a_tile + tile_floats(project->in.channels);
+    scratch.gate = scratch.slopes + group * (size_t)project->pixels * in;
+    scratch.d = scratch.gate + group * in;
+    scratch.d_centred = scratch.d + group * in;
+    scratch.e = scratch.d_centred + group * in;
+    scratch.e_centred = scratch.e + in;
+    scratch.q = scratch.e_centred + in;
+    scratch.tile = scratch.q + group * in;
+    return scratch;
+}
+
+/* Rows [first, first + rows) of the group, all of one image, the group's `image`-th: dp into dp_tile. */
+static void load_dp(const PassRun *run, const Project *project, const Group *group, int image, int first, int rows,
+                    float *dp_tile) {
+    const CpuEngine *engine = run->engine;
+    size_t out = (size_t)project->out.channels;
+    size_t at = (size_t)group->first * shape_floats(project->out) + (size_t)first * out;
+    BnGradient bn = pending_gradient(engine, run->pass->batch_norm, 0);
+    engine->kernels->tile_load_gradient(buffer_data(engine, run->pass->gradient) + at,
+                                        buffer_data(engine, run->pass->raw) + at, out, rows, project->out.channels, &bn,
+                                        drop_path_factor(run, run->pass->residual_op, group->first + image), dp_tile,
+                                        TILE_ROWS);
+}
+
+/* The same rows: a * gate into a_tile, dv -> e in dz, slopes and sums. */
+static void use_dv(const PassRun *run, const Project *project, const Group *group, int image, int first, int rows,
+                   float *a_tile, const BackwardScratch *scratch) {
+    CpuEngine *engine = run->engine;
+    const Pass *pass = run->pass;
+    size_t in = (size_t)project->in.channels, own = (size_t)image * in;
+    size_t at = (size_t)group->first * shape_floats(project->in) + (size_t)first * in;
+    const float *gate = project->gate ? project->gate->gate + (size_t)(group->first + image) * in : NULL;
+    ProjectSums sums = {scratch->gate + own, scratch->e, scratch->e_centred, scratch->d + own,
+                        scratch->d_centred + own};
+    BnVectors bn;
+    pending(engine, pass->input, 0, &bn);
+    engine->kernels->project_gradient_tile(buffer_data(engine, pass->input.buffer) + at,
+                                           buffer_data(engine, pass->gradient_out) + at, in, rows, project->in.channels,
+                                           &bn, pass->input.activation, gate, a_tile, TILE_ROWS,
+                                           scratch->slopes + (size_t)first * in, sums);
+}
+
+static void backward_group(const PassRun *run, const Project *project, int task, const Group *group, float *slot,
+                           float *from) {
     CpuEngine *engine = run->engine;
     const CpuKernels *kernels = engine->kernels;
-    const Pass *pass = run->pass;
     int in = project->in.channels, out = project->out.channels;
     size_t in_size = (size_t)in;
-    float *dp_tile = scratch, *a_tile = dp_tile + tile_floats(out), *slopes = a_tile + tile_floats(in);
-    float *vectors = slopes + (size_t)project->pixels * in_size, *q = vectors + 5 * in_size, *tile = q + 2 * in_size;
-    ProjectSums sums = {.gate = vectors,
-                        .e = vectors + in_size,
-                        .e_centred = vectors + 2 * in_size,
-                        .d = vectors + 3 * in_size,
-                        .d_centred = vectors + 4 * in_size};
-    memset(vectors, 0, 5 * in_size * sizeof *vectors);
-    const float *u = buffer_data(engine, pass->input.buffer) + (size_t)image * shape_floats(project->in);
-    const float *p = buffer_data(engine, pass->raw) + (size_t)image * shape_floats(project->out);
-    const float *g = buffer_data(engine, pass->gradient) + (size_t)image * shape_floats(project->out);
-    float *dz = buffer_data(engine, pass->gradient_out) + (size_t)image * shape_floats(project->in);
-    const float *gate = project->gate ? project->gate->gate + (size_t)image * in_size : NULL;
-    float factor = drop_path_factor(run, pass->residual_op, image);
-    BnGradient p_bn = pending_gradient(engine, pass->batch_norm, 0);
-    BnVectors u_bn;
-    pending(engine, pass->input, 0, &u_bn);
-    for (int first = 0; first < project->pixels; first += TILE_ROWS) {
-        int rows = tile_rows_at(project, first);
-        size_t in_at = (size_t)first * in_size, out_at = (size_t)first * (size_t)out;
-        kernels->tile_load_gradient(g + out_at, p + out_at, (size_t)out, rows, out, &p_bn, factor, dp_tile, TILE_ROWS);
-        kernels->gemm_tile(dp_tile, TILE_ROWS, rows, out, engine->packed_back[pass->op], in, dz + in_at, in_size, NULL);
-        kernels->project_gradient_tile(u + in_at, dz + in_at, in_size, rows, in, &u_bn, pass->input.activation, gate,
-                                       a_tile, TILE_ROWS, slopes + in_at, sums);
-        kernels->gemm_transposed(dp_tile, a_tile, TILE_ROWS, rows, out, in, slot, in_size);
+    BackwardScratch scratch = backward_scratch(project, from);
+    memset(scratch.gate, 0, (size_t)(scratch.q - scratch.gate) * sizeof(float));
+    float *dz = buffer_data(engine, run->pass->gradient_out) + (size_t)group->first * shape_floats(project->in);
+    int step = group->count > 1 ? project->pixels : TILE_ROWS; /* rows at a time: of one image */
+    for (int first = 0; first < group->rows; first += TILE_ROWS) {
+        int rows = tile_rows_at(group, first);
+        for (int row = 0; row < rows; row += step)
+            load_dp(run, project, group, (first + row) / project->pixels, first + row, step < rows ? step : rows,
+                    scratch.dp_tile + (size_t)row * TILE_CHANNELS);
+        kernels->gemm_tile(scratch.dp_tile, TILE_ROWS, rows, out, engine->packed_back[run->pass->op], in,
+                           dz + (size_t)first * in_size, in_size, NULL);
+        for (int row = 0; row < rows; row += step)
+            use_dv(run, project, group, (first + row) / project->pixels, first + row, step < rows ? step : rows,
+                   scratch.a_tile + (size_t)row * TILE_CHANNELS, &scratch);
+        kernels->gemm_transposed(scratch.dp_tile, scratch.a_tile, TILE_ROWS, rows, out, in, slot, in_size);
     }
-    if (gate) {
-        squeeze_backward(run, project, image, sums.gate, tile, q);
-        kernels->add_scaled(dz, slopes, q, project->pixels, in, in_size);
-        for (int c = 0; c < in; c++) {
-            sums.e[c] += q[c] * sums.d[c];
-            sums.e_centred[c] += q[c] * sums.d_centred[c];
+    if (project->gate) {
+        squeeze_backward(run, project, group, scratch.gate, scratch.tile, scratch.q);
+        for (int i = 0; i < group->count; i++) {
+            size_t own = (size_t)i * in_size, at = own * (size_t)project->pixels;
+            kernels->add_scaled(dz + at, scratch.slopes + at, scratch.q + own, project->pixels, in, in_size);
+            for (size_t c = 0; c < in_size; c++) {
+                scratch.e[c] += scratch.q[own + c] * scratch.d[own + c];
+                scratch.e_centred[c] += scratch.q[own + c] * scratch.d_centred[own + c];
+            }
         }
     }
-    sums_merge(run, task, sums.e, sums.e_centred, in, 0, in);
+    sums_merge(run, task, scratch.e, scratch.e_centred, in, 0, in);
 }
 
 static void project_backward_task(void *context, int task, int thread) {
@@ -201,15 +301,17 @@ static void project_backward_task(void *context, int task, int thread) {
     task_range(run, task, &begin, &end);
     memset(slot, 0, floats * sizeof *slot);
     partial_clear(run, task, project.in.channels);
-    for (int image = begin; image < end; image++)
-        backward_image(run, &project, task, image, slot, thread_scratch(run->engine, thread));
+    for (int image = begin; image < end; image += project.group) {
+        Group group = next_group(&project, image, end);
+        backward_group(run, &project, task, &group, slot, thread_scratch(run->engine, thread));
+    }
 }
 
 void project_backward(PassRun *run) {
     CpuEngine *engine = run->engine;
     Project project = project_of(engine, run->pass);
     int in = project.in.channels, out = project.out.channels;
-    run_split(run, run->call->batch, slot_count((size_t)in * (size_t)out), 1);
+    run_split(run, run->call->batch, slot_count((size_t)in * (size_t)out), project.group);
     thread_team_run(engine->team, project_backward_task, run, run->tasks);
     batch_norm_finish_gradient(run, run->pass->input.batch_norm);
     slots_reduce(run, project.op->weight, run->tasks, out, in, (size_t)in, 1);

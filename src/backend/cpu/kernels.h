@@ -65,6 +65,7 @@ typedef struct CpuKernels {
  * depthwise_finish_row   dz = da * slope (slope NULL: 1), sum += dz, sum_centred += dz * (y - mean)
  * depthwise_finish_tile  tile = da * slope, sum += over its rows
  * project_gradient_tile  a = activation(bn(u)); tile = a * gate; dv = dv * gate * slope; sums (gate NULL: 1)
+ * sigmoid                x = 1 / (1 + exp(-x))
  * add_scaled             x += slope * factor, a channel's
  * residual_rows          out = bn(p) * factor + bn(x)
  * gradient_sums          sum += g * factor, sum_centred += g * factor * (p - mean)

@@ -205,6 +205,13 @@ void ISA_NAME(project_gradient_tile)(const float *u, float *dv, size_t stride, i
 #undef BODY
 }
 
+void ISA_NAME(sigmoid)(float *x, size_t count) {
+    size_t i = 0;
+    for (; i + LANES <= count; i += LANES) vector_store(x + i, vector_sigmoid(vector_load(x + i)));
+    if (i < count)
+        vector_store_some(x + i, vector_sigmoid(vector_load_some(x + i, (int)(count - i))), (int)(count - i));
+}
+
 INLINE void add_scaled_block(float *x, const float *slope, const float *factor, int rows, int c, int vectors, int tail,
                              size_t stride) {
     Vector by[BLOCK_VECTORS];

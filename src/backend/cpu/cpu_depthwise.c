@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-enum { RING_BYTES = 256 << 10, MOMENT_PIXELS = 96, MAX_KERNEL = 5 };
+enum { RING_BYTES = 256 << 10, MOMENT_PIXELS = 96, SUM_PIXELS = 256, MAX_KERNEL = 5 };
 
 /* What is applied to an input row, stored or made on the fly. */
 static Operand row_operand(const Pass *pass) {
@@ -116,36 +116,30 @@ static void load_row(const PassRun *run, const Geometry *g, const ExpandScratch 
 
 /* ---- forward ------------------------------------------------------------------------------------------------ */
 
-/* Output rows [y, end) of one image, channels [c, c + count). rows_seen: pixels whose moments are merged. */
-static void forward_rows(const PassRun *run, const Geometry *g, int task, int image, int y, int end, int c, int count,
-                         double *seen, float *ring, float *moments, const ExpandScratch *expand) {
+/* Output rows [y, end) of one image, channels [c, c + count). *loaded: the next input row, -1 for a new image. */
+static void forward_rows(const PassRun *run, const Geometry *g, int image, int y, int end, int c, int count,
+                         int *loaded, float *ring, const ExpandScratch *expand) {
     const CpuEngine *engine = run->engine;
-    const CpuKernels *kernels = engine->kernels;
-    const Pass *pass = run->pass;
-    size_t out_stride = (size_t)g->out.channels;
-    size_t ring_row = (size_t)g->row_width * (size_t)g->block;
-    float *out = buffer_data(engine, pass->raw) + (size_t)image * shape_floats(g->out) + c;
-    const float *weights = engine->packed[pass->op] + (size_t)c * (size_t)(g->kernel * g->kernel);
-    int loaded = y * g->stride - g->op->pad_top, waiting = y; /* next input row; first row without moments */
-    if (loaded < 0) loaded = 0;
+    size_t out_stride = (size_t)g->out.channels, ring_row = (size_t)g->row_width * (size_t)g->block;
+    float *out = buffer_data(engine, run->pass->raw) + (size_t)image * shape_floats(g->out) + c;
+    const float *weights = engine->packed[run->pass->op] + (size_t)c * (size_t)(g->kernel * g->kernel);
+    if (*loaded < 0) *loaded = y * g->stride > g->op->pad_top ? y * g->stride - g->op->pad_top : 0;
     for (; y < end; y++) {
         int top = y * g->stride - g->op->pad_top;
-        for (; loaded < top + g->kernel && loaded < g->in.height; loaded++)
-            load_row(run, g, expand, image, loaded, c, count, ring + (size_t)(loaded % g->kernel) * ring_row, NULL);
+        for (; *loaded < top + g->kernel && *loaded < g->in.height; ++*loaded)
+            load_row(run, g, expand, image, *loaded, c, count, ring + (size_t)(*loaded % g->kernel) * ring_row, NULL);
         const float *rows[MAX_KERNEL];
         for (int ky = 0; ky < g->kernel; ky++)
             rows[ky] =
                 top + ky < 0 || top + ky >= g->in.height ? NULL : ring + (size_t)((top + ky) % g->kernel) * ring_row;
-        kernels->depthwise_row(rows, weights, g->kernel, g->stride, g->out.width, count, g->row_width,
-                               out + (size_t)y * (size_t)g->out.width * out_stride, out_stride);
-        int pixels = (y + 1 - waiting) * g->out.width;
-        if (run->call->training && (pixels >= MOMENT_PIXELS || y + 1 == end)) {
-            moments_merge(run, task, out + (size_t)waiting * (size_t)g->out.width * out_stride, out_stride, pixels,
-                          g->out.channels, c, count, *seen, moments);
-            *seen += pixels;
-            waiting = y + 1;
-        }
+        engine->kernels->depthwise_row(rows, weights, g->kernel, g->stride, g->out.width, count, g->row_width,
+                                       out + (size_t)y * (size_t)g->out.width * out_stride, out_stride);
     }
+}
+
+/* Rows of the whole batch whose moments are merged at once: about MOMENT_PIXELS pixels, still in the cache. */
+static int moment_rows(const Geometry *g) {
+    return (MOMENT_PIXELS + g->out.width - 1) / g->out.width;
 }
 
 static void depthwise_forward_task(void *context, int task, int thread) {
@@ -157,15 +151,25 @@ static void depthwise_forward_task(void *context, int task, int thread) {
     int begin, end;
     task_range(run, task, &begin, &end);
     partial_clear(run, task, g.out.channels);
+    const float *out = buffer_data(run->engine, run->pass->raw);
+    size_t line = (size_t)g.out.width * (size_t)g.out.channels;
     memset(ring, 0, ring_floats * sizeof *ring); /* the borders stay zero: loads write between them */
     for (int c = 0; c < g.in.channels; c += g.block) {
         int count = g.in.channels - c < g.block ? g.in.channels - c : g.block;
-        double seen = 0;
+        int loaded = -1;
         for (int row = begin; row < end;) {
-            int image = row / g.out.height, y = row % g.out.height;
-            int last = end - row < g.out.height - y ? y + end - row : g.out.height;
-            forward_rows(run, &g, task, image, y, last, c, count, &seen, ring, ring + ring_floats, &expand);
-            row += last - y;
+            int stop = row + moment_rows(&g) < end ? row + moment_rows(&g) : end, first = row;
+            while (row < stop) {
+                int image = row / g.out.height, y = row % g.out.height;
+                int last = stop - row < g.out.height - y ? y + stop - row : g.out.height;
+                forward_rows(run, &g, image, y, last, c, count, &loaded, ring, &expand);
+                row += last - y;
+                if (last == g.out.height) loaded = -1;
+            }
+            if (run->call->training)
+                moments_merge(run, task, out + (size_t)first * line + (size_t)c, (size_t)g.out.channels,
+                              (stop - first) * g.out.width, g.out.channels, c, count,
+                              (double)(first - begin) * g.out.width, ring + ring_floats);
         }
     }
     run->engine->partial_count[task] = (double)(end - begin) * g.out.width;
@@ -173,7 +177,8 @@ static void depthwise_forward_task(void *context, int task, int thread) {
 
 void depthwise_forward(PassRun *run) {
     TensorShape out = buffer_shape(run->engine, run->pass->raw);
-    run_split(run, run->call->batch * out.height, MAX_TASKS, 1);
+    Geometry g = geometry_of(run->engine, run->pass->op);
+    run_split(run, run->call->batch * out.height, MAX_TASKS, run->call->training ? moment_rows(&g) : 1);
     thread_team_run(run->engine->team, depthwise_forward_task, run, run->tasks);
     if (run->call->training)
         batch_norm_finish(run, run->pass->batch_norm, (double)run->call->batch * out.height * out.width);
@@ -321,13 +326,15 @@ static void depthwise_backward_task(void *context, int task, int thread) {
     memset(slot, 0, slot_floats * sizeof *slot);
     rings.products = run->pass->expand < 0 ? NULL : slot + weight_slot_floats(engine, &g);
     partial_clear(run, task, g.in.channels);
-    int begin, end;
+    int begin, end, pixels = g.in.height * g.in.width;
+    int sum_images = pixels < SUM_PIXELS ? SUM_PIXELS / pixels : 1; /* images whose sums stay in fp32 */
     task_range(run, task, &begin, &end);
     for (int c = 0; c < g.in.channels; c += g.block) {
         int count = g.in.channels - c < g.block ? g.in.channels - c : g.block;
         for (int image = begin; image < end; image++) {
             backward_image(run, &g, &rings, image, c, count, slot + (size_t)c * (size_t)(g.kernel * g.kernel));
-            sums_merge(run, task, rings.sum, rings.sum_centred, g.in.channels, c, count);
+            if ((image - begin) % sum_images == sum_images - 1 || image + 1 == end)
+                sums_merge(run, task, rings.sum, rings.sum_centred, g.in.channels, c, count);
         }
     }
 }

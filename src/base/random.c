@@ -75,6 +75,23 @@ uint32_t random_below(RandomKey key, uint64_t index, uint32_t n) {
     return (uint32_t)(((uint64_t)random_bits(key, index) * n) >> 32);
 }
 
+/* Gamma(shape, 1): G. Marsaglia and W. W. Tsang, "A simple method for generating gamma variables" (2000); a shape below
+ * 1 from that of shape + 1 times U^(1 / shape). Its logarithm, since the power underflows for small shapes. */
+static double log_gamma_variable(RandomKey key, double shape) {
+    double boosted = shape < 1 ? shape + 1 : shape, d = boosted - 1.0 / 3, c = 1 / sqrt(9 * d);
+    double power = shape < 1 ? log(((double)random_uniform(key, 0) + 0x1p-24)) / shape : 0;
+    for (uint64_t i = 1;; i += 2) {
+        double x = (double)random_normal(key, i), u = (double)random_uniform(key, i + 1) + 0x1p-24;
+        double v = (1 + c * x) * (1 + c * x) * (1 + c * x);
+        if (v > 0 && log(u) < 0.5 * x * x + d - d * v + d * log(v)) return log(d * v) + power;
+    }
+}
+
+double random_beta(RandomKey key, double a, double b) {
+    double x = log_gamma_variable(random_fold_in(key, 0), a), y = log_gamma_variable(random_fold_in(key, 1), b);
+    return 1 / (1 + exp(y - x));
+}
+
 void random_permutation(RandomKey key, uint32_t *order, uint32_t n) {
     for (uint32_t i = 0; i < n; i++) order[i] = i;
     for (uint32_t i = n; i > 1; i--) {

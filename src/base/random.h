@@ -25,6 +25,8 @@ float random_uniform(RandomKey key, uint64_t index);
 float random_normal(RandomKey key, uint64_t index);
 /* Integer uniform in [0, n), n >= 1, by multiplication (bias below 2^-32 * n). */
 uint32_t random_below(RandomKey key, uint64_t index, uint32_t n);
+/* Beta(a, b), a and b above 0: all numbers of the key are used. */
+double random_beta(RandomKey key, double a, double b);
 /* order[0..n-1] = a permutation of 0..n-1 (Fisher-Yates). */
 void random_permutation(RandomKey key, uint32_t *order, uint32_t n);
 

@@ -36,6 +36,7 @@ enum {
     MOST_REPLACED = 1000,        /* bad pictures in a row after which the data itself must be gone */
     STREAM_ORDER = 0x6F726472,   /* "ordr": apart from the other uses of the seed */
     STREAM_AUGMENT = 0x6175676D, /* "augm" */
+    STREAM_MIX = 0x6D697865,     /* "mixe" */
 };
 
 typedef struct Slot {
@@ -43,6 +44,9 @@ typedef struct Slot {
     int size, pending;
     float *images;     /* (batch, R, R, 3) */
     int32_t *labels;   /* (batch) */
+    int32_t *others;   /* (batch) where batches are mixed, like the next two; else NULL */
+    float *shares;     /* (batch) */
+    float *spare;      /* an image */
     uint32_t *indices; /* (batch) pictures of the data set */
     bool *kept;        /* (batch) false: left out */
     int failed_place;  /* first place whose picture stops the run, or INT_MAX */
@@ -61,7 +65,7 @@ struct Loader {
     uint32_t pictures;
     int64_t steps_per_pass; /* an epoch, or one evaluation; where batches wrap rounded up */
     size_t image_floats;
-    RandomKey order_key, augment_key;
+    RandomKey order_key, augment_key, mix_key;
     uint32_t *order; /* (pictures) of epoch order_epoch */
     int64_t order_epoch;
     PictureCache *cache; /* or NULL */
@@ -92,7 +96,8 @@ static effnet_status get_picture(Loader *loader, Worker *worker, uint32_t index,
     return EFFNET_OK;
 }
 
-/* Where a place of a step lies in the stream of training pictures: which pass over the data, and where in its order. */
+/* Where a place of a step lies in the stream of training pictures: which pass over the data, and where in its order.
+ * With repeats the first pictures of the order stand several times each, and the last not at all. */
 static int64_t pass_of(const Loader *loader, int64_t step, int place, uint32_t *position) {
     int64_t batch = loader->options.batch;
     if (loader->options.training && loader->options.wrap) {
@@ -104,9 +109,15 @@ static int64_t pass_of(const Loader *loader, int64_t step, int place, uint32_t *
     return step / loader->steps_per_pass;
 }
 
+static uint32_t repeats_of(const Loader *loader) {
+    return loader->options.training && loader->options.repeats > 1 ? (uint32_t)loader->options.repeats : 1;
+}
+
 static RandomKey augment_key(const Loader *loader, int64_t step, int place, uint32_t index) {
     uint32_t position, pass = (uint32_t)pass_of(loader, step, place, &position);
-    return random_fold_in(random_fold_in(loader->augment_key, pass), index);
+    RandomKey key = random_fold_in(random_fold_in(loader->augment_key, pass), index);
+    uint32_t repetition = position % repeats_of(loader);
+    return repetition ? random_fold_in(key, repetition) : key;
 }
 
 /* Picture `index` into a place of a slot. */
@@ -167,7 +178,7 @@ static void open_slot(Loader *loader, Slot *slot, int64_t step) {
             dataset_order(loader->options.dataset, random_fold_in(loader->order_key, (uint32_t)pass), loader->order);
             loader->order_epoch = pass;
         }
-        slot->indices[i] = loader->options.training ? loader->order[position] : position;
+        slot->indices[i] = loader->options.training ? loader->order[position / repeats_of(loader)] : position;
     }
 }
 
@@ -197,6 +208,13 @@ static bool claim(Loader *loader, Slot **slot, int *first, int *count) {
     return claimed;
 }
 
+/* The last worker of a batch mixes it; nobody else touches the slot then. */
+static void mix_slot(const Loader *loader, Slot *slot) {
+    RandomKey key = random_fold_in(random_fold_in(loader->mix_key, (uint32_t)(slot->step >> 32)), (uint32_t)slot->step);
+    mix_batch(&loader->options.mix, key, slot->size, loader->options.preprocess.resolution, slot->images, slot->spare,
+              slot->labels, slot->others, slot->shares);
+}
+
 static void *worker_main(void *argument) {
     Worker *worker = argument;
     Loader *loader = worker->loader;
@@ -214,6 +232,11 @@ static void *worker_main(void *argument) {
         if (status != EFFNET_OK && place - 1 < slot->failed_place) { /* the first place's, whoever came first */
             slot->failed_place = place - 1;
             slot->failure = err;
+        }
+        if (slot->others && slot->pending == count) {
+            pthread_mutex_unlock(&loader->mutex);
+            mix_slot(loader, slot);
+            pthread_mutex_lock(&loader->mutex);
         }
         slot->pending -= count;
         if (slot->pending == 0) pthread_cond_signal(&loader->ready);
@@ -266,7 +289,11 @@ effnet_status loader_next(Loader *loader, Batch *out, effnet_error *err) {
             break;
         }
         if (!loader->options.training) close_up(loader, slot);
-        *out = (Batch){.size = slot->size, .images = slot->images, .labels = slot->labels};
+        *out = (Batch){.size = slot->size,
+                       .images = slot->images,
+                       .labels = slot->labels,
+                       .others = slot->others,
+                       .shares = slot->shares};
     }
     bool broken = loader->broken;
     pthread_mutex_unlock(&loader->mutex);
@@ -322,6 +349,14 @@ static effnet_status create_slot(Loader *loader, Slot *slot, effnet_error *err) 
     slot->images = block;
     TRY(memory_allocate(batch, sizeof *slot->labels, "a batch's labels", &block, err));
     slot->labels = block;
+    if (loader->options.training && !mix_is_empty(&loader->options.mix)) {
+        TRY(memory_allocate(batch, sizeof *slot->others, "a batch's second labels", &block, err));
+        slot->others = block;
+        TRY(memory_allocate(batch, sizeof *slot->shares, "a batch's shares", &block, err));
+        slot->shares = block;
+        TRY(memory_allocate(loader->image_floats, sizeof *slot->spare, "an image to mix", &block, err));
+        slot->spare = block;
+    }
     TRY(memory_allocate(batch, sizeof *slot->indices, "a batch's indices", &block, err));
     slot->indices = block;
     TRY(memory_allocate(batch, sizeof *slot->kept, "a batch's marks", &block, err));
@@ -364,6 +399,7 @@ static effnet_status fill_loader(Loader *loader, effnet_error *err) {
     if (partial && loader->pictures % options->batch) loader->steps_per_pass++;
     loader->order_key = random_fold_in(random_key(options->seed), STREAM_ORDER);
     loader->augment_key = random_fold_in(random_key(options->seed), STREAM_AUGMENT);
+    loader->mix_key = random_fold_in(random_key(options->seed), STREAM_MIX);
     loader->order_epoch = -1;
     loader->open_step = loader->released = loader->next_step = options->training ? options->first_step : 0;
     loader->pass_end = loader->steps_per_pass;
@@ -427,6 +463,9 @@ void loader_free(Loader *loader) {
     for (int i = 0; i < loader->num_slots; i++) {
         memory_free(loader->slots[i].images);
         memory_free(loader->slots[i].labels);
+        memory_free(loader->slots[i].others);
+        memory_free(loader->slots[i].shares);
+        memory_free(loader->slots[i].spare);
         memory_free(loader->slots[i].indices);
         memory_free(loader->slots[i].kept);
     }

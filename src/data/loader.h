@@ -1,13 +1,14 @@
 /* loader.h - batches made ahead of the engine by threads of its own.
  *
  * The order of an epoch is a permutation keyed by (seed, epoch); a picture's augmentation is keyed by (seed,
- * epoch, index): batches do not depend on the number of workers, nor on where a run was resumed. In
- * evaluation the pictures that fill no batch make a partial last batch, or are left out (drop_remainder). In training
- * they are left out, or, with `wrap`, begin a batch that goes on with the next pass's order: step s then begins at
- * picture s * batch of the stream of passes. */
+ * epoch, index, its repetition), the mixing of a batch by (seed, step): batches do not depend on the number of workers,
+ * nor on where a run was resumed. In evaluation the pictures that fill no batch make a partial last batch, or are left
+ * out (drop_remainder). In training they are left out, or, with `wrap`, begin a batch that goes on with the next pass's
+ * order: step s then begins at picture s * batch of the stream of passes. */
 #ifndef EFFNET_DATA_LOADER_H
 #define EFFNET_DATA_LOADER_H
 
+#include "data/augment_mix.h"
 #include "data/preprocess.h"
 
 typedef struct Loader Loader;
@@ -15,9 +16,11 @@ typedef struct Loader Loader;
 typedef struct LoaderOptions {
     const Dataset *dataset; /* not owned */
     PreprocessOptions preprocess;
+    MixOptions mix;      /* training */
     bool training;       /* shuffle, augment */
     bool wrap;           /* training: batches go on from one pass into the next */
     bool drop_remainder; /* evaluation: no partial last batch */
+    int repeats;         /* training: times a picture stands in a row, augmented differently; 0: 1 */
     int batch;
     int workers; /* 0: one for each processor */
     int ahead;   /* batches made ahead; 0: 4 */
@@ -32,6 +35,8 @@ typedef struct Batch {
     int size;        /* images in it; 0 at the end of an evaluation: the call after that begins another one */
     float *images;   /* (size, R, R, 3) */
     int32_t *labels; /* (size) */
+    int32_t *others; /* NULL, or the target of n is shares[n] * labels[n] + (1 - shares[n]) * others[n] */
+    float *shares;
 } Batch;
 
 effnet_status loader_create(const LoaderOptions *options, Loader **out, effnet_error *err);

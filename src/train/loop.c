@@ -268,7 +268,8 @@ static effnet_status one_step(Loop *loop, effnet_error *err) {
     Batch batch;
     TRY(loader_next(run->train_loader, &batch, err));
     double loss;
-    TRY(trainer_step(&run->trainer, batch.images, batch.labels, batch.size, &loss, &loop->lr, err));
+    const Targets targets = {.labels = batch.labels, .others = batch.others, .shares = batch.shares};
+    TRY(trainer_step_soft(&run->trainer, batch.images, &targets, batch.size, &loss, &loop->lr, err));
     mean_add(&loop->reported_loss, loss);
     mean_add(&loop->logged_loss, loss);
     mean_add(&loop->epoch_loss, loss);

@@ -1,12 +1,11 @@
 /* loss.c - label-smoothed softmax cross-entropy and its gradient.
  *
  * For one image with logits z (C), label y and smoothing s the target is t = (1 - s) * onehot(y) + s / C, which sums
- * to 1, so with the log of the sum l = log sum exp(z - m), m = max z:
- *   loss = -sum t * log softmax(z) = l - sum t * (z - m) = l - (1 - s) * (z_y - m) - s / C * sum (z - m)
- *   d loss / d z = softmax(z) - t
- * fp32 in, every sum in double. A logit that is not finite makes loss and gradient of its image NaN: an infinity must
- * not pass for a confident answer.
- * Source: Szegedy et al., "Rethinking the Inception Architecture", arXiv 1512.00567, section 7. */
+ * to 1 (a mixed picture has share * onehot(y) + (1 - share) * onehot(y') for onehot(y)), so with the log of the sum l =
+ * log sum exp(z - m), m = max z: loss = -sum t * log softmax(z) = l - sum t * (z - m) = l - (1 - s) * (z_y - m) - s / C
+ * * sum (z - m) d loss / d z = softmax(z) - t fp32 in, every sum in double. A logit that is not finite makes loss and
+ * gradient of its image NaN: an infinity must not pass for a confident answer. Source: Szegedy et al., "Rethinking the
+ * Inception Architecture", arXiv 1512.00567, section 7. */
 #include "train/train.h"
 
 #include <math.h>
@@ -15,34 +14,44 @@ static void fill_nan(float *values, int count) {
     for (int c = 0; values && c < count; c++) values[c] = NAN;
 }
 
-/* Loss of one image; gradient (C) or NULL, times `scale`. */
-static double image_loss(const float *logits, int label, int classes, double smoothing, double scale, float *gradient) {
+/* Loss of one image; gradient (C) or NULL, times `scale`. The target is `share` of label and the rest of `other`. */
+static double image_loss(const float *logits, int label, int other, double share, int classes, double smoothing,
+                         double scale, float *gradient) {
     double largest = logits[0], sum = 0;
     for (int c = 0; c < classes; c++) {
         if (logits[c] > largest) largest = logits[c];
         sum += logits[c];
     }
-    if (!isfinite(sum) || label < 0 || label >= classes) { /* finite floats cannot overflow a sum of doubles */
+    bool known = label >= 0 && label < classes && other >= 0 && other < classes && share >= 0 && share <= 1;
+    if (!isfinite(sum) || !known) { /* finite floats cannot overflow a sum of doubles */
         fill_nan(gradient, classes);
         return NAN;
     }
     double sum_exp = 0;
     for (int c = 0; c < classes; c++) sum_exp += exp(logits[c] - largest);
-    double uniform = smoothing / classes;
+    double uniform = smoothing / classes, first = (1 - smoothing) * share, second = (1 - smoothing) * (1 - share);
     for (int c = 0; gradient && c < classes; c++) {
-        double target = uniform + (c == label ? 1 - smoothing : 0);
+        double target = uniform + (c == label ? first : 0) + (c == other ? second : 0);
         gradient[c] = (float)(scale * (exp(logits[c] - largest) / sum_exp - target));
     }
-    return log(sum_exp) - (1 - smoothing) * (logits[label] - largest) - uniform * (sum - classes * largest);
+    return log(sum_exp) - (first * (logits[label] - largest) + second * (logits[other] - largest)) -
+           uniform * (sum - classes * largest);
+}
+
+double loss_soft_cross_entropy(const float *logits, const Targets *targets, int batch, int classes, double smoothing,
+                               double gradient_scale, float *gradient) {
+    double total = 0;
+    for (int n = 0; n < batch; n++) {
+        size_t row = (size_t)n * (size_t)classes;
+        int label = targets->labels[n], other = targets->others ? targets->others[n] : label;
+        total += image_loss(logits + row, label, other, targets->others ? (double)targets->shares[n] : 1, classes,
+                            smoothing, gradient_scale / batch, gradient ? gradient + row : NULL);
+    }
+    return total / batch;
 }
 
 double loss_cross_entropy(const float *logits, const int32_t *labels, int batch, int classes, double smoothing,
                           double gradient_scale, float *gradient) {
-    double total = 0;
-    for (int n = 0; n < batch; n++) {
-        size_t row = (size_t)n * (size_t)classes;
-        total += image_loss(logits + row, labels[n], classes, smoothing, gradient_scale / batch,
-                            gradient ? gradient + row : NULL);
-    }
-    return total / batch;
+    const Targets targets = {.labels = labels};
+    return loss_soft_cross_entropy(logits, &targets, batch, classes, smoothing, gradient_scale, gradient);
 }

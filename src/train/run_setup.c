@@ -128,6 +128,8 @@ static effnet_status open_loaders(Run *run, effnet_error *err) {
     int eval_batch = recipe->eval_batch_size > 0 ? (int)recipe->eval_batch_size : run->trainer.part;
     LoaderOptions options = {.dataset = run->train_set,
                              .training = true,
+                             .mix = mix_from_recipe(recipe),
+                             .repeats = (int)recipe->aug_repeats,
                              .batch = (int)recipe->batch_size,
                              .workers = (int)recipe->workers,
                              .wrap = recipe->train_remainder == TRAIN_REMAINDER_WRAP,

@@ -90,10 +90,7 @@ static const Parameter *first_nonfinite(const Parameter *tensors, int count, con
     return NULL;
 }
 
-static effnet_status check_input(const Trainer *trainer, const int32_t *labels, int batch, effnet_error *err) {
-    if (batch < 1 || batch > trainer->recipe->batch_size)
-        return fail(err, EFFNET_ERROR_ARGUMENT, "a batch of %d images; batch_size allows 1 to %lld", batch,
-                    (long long)trainer->recipe->batch_size);
+static effnet_status check_labels(const Trainer *trainer, const int32_t *labels, int batch, effnet_error *err) {
     int classes = trainer->network->config.num_classes;
     for (int n = 0; n < batch; n++)
         if (labels[n] < 0 || labels[n] >= classes)
@@ -102,8 +99,21 @@ static effnet_status check_input(const Trainer *trainer, const int32_t *labels, 
     return EFFNET_OK;
 }
 
+static effnet_status check_input(const Trainer *trainer, const Targets *targets, int batch, effnet_error *err) {
+    if (batch < 1 || batch > trainer->recipe->batch_size)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "a batch of %d images; batch_size allows 1 to %lld", batch,
+                    (long long)trainer->recipe->batch_size);
+    TRY(check_labels(trainer, targets->labels, batch, err));
+    if (!targets->others) return EFFNET_OK;
+    for (int n = 0; n < batch; n++)
+        if (!(targets->shares[n] >= 0 && targets->shares[n] <= 1))
+            return fail(err, EFFNET_ERROR_ARGUMENT, "share %g of image %d of the batch; 0 to 1 is allowed",
+                        (double)targets->shares[n], n);
+    return check_labels(trainer, targets->others, batch, err);
+}
+
 /* Forward, loss and backward of images first .. first+count-1 of `batch`; adds count * mean loss to *loss_sum. */
-static effnet_status run_part(Trainer *trainer, const float *images, const int32_t *labels, int first, int count,
+static effnet_status run_part(Trainer *trainer, const float *images, const Targets *targets, int first, int count,
                               int batch, double *loss_sum, effnet_error *err) {
     const Network *network = trainer->network;
     TrainState *state = &trainer->state;
@@ -119,9 +129,12 @@ static effnet_status run_part(Trainer *trainer, const float *images, const int32
                           .dropout_scale = trainer->dropout_scale,
                           .logits = trainer->logits};
     TRY(engine_forward(trainer->engine, &call, err));
+    const Targets part = {.labels = targets->labels + first,
+                          .others = targets->others ? targets->others + first : NULL,
+                          .shares = targets->shares ? targets->shares + first : NULL};
     double loss =
-        loss_cross_entropy(trainer->logits, labels + first, count, network->config.num_classes,
-                           recipe_smoothing(trainer->recipe), (double)count / batch, trainer->logits_gradient);
+        loss_soft_cross_entropy(trainer->logits, &part, count, network->config.num_classes,
+                                recipe_smoothing(trainer->recipe), (double)count / batch, trainer->logits_gradient);
     if (!isfinite(loss)) {
         const char *layer = engine_find_nonfinite(trainer->engine);
         return fail(err, EFFNET_ERROR_NUMERIC,
@@ -152,12 +165,12 @@ static void end_part(Trainer *trainer, int first, bool last) {
     }
 }
 
-static effnet_status run_parts(Trainer *trainer, const float *images, const int32_t *labels, int batch,
+static effnet_status run_parts(Trainer *trainer, const float *images, const Targets *targets, int batch,
                                double *loss_sum, effnet_error *err) {
     for (int first = 0; first < batch; first += trainer->part) {
         int count = batch - first < trainer->part ? batch - first : trainer->part;
         begin_part(trainer, first);
-        TRY(run_part(trainer, images, labels, first, count, batch, loss_sum, err));
+        TRY(run_part(trainer, images, targets, first, count, batch, loss_sum, err));
         end_part(trainer, first, first + count == batch);
     }
     const Network *network = trainer->network;
@@ -172,12 +185,18 @@ static effnet_status run_parts(Trainer *trainer, const float *images, const int3
 
 effnet_status trainer_step(Trainer *trainer, const float *images, const int32_t *labels, int batch, double *loss,
                            double *lr, effnet_error *err) {
-    TRY(check_input(trainer, labels, batch, err));
+    const Targets targets = {.labels = labels};
+    return trainer_step_soft(trainer, images, &targets, batch, loss, lr, err);
+}
+
+effnet_status trainer_step_soft(Trainer *trainer, const float *images, const Targets *targets, int batch, double *loss,
+                                double *lr, effnet_error *err) {
+    TRY(check_input(trainer, targets, batch, err));
     TrainState *state = &trainer->state;
     size_t statistic_bytes = trainer->network->statistic_floats * sizeof(float);
     memcpy(trainer->statistics_before, state->statistics, statistic_bytes);
     double loss_sum = 0, rate = schedule_learning_rate(trainer->recipe, state->step, trainer->steps_per_epoch);
-    effnet_status status = run_parts(trainer, images, labels, batch, &loss_sum, err);
+    effnet_status status = run_parts(trainer, images, targets, batch, &loss_sum, err);
     if (status != EFFNET_OK) {
         memcpy(state->statistics, trainer->statistics_before, statistic_bytes);
         return status;

@@ -35,6 +35,15 @@ double schedule_learning_rate(const Recipe *recipe, int64_t step, int64_t steps_
 double loss_cross_entropy(const float *logits, const int32_t *labels, int batch, int classes, double smoothing,
                           double gradient_scale, float *gradient);
 
+/* What a batch is taught. Where `others` is not NULL the onehot of image n is shares[n] * onehot(labels[n]) +
+ * (1 - shares[n]) * onehot(others[n]) (Mixup, CutMix; shares 0 to 1); it is smoothed all the same, as in timm. */
+typedef struct Targets {
+    const int32_t *labels, *others; /* (N) each */
+    const float *shares;            /* (N) */
+} Targets;
+double loss_soft_cross_entropy(const float *logits, const Targets *targets, int batch, int classes, double smoothing,
+                               double gradient_scale, float *gradient);
+
 /* ---- masks.c: dropout and drop path, each value 0 or 1/keep ----
  * drop_path_scale (num_residuals, batch), dropout_scale (batch, features); keyed by seed, step, layer and the
  * image's place in the whole batch (first_image: of this accumulated part). */
@@ -75,6 +84,8 @@ void trainer_free(Trainer *trainer);
  * and layer; after any error the state is what it was before the step. */
 effnet_status trainer_step(Trainer *trainer, const float *images, const int32_t *labels, int batch, double *loss,
                            double *lr, effnet_error *err);
+effnet_status trainer_step_soft(Trainer *trainer, const float *images, const Targets *targets, int batch, double *loss,
+                                double *lr, effnet_error *err);
 /* EFFNET_ERROR_NUMERIC, naming the tensor, where a weight, statistic, slot or average is not finite: asked before a
  * checkpoint is written, so that none ever holds what cannot be trained on. */
 effnet_status trainer_check_finite(const Trainer *trainer, effnet_error *err);

@@ -118,6 +118,72 @@ static void any_workers_same_batches(void **state) {
     scratch_folder_remove(&folder);
 }
 
+/* The same with every kind of augmentation, mixed batches and repeats; a batch is not its neighbour's. */
+static void any_workers_same_augmented_batches(void **state) {
+    (void)state;
+    ScratchFolder folder = make_idx_folder();
+    Dataset *dataset = open_well(&folder, SPLIT_TRAIN);
+    static const char *const policies[] = {"v0", "randaug-n2-m9", "rand-m9-mstd0.5-inc1", "trivial"};
+    for (int p = 0; p < 4; p++) {
+        LoaderOptions options = options_for(dataset, true);
+        Recipe recipe;
+        recipe_defaults(&recipe);
+        snprintf(recipe.aa, sizeof recipe.aa, "%s", policies[p]);
+        recipe.reprob = recipe.grayscale_prob = .5;
+        recipe.color_jitter = .4;
+        recipe.remode = p % 3;
+        assert_int_equal(preprocess_augment_from_recipe(&recipe, &options.preprocess, NULL), EFFNET_OK);
+        options.mix =
+            (MixOptions){.mixup = .4, .cutmix = 1, .probability = .8, .switch_probability = .5, .mode = p % 2};
+        options.repeats = 1 + p;
+        uint64_t want = 0, resumed = 0;
+        static const int workers[] = {1, 2, 7};
+        for (int i = 0; i < 3; i++) {
+            options.workers = workers[i];
+            options.first_step = 0;
+            Loader *loader = create_well(&options);
+            uint64_t before = sum_of(loader, 9), after = sum_of(loader, 6);
+            assert_true(before != after);
+            if (i == 0) {
+                want = before;
+                resumed = after;
+            }
+            assert_true(before == want && after == resumed);
+            loader_free(loader);
+            options.first_step = 9;
+            loader = create_well(&options);
+            assert_true(sum_of(loader, 6) == resumed);
+            loader_free(loader);
+        }
+    }
+    dataset_free(dataset);
+    scratch_folder_remove(&folder);
+}
+
+/* A picture stands `repeats` times in a row, each time differently. */
+static void repeats_stand_in_a_row(void **state) {
+    (void)state;
+    ScratchFolder folder = make_idx_folder();
+    Dataset *dataset = open_well(&folder, SPLIT_TRAIN);
+    LoaderOptions options = options_for(dataset, true);
+    options.repeats = 4;
+    Loader *loader = create_well(&options);
+    int different = 0;
+    for (int b = 0; b < 6; b++) {
+        Batch batch = next_well(loader);
+        assert_int_equal(batch.size, 8);
+        for (int i = 0; i < 8; i++) {
+            assert_int_equal(batch.labels[i], batch.labels[i / 4 * 4]);
+            different +=
+                memcmp(batch.images + i * FLOATS, batch.images + i / 4 * 4 * FLOATS, FLOATS * sizeof(float)) != 0;
+        }
+    }
+    assert_true(different > 24); /* of 36; a crop may come twice */
+    loader_free(loader);
+    dataset_free(dataset);
+    scratch_folder_remove(&folder);
+}
+
 static void resume_continues(void **state) {
     (void)state;
     ScratchFolder folder = make_idx_folder();
@@ -439,6 +505,8 @@ static void wrong_options_are_named(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_workers_same_batches),
+        cmocka_unit_test(any_workers_same_augmented_batches),
+        cmocka_unit_test(repeats_stand_in_a_row),
         cmocka_unit_test(resume_continues),
         cmocka_unit_test(every_picture_once_an_epoch),
         cmocka_unit_test(evaluation_counts_the_last_batch),

@@ -63,6 +63,68 @@ static void test_against_finite_differences(void **state) {
     check_smoothing(0.7, 0.25);
 }
 
+/* Mixed targets: every target is linear in the onehots, so the loss is the mean of the losses of both labels, weighted;
+ * the gradient likewise, and both against PyTorch's numbers. */
+static void test_soft_targets_against_pytorch(void **state) {
+    (void)state;
+    enum { N = 4, C = 6 };
+    FILE *golden = fopen(EFFNET_SOURCE_DIR "/tests/golden/soft_loss.txt", "r");
+    assert_non_null(golden);
+    int cases = 0, read = fscanf(golden, "%*[^\n]");
+    double smoothing;
+    for (; fscanf(golden, "%lf", &smoothing) == 1; cases++) {
+        float shares[N], logits[N * C], gradient[N * C], want[N * C], loss;
+        int32_t first[N], second[N];
+        for (int i = 0; i < N; i++) read += fscanf(golden, "%f", &shares[i]);
+        for (int i = 0; i < N; i++) read += fscanf(golden, "%d", &first[i]);
+        for (int i = 0; i < N; i++) read += fscanf(golden, "%d", &second[i]);
+        for (int i = 0; i < N * C; i++) read += fscanf(golden, "%f", &logits[i]);
+        read += fscanf(golden, "%f", &loss);
+        for (int i = 0; i < N * C; i++) read += fscanf(golden, "%f", &want[i]);
+        const Targets targets = {.labels = first, .others = second, .shares = shares};
+        double got = loss_soft_cross_entropy(logits, &targets, N, C, smoothing, 1, gradient);
+        assert_true(fabs(got - (double)loss) < 1e-6 * fabs((double)loss));
+        const int shape[2] = {N, C};
+        assert_true(compare_floats("gradient of mixed targets", gradient, want, N * C, shape, 2, 1e-6));
+        double apart = 0;
+        for (int n = 0; n < N; n++) {
+            apart += (double)shares[n] * loss_cross_entropy(logits + n * C, first + n, 1, C, smoothing, 1, NULL) / N;
+            apart +=
+                (1 - (double)shares[n]) * loss_cross_entropy(logits + n * C, second + n, 1, C, smoothing, 1, NULL) / N;
+        }
+        assert_true(fabs(got - apart) < 1e-12 * fabs(apart));
+    }
+    assert_int_equal(cases, 2);
+    assert_int_equal(read, 2 * (3 * N + 2 * N * C + 1));
+    fclose(golden);
+}
+
+/* The gradient of mixed targets by differences of the loss itself, whose logits are floats: a coarse step. */
+static void test_soft_targets_against_differences(void **state) {
+    (void)state;
+    float logits[BATCH * CLASSES], gradient[BATCH * CLASSES], want[BATCH * CLASSES];
+    const int32_t others[BATCH] = {3, 6, 0, 1, 5};
+    const float shares[BATCH] = {.25f, .5f, 1, 0, .9f};
+    const Targets targets = {.labels = labels, .others = others, .shares = shares};
+    draw_logits(logits);
+    loss_soft_cross_entropy(logits, &targets, BATCH, CLASSES, .1, .5, gradient);
+    for (int i = 0; i < BATCH * CLASSES; i++) {
+        float kept = logits[i], above = kept + 0x1p-10f, below = kept - 0x1p-10f;
+        logits[i] = above;
+        double difference = loss_soft_cross_entropy(logits, &targets, BATCH, CLASSES, .1, .5, NULL);
+        logits[i] = below;
+        difference -= loss_soft_cross_entropy(logits, &targets, BATCH, CLASSES, .1, .5, NULL);
+        logits[i] = kept;
+        want[i] = (float)(.5 * difference / ((double)above - (double)below));
+    }
+    const int shape[2] = {BATCH, CLASSES};
+    assert_true(compare_floats("gradient of mixed targets", gradient, want, BATCH * CLASSES, shape, 2, 1e-5));
+    const float wrong[BATCH] = {.5f, 1.5f, .5f, .5f, NAN};
+    const Targets bad = {.labels = labels, .others = others, .shares = wrong};
+    assert_true(isnan(loss_soft_cross_entropy(logits, &bad, BATCH, CLASSES, .1, .5, gradient)));
+    assert_true(isnan(gradient[CLASSES]) && isnan(gradient[4 * CLASSES + 6]) && isfinite(gradient[2 * CLASSES]));
+}
+
 static void test_known_values(void **state) {
     (void)state;
     float zeros[10] = {0};
@@ -103,6 +165,8 @@ static void test_not_finite_is_nan(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_against_finite_differences),
+        cmocka_unit_test(test_soft_targets_against_pytorch),
+        cmocka_unit_test(test_soft_targets_against_differences),
         cmocka_unit_test(test_known_values),
         cmocka_unit_test(test_large_logits),
         cmocka_unit_test(test_not_finite_is_nan),

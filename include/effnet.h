@@ -186,7 +186,8 @@ typedef struct effnet_evaluation {
     double seconds, images_per_s;
 } effnet_evaluation;
 
-/* Accuracy of `model` on the evaluation split of `data` (a folder of class folders, or of IDX files). */
+/* Accuracy of `model` on the evaluation split of `data` (any source of docs/data.md: folders,
+ * IDX, TFRecord, tar, CIFAR, tables). */
 EFFNET_API effnet_status effnet_evaluate(effnet_model *model, const char *data, int batch, int workers,
                                          effnet_progress_function *progress, void *context, effnet_evaluation *out,
                                          effnet_error *error);

@@ -36,6 +36,7 @@ while IFS=: read -r file line include; do
     target=${include#*\"}
     target=${target%%\"*}
     [ "$target" != effnet.h ] || continue
+    [ "${target%.pb-c.h}" = "$target" ] || continue # written by protobuf-c into the build folder
     case "$target" in
         */*) ;;
         *) # a bare name: a neighbour in the same folder

@@ -1,6 +1,6 @@
-/* dataset.h - labelled pictures by index, whatever they are stored in: a folder of class folders (JPEG, PNG)
- * or IDX files (gzip or not). dataset_open looks and tells which. Thread-safe after opening: several loader
- * threads read at once. */
+/* dataset.h - labelled pictures by index, whatever they are stored in: class folders, IDX, TFRecord, tar, CIFAR's
+ * binary files, CSV. dataset_open looks and tells which. Thread-safe after opening: several loader threads read at
+ * once. */
 #ifndef EFFNET_DATA_DATASET_H
 #define EFFNET_DATA_DATASET_H
 
@@ -10,9 +10,10 @@ typedef struct Dataset Dataset;
 
 typedef enum DatasetSplit { SPLIT_TRAIN, SPLIT_VALIDATION } DatasetSplit;
 
-/* `root`: a folder that holds train/ and val/ (or validation/, test/) with one folder a class (names sorted
- * bytewise give the class indices), or *-images-idx3-ubyte[.gz] and *-labels-idx1-ubyte[.gz] files, or that
- * is itself a folder of class folders (then it is every split). split_name NULL or "": the usual names. */
+/* `root`: a folder, a file, a pattern or "@FILE", a list of files; docs/data.md has every kind. A folder holds train/
+ * and val/ (or validation/, test/) with one folder a class (names sorted bytewise give the class indices), or IDX files
+ * or shards whose names tell their split, or is itself a folder of class folders (then it is every split). split_name
+ * NULL or "": the usual names. */
 effnet_status dataset_open(const char *root, DatasetSplit split, const char *split_name, Dataset **out,
                            effnet_error *err);
 void dataset_free(Dataset *dataset);

@@ -1,14 +1,135 @@
-/* source_find.c - looks at what a user points at and tells which kind of source it is. */
-#include "data/source.h"
+/* source_find.c - looks at what a user points at and tells which kind of source it is: by the content of files, not by
+ * their names, wherever the content says it. */
+#include "data/file_list.h"
+#include "data/shard_source.h"
 #include "base/file.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { PATH_BYTES = SOURCE_PATH_BYTES };
 
 static const char *const train_names[] = {"train", NULL};
 static const char *const validation_names[] = {"val", "validation", "test", "t10k", NULL};
+
+/* What was asked for. */
+typedef struct Wanted {
+    const char *root;
+    DatasetSplit split;
+    const char *const *names; /* that the split may have, ended by NULL */
+    bool named;               /* the user's own name */
+} Wanted;
+
+/* ---- files of many pictures ---- */
+
+/* In the order in which they are preferred where a folder holds several. */
+typedef enum FileKind { FILE_OTHER, FILE_TFRECORD, FILE_TAR, FILE_CIFAR, FILE_TABLE } FileKind;
+
+static FileKind file_kind(const char *path) {
+    uint8_t bytes[512];
+    const char *dot = strrchr(path, '.');
+    if (file_is_cifar(path)) return FILE_CIFAR;
+    if (dot && (strcasecmp(dot, ".csv") == 0 || strcasecmp(dot, ".tsv") == 0)) return FILE_TABLE;
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0) return FILE_OTHER;
+    ssize_t got = read(descriptor, bytes, sizeof bytes);
+    close(descriptor);
+    if (got > 0 && bytes_are_tfrecord(bytes, (size_t)got)) return FILE_TFRECORD;
+    if (got > 0 && picture_kind(bytes, (size_t)got) != PICTURE_UNKNOWN) return FILE_OTHER;
+    return file_is_tar(path) ? FILE_TAR : FILE_OTHER;
+}
+
+static effnet_status open_files(const NameList *files, FileKind kind, const Wanted *wanted, Dataset **out,
+                                effnet_error *err) {
+    switch (kind) {
+    case FILE_TFRECORD:
+        return source_tfrecord_open(files, out, err);
+    case FILE_TAR:
+        return source_tar_open(files, wanted->names, train_names[0], out, err);
+    case FILE_CIFAR:
+        return source_cifar_open(files, out, err);
+    case FILE_TABLE:
+        return source_table_open(files, out, err);
+    case FILE_OTHER:
+        break;
+    }
+    return fail(err, EFFNET_ERROR_FORMAT, "'%s' is none of the files that are read", files->names[0]);
+}
+
+/* The files of the most preferred kind there is; *kind FILE_OTHER where there are none. */
+static effnet_status select_kind(const NameList *all, NameList *out, FileKind *kind, effnet_error *err) {
+    *kind = FILE_OTHER;
+    for (int i = 0; i < all->count; i++) {
+        FileKind found = file_kind(all->names[i]);
+        if (found == FILE_OTHER || (*kind != FILE_OTHER && found > *kind)) continue;
+        if (found != *kind) name_list_free(out);
+        *kind = found;
+        TRY(name_list_add(out, all->names[i], err));
+    }
+    return EFFNET_OK;
+}
+
+static bool any_of_splits(const NameList *files, const char *const *names, effnet_status *status, effnet_error *err) {
+    NameList found = {0};
+    for (int i = 0; names[i] && *status == EFFNET_OK && !found.count; i++)
+        *status = file_list_of_split(files, names[i], &found, err);
+    bool any = found.count > 0;
+    name_list_free(&found);
+    return any;
+}
+
+/* Files of one kind: those whose names have the split's, or all where no name has any split's. */
+static effnet_status open_split_of_files(const NameList *files, FileKind kind, const Wanted *wanted, Dataset **out,
+                                         effnet_error *err) {
+    NameList chosen = {0};
+    effnet_status status = EFFNET_OK;
+    for (int i = 0; wanted->names[i] && status == EFFNET_OK && !chosen.count; i++)
+        status = file_list_of_split(files, wanted->names[i], &chosen, err);
+    bool others =
+        any_of_splits(files, train_names, &status, err) || any_of_splits(files, validation_names, &status, err);
+    if (status == EFFNET_OK && chosen.count)
+        status = open_files(&chosen, kind, wanted, out, err);
+    else if (status == EFFNET_OK && files->count == 1)
+        status = open_files(files, kind, wanted, out, err); /* one file, whatever its name: every split */
+    else if (status == EFFNET_OK && (others || wanted->named))
+        status = fail(err, EFFNET_ERROR_IO, "'%s' has no %s pictures: none of its files has '%s' in its name",
+                      wanted->root, wanted->split == SPLIT_TRAIN ? "training" : "validation", wanted->names[0]);
+    else if (status == EFFNET_OK)
+        status = open_files(files, kind, wanted, out, err);
+    name_list_free(&chosen);
+    return status;
+}
+
+/* *found false where the list has none that is read. */
+static effnet_status open_list(const NameList *list, const Wanted *wanted, Dataset **out, bool *found,
+                               effnet_error *err) {
+    NameList files = {0};
+    FileKind kind;
+    effnet_status status = select_kind(list, &files, &kind, err);
+    *found = kind != FILE_OTHER;
+    if (status == EFFNET_OK && *found) status = open_split_of_files(&files, kind, wanted, out, err);
+    name_list_free(&files);
+    return status;
+}
+
+/* A folder that is all one split: its shards, or else its class folders. */
+static effnet_status open_split_folder(const char *folder, const char *class_folder, const Wanted *wanted,
+                                       Dataset **out, effnet_error *err) {
+    NameList list = {0}, files = {0};
+    FileKind kind = FILE_OTHER;
+    effnet_status status = file_list_read(folder, &list, err);
+    if (status == EFFNET_OK) status = select_kind(&list, &files, &kind, err);
+    if (status == EFFNET_OK)
+        status = kind != FILE_OTHER ? open_files(&files, kind, wanted, out, err)
+                                    : source_folder_open(folder, class_folder, out, err);
+    name_list_free(&list);
+    name_list_free(&files);
+    return status;
+}
+
+/* ---- folders ---- */
 
 static bool split_exists(const char *root, const char *const *names) {
     for (int i = 0; names[i]; i++) {
@@ -21,18 +142,42 @@ static bool split_exists(const char *root, const char *const *names) {
 }
 
 /* Opens ROOT's split `name`, if there is such a one. */
-static effnet_status open_split(const char *root, const char *name, Dataset **out, bool *found, effnet_error *err) {
+static effnet_status open_split(const Wanted *wanted, const char *name, Dataset **out, bool *found, effnet_error *err) {
     char path[PATH_BYTES], labels[PATH_BYTES];
-    TRY(source_idx_find(root, name, path, labels, sizeof path, found, err));
-    if (*found) return source_idx_open(root, path, labels, out, err);
-    TRY(path_join(path, sizeof path, root, name, err));
+    TRY(source_idx_find(wanted->root, name, path, labels, sizeof path, found, err));
+    if (*found) return source_idx_open(wanted->root, path, labels, out, err);
+    TRY(path_join(path, sizeof path, wanted->root, name, err));
     *found = path_is_folder(path);
     if (!*found) return EFFNET_OK;
     /* The training folder numbers the classes of every split: a class that has no validation pictures must not shift
      * the others. */
     char classes[PATH_BYTES];
-    TRY(path_join(classes, sizeof classes, root, "train", err));
-    return source_folder_open(path, path_is_folder(classes) ? classes : NULL, out, err);
+    TRY(path_join(classes, sizeof classes, wanted->root, "train", err));
+    return open_split_folder(path, path_is_folder(classes) ? classes : NULL, wanted, out, err);
+}
+
+static effnet_status open_folder(const Wanted *wanted, Dataset **out, effnet_error *err) {
+    const char *root = wanted->root;
+    bool found = false, training = wanted->split == SPLIT_TRAIN;
+    for (int i = 0; wanted->names[i] && !found; i++) TRY(open_split(wanted, wanted->names[i], out, &found, err));
+    if (found) return EFFNET_OK;
+    NameList list = {0};
+    effnet_status status = file_list_read(root, &list, err);
+    if (status == EFFNET_OK) status = open_list(&list, wanted, out, &found, err);
+    name_list_free(&list);
+    if (status != EFFNET_OK || found) return status;
+    if (wanted->named)
+        return fail(err, EFFNET_ERROR_IO,
+                    "the data folder '%s' has neither a folder '%s' nor '%s-images-idx3-ubyte[.gz]' nor a shard with "
+                    "that in its name",
+                    root, wanted->names[0], wanted->names[0]);
+    if (split_exists(root, training ? validation_names : train_names))
+        return fail(err, EFFNET_ERROR_IO,
+                    "the data folder '%s' has no %s pictures: wanted a folder or an IDX prefix %s", root,
+                    training ? "training" : "validation",
+                    training ? "'train' (or name one as train_split)"
+                             : "'val', 'validation', 'test' or 't10k' (or name one as val_split)");
+    return source_folder_open(root, NULL, out, err);
 }
 
 effnet_status dataset_open(const char *root, DatasetSplit split, const char *split_name, Dataset **out,
@@ -40,27 +185,24 @@ effnet_status dataset_open(const char *root, DatasetSplit split, const char *spl
     *out = NULL;
     if (!root || !root[0])
         return fail(err, EFFNET_ERROR_ARGUMENT, "no data folder given: set 'data' in the recipe or use --data DIR");
-    if (!path_exists(root))
-        return fail(err, EFFNET_ERROR_IO, "cannot open the data folder '%s': %s", root, strerror(errno));
-    if (!path_is_folder(root))
-        return fail(err, EFFNET_ERROR_IO, "'%s' is a file; wanted a folder of class folders or of IDX files", root);
-    bool named = split_name && split_name[0];
+    bool named = split_name && split_name[0], found;
     const char *given[2] = {split_name, NULL};
-    const char *const *names = named ? given : split == SPLIT_TRAIN ? train_names : validation_names;
-    for (int i = 0; names[i]; i++) {
-        bool found = false;
-        TRY(open_split(root, names[i], out, &found, err));
-        if (found) return EFFNET_OK;
-    }
-    if (named)
-        return fail(err, EFFNET_ERROR_IO,
-                    "the data folder '%s' has neither a folder '%s' nor '%s-images-idx3-ubyte[.gz]'", root, split_name,
-                    split_name);
-    if (split == SPLIT_TRAIN ? split_exists(root, validation_names) : split_exists(root, train_names))
-        return fail(err, EFFNET_ERROR_IO,
-                    "the data folder '%s' has no %s pictures: wanted a folder or an IDX prefix %s", root,
-                    split == SPLIT_TRAIN ? "training" : "validation",
-                    split == SPLIT_TRAIN ? "'train' (or name one as train_split)"
-                                         : "'val', 'validation', 'test' or 't10k' (or name one as val_split)");
-    return source_folder_open(root, NULL, out, err);
+    const Wanted wanted = {.root = root,
+                           .split = split,
+                           .named = named,
+                           .names = named                  ? given
+                                    : split == SPLIT_TRAIN ? train_names
+                                                           : validation_names};
+    if (path_is_folder(root)) return open_folder(&wanted, out, err);
+    NameList list = {0};
+    effnet_status status = file_list_read(root, &list, err);
+    if (status == EFFNET_OK) status = open_list(&list, &wanted, out, &found, err);
+    if (status == EFFNET_OK && !found)
+        status =
+            fail(err, EFFNET_ERROR_IO,
+                 "'%s' is a file of no kind that is read; wanted TFRecord, tar, CIFAR's binary version, CSV or TSV, "
+                 "or a folder of class folders or of IDX files",
+                 root);
+    name_list_free(&list);
+    return status;
 }

@@ -1,0 +1,37 @@
+/* fuzz_shard.h - any bytes as a file of many pictures: opened and every picture read, or an error that says why. */
+#ifndef EFFNET_TESTS_FUZZ_SHARD_H
+#define EFFNET_TESTS_FUZZ_SHARD_H
+
+#include "data/shard_source.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+typedef effnet_status OpenFunction(const NameList *paths, Dataset **out, effnet_error *err);
+
+static inline void fuzz_shard(const uint8_t *data, size_t size, OpenFunction *open_source) {
+    char path[64], *names[1] = {path};
+    int descriptor = memfd_create("fuzz", MFD_CLOEXEC);
+    if (descriptor < 0 || write(descriptor, data, size) != (ssize_t)size) abort();
+    snprintf(path, sizeof path, "/proc/self/fd/%d", descriptor);
+    const NameList paths = {.names = names, .count = 1};
+    Dataset *dataset;
+    effnet_error err = {0};
+    effnet_status status = open_source(&paths, &dataset, &err);
+    if ((status == EFFNET_OK) != (dataset != NULL)) abort();
+    if (status != EFFNET_OK && !err.message[0]) abort(); /* never silence */
+    for (int64_t i = 0; dataset && i < dataset_size(dataset); i++) {
+        Picture picture;
+        int label = dataset_label(dataset, i);
+        if (label < 0 || label >= dataset_num_classes(dataset)) abort();
+        if (dataset_read(dataset, i, &picture, &err) == EFFNET_OK) picture_free(&picture);
+    }
+    dataset_free(dataset);
+    close(descriptor);
+}
+
+#endif

@@ -192,6 +192,42 @@ EFFNET_API effnet_status effnet_evaluate(effnet_model *model, const char *data, 
                                          effnet_progress_function *progress, void *context, effnet_evaluation *out,
                                          effnet_error *error);
 
+/* ---- the same batches as another program -----------------------------------------------------------------
+ * Training on batches given as tensors, to hold a run against another implementation's: no data pipeline, every
+ * tensor at the end. */
+
+typedef struct effnet_replay_step {
+    int64_t step, steps;  /* steps done, from 1, and to do */
+    double loss, lr;      /* mean loss of the batch; the rate that was used */
+    double gradient_norm; /* global L2 norm before clipping, weight decay left out */
+} effnet_replay_step;
+/* Called after every step; return true to stop there. */
+typedef bool effnet_replay_function(void *context, const effnet_replay_step *step);
+
+typedef struct effnet_replay_options {
+    size_t struct_size;
+    /* A .safetensors file of `images`, float32 (N, H, W, 3) or (batches, N, H, W, 3), as the network is to see them
+     * (resized and normalised), and `labels`, int32 (N) or (batches, N); other element types are converted. One long N
+     * is cut into the recipe's batch_size and must be a multiple of it; stacked batches must be of that size. */
+    const char *batches;
+    const char *init;        /* a .safetensors of weights in timm's names; NULL: drawn as the recipe says */
+    int64_t steps;           /* 0: each batch once; more steps than batches begin with the first again */
+    int64_t steps_per_epoch; /* for the schedule; 0: as many as there are batches */
+    /* A .safetensors to write, NULL: none: `steps/loss`, `steps/lr`, `steps/gradient_norm` (steps), and under timm's
+     * names `weights/...` (statistics among them), the optimizer's slots (`mean_square/...`, `momentum/...`,
+     * `first_moment/...`, `second_moment/...`) and, where the recipe averages, `ema/...`. */
+    const char *dump;
+    int threads;                     /* 0: the recipe's, or one for each processor */
+    bool reference;                  /* the reference engine */
+    effnet_replay_function *on_step; /* may be NULL */
+    void *on_step_context;
+} effnet_replay_options;
+
+/* num_classes is the recipe's, or where that is 0 the classifier's of `init`. Stopped by on_step: EFFNET_INTERRUPTED,
+ * and the dump holds the steps done. */
+EFFNET_API effnet_status effnet_replay(const effnet_recipe *recipe, const effnet_replay_options *options,
+                                       effnet_error *error);
+
 /* ---- looking inside -------------------------------------------------------------------------------------
  */
 

@@ -12,6 +12,12 @@ effnet_status effnet_train(effnet_recipe *recipe, const effnet_train_options *op
     return train_run(&recipe->recipe, &chosen, result ? result : &ignored, error);
 }
 
+effnet_status effnet_replay(const effnet_recipe *recipe, const effnet_replay_options *options, effnet_error *error) {
+    effnet_replay_options chosen;
+    TRY(options_copy(options, &chosen, sizeof chosen, "effnet_replay_options", error));
+    return replay_run(&recipe->recipe, &chosen, error);
+}
+
 static effnet_status build(effnet_trainer *trainer, int num_classes, int steps_per_epoch, int threads,
                            effnet_error *err) {
     ModelConfig config;

@@ -34,6 +34,12 @@ RandomKey random_fold_in(RandomKey key, uint32_t data) {
     return (RandomKey){out[0], out[1]};
 }
 
+RandomKey random_split(RandomKey key, uint64_t index) {
+    uint32_t out[2];
+    threefry_2x32(key, (uint32_t)(index >> 32), (uint32_t)index, out);
+    return (RandomKey){out[0], out[1]};
+}
+
 uint32_t random_bits(RandomKey key, uint64_t index) {
     uint32_t out[2];
     threefry_2x32(key, (uint32_t)(index >> 32), (uint32_t)index, out);
@@ -64,11 +70,27 @@ static float inverse_erf(float x) {
     return fabsf(x) == 1.0f ? x * INFINITY : p * x;
 }
 
+float random_uniform_between(RandomKey key, uint64_t index, float low, float high) {
+    float value = fmaf(random_uniform(key, index), high - low, low); /* one rounding, as XLA compiles it */
+    return value > low ? value : low;
+}
+
+bool random_bernoulli(RandomKey key, uint64_t index, float probability) {
+    return random_uniform(key, index) < probability;
+}
+
+static const float root_2 = 1.41421356f;
+
 float random_normal(RandomKey key, uint64_t index) {
     const float low = -0.99999994f; /* nextafter(-1, 0): keeps erfinv finite */
-    float u = random_uniform(key, index) * (1.0f - low) + low;
-    if (u < low) u = low;
-    return 1.41421356f * inverse_erf(u);
+    return root_2 * inverse_erf(random_uniform_between(key, index, low, 1.0f));
+}
+
+float random_truncated_normal(RandomKey key, uint64_t index, float low, float high) {
+    float u = random_uniform_between(key, index, erff(low / root_2), erff(high / root_2));
+    float value = root_2 * inverse_erf(u), least = nextafterf(low, INFINITY), most = nextafterf(high, -INFINITY);
+    if (value < least) return least;
+    return value < most ? value : most;
 }
 
 uint32_t random_below(RandomKey key, uint64_t index, uint32_t n) {

@@ -2,6 +2,7 @@
 #include "interrupt.h"
 #include "options.h"
 #include "progress.h"
+#include "settings.h"
 #include "text.h"
 #include "verbs.h"
 
@@ -40,26 +41,6 @@ static int print_keys(void) {
         "This page is what `effnet train --help-keys` prints, made from `src/recipe/keys.def`; a test compares "
         "them.\n");
     effnet_recipe_keys(print_key, &section);
-    return EXIT_OK;
-}
-
-/* --set KEY=VALUE and --engine, which is a key too. */
-static int apply_settings(effnet_recipe *recipe, const TrainArguments *arguments) {
-    effnet_error error;
-    for (int i = 0; i < arguments->settings.count; i++) {
-        const char *setting = arguments->settings.items[i];
-        const char *equals = strchr(setting, '=');
-        char key[100];
-        if (!equals || equals == setting || (size_t)(equals - setting) >= sizeof key)
-            return usage_error("train", "--set '%.60s' is not KEY=VALUE", setting);
-        snprintf(key, sizeof key, "%.*s", (int)(equals - setting), setting);
-        if (effnet_recipe_set(recipe, key, equals + 1, &error) != EFFNET_OK) {
-            report("train", &error);
-            return EXIT_USAGE;
-        }
-    }
-    if (arguments->engine && effnet_recipe_set(recipe, "engine", arguments->engine, &error) != EFFNET_OK)
-        return report("train", &error);
     return EXIT_OK;
 }
 
@@ -168,7 +149,7 @@ int verb_train(int argc, char **argv) {
     if (status == PARSED && effnet_recipe_open(line.arguments[0], &recipe, &error) != EFFNET_OK)
         status = report("train", &error);
     if (status == PARSED) {
-        status = apply_settings(recipe, &arguments);
+        status = apply_settings("train", recipe, &arguments.settings, arguments.engine);
         if (status == EXIT_OK) status = run(recipe, &arguments);
     }
     effnet_recipe_free(recipe);

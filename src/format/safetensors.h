@@ -31,6 +31,9 @@ SafetensorsTensor safetensors_tensor(const Safetensors *file, int index); /* in 
 int safetensors_find(const Safetensors *file, const char *name);          /* -1: none */
 /* `count` must be the tensor's. Two threads may read from one file at once. */
 effnet_status safetensors_read(const Safetensors *file, int index, float *values, size_t count, effnet_error *err);
+/* Elements first .. first + count - 1 of a tensor, which must have them. */
+effnet_status safetensors_read_part(const Safetensors *file, int index, size_t first, float *values, size_t count,
+                                    effnet_error *err);
 /* A value of __metadata__, or NULL; owned by the file. */
 const char *safetensors_metadata(const Safetensors *file, const char *key);
 

@@ -377,11 +377,12 @@ const char *safetensors_metadata(const Safetensors *file, const char *key) {
     return json_string_value(json_object_get(file->metadata, key));
 }
 
-effnet_status safetensors_read(const Safetensors *file, int index, float *values, size_t count, effnet_error *err) {
+effnet_status safetensors_read_part(const Safetensors *file, int index, size_t first, float *values, size_t count,
+                                    effnet_error *err) {
     const Entry *entry = &file->entries[index];
-    if (count != entry->tensor.count)
-        return fail(err, EFFNET_ERROR_ARGUMENT, "'%s': tensor '%.80s' has %zu elements, not %zu", file->path,
-                    entry->tensor.name, entry->tensor.count, count);
+    if (first > entry->tensor.count || count > entry->tensor.count - first)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "'%s': tensor '%.80s' has %zu elements, not %zu from %zu on",
+                    file->path, entry->tensor.name, entry->tensor.count, count, first);
     if (entry->type->kind == KIND_OTHER)
         return fail(err, EFFNET_ERROR_UNSUPPORTED,
                     "'%s': tensor '%.80s' is of type %s; read are F32, F16, BF16, F64, I64, I32 and U8", file->path,
@@ -390,9 +391,17 @@ effnet_status safetensors_read(const Safetensors *file, int index, float *values
     const size_t size = entry->type->bytes;
     for (size_t done = 0; done < count;) {
         size_t part = count - done < CHUNK_BYTES / size ? count - done : CHUNK_BYTES / size;
-        TRY(read_at(file, file->data_start + entry->begin + done * size, chunk, part * size, err));
+        TRY(read_at(file, file->data_start + entry->begin + (first + done) * size, chunk, part * size, err));
         convert(entry->type->kind, chunk, values + done, part);
         done += part;
     }
     return EFFNET_OK;
+}
+
+effnet_status safetensors_read(const Safetensors *file, int index, float *values, size_t count, effnet_error *err) {
+    const SafetensorsTensor *tensor = &file->entries[index].tensor;
+    if (count != tensor->count)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "'%s': tensor '%.80s' has %zu elements, not %zu", file->path,
+                    tensor->name, tensor->count, count);
+    return safetensors_read_part(file, index, 0, values, count, err);
 }

@@ -3,61 +3,83 @@
  * whose kernel is (K, K, 1, C), as K*K*C. */
 #include "model/initialize.h"
 
-#include "base/random.h"
+#include "model/flax_names.h"
 
 #include <math.h>
 
-/* Normal(0, deviation) cut at two deviations of the underlying normal by drawing again, and widened so that
- * its own deviation is `deviation` (the factor is that of jax.nn.initializers.variance_scaling). */
-static float truncated_normal(RandomKey key, uint64_t index, double deviation) {
-    for (uint64_t attempt = 0;; attempt++) {
-        float value = random_normal(key, index + (attempt << 40));
-        if (value > -2.0f && value < 2.0f) return (float)(value * deviation / 0.87962566103423978);
-    }
+/* Where the random numbers of one tensor come from. */
+typedef struct Draws {
+    RandomKey key;
+    const Parameter *flax; /* elements are counted in its Flax layout; NULL: in our own */
+} Draws;
+
+static uint64_t place(const Draws *draws, size_t i) {
+    return draws->flax ? flax_element(draws->flax, i) : i;
 }
 
-static void initialize_convolution(const Parameter *parameter, const InitializeOptions *options, RandomKey key,
+static Draws draws_of(const Network *network, const InitializeOptions *options, int p) {
+    const Parameter *parameter = &network->parameters[p];
+    RandomKey root = random_key(options->seed);
+    if (!options->flax) { /* "init": apart from order and masks */
+        RandomKey init = random_fold_in(root, 0x696E6974);
+        return (Draws){.key = random_fold_in(init, (uint32_t)p)};
+    }
+    char path[FLAX_PATH];
+    flax_module_path(network, parameter, path);
+    return (Draws){flax_make_rng(random_split(root, 0), path, 1), parameter}; /* a kernel is its module's first */
+}
+
+/* Normal(0, deviation) cut at two deviations of the underlying normal, and widened so that its own deviation is
+ * `deviation` (the factor is that of jax.nn.initializers.variance_scaling). */
+static float truncated_normal(const Draws *draws, size_t i, double deviation) {
+    return (float)(random_truncated_normal(draws->key, place(draws, i), -2.0f, 2.0f) *
+                   (deviation / 0.87962566103423978));
+}
+
+static void initialize_convolution(const Parameter *parameter, const InitializeOptions *options, const Draws *draws,
                                    float *values) {
     double taps = (double)parameter->shape[2] * parameter->shape[3];
     double fan_out = parameter->shape[0] * taps;
     if (parameter->role == ROLE_DEPTHWISE && !options->depthwise_fan_flax) fan_out = taps;
     double deviation = sqrt(2.0 / fan_out);
     for (size_t i = 0; i < parameter->count; i++)
-        values[i] =
-            options->truncated ? truncated_normal(key, i, deviation) : (float)(random_normal(key, i) * deviation);
+        values[i] = options->truncated ? truncated_normal(draws, i, deviation)
+                                       : (float)(random_normal(draws->key, place(draws, i)) * deviation);
+}
+
+static void initialize_dense(const Parameter *parameter, const InitializeOptions *options, const Draws *draws,
+                             float *values) {
+    float range = 1.0f / sqrtf((float)parameter->shape[0]);
+    double deviation = sqrt(1.0 / 3.0 / parameter->shape[0]);
+    for (size_t i = 0; i < parameter->count; i++)
+        values[i] = options->dense_truncated ? truncated_normal(draws, i, deviation)
+                                             : random_uniform_between(draws->key, place(draws, i), -1.0f, 1.0f) * range;
+}
+
+static void fill(float *values, size_t count, float value) {
+    for (size_t i = 0; i < count; i++) values[i] = value;
 }
 
 void network_initialize(const Network *network, const InitializeOptions *options, float *parameters,
                         float *statistics) {
-    RandomKey root = random_fold_in(random_key(options->seed), 0x696E6974); /* "init": apart from order and masks */
     for (int p = 0; p < network->num_parameters; p++) {
         const Parameter *parameter = &network->parameters[p];
-        RandomKey key = random_fold_in(root, (uint32_t)p);
         float *values = parameters + parameter->offset;
+        Draws draws = draws_of(network, options, p);
         switch (parameter->role) {
         case ROLE_CONV:
         case ROLE_DEPTHWISE:
-            initialize_convolution(parameter, options, key, values);
+            initialize_convolution(parameter, options, &draws, values);
             break;
-        case ROLE_DENSE: {
-            float range = 1.0f / sqrtf((float)parameter->shape[0]);
-            double deviation = sqrt(1.0 / 3.0 / parameter->shape[0]);
-            for (size_t i = 0; options->dense_truncated && i < parameter->count; i++)
-                values[i] = truncated_normal(key, i, deviation);
-            for (size_t i = 0; !options->dense_truncated && i < parameter->count; i++)
-                values[i] = (random_uniform(key, i) * 2.0f - 1.0f) * range;
-            break;
-        }
-        case ROLE_BN_SCALE:
-            for (size_t i = 0; i < parameter->count; i++) values[i] = 1.0f;
+        case ROLE_DENSE:
+            initialize_dense(parameter, options, &draws, values);
             break;
         default:
-            for (size_t i = 0; i < parameter->count; i++) values[i] = 0.0f;
+            fill(values, parameter->count, parameter->role == ROLE_BN_SCALE ? 1.0f : 0.0f);
         }
     }
     for (int s = 0; s < network->num_statistics; s++) {
         const Parameter *statistic = &network->statistics[s];
-        for (size_t i = 0; i < statistic->count; i++)
-            statistics[statistic->offset + i] = statistic->role == ROLE_RUNNING_VARIANCE ? 1.0f : 0.0f;
+        fill(statistics + statistic->offset, statistic->count, statistic->role == ROLE_RUNNING_VARIANCE ? 1.0f : 0.0f);
     }
 }

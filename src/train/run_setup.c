@@ -92,14 +92,6 @@ static effnet_status open_trainer(Run *run, effnet_error *err) {
     return trainer_create(recipe, &run->network, run->team, run->steps_per_epoch, &run->trainer, err);
 }
 
-static effnet_status read_initial_weights(Run *run, effnet_error *err) {
-    TrainState *state = &run->trainer.state;
-    TRY(weights_read(run->options->init, &run->network, state->parameters, state->statistics, true, &run->head_drawn,
-                     err));
-    train_state_start_averages(&run->network, run->recipe, state);
-    return EFFNET_OK;
-}
-
 /* Fresh, from --init, or from the newest checkpoint; a folder with checkpoints is only touched to go on with them. */
 static effnet_status open_state(Run *run, effnet_error *err) {
     char checkpoint[1024];
@@ -113,7 +105,9 @@ static effnet_status open_state(Run *run, effnet_error *err) {
         return fail(err, EFFNET_ERROR_ARGUMENT,
                     "there is no checkpoint in '%s' to resume from; begin the run without --resume, or correct --out",
                     run->out);
-    if (run->options->init) TRY(read_initial_weights(run, err));
+    if (run->options->init)
+        TRY(train_state_read_initial(run->options->init, &run->network, run->recipe, &run->trainer.state, true,
+                                     &run->head_drawn, err));
     if (!found) return EFFNET_OK;
     TRY(resume_check_recipe(checkpoint, run->recipe, err));
     TRY(checkpoint_read(checkpoint, &run->network, run->recipe, &run->trainer.state, &run->best_top1, &run->best_step,

@@ -59,7 +59,9 @@ effnet_status train_state_create(const Network *network, const Recipe *recipe, T
     InitializeOptions options = {.seed = (uint64_t)recipe->seed,
                                  .truncated = recipe->init_conv == INIT_CONV_TRUNCATED_NORMAL,
                                  .dense_truncated = recipe->init_dense == INIT_DENSE_TRUNCATED_NORMAL,
-                                 .depthwise_fan_flax = recipe->init_depthwise_fan == DEPTHWISE_FAN_FLAX};
+                                 .depthwise_fan_flax =
+                                     recipe->init_depthwise_fan == DEPTHWISE_FAN_FLAX || recipe->init == INIT_FLAX,
+                                 .flax = recipe->init == INIT_FLAX};
     network_initialize(network, &options, out->parameters, out->statistics);
     if (recipe->opt == OPTIMIZER_RMSPROP)
         for (size_t i = 0; i < network->parameter_floats; i++) out->slots[0][i] = (float)recipe->opt_initial;
@@ -78,6 +80,14 @@ void train_state_start_averages(const Network *network, const Recipe *recipe, Tr
     }
     memcpy(state->ema_parameters, state->parameters, parameters);
     memcpy(state->ema_statistics, state->statistics, statistics);
+}
+
+effnet_status train_state_read_initial(const char *safetensors_path, const Network *network, const Recipe *recipe,
+                                       TrainState *state, bool allow_other_head, bool *head_kept, effnet_error *err) {
+    TRY(weights_read(safetensors_path, network, state->parameters, state->statistics, allow_other_head, head_kept,
+                     err));
+    train_state_start_averages(network, recipe, state);
+    return EFFNET_OK;
 }
 
 void train_state_free(TrainState *state) {

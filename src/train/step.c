@@ -43,6 +43,9 @@ static effnet_status create_parts(Trainer *trainer, effnet_error *err) {
                             err));
         trainer->statistics_sum = block;
     }
+    void *chains = NULL;
+    TRY(memory_allocate((size_t)recipe->accumulate, sizeof(FlaxMaskChain), "the masks' keys", &chains, err));
+    trainer->mask_chains = chains;
     EngineOptions options = {
         .batch = trainer->part, .training = true, .fuse = trainer->recipe->fuse, .team = trainer->team};
     return engine_create(recipe->engine == ENGINE_REFERENCE ? &reference_engine : &cpu_engine, network, &options,
@@ -77,6 +80,7 @@ void trainer_free(Trainer *trainer) {
     memory_free(trainer->dropout_scale);
     memory_free(trainer->logits);
     memory_free(trainer->logits_gradient);
+    memory_free(trainer->mask_chains);
     memory_free(trainer->statistics_before);
     memory_free(trainer->statistics_sum);
     memset(trainer, 0, sizeof *trainer);
@@ -112,14 +116,25 @@ static effnet_status check_input(const Trainer *trainer, const Targets *targets,
     return check_labels(trainer, targets->others, batch, err);
 }
 
+static void draw_masks(Trainer *trainer, int first, int count) {
+    const Recipe *recipe = trainer->recipe;
+    uint64_t seed = (uint64_t)recipe->seed;
+    int64_t step = trainer->state.step;
+    int part = first / trainer->part;
+    if (recipe->masks == MASKS_FLAX)
+        masks_draw_flax(&trainer->mask_chains[part], trainer->network, seed, part, step, count,
+                        trainer->drop_path_scale, trainer->dropout_scale);
+    else
+        masks_draw(trainer->network, seed, step, first, count, trainer->drop_path_scale, trainer->dropout_scale);
+}
+
 /* Forward, loss and backward of images first .. first+count-1 of `batch`; adds count * mean loss to *loss_sum. */
 static effnet_status run_part(Trainer *trainer, const float *images, const Targets *targets, int first, int count,
                               int batch, double *loss_sum, effnet_error *err) {
     const Network *network = trainer->network;
     TrainState *state = &trainer->state;
     size_t image_floats = (size_t)network->input_height * (size_t)network->input_width * 3;
-    masks_draw(network, (uint64_t)trainer->recipe->seed, state->step, first, count, trainer->drop_path_scale,
-               trainer->dropout_scale);
+    draw_masks(trainer, first, count);
     EngineForward call = {.batch = count,
                           .images = images + (size_t)first * image_floats,
                           .parameters = state->parameters,
@@ -176,6 +191,7 @@ static effnet_status run_parts(Trainer *trainer, const float *images, const Targ
     const Network *network = trainer->network;
     float *gradients = trainer->state.gradients;
     double norm = gradients_clip(network, gradients, trainer->recipe->clip_grad, trainer->team);
+    trainer->gradient_norm = norm;
     if (isfinite(norm)) return EFFNET_OK;
     const Parameter *parameter = first_nonfinite(network->parameters, network->num_parameters, gradients);
     return fail(err, EFFNET_ERROR_NUMERIC,

@@ -6,6 +6,7 @@
 #ifndef EFFNET_TRAIN_TRAIN_H
 #define EFFNET_TRAIN_TRAIN_H
 
+#include "base/random.h"
 #include "engine/engine.h"
 #include "recipe/recipe.h"
 
@@ -22,6 +23,9 @@ effnet_status train_state_create(const Network *network, const Recipe *recipe, T
 void train_state_free(TrainState *state);
 /* First values of the averages, where there are any: the weights and statistics as they are now, or zeros. */
 void train_state_start_averages(const Network *network, const Recipe *recipe, TrainState *state);
+/* Initial weights from a file instead (weights_read, below), and the averages begun anew. */
+effnet_status train_state_read_initial(const char *safetensors_path, const Network *network, const Recipe *recipe,
+                                       TrainState *state, bool allow_other_head, bool *head_kept, effnet_error *err);
 /* How many slots an optimizer (recipe.h) keeps, and their names in slots.safetensors; NULL past the last. */
 int optimizer_slots(int optimizer, const char *names[2]);
 
@@ -50,6 +54,17 @@ double loss_soft_cross_entropy(const float *logits, const Targets *targets, int 
 void masks_draw(const Network *network, uint64_t seed, int64_t step, int first_image, int batch, float *drop_path_scale,
                 float *dropout_scale);
 
+/* ---- masks_flax.c: the same as the original Flax trainer draws them ---- */
+typedef struct FlaxMaskChain { /* where a device's chain of keys stands; zeros: before its beginning */
+    bool begun;
+    uint64_t seed;
+    int64_t step;
+    RandomKey key;
+} FlaxMaskChain;
+/* Masks of `batch` images that are the whole of device `device`'s share in a step; `chain` is that device's. */
+void masks_draw_flax(FlaxMaskChain *chain, const Network *network, uint64_t seed, int device, int64_t step, int batch,
+                     float *drop_path_scale, float *dropout_scale);
+
 /* ---- optimizer.c ---- */
 /* One optimizer step on every parameter, then the EMA of parameters and statistics, then state->step + 1;
  * deterministic for any team. */
@@ -71,9 +86,11 @@ typedef struct Trainer {
     int64_t steps_per_epoch;
     TrainState state;
     float *drop_path_scale, *dropout_scale, *logits, *logits_gradient; /* of one part */
-    float *statistics_before; /* copied at the beginning of a step, put back where the step fails */
-    double *statistics_sum;   /* bn_sync: running_average: the parts' running statistics added up; else NULL */
-    int part;                 /* images an engine call: batch_size / accumulate */
+    float *statistics_before;   /* copied at the beginning of a step, put back where the step fails */
+    double *statistics_sum;     /* bn_sync: running_average: the parts' running statistics added up; else NULL */
+    int part;                   /* images an engine call: batch_size / accumulate */
+    FlaxMaskChain *mask_chains; /* masks: flax, one a part */
+    double gradient_norm;       /* of the last step, before clipping */
 } Trainer;
 
 effnet_status trainer_create(const Recipe *recipe, const Network *network, ThreadTeam *team, int64_t steps_per_epoch,
@@ -173,6 +190,9 @@ effnet_status evaluate_side_by_side(Engine *engine, const Network *network, Eval
 /* ---- loop.c: the whole run; see effnet_train in effnet.h for the options ---- */
 effnet_status train_run(Recipe *recipe, const effnet_train_options *options, effnet_train_result *result,
                         effnet_error *err);
+
+/* ---- replay_batches.c: training on batches given as tensors; see effnet_replay in effnet.h ---- */
+effnet_status replay_run(const Recipe *recipe, const effnet_replay_options *options, effnet_error *err);
 
 /* ---- from_recipe.c ---- */
 /* Model configuration that a recipe asks for. */

@@ -26,7 +26,19 @@ out = ["/* Made by make_random_jax.py with jax " + jax.__version__ + "; do not e
 out += [f"    {{{s}u, {{{words(jax.random.PRNGKey(s))}}}}}," for s in seeds]
 out += ["};", "/* fold_in(PRNGKey(42), data) */", "static const struct { uint32_t data, key[2]; } jax_folds[] = {"]
 out += [f"    {{{d}u, {{{words(jax.random.fold_in(key, d))}}}}}," for d in [0, 1, 7, 1000000, 2**31, 2**32 - 1]]
-out += ["};", "/* draws from PRNGKey(42) in one dimension: the extremes of 2^20 of them among the rest */",
+out += ["};", "/* split(PRNGKey(42), 1000)[index] */",
+        "static const struct { uint64_t index; uint32_t key[2]; } jax_splits[] = {"]
+split = jax.random.split(key, 1000)
+out += [f"    {{{i}u, {{{words(split[i])}}}}}," for i in [0, 1, 2, 3, 999]]
+truncated = np.asarray(jax.random.truncated_normal(key, -2, 2, (count,), "float32"))
+between = np.asarray(jax.random.uniform(key, (count,), "float32", -3, 0.5))
+tails = sorted({0, 1, 2, 3, 1000, int(truncated.argmin()), int(truncated.argmax()), int(np.abs(truncated).argmin())})
+out += ["};", "/* from PRNGKey(42): truncated_normal(-2, 2) and uniform(-3, .5); the extremes among them */",
+        "static const struct { uint64_t index; float truncated, between; } jax_bounded[] = {"]
+out += [f"    {{{i}u, {float(truncated[i]).hex()}f, {float(between[i]).hex()}f}}," for i in tails]
+kept = np.asarray(jax.random.bernoulli(key, np.float32(0.8), (count,)))
+out += ["};", "/* bernoulli(PRNGKey(42), .8): how many of 2^20 */", f"static const int jax_kept = {int(kept.sum())};"]
+out += ["/* draws from PRNGKey(42) in one dimension: the extremes of 2^20 of them among the rest */",
         "static const struct { uint64_t index; uint32_t bits; float uniform, normal; } jax_draws[] = {"]
 out += [f"    {{{i}u, 0x{int(bits[i]):08X}u, {float(uniform[i]).hex()}f, {float(normal[i]).hex()}f}}," for i in places]
 out += ["};", "/* sums over all 2^20 draws */",

@@ -18,6 +18,30 @@ static const struct {
     {7u, {0x97D0552Fu, 0x51BF719Fu}},          {1000000u, {0x509C3C37u, 0xA2ED5843u}},
     {2147483648u, {0xBDA28B29u, 0x84D904A5u}}, {4294967295u, {0x8EF6C48Du, 0xE7EB97CAu}},
 };
+/* split(PRNGKey(42), 1000)[index] */
+static const struct {
+    uint64_t index;
+    uint32_t key[2];
+} jax_splits[] = {
+    {0u, {0x6D3E048Fu, 0x1022172Du}}, {1u, {0x03D7B32Du, 0xADD083F4u}},   {2u, {0x92FB20EAu, 0x0F38D913u}},
+    {3u, {0xBAD56946u, 0x354BA891u}}, {999u, {0x4BD77909u, 0x1615A853u}},
+};
+/* from PRNGKey(42): truncated_normal(-2, 2) and uniform(-3, .5); the extremes among them */
+static const struct {
+    uint64_t index;
+    float truncated, between;
+} jax_bounded[] = {
+    {0u, -0x1.baa3680000000p-6f, -0x1.4a1dc00000000p+0f},
+    {1u, 0x1.c70bc40000000p-2f, -0x1.3dcdb00000000p-1f},
+    {2u, 0x1.20a4620000000p-2f, -0x1.afa4380000000p-1f},
+    {3u, 0x1.2c0c6a0000000p-3f, -0x1.0954600000000p+0f},
+    {1000u, 0x1.4e7f9c0000000p-1f, -0x1.6ebb100000000p-2f},
+    {269600u, 0x1.fffdee0000000p+0f, 0x1.fffe5c0000000p-2f},
+    {427182u, -0x1.0bf7ee0000000p-18f, -0x1.4000620000000p+0f},
+    {989131u, -0x1.ffffb20000000p+0f, -0x1.7ffff80000000p+1f},
+};
+/* bernoulli(PRNGKey(42), .8): how many of 2^20 */
+static const int jax_kept = 838647;
 /* draws from PRNGKey(42) in one dimension: the extremes of 2^20 of them among the rest */
 static const struct {
     uint64_t index;

@@ -74,6 +74,39 @@ static void test_jax_draws(void **state) {
     assert_true(fabs(squares - jax_normal_squares) <= 0.05);
 }
 
+static void test_jax_splits(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof jax_splits / sizeof jax_splits[0]; i++) {
+        RandomKey key = random_split(random_key(42), jax_splits[i].index);
+        assert_int_equal(key.high, jax_splits[i].key[0]);
+        assert_int_equal(key.low, jax_splits[i].key[1]);
+    }
+}
+
+/* The truncated normal near its bounds follows erfinv of a number near erf(sqrt 2): the same 3 units. */
+static void test_jax_bounded_draws(void **state) {
+    (void)state;
+    RandomKey key = random_key(42);
+    for (size_t i = 0; i < sizeof jax_bounded / sizeof jax_bounded[0]; i++) {
+        uint64_t index = jax_bounded[i].index;
+        float got = random_truncated_normal(key, index, -2.0f, 2.0f), want = jax_bounded[i].truncated;
+        if (!(fabsf(got - want) <= 3 * 0x1p-23f * fabsf(want)))
+            fail_msg("truncated normal %llu is %a, not %a", (unsigned long long)index, (double)got, (double)want);
+        got = random_uniform_between(key, index, -3.0f, 0.5f), want = jax_bounded[i].between;
+        if (!(got == want))
+            fail_msg("uniform %llu is %a, not %a", (unsigned long long)index, (double)got, (double)want);
+    }
+    int kept = 0;
+    for (uint64_t i = 0; i < 1 << 20; i++) {
+        kept += random_bernoulli(key, i, 0.8f);
+        float value = random_truncated_normal(key, i, -2.0f, 2.0f);
+        assert_true(value > -2.0f && value < 2.0f);
+    }
+    assert_int_equal(kept, jax_kept);
+    assert_false(random_bernoulli(key, 0, 0.0f));
+    assert_true(random_bernoulli(key, 0, 1.0f));
+}
+
 /* An index above 2^32 goes into the upper counter word and is not cut off. */
 static void test_large_index(void **state) {
     (void)state;
@@ -81,6 +114,7 @@ static void test_large_index(void **state) {
     uint32_t out[2];
     threefry_2x32(key, 3, 5, out);
     assert_int_equal(random_bits(key, ((uint64_t)3 << 32) + 5), out[0] ^ out[1]);
+    assert_int_equal(random_split(key, ((uint64_t)3 << 32) + 5).low, out[1]);
 }
 
 /* Every count of 60,000 draws in 7 boxes within five deviations of its mean. */
@@ -135,8 +169,9 @@ static void test_permutation(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_threefry),    cmocka_unit_test(test_jax_keys), cmocka_unit_test(test_jax_draws),
-        cmocka_unit_test(test_large_index), cmocka_unit_test(test_below),    cmocka_unit_test(test_permutation),
+        cmocka_unit_test(test_threefry),   cmocka_unit_test(test_jax_keys),          cmocka_unit_test(test_jax_draws),
+        cmocka_unit_test(test_jax_splits), cmocka_unit_test(test_jax_bounded_draws), cmocka_unit_test(test_large_index),
+        cmocka_unit_test(test_below),      cmocka_unit_test(test_permutation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

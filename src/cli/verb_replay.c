@@ -1,0 +1,146 @@
+/* verb_replay.c - effnet replay: training on batches given as tensors, to be held against another program's run. */
+#include "interrupt.h"
+#include "options.h"
+#include "settings.h"
+#include "text.h"
+#include "verbs.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct ReplayArguments {
+    const char *batches, *init, *dump, *engine;
+    int64_t steps, steps_per_epoch, threads;
+    OptionList settings;
+    bool json;
+} ReplayArguments;
+
+/* A line a step, on the disk or in the pipe before the next step begins. */
+static bool print_step(void *context, const effnet_replay_step *step) {
+    const ReplayArguments *arguments = context;
+    if (arguments->json) {
+        json_t *object = json_object();
+        json_object_set_new(object, "step", json_integer(step->step));
+        json_object_set_new(object, "loss", json_rounded(step->loss, 10));
+        json_object_set_new(object, "lr", json_rounded(step->lr, 10));
+        json_object_set_new(object, "gradient_norm", json_rounded(step->gradient_norm, 10));
+        if (json_print("replay", object) != EXIT_OK) return true;
+    } else {
+        if (step->step == 1) printf("%8s  %12s  %12s  %13s\n", "step", "loss", "lr", "gradient norm");
+        printf("%8lld  %12.6f  %12.6g  %13.6g\n", (long long)step->step, step->loss, step->lr, step->gradient_norm);
+    }
+    fflush(stdout);
+    return interrupt_requested();
+}
+
+static int run(const effnet_recipe *recipe, ReplayArguments *arguments) {
+    effnet_error error;
+    interrupt_install();
+    const effnet_replay_options options = {
+        .struct_size = sizeof options,
+        .batches = arguments->batches,
+        .init = arguments->init,
+        .steps = arguments->steps,
+        .steps_per_epoch = arguments->steps_per_epoch,
+        .dump = arguments->dump,
+        .threads = (int)arguments->threads,
+        .on_step = print_step,
+        .on_step_context = arguments,
+    };
+    if (effnet_replay(recipe, &options, &error) != EFFNET_OK) return report("replay", &error);
+    return EXIT_OK;
+}
+
+int verb_replay(int argc, char **argv) {
+    static const VerbHelp help = {
+        .verb = "replay",
+        .text =
+            "No data pipeline, no evaluation, no checkpoint: a step takes the next batch as it stands in FILE, which "
+            "is\n"
+            "a .safetensors with `images`, float32 (N, H, W, 3) or (batches, N, H, W, 3), resized and normalised, and\n"
+            "`labels`, int32 (N) or (batches, N). One long N is cut into batches of the recipe's batch_size. More "
+            "steps\n"
+            "than batches begin with the first again. Model, initial weights, masks, loss, optimizer, schedule and\n"
+            "averages are the recipe's; num_classes may be left to the weights of --init.\n"
+            "The dump is a .safetensors with the vectors steps/loss, steps/lr and steps/gradient_norm, and under "
+            "timm's\n"
+            "names weights/NAME (running statistics among them), ema/NAME and the optimizer's slots, such as\n"
+            "mean_square/NAME and momentum/NAME.\n",
+        .examples =
+            "  effnet replay recipes/imagenet-b0.yaml --batches batches.safetensors --init weights.safetensors\n"
+            "  effnet replay recipes/imagenet-b0.yaml --batches batches.safetensors --set batch_size=8 \\\n"
+            "      --set num_classes=10 --set resolution=64 --steps 50 --dump out.safetensors --json\n",
+    };
+    ReplayArguments arguments = {0};
+    const Option options[] = {
+        {.name = "batches",
+         .argument = "FILE",
+         .target = &arguments.batches,
+         .kind = OPTION_TEXT,
+         .help = "images and labels (.safetensors); must be given"},
+        {.name = "init",
+         .argument = "FILE",
+         .target = &arguments.init,
+         .kind = OPTION_TEXT,
+         .help = "start from these weights (.safetensors); default: drawn as the recipe says"},
+        {.name = "steps",
+         .argument = "N",
+         .target = &arguments.steps,
+         .kind = OPTION_INTEGER,
+         .least = 1,
+         .most = INT32_MAX,
+         .help = "steps to train; default: each batch once"},
+        {.name = "steps-per-epoch",
+         .argument = "N",
+         .target = &arguments.steps_per_epoch,
+         .kind = OPTION_INTEGER,
+         .least = 1,
+         .most = INT32_MAX,
+         .help = "steps that the schedule counts as an epoch; default: as many as there are batches"},
+        {.name = "dump",
+         .argument = "FILE",
+         .target = &arguments.dump,
+         .kind = OPTION_TEXT,
+         .help = "write weights, statistics, slots, averages and the steps' numbers here at the end"},
+        {.name = "threads",
+         .argument = "N",
+         .target = &arguments.threads,
+         .kind = OPTION_INTEGER,
+         .most = 1024,
+         .help = "engine threads; 0, the default: the recipe's, or one for each processor"},
+        {.name = "engine",
+         .argument = "fast|reference",
+         .target = &arguments.engine,
+         .kind = OPTION_CHOICE,
+         .choices = "fast|reference",
+         .help = "reference: plain loops, slow, the specification"},
+        {.name = "set",
+         .argument = "KEY=VALUE",
+         .target = &arguments.settings,
+         .kind = OPTION_LIST,
+         .help = "change one key of the recipe"},
+        {.name = "json",
+         .target = &arguments.json,
+         .kind = OPTION_FLAG,
+         .help = "one JSON object a step on standard output"},
+        {0}};
+    CommandLine line;
+    effnet_recipe *recipe = NULL;
+    effnet_error error;
+    int status = parse_options(&help, options, argc, argv, &line);
+    if (status == PARSED && line.count != 1)
+        status = line.count
+                     ? usage_error("replay", "one recipe at a time; unexpected argument '%.60s'", line.arguments[1])
+                     : usage_error("replay", "no recipe given");
+    if (status == PARSED && !arguments.batches) status = usage_error("replay", "--batches FILE is missing");
+    if (status == PARSED && effnet_recipe_open(line.arguments[0], &recipe, &error) != EFFNET_OK)
+        status = report("replay", &error);
+    if (status == PARSED) {
+        status = apply_settings("replay", recipe, &arguments.settings, arguments.engine);
+        if (status == EXIT_OK) status = run(recipe, &arguments);
+    }
+    effnet_recipe_free(recipe);
+    free(arguments.settings.items);
+    return status;
+}

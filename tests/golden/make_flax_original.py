@@ -1,0 +1,226 @@
+#!/usr/bin/env python3
+"""Golden values from the Flax model and trainer that the TPU runs used: initial weights, masks and fifty steps.
+
+    git clone https://github.com/NobuoTsukamoto/jax_examples && git -C jax_examples checkout c05ece5
+    python make_flax_original.py jax_examples        # writes flax_original.json beside itself; some minutes
+
+The model (classification/implements/efficientnet.py), the optimizer and its schedule (common/optimizer.py) and the
+average (common/model_ema.py) are that repository's own code, imported from the checkout; nothing of it is kept here.
+What train.py does around them (keys, loss, step) is written down below in our words, for one device: train.py itself
+needs the data set before anything else. Three parts:
+
+  initial   EfficientNet-B0 of 1,000 classes from seed 42, with the kernel initialiser of c05ece5 (normal) and with the
+            truncated one that the first run had: norm and some elements of every tensor
+  masks     which images skip which block, which features are dropped, in some calls of the trainer's chain of keys
+  run       fifty steps at 64x64, batches of 8 (the last batch norms see 32 values a channel), 10 classes, in float32;
+            then the same steps in float64 from the same weights with the masks of the float32 run. Losses are kept of
+            both, final tensors of the exact one with the distance between them (golden_formula.py, describe()).
+
+SPDX-License-Identifier: Apache-2.0"""
+
+import argparse
+import pathlib
+import sys
+import zlib
+
+import flax
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+import optax
+from flax import linen as nn
+
+import golden_formula as formula
+
+SEED, STEPS, BATCH, SIDE, CLASSES, STEPS_PER_EPOCH = 42, 50, 8, 64, 10, 10
+DROP_PATH = 0.2
+MASK_CALLS = [0, 1, 2, 49]
+OPTIMIZER = dict(optimizer="rmsprop", rmsprop_decay=0.9, rmsprop_epsilon=0.001, momentum=0.9, rmsprop_initial_scale=1.0,
+                 optimizer_schedule="warmup_exponential_decay", initial_learning_rate=0.0, learning_rate=0.002,
+                 warmup_epochs=1, num_epochs=5, exponential_decay_rate=0.9, transition_steps=7, lr_drop_staircase=True,
+                 l2_weight_decay=2e-2, weight_decay=0.0, weight_decay_exclude_layers=["BatchNorm"],
+                 gradient_accumulation_steps=1)
+EMA_DECAY = 0.9999
+
+
+# ---- their names to timm's -----------------------------------------------------------------------------------
+
+BLOCKS = [(stage, i) for stage, repeats in enumerate([1, 2, 2, 3, 3, 4, 1]) for i in range(repeats)]
+LEAVES = {"kernel": "weight", "scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
+
+
+def timm_layer(path):
+    if path == "Head":
+        return "classifier"
+    parts = path.split("/")[1:]
+    if len(parts) == 1:
+        return {"Stem_Conv": "conv_stem", "BatchNorm_0": "bn1", "Conv_0": "conv_head", "BatchNorm_1": "bn2"}[parts[0]]
+    block = int(parts[0].rsplit("_", 1)[1])
+    layer = "/".join(parts[1:])
+    if layer.startswith("BatchNorm"):
+        name = f"bn{int(layer[-1]) + 1}"
+    else:
+        project = "conv_pwl" if BLOCKS[block][0] > 0 else "conv_pw"
+        name = {"Expand_Conv": "conv_pw", "DepthWise_Conv": "conv_dw", "Project_Conv": project,
+                "SeBlock_0/Conv_0": "se.conv_reduce", "SeBlock_0/Conv_1": "se.conv_expand"}[layer]
+    return "blocks.%d.%d.%s" % (*BLOCKS[block], name)
+
+
+def flat(tree):
+    """timm's name -> array in timm's layout."""
+    result = {}
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+        keys = [str(k.key) for k in path]
+        leaf = np.asarray(leaf)
+        axes = {4: (3, 2, 0, 1), 2: (1, 0)}.get(leaf.ndim, tuple(range(leaf.ndim)))
+        result[f"{timm_layer('/'.join(keys[:-1]))}.{LEAVES[keys[-1]]}"] = leaf.transpose(axes)
+    return result
+
+
+# ---- masks: heard while the model draws them, or told to it ----------------------------------------------------
+
+
+class Masks:
+    """Stands in for jax.random.bernoulli: in `hear` mode draws as JAX does and remembers, in order of the calls; in
+    `tell` mode gives back what was remembered."""
+
+    def __init__(self):
+        self.draw, self.mode, self.masks = jax.random.bernoulli, "hear", []
+        jax.random.bernoulli = self
+
+    def __call__(self, key, p=0.5, shape=None, **options):
+        if self.mode == "tell":
+            return self.masks.pop(0)
+        self.masks.append(self.draw(key, p, shape, **options))
+        return self.masks[-1]
+
+    def begin(self, mode, masks=()):
+        self.mode, self.masks = mode, list(masks)
+
+
+# ---- what train.py does -----------------------------------------------------------------------------------------
+
+
+def initial_variables(model):
+    """The weights, and the key that the trainer's first step gets on the first of one device."""
+    params, dropout, depth, train = jax.random.split(jax.random.key(SEED), 4)
+    variables = jax.jit(model.init)({"params": params, "dropout": dropout, "stochastic_depth": depth},
+                                    jnp.ones((1, SIDE, SIDE, 3)))
+    return variables, jax.random.split(train, 1)[0]
+
+
+def make_loss(model, masks, mode):
+    def loss(params, statistics, pictures, labels, keys, told):
+        masks.begin(mode, told)
+        rngs = dict(zip(("dropout", "stochastic_depth"), keys))
+        logits, changed = model.apply({"params": params, "batch_stats": statistics}, pictures, mutable=["batch_stats"],
+                                      rngs=rngs)
+        heard = list(masks.masks)
+        targets = jax.nn.one_hot(labels, model.num_classes, dtype=logits.dtype)  # the smoothed labels are not used
+        return optax.softmax_cross_entropy(logits, targets).mean(), (changed["batch_stats"], heard)
+
+    return jax.jit(jax.value_and_grad(loss, has_aux=True))
+
+
+def train(model, original, masks, variables, key, dtype, told=None):
+    """STEPS steps; losses, gradient norms, rates, final tensors by quantity, masks of each step."""
+    config = ml_collections.ConfigDict(OPTIMIZER)
+    rate = original["optimizer"].create_learning_rate_fn(config, STEPS_PER_EPOCH)
+    optimizer = original["optimizer"].create_optimizer(config, rate)
+    average = original["model_ema"].ema_v2(EMA_DECAY, debias=False)
+    cast = lambda tree: jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), tree)
+    params, statistics = cast(variables["params"]), cast(variables["batch_stats"])
+    state, ema, ema_statistics = optimizer.init(params), average.init(params), average.init(statistics)
+    gradient = make_loss(model, masks, "hear" if told is None else "tell")
+    update, step_average = jax.jit(optimizer.update), jax.jit(average.update)
+    losses, norms, rates, heard = [], [], [], []
+    for step in range(STEPS):
+        dropout, depth, key = jax.random.split(key, 3)
+        pictures = jnp.asarray(formula.images(step, BATCH, SIDE), dtype)
+        labels = jnp.asarray(formula.labels(step, BATCH, CLASSES))
+        (loss, (statistics, drawn)), grads = gradient(params, statistics, pictures, labels,
+                                                      (dropout, depth), told[step] if told else ())
+        updates, state = update(grads, state, params)
+        params = optax.apply_updates(params, updates)
+        _, ema = step_average(params, ema)
+        _, ema_statistics = step_average(statistics, ema_statistics)
+        losses.append(float(loss))
+        norms.append(float(np.sqrt(sum(np.sum(np.square(np.asarray(g, np.float64))) for g in jax.tree.leaves(grads)))))
+        rates.append(float(rate(step)))
+        heard.append([np.asarray(mask) for mask in drawn])
+    assert params["Head"]["kernel"].dtype == dtype
+    # chain(add_decayed_weights, rmsprop = chain(scale_by_rms, scale_by_learning_rate, trace)); the trace holds the
+    # update with its sign
+    trees = {"parameters": params, "slot_0": state[1][0].nu, "slot_1": jax.tree.map(jnp.negative, state[1][2].trace),
+             "ema_parameters": ema.ema, "statistics": statistics, "ema_statistics": ema_statistics.ema}
+    return losses, norms, rates, {name: flat(tree) for name, tree in trees.items()}, heard
+
+
+def keep_bits(mask):
+    """Eight images a byte, the first in the highest bit, as text."""
+    return np.packbits(mask.ravel()).tobytes().hex()
+
+
+def describe_masks(heard):
+    """[call, [drop path of each block with a skip], dropout: features kept of each image, crc32 of its bits]"""
+    result = []
+    for call in MASK_CALLS:
+        *paths, dropout = heard[call]
+        result.append([call, [keep_bits(path) for path in paths], [int(row.sum()) for row in dropout],
+                       zlib.crc32(np.packbits(dropout.ravel()).tobytes())])
+    return result
+
+
+def import_original(folder):
+    sys.path[:0] = [str(folder / "classification"), str(folder / "common")]
+    import model_ema
+    import optimizer
+    from implements import efficientnet
+
+    return {"model": efficientnet, "optimizer": optimizer, "model_ema": model_ema}
+
+
+def main():
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("checkout", type=pathlib.Path)
+    original = import_original(arguments.parse_args().checkout)
+    network = original["model"].EfficientNet
+    document = {
+        "made_by": f"make_flax_original.py: jax_examples c05ece5, flax {flax.__version__}, optax {optax.__version__}, "
+                   f"jax {jax.__version__}",
+        "initial": {},
+    }
+    def describe_initial():
+        tensors = flat(initial_variables(network(num_classes=1000, init_stochastic_depth_rate=DROP_PATH))[0]["params"])
+        document["parameters"] = [[name, *values.shape] for name, values in tensors.items()]
+        return formula.describe_all(tensors, tensors, tensors, formula.GRADIENT_SAMPLES)
+
+    document["initial"]["normal"] = describe_initial()
+    normal = original["model"].conv_kernel_initializer
+    original["model"].conv_kernel_initializer = nn.initializers.variance_scaling(2.0, "fan_out", "truncated_normal")
+    document["initial"]["truncated_normal"] = describe_initial()
+    original["model"].conv_kernel_initializer = normal
+
+    model = dict(num_classes=CLASSES, init_stochastic_depth_rate=DROP_PATH)
+    masks = Masks()
+    variables, key = initial_variables(network(**model))
+    losses, norms, rates, final, heard = train(network(**model), original, masks, variables, key, jnp.float32)
+    document["masks"] = describe_masks(heard)
+    jax.config.update("jax_enable_x64", True)
+    exact_losses, exact_norms, _, exact, _ = train(network(dtype=jnp.float64, **model), original, masks, variables,
+                                                   key, jnp.float64, heard)
+    digits = lambda values: [float(f"{value:.9g}") for value in values]
+    document["run"] = {"lr": digits(rates), "losses": digits(losses), "gradient_norms": digits(norms),
+                       "exact_losses": digits(exact_losses), "exact_gradient_norms": digits(exact_norms)}
+    document["statistics"] = [[name, *values.shape] for name, values in exact["statistics"].items()]
+    for quantity, tensors in exact.items():
+        document["run"][quantity] = formula.describe_all(tensors, tensors, final[quantity], formula.OTHER_SAMPLES)
+    for step in range(STEPS):
+        print(f"{step} lr {rates[step]:.6f} loss {losses[step]:.6f}, float64 {exact_losses[step]:.6f}, relative "
+              f"{abs(losses[step] / exact_losses[step] - 1):.1e}")
+    formula.write(pathlib.Path(__file__).with_name("flax_original.json"), document)
+
+
+if __name__ == "__main__":
+    main()

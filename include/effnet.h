@@ -228,6 +228,34 @@ typedef struct effnet_replay_options {
 EFFNET_API effnet_status effnet_replay(const effnet_recipe *recipe, const effnet_replay_options *options,
                                        effnet_error *error);
 
+/* ---- data --------------------------------------------------------------------------------------------- */
+
+typedef struct effnet_pack_options {
+    size_t struct_size;
+    int size;    /* shorter side of pictures that are larger, which are made smaller; 0: 256; -1: never */
+    int quality; /* of JPEGs made smaller, 1 to 100; 0: 90 */
+    bool raw;    /* pixels instead of JPEGs: about ten times the room, and nothing to decode */
+    int workers; /* threads; 0: one for each processor */
+    effnet_progress_function
+        *progress; /* phase "pack": step of steps pictures; true stops, and the same call goes on */
+    void (*skipped)(void *context, const char *why); /* once for each picture that cannot be packed */
+    void *context;                                   /* of both */
+} effnet_pack_options;
+
+typedef struct effnet_pack_result {
+    int64_t pictures, skipped;
+    int64_t resumed; /* pictures that an earlier call, which was stopped, had done */
+    int64_t kept;    /* files taken over byte for byte, of this call's */
+    int64_t bytes;   /* of the file */
+    int classes;
+    double seconds;
+} effnet_pack_result;
+
+/* Writes every picture of `source` (any data that can be trained on, both splits) into the one file `path`, which can
+ * then be trained on. Until it is whole it is called path.part; that is kept when the call fails or is stopped. */
+EFFNET_API effnet_status effnet_pack(const char *source, const char *path, const effnet_pack_options *options,
+                                     effnet_pack_result *result, effnet_error *error);
+
 /* ---- looking inside -------------------------------------------------------------------------------------
  */
 

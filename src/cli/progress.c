@@ -75,11 +75,14 @@ static void show_running(ProgressDisplay *display, const effnet_progress *progre
     Line line = {.count = 0};
     char left[32];
     bool evaluating = strcmp(progress->phase, "eval") == 0;
+    bool counting = strcmp(progress->phase, "pack") == 0 || strcmp(progress->phase, "check") == 0;
     if (display->quiet_steps) return;
     if (!display->terminal && progress->seconds - display->last_seconds < PLAIN_INTERVAL_S) return;
     display->last_seconds = progress->seconds;
     if (progress->epochs > 0) add(&line, "epoch %d/%d", progress->epoch, progress->epochs);
-    if (evaluating) {
+    if (counting) {
+        add(&line, "%lld/%lld pictures", (long long)progress->step, (long long)progress->steps);
+    } else if (evaluating) {
         add(&line, "evaluating %lld/%lld", (long long)progress->step, (long long)progress->steps);
     } else {
         add(&line, "step %lld/%lld", (long long)progress->step, (long long)progress->steps);
@@ -88,7 +91,7 @@ static void show_running(ProgressDisplay *display, const effnet_progress *progre
     text_duration(progress->seconds_left, left, sizeof left);
     if (progress->seconds_left > 0) add(&line, "%s left", left);
     if (progress->images_per_s > 0) add(&line, "%.0f images/s", progress->images_per_s);
-    if (!evaluating) add(&line, "lr %.3g", progress->lr);
+    if (!evaluating && !counting) add(&line, "lr %.3g", progress->lr);
     print_line(display, &line, false);
 }
 

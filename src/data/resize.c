@@ -144,17 +144,21 @@ static void *carve(char *block, size_t *used, size_t count, size_t size) {
     return place;
 }
 
+static int height_of(const ResizeOptions *options) {
+    return options->height ? options->height : options->side;
+}
+
 /* Called with block NULL to learn the size. No overflow: a side is at most 30,000 and so are taps, so that each part
  * is far below 2^40 bytes. */
 static size_t lay_out(Workspace *space, char *block, Box box, const ResizeOptions *options) {
     size_t used = 0, side = (size_t)options->side;
     Axis *axes[2] = {&space->across, &space->down};
-    int source[2] = {box.width, box.height};
+    int source[2] = {box.width, box.height}, output[2] = {options->side, height_of(options)};
     for (int i = 0; i < 2; i++) {
-        axes[i]->taps = taps_of(source[i], options->side, options->interpolation);
-        axes[i]->first = carve(block, &used, side, sizeof(int));
-        axes[i]->count = carve(block, &used, side, sizeof(int));
-        axes[i]->weights = carve(block, &used, side * (size_t)axes[i]->taps, sizeof(float));
+        axes[i]->taps = taps_of(source[i], output[i], options->interpolation);
+        axes[i]->first = carve(block, &used, (size_t)output[i], sizeof(int));
+        axes[i]->count = carve(block, &used, (size_t)output[i], sizeof(int));
+        axes[i]->weights = carve(block, &used, (size_t)output[i] * (size_t)axes[i]->taps, sizeof(float));
     }
     space->ring_stride = round_up(3 * side + 1, 16);
     space->levels = carve(block, &used, 3 * ((size_t)box.width + 1), sizeof(float));
@@ -176,7 +180,7 @@ static effnet_status prepare(Resizer *resizer, Workspace *space, Box box, const 
     }
     lay_out(space, resizer->block, box, options);
     fill_axis(&space->across, box.width, options->side, options->interpolation, options->flip);
-    fill_axis(&space->down, box.height, options->side, options->interpolation, false);
+    fill_axis(&space->down, box.height, height_of(options), options->interpolation, false);
     for (int i = 0; i < 3 * options->side; i++) {
         space->scale[i] = options->scale[i % 3];
         space->bias[i] = options->bias[i % 3];
@@ -192,7 +196,7 @@ effnet_status resize_box(Resizer *resizer, const uint8_t *pixels, size_t stride,
     const Axis *down = &space.down;
     bool clip = options->interpolation == INTERPOLATION_BICUBIC && !options->keep_overshoot;
     int side = options->side, made = 0; /* source rows [0, made) were resampled; the last `taps` are in the ring */
-    for (int y = 0; y < side; y++) {
+    for (int y = 0; y < height_of(options); y++) {
         int first = down->first[y], end = first + down->count[y];
         if (made < first) made = first;
         for (; made < end; made++) {

@@ -19,13 +19,15 @@ void resizer_release(Resizer *resizer);
 
 typedef struct ResizeOptions {
     int side;                /* of the output */
+    int height;              /* of the output where it is no square; 0: side */
     int interpolation;       /* recipe.h's choices */
     bool keep_overshoot;     /* do not clip what bicubic makes below 0 and above 255 */
     bool flip;               /* left and right exchanged */
     float scale[3], bias[3]; /* output = level * scale + bias, per channel; level 0..255 */
 } ResizeOptions;
 
-/* pixels (height, width, 3) bytes, rows `stride` bytes apart; the box must lie inside. out (side, side, 3). */
+/* pixels (height, width, 3) bytes, rows `stride` bytes apart; the box must lie inside. out (side, side, 3),
+ * or (height, side, 3). */
 effnet_status resize_box(Resizer *resizer, const uint8_t *pixels, size_t stride, Box box, const ResizeOptions *options,
                          float *out, effnet_error *err);
 

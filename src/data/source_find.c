@@ -1,5 +1,6 @@
 /* source_find.c - looks at what a user points at and tells which kind of source it is: by the content of files, not by
  * their names, wherever the content says it. */
+#include "data/effpack.h"
 #include "data/file_list.h"
 #include "data/shard_source.h"
 #include "base/file.h"
@@ -25,7 +26,7 @@ typedef struct Wanted {
 /* ---- files of many pictures ---- */
 
 /* In the order in which they are preferred where a folder holds several. */
-typedef enum FileKind { FILE_OTHER, FILE_TFRECORD, FILE_TAR, FILE_CIFAR, FILE_TABLE } FileKind;
+typedef enum FileKind { FILE_OTHER, FILE_EFFPACK, FILE_TFRECORD, FILE_TAR, FILE_CIFAR, FILE_TABLE } FileKind;
 
 static FileKind file_kind(const char *path) {
     uint8_t bytes[512];
@@ -36,6 +37,7 @@ static FileKind file_kind(const char *path) {
     if (descriptor < 0) return FILE_OTHER;
     ssize_t got = read(descriptor, bytes, sizeof bytes);
     close(descriptor);
+    if (got > 0 && bytes_are_effpack(bytes, (size_t)got)) return FILE_EFFPACK;
     if (got > 0 && bytes_are_tfrecord(bytes, (size_t)got)) return FILE_TFRECORD;
     if (got > 0 && picture_kind(bytes, (size_t)got) != PICTURE_UNKNOWN) return FILE_OTHER;
     return file_is_tar(path) ? FILE_TAR : FILE_OTHER;
@@ -44,6 +46,11 @@ static FileKind file_kind(const char *path) {
 static effnet_status open_files(const NameList *files, FileKind kind, const Wanted *wanted, Dataset **out,
                                 effnet_error *err) {
     switch (kind) {
+    case FILE_EFFPACK:
+        if (files->count > 1)
+            return fail(err, EFFNET_ERROR_ARGUMENT, "'%s' and '%s' are both effpacks: name the one that is wanted",
+                        files->names[0], files->names[1]);
+        return source_effpack_open(files->names[0], wanted->split, out, err);
     case FILE_TFRECORD:
         return source_tfrecord_open(files, out, err);
     case FILE_TAR:
@@ -198,11 +205,11 @@ effnet_status dataset_open(const char *root, DatasetSplit split, const char *spl
     effnet_status status = file_list_read(root, &list, err);
     if (status == EFFNET_OK) status = open_list(&list, &wanted, out, &found, err);
     if (status == EFFNET_OK && !found)
-        status =
-            fail(err, EFFNET_ERROR_IO,
-                 "'%s' is a file of no kind that is read; wanted TFRecord, tar, CIFAR's binary version, CSV or TSV, "
-                 "or a folder of class folders or of IDX files",
-                 root);
+        status = fail(err, EFFNET_ERROR_IO,
+                      "'%s' is a file of no kind that is read; wanted an effpack, TFRecord, tar, CIFAR's binary "
+                      "version, CSV or TSV, "
+                      "or a folder of class folders or of IDX files",
+                      root);
     name_list_free(&list);
     return status;
 }

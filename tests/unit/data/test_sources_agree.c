@@ -1,6 +1,7 @@
 /* test_sources_agree.c - the same pictures from every kind of source give the same batches, bit for bit: those of
  * training (shuffled, cropped and flipped) and those of evaluation, with one thread and with three. Only compressed
  * tars are shuffled in another order, which is theirs to choose: their training batches hold the same pictures. */
+#include "data/effpack.h"
 #include "data/loader.h"
 #include "make_shards.h"
 
@@ -202,6 +203,16 @@ static void the_same_batches(void **state) {
     Growing trained = run_loader(dataset, true, 1), evaluated = run_loader(dataset, false, 1);
     assert_true(trained.size > 0 && evaluated.size > trained.size / 3);
     dataset_free(dataset);
+    char source[512], pack[512];
+    PackResult packed;
+    effnet_error err = {0};
+    snprintf(source, sizeof source, "%s", scratch_path(&folder, "folder"));
+    snprintf(pack, sizeof pack, "%s", scratch_path(&folder, "all.effpack"));
+    const PackOptions options = {.source = source, .path = pack, .quality = 90};
+    if (pack_write(&options, &packed, &err) != EFFNET_OK) fail_msg("%s", err.message);
+    snprintf(pack, sizeof pack, "%s", scratch_path(&folder, "raw.effpack"));
+    const PackOptions raw = {.source = source, .path = pack};
+    if (pack_write(&raw, &packed, &err) != EFFNET_OK) fail_msg("%s", err.message);
     static const struct {
         const char *root;
         DatasetSplit split;
@@ -214,6 +225,7 @@ static void the_same_batches(void **state) {
         {"folders.tar", SPLIT_TRAIN, false},   {"folders.tar", SPLIT_VALIDATION, false},
         {"table.csv", SPLIT_TRAIN, false},     {"table.tsv", SPLIT_TRAIN, false},
         {"@web.list", SPLIT_TRAIN, false},     {"tf/train-*", SPLIT_TRAIN, false},
+        {"all.effpack", SPLIT_TRAIN, false},   {"raw.effpack", SPLIT_VALIDATION, false},
     };
     for (size_t i = 0; i < sizeof sources / sizeof *sources; i++)
         for (int workers = 1; workers <= 3; workers += 2) {

@@ -1,0 +1,72 @@
+/* api_pack.c - a data set into one file. */
+#include "api/handles.h"
+
+#include "base/clock.h"
+#include "data/effpack.h"
+
+enum { DEFAULT_SIDE = 256, DEFAULT_QUALITY = 90 };
+
+typedef struct Watcher {
+    const effnet_pack_options *options;
+    double begun;
+    int64_t first; /* pictures done at the first report, -1 before it */
+    double first_seconds;
+} Watcher;
+
+static bool watch(void *context, int64_t done, int64_t all, int64_t bytes) {
+    Watcher *watcher = context;
+    (void)bytes;
+    effnet_progress progress = {.phase = "pack", .step = done, .steps = all, .top1 = -1, .top5 = -1, .ema_top1 = -1};
+    progress.ema_top5 = -1;
+    progress.seconds = clock_seconds() - watcher->begun;
+    if (watcher->first < 0) {
+        watcher->first = done;
+        watcher->first_seconds = progress.seconds;
+    }
+    double seconds = progress.seconds - watcher->first_seconds;
+    if (done > watcher->first && seconds > 0) {
+        progress.images_per_s = (double)(done - watcher->first) / seconds;
+        progress.seconds_left = (double)(all - done) / progress.images_per_s;
+    }
+    return watcher->options->progress && watcher->options->progress(watcher->options->context, &progress);
+}
+
+static void tell_skipped(void *context, const char *why) {
+    const Watcher *watcher = context;
+    if (watcher->options->skipped) watcher->options->skipped(watcher->options->context, why);
+}
+
+effnet_status effnet_pack(const char *source, const char *path, const effnet_pack_options *options,
+                          effnet_pack_result *result, effnet_error *error) {
+    static const effnet_pack_options defaults = {.struct_size = sizeof defaults};
+    if (!options) options = &defaults;
+    *result = (effnet_pack_result){0};
+    if (options->struct_size != sizeof *options)
+        return fail(error, EFFNET_ERROR_ARGUMENT, "struct_size of effnet_pack_options is %zu; wanted %zu",
+                    options->struct_size, sizeof *options);
+    Watcher watcher = {.options = options, .begun = clock_seconds(), .first = -1};
+    PackResult packed;
+    const PackOptions pack = {
+        .source = source,
+        .path = path,
+        .side = options->size < 0 ? 0
+                : options->size   ? options->size
+                                  : DEFAULT_SIDE,
+        .quality = options->raw       ? 0
+                   : options->quality ? options->quality
+                                      : DEFAULT_QUALITY,
+        .workers = options->workers,
+        .progress = watch,
+        .skipped = tell_skipped,
+        .context = &watcher,
+    };
+    TRY(pack_write(&pack, &packed, error));
+    *result = (effnet_pack_result){.pictures = packed.pictures,
+                                   .skipped = packed.skipped,
+                                   .resumed = packed.resumed,
+                                   .kept = packed.kept,
+                                   .bytes = packed.bytes,
+                                   .classes = packed.classes,
+                                   .seconds = clock_seconds() - watcher.begun};
+    return EFFNET_OK;
+}

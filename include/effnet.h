@@ -74,6 +74,8 @@ EFFNET_API effnet_status effnet_model_open(const char *path, const effnet_model_
                                            effnet_error *error);
 EFFNET_API void effnet_model_free(effnet_model *model);
 
+/* "efficientnet_b0"; owned by the model. */
+EFFNET_API const char *effnet_model_name(const effnet_model *model);
 EFFNET_API int effnet_model_classes(const effnet_model *model);
 EFFNET_API int effnet_model_resolution(const effnet_model *model);
 /* The label of a class, "17" where the checkpoint names none; owned by the model. */
@@ -105,6 +107,23 @@ EFFNET_API effnet_status effnet_weights_write(effnet_model *model, const char *n
                                               effnet_error *error);
 /* The whole model as one safetensors file in timm's names, written beside and renamed into place. */
 EFFNET_API effnet_status effnet_model_save(const effnet_model *model, const char *path, effnet_error *error);
+
+/* ---- weights of other programs ------------------------------------------------------------------------- */
+
+typedef struct effnet_import_options {
+    size_t struct_size;
+    const char *model;           /* NULL: the one whose shapes the file has */
+    const char *class_names;     /* a text file with one name a line, in the order of the classes; NULL: none */
+    const char *const *settings; /* "KEY=VALUE" of the recipe's keys on model and pictures ("padding=symmetric",
+                                    "mean=0.5,0.5,0.5"), ended by NULL; they go before what the naming implies */
+    int threads;                 /* of the model: 0: one for each processor */
+} effnet_import_options;
+
+/* A model from a safetensors file in the names of timm, torchvision, efficientnet_pytorch, jax_examples' Flax model,
+ * Keras or TensorFlow, told apart by themselves; docs/weights.md has the details. *naming (may be NULL) becomes the
+ * program's name, which is static. */
+EFFNET_API effnet_status effnet_model_import(const char *path, const effnet_import_options *options, effnet_model **out,
+                                             const char **naming, effnet_error *error);
 
 /* ---- recipes ------------------------------------------------------------------------------------------ */
 

@@ -195,6 +195,10 @@ void effnet_model_free(effnet_model *model) {
     free(model);
 }
 
+const char *effnet_model_name(const effnet_model *model) {
+    return model->network.config.name;
+}
+
 int effnet_model_classes(const effnet_model *model) {
     return model->network.config.num_classes;
 }

@@ -1,0 +1,29 @@
+/* import_weights.h - weights of another program (format/weight_names.h) into a network's blocks: which model they are,
+ * how it is to be run, and their values in timm's layouts. */
+#ifndef EFFNET_TRAIN_IMPORT_WEIGHTS_H
+#define EFFNET_TRAIN_IMPORT_WEIGHTS_H
+
+#include "format/weight_names.h"
+#include "train/train.h"
+
+typedef struct WeightImport {
+    Safetensors *file;
+    WeightNaming naming;
+} WeightImport;
+
+/* Opens a safetensors file and finds out whose names it has. Closed by weight_import_close, after an error too. */
+effnet_status weight_import_open(const char *path, WeightImport *out, effnet_error *err);
+void weight_import_close(WeightImport *import);
+/* The known model whose shapes the file has, or NULL. */
+const char *weight_import_guess(const WeightImport *import);
+/* How the program whose names these are runs its model, as recipe keys: padding, batch norm, mean and std.
+ * recipe->model is read. */
+effnet_status weight_import_presets(const WeightImport *import, Recipe *recipe, effnet_error *err);
+/* Outputs of the file's classifier; `network` may have another number of classes. */
+effnet_status weight_import_classes(const WeightImport *import, const Network *network, int *out, effnet_error *err);
+/* Fills both blocks. Every tensor of the network must be there in its shape with finite values, and none beside them
+ * that is not known to be no weight; the message names the tensor, as the file calls it and as we do. */
+effnet_status weight_import_read(const WeightImport *import, const Network *network, float *parameters,
+                                 float *statistics, effnet_error *err);
+
+#endif

@@ -92,7 +92,7 @@ static effnet_status import_model(const WeightImport *import, const effnet_impor
     ModelCard card;
     effnet_model *model;
     TRY(configure(import, options, &recipe, &config, err));
-    card_from_recipe(&recipe, &config, &card);
+    model_card_from_recipe(&recipe, &config, &card);
     effnet_status status = options->class_names ? read_class_names(options->class_names, &card, err) : EFFNET_OK;
     if (status != EFFNET_OK) {
         model_card_free(&card);

@@ -58,7 +58,7 @@ static bool is_classifier(const Network *network, int i) {
     return i == network->num_parameters - 1 || i == network->num_parameters - 2;
 }
 
-/* ---- which model ---- */
+/* ---- does a network fit? ---- */
 
 static bool fits(const WeightImport *import, const Network *network) {
     for (int i = 0; i < weight_count(network); i++) {
@@ -76,21 +76,6 @@ static int weights_in_file(const WeightImport *import) {
     for (int i = 0; i < safetensors_count(import->file); i++)
         count += !naming_ignores(&import->naming, safetensors_tensor(import->file, i).name);
     return count;
-}
-
-const char *weight_import_guess(const WeightImport *import) {
-    const char *name;
-    for (int i = 0; (name = model_name_at(i)); i++) {
-        ModelConfig config;
-        Network network;
-        if (model_config_by_name(name, &config, NULL) != EFFNET_OK) continue;
-        config.num_classes = 1;
-        if (network_build(&config, &network, NULL) != EFFNET_OK) continue;
-        bool found = weight_count(&network) == weights_in_file(import) && fits(import, &network);
-        network_free(&network);
-        if (found) return name;
-    }
-    return NULL;
 }
 
 /* ---- how it is run ---- */
@@ -145,8 +130,9 @@ effnet_status weight_import_presets(const WeightImport *import, Recipe *recipe, 
     static const Preset lite_127[] = {{"mean", "0.498039215686,0.498039215686,0.498039215686"},
                                       {"std", "0.501960784314,0.501960784314,0.501960784314"},
                                       {0}};
-    static const Preset levels[] = {
-        {"mean", "0,0,0"}, {"std", "0.00392156862745,0.00392156862745,0.00392156862745"}, {0}};
+    /* jax_examples c05ece5: 1,280 channels before the pooling at every width, even squeeze widths, levels 0..255 */
+    static const Preset flax[] = {
+        {"head_width", "fixed"}, {"se_round", "even"}, {"normalize", "false"}, {"overshoot", "keep"}, {0}};
     switch (import->naming.style) {
     case NAMES_TIMM:
         TRY(set_all(recipe, pytorch, err));
@@ -158,14 +144,39 @@ effnet_status weight_import_presets(const WeightImport *import, Recipe *recipe, 
     case NAMES_LUKEMELAS:
         TRY(set_all(recipe, pytorch, err));
         return config.lite ? set_all(recipe, lite_127, err) : EFFNET_OK;
-    case NAMES_FLAX: /* fed with 0..255 as they are */
-        return set_all(recipe, levels, err);
+    case NAMES_FLAX:
+        return set_all(recipe, flax, err);
     case NAMES_KERAS:
         return keras_normalisation(import, recipe, err);
     case NAMES_TENSORFLOW:
         return config.lite ? set_all(recipe, lite_127, err) : EFFNET_OK;
     }
     return EFFNET_OK;
+}
+
+/* ---- which model: all of them are tried ---- */
+
+/* The network of a known model as the file's program builds it, with one class. */
+static effnet_status build_theirs(const WeightImport *import, const char *name, Network *out) {
+    Recipe recipe;
+    ModelConfig config;
+    recipe_defaults(&recipe);
+    TRY(recipe_set(&recipe, "model", name, NULL));
+    TRY(weight_import_presets(import, &recipe, NULL));
+    TRY(model_config_from_recipe(&recipe, 1, &config, NULL));
+    return network_build(&config, out, NULL);
+}
+
+const char *weight_import_guess(const WeightImport *import) {
+    const char *name;
+    for (int i = 0; (name = model_name_at(i)); i++) {
+        Network network;
+        if (build_theirs(import, name, &network) != EFFNET_OK) continue;
+        bool found = weight_count(&network) == weights_in_file(import) && fits(import, &network);
+        network_free(&network);
+        if (found) return name;
+    }
+    return NULL;
 }
 
 /* ---- errors ---- */

@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# effnet import and export: a trained model leaves as safetensors and comes back with the same predictions; as ONNX; what
+# wrong use and wrong files are told.
+source "$(dirname "$0")/harness.sh"
+
+echo "-- wrong usage"
+complains 2 "no file given" "$effnet" import
+complains 2 "no OUT.safetensors given" "$effnet" import a.safetensors
+complains 2 "unexpected argument 'c'" "$effnet" import a b c
+complains 2 "no checkpoint given" "$effnet" export
+complains 2 "no OUT.safetensors or OUT.onnx given" "$effnet" export runs/x
+complains 2 "ends neither with .safetensors nor with .onnx" "$effnet" export runs/x out.pth
+complains 1 "nowhere" "$effnet" import "$work/nowhere" "$work/out.safetensors"
+complains 1 "nowhere" "$effnet" export "$work/nowhere" "$work/out.onnx"
+printf 'not safetensors at all' >"$work/junk.safetensors"
+complains 1 "junk.safetensors" "$effnet" import "$work/junk.safetensors" "$work/out.safetensors"
+[ ! -e "$work/out.safetensors" ] || die "a failed import left a file"
+
+need_fashion
+small_fashion
+echo "-- there and back"
+run 0 "${train[@]}" --out "$work/run" --steps 2
+run 0 "$build/tools/idx_to_png" "$fashion/t10k-images-idx3-ubyte.gz" 5 "$work/5.png"
+run 0 "$effnet" predict "$work/run" "$work/5.png" --topk 10 --json
+cp "$work/out" "$work/wanted"
+run 0 "$effnet" export "$work/run" "$work/run.safetensors" --json
+grep -q '"num_classes":10,' "$work/out" || die "export --json"
+run 0 "$effnet" predict "$work/run.safetensors" "$work/5.png" --topk 10 --json
+same "$work/out" "$work/wanted"
+
+# imported, it is timm's naming; resolution, mean and the like are given again, labels too
+settings=(--set resolution=32 --set mean=0.286,0.286,0.286 --set std=0.353,0.353,0.353 --set pad_to=32 --set val_crop=none)
+printf '%s\n' a b c d e f g h i j >"$work/names.txt"
+run 0 "$effnet" import "$work/run.safetensors" "$work/back.safetensors" --class-names "$work/names.txt" "${settings[@]}" --json
+grep -q '"naming":"timm","model":"efficientnet_b0","num_classes":10,"resolution":32' "$work/out" || die "import --json"
+run 0 "$effnet" predict "$work/back.safetensors" "$work/5.png" --topk 10 --json
+grep -q '"label":"j"' "$work/out" || die "the names of --class-names are not there"
+complains 1 "its shapes are those of efficientnet_b0" "$effnet" import "$work/run.safetensors" "$work/x.safetensors" \
+    --model efficientnet_b1
+complains 1 "unknown key 'paddin'; nearest: 'padding'" "$effnet" import "$work/run.safetensors" "$work/x.safetensors" \
+    --set paddin=same
+run 0 "${train[@]}" --out "$work/again" --steps 1 --init "$work/back.safetensors"
+
+echo "-- ONNX"
+run 0 "$effnet" export "$work/run" "$work/run.onnx"
+run 0 "$effnet" export "$work/run" "$work/kept.onnx" --keep-batch-norm --weights raw --res 64
+for file in run kept; do
+    grep -q effnet.class_names "$work/$file.onnx" || die "$file.onnx has no metadata"
+done
+! grep -q BatchNormalization "$work/run.onnx" || die "batch norm is not folded"
+grep -q BatchNormalization "$work/kept.onnx" || die "--keep-batch-norm keeps none"
+if [ -w /dev/full ]; then
+    complains 1 "/dev/full/x.onnx" "$effnet" export "$work/run" /dev/full/x.onnx
+fi

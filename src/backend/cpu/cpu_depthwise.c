@@ -339,11 +339,35 @@ static void depthwise_backward_task(void *context, int task, int thread) {
     }
 }
 
+/* The weights' gradient of 64 channels: the tasks' partial ones, (channels / lanes, taps, lanes), added up in order. */
+static void reduce_weights_task(void *context, int task, int thread) {
+    (void)thread;
+    const PassRun *run = context;
+    const CpuEngine *engine = run->engine;
+    Geometry g = geometry_of(engine, run->pass->op);
+    int lanes = engine->kernels->lanes, taps = g.kernel * g.kernel, first = task * TILE_CHANNELS;
+    int end = first + TILE_CHANNELS < g.in.channels ? first + TILE_CHANNELS : g.in.channels;
+    size_t slot_floats = depthwise_slot_floats(engine, run->pass), from = (size_t)first * (size_t)taps;
+    size_t count = round_up((size_t)(end - first), (size_t)lanes) * (size_t)taps;
+    float sums[TILE_CHANNELS * MAX_KERNEL * MAX_KERNEL] = {0};
+    for (int slot = 0; slot < run->tasks; slot++) {
+        const float *partial = engine->slots + (size_t)slot * slot_floats + from;
+        for (size_t i = 0; i < count; i++) sums[i] += partial[i];
+    }
+    float *gradient = run->gradients + engine->network->parameters[g.op->weight].offset;
+    for (int c = first; c < end; c++)
+        for (int tap = 0; tap < taps; tap++) {
+            int at = c - first;
+            float sum = sums[at / lanes * lanes * taps + tap * lanes + at % lanes];
+            float *to = gradient + (size_t)c * (size_t)taps + tap;
+            *to = run->accumulate ? *to + sum : sum;
+        }
+}
+
 void depthwise_backward(PassRun *run) {
     CpuEngine *engine = run->engine;
     Geometry g = geometry_of(engine, run->pass->op);
     size_t floats = depthwise_slot_floats(engine, run->pass);
-    int lanes = engine->kernels->lanes, taps = g.kernel * g.kernel;
     run_split(run, run->call->batch, slot_count(floats), 1);
     if (run->pass->expand >= 0) gram_scale(run, g.block);
     thread_team_run(engine->team, depthwise_backward_task, run, run->tasks);
@@ -351,14 +375,5 @@ void depthwise_backward(PassRun *run) {
         gram_finish_gradient(run, engine->slots + weight_slot_floats(engine, &g), floats);
     else if (run->pass->input.activation != ACTIVATION_NONE)
         batch_norm_finish_gradient(run, run->pass->input.batch_norm);
-    float *gradient = run->gradients + engine->network->parameters[g.op->weight].offset;
-    for (int c = 0; c < g.in.channels; c++)
-        for (int tap = 0; tap < taps; tap++) {
-            float sum = 0;
-            for (int slot = 0; slot < run->tasks; slot++)
-                sum +=
-                    engine->slots[(size_t)slot * floats + (size_t)(c / lanes * lanes * taps + tap * lanes + c % lanes)];
-            float *to = gradient + (size_t)c * (size_t)taps + tap;
-            *to = run->accumulate ? *to + sum : sum;
-        }
+    thread_team_run(engine->team, reduce_weights_task, run, (g.in.channels + TILE_CHANNELS - 1) / TILE_CHANNELS);
 }

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+enum { PACK_DEPTH = 16 };
+
 size_t packed_floats(const CpuKernels *kernels, int depth, int columns) {
     return round_up((size_t)columns, (size_t)kernels->gemm_columns) * (size_t)depth;
 }
@@ -21,11 +23,14 @@ void pack_weights(const CpuKernels *kernels, const float *weights, size_t depth_
                 memset(to + (size_t)d * (size_t)panel + width, 0, (size_t)(panel - width) * sizeof *to);
             }
         } else {
-            memset(to, 0, (size_t)depth * (size_t)panel * sizeof *to);
-            for (int n = 0; n < width; n++)
-                for (int d = 0; d < depth; d++)
-                    to[(size_t)d * (size_t)panel + (size_t)n] =
-                        from[(size_t)n * column_stride + (size_t)d * depth_stride];
+            if (width < panel) memset(to, 0, (size_t)depth * (size_t)panel * sizeof *to);
+            for (int block = 0; block < depth; block += PACK_DEPTH) { /* a turn in the first-level cache */
+                int end = block + PACK_DEPTH < depth ? block + PACK_DEPTH : depth;
+                for (int n = 0; n < width; n++)
+                    for (int d = block; d < end; d++)
+                        to[(size_t)d * (size_t)panel + (size_t)n] =
+                            from[(size_t)n * column_stride + (size_t)d * depth_stride];
+            }
         }
     }
 }

@@ -62,6 +62,14 @@ static void load_input(const PassRun *run, int first, int rows, float *tile) {
                                     (size_t)channels, rows, channels, bn, pass->input.activation, tile, TILE_ROWS);
 }
 
+/* Pixels are shared out by whole tiles; where there are only a few tiles of them, by smaller ones, so that several
+ * threads have work. */
+enum { LEAST_TASKS = 8, LEAST_ROWS = 32 };
+static int rows_multiple(int pixels) {
+    int share = (int)round_up((size_t)(pixels + LEAST_TASKS - 1) / LEAST_TASKS, 8);
+    return share > TILE_ROWS ? TILE_ROWS : share < LEAST_ROWS ? LEAST_ROWS : share;
+}
+
 static void conv_forward_task(void *context, int task, int thread) {
     const PassRun *run = context;
     CpuEngine *engine = run->engine;
@@ -84,7 +92,7 @@ static void conv_forward_task(void *context, int task, int thread) {
 void conv_forward(PassRun *run) {
     TensorShape out = buffer_shape(run->engine, run->pass->raw);
     int pixels = run->call->batch * out.height * out.width;
-    run_split(run, pixels, MAX_TASKS, TILE_ROWS);
+    run_split(run, pixels, MAX_TASKS, rows_multiple(pixels));
     thread_team_run(run->engine->team, conv_forward_task, run, run->tasks);
     if (run->call->training) batch_norm_finish(run, run->pass->batch_norm, pixels);
 }
@@ -121,7 +129,8 @@ void conv_backward(PassRun *run) {
     TensorShape out = buffer_shape(run->engine, run->pass->raw);
     int depth = conv_depth(run->engine, op);
     size_t floats = (size_t)depth * (size_t)out.channels;
-    run_split(run, run->call->batch * out.height * out.width, slot_count(floats), TILE_ROWS);
+    int pixels = run->call->batch * out.height * out.width;
+    run_split(run, pixels, slot_count(floats), rows_multiple(pixels));
     thread_team_run(run->engine->team, conv_backward_task, run, run->tasks);
     if (op->kernel == 1) {
         slots_reduce(run, op->weight, run->tasks, depth, out.channels, 1, (size_t)depth);

@@ -110,6 +110,7 @@ static effnet_status run_step(Bench *bench, effnet_error *err) {
         .parameters = bench->parameters,
         .statistics = bench->statistics,
         .logits = bench->logits,
+        .version = 1,
     };
     return engine_forward(bench->engine, &call, err);
 }

@@ -240,6 +240,7 @@ effnet_status effnet_weights_write(effnet_model *model, const char *name, const 
                                    effnet_error *error) {
     float *to;
     TRY(find_values(model, name, count, &to, error));
+    model->writes++;
     memcpy(to, values, count * sizeof *values);
     return EFFNET_OK;
 }

@@ -21,6 +21,7 @@ effnet_status effnet_logits(effnet_model *model, const float *images, int batch,
             .parameters = model->parameters,
             .statistics = model->statistics,
             .logits = logits + (size_t)first * classes,
+            .version = model->writes + 1,
         };
         TRY(engine_forward(model->engine, &call, error));
     }

@@ -15,6 +15,7 @@ struct effnet_model {
     ModelCard card; /* owns its class names */
     PreprocessOptions preprocess;
     float *parameters, *statistics; /* the network's blocks */
+    uint64_t writes;                /* times they were changed */
     char (*numbers)[12];            /* labels where the card names no classes */
     ThreadTeam *team;
     const EngineVtable *engine_kind;

@@ -11,6 +11,8 @@
 #include "base/threads.h"
 #include "model/network.h"
 
+#include <stdint.h>
+
 typedef struct Engine Engine;
 
 typedef struct EngineOptions {
@@ -30,6 +32,9 @@ typedef struct EngineForward {
     const float *drop_path_scale; /* (num_residuals, batch): 0 or 1/keep; NULL: ones */
     const float *dropout_scale;   /* (batch, features): 0 or 1/keep; NULL: ones */
     float *logits;                /* out: (N, num_classes) */
+    /* Where not training: 0, or a number that changes whenever parameters or statistics do. What an engine has made of
+     * the weights (packed, folded) it keeps while the number stays. */
+    uint64_t version;
 } EngineForward;
 
 typedef struct EngineInfo {

@@ -33,7 +33,7 @@ static const double TOLERANCE = 1e-4, MAGNIFICATION = 32, LOOSEST = 5e-3;
 enum { ATTEMPTS = 4 };
 static const char *const isa_names[] = {"scalar", "avx2", "avx512"};
 static const int thread_counts[] = {1, 2, 3, 8};
-enum { ISAS = 3, THREAD_COUNTS = 4, CLASSES = 37, FUSES = 2 };
+enum { MANY = 17, ISAS = 3, THREAD_COUNTS = 4, CLASSES = 37, FUSES = 2 };
 /* Expand convolutions never stored, and always; the latter on fewer teams, since most of the passes are the same. */
 static const struct {
     const char *name;
@@ -74,6 +74,7 @@ typedef struct Problem {
 
 typedef struct Outcome {
     float *logits, *gradients, *statistics, *evaluated; /* evaluated: logits with the new running statistics */
+    float *inferred; /* the same from two engines made for inference, for the batch and for MANY images */
 } Outcome;
 
 static float *floats(size_t count) {
@@ -139,6 +140,7 @@ static void problem_free(Problem *problem) {
 
 static void outcome_free(Outcome *outcome) {
     free(outcome->logits), free(outcome->gradients), free(outcome->statistics), free(outcome->evaluated);
+    free(outcome->inferred);
 }
 
 static EngineForward problem_call(const Problem *problem, float *statistics, float *logits, bool training) {
@@ -158,6 +160,30 @@ static void move_parameters(Problem *problem) {
         problem->parameters[i] = nextafterf(problem->parameters[i], random_bits(random_key(6), i) & 1 ? 1e9f : -1e9f);
 }
 
+/* Logits of an engine made for inference on `most` images: after other weights under another version, twice. */
+static void infer(const Problem *problem, const EngineVtable *vtable, ThreadTeam *team, int fuse, int most,
+                  float *statistics, float *logits) {
+    const size_t count = (size_t)problem->batch * CLASSES;
+    effnet_error err = {0};
+    Engine *engine;
+    EngineOptions options = {.batch = most, .team = team, .fuse = fuse};
+    if (engine_create(vtable, &problem->network, &options, &engine, &err) != EFFNET_OK) fail_msg("%s", err.message);
+    EngineForward call = problem_call(problem, statistics, logits, false);
+    float *other = floats(problem->network.parameter_floats), *again = floats(count);
+    for (size_t i = 0; i < problem->network.parameter_floats; i++) other[i] = 0.5f * problem->parameters[i];
+    call.parameters = other;
+    call.version = 1;
+    assert_int_equal(engine_forward(engine, &call, &err), EFFNET_OK);
+    call.parameters = problem->parameters;
+    call.version = 2;
+    assert_int_equal(engine_forward(engine, &call, &err), EFFNET_OK);
+    call.logits = again;
+    assert_int_equal(engine_forward(engine, &call, &err), EFFNET_OK);
+    assert_true(compare_bits("the second inference", again, logits, count, NULL, 0));
+    free(other), free(again);
+    engine_free(engine);
+}
+
 /* One engine, one size larger than the batch: training forward, backward, evaluation. */
 static Outcome problem_run(const Problem *problem, const EngineVtable *vtable, int threads, int fuse) {
     const Network *network = &problem->network;
@@ -168,9 +194,11 @@ static Outcome problem_run(const Problem *problem, const EngineVtable *vtable, i
     EngineOptions options = {.batch = problem->batch + 1, .training = true, .team = team, .fuse = fuse};
     if (engine_create(vtable, network, &options, &engine, &err) != EFFNET_OK) fail_msg("%s", err.message);
     Outcome out = {.logits = floats((size_t)problem->batch * CLASSES),
-                   .gradients = normal_floats(5, network->parameter_floats), /* garbage: to be overwritten */
+                   .gradients = floats(network->parameter_floats),
                    .statistics = floats(network->statistic_floats),
-                   .evaluated = floats((size_t)problem->batch * CLASSES)};
+                   .evaluated = floats((size_t)problem->batch * CLASSES),
+                   .inferred = floats(2 * (size_t)problem->batch * CLASSES)};
+    for (size_t i = 0; i < network->parameter_floats; i++) out.gradients[i] = 5; /* to be overwritten */
     memcpy(out.statistics, problem->statistics, sizeof(float) * network->statistic_floats);
     EngineForward call = problem_call(problem, out.statistics, out.logits, true);
     assert_int_equal(engine_forward(engine, &call, &err), EFFNET_OK);
@@ -179,6 +207,14 @@ static Outcome problem_run(const Problem *problem, const EngineVtable *vtable, i
     call = problem_call(problem, out.statistics, out.evaluated, false);
     assert_int_equal(engine_forward(engine, &call, &err), EFFNET_OK);
     engine_free(engine);
+    size_t logits = (size_t)problem->batch * CLASSES;
+    if (vtable == &cpu_engine) {
+        infer(problem, vtable, team, fuse, problem->batch, out.statistics, out.inferred);
+        infer(problem, vtable, team, fuse, MANY, out.statistics, out.inferred + logits);
+    } else { /* the specification has one way only */
+        memcpy(out.inferred, out.evaluated, logits * sizeof(float));
+        memcpy(out.inferred + logits, out.evaluated, logits * sizeof(float));
+    }
     thread_team_free(team);
     return out;
 }
@@ -241,6 +277,14 @@ static bool compare_outcomes(const Problem *problem, const char *isa, const Outc
     same = compare_tensor(name, &logits, got->evaluated, want->evaluated, moved->evaluated,
                           compare_scale(want->evaluated, false, logits.count), &worst[1]) &&
            same;
+    for (int many = 0; many < 2; many++) {
+        const size_t at = (size_t)many * logits.count;
+        snprintf(name, sizeof name, "%s, %s: logits of an engine made for inference on %s images", problem->name, isa,
+                 many ? "many" : "a few");
+        same = compare_tensor(name, &logits, got->inferred + at, want->inferred + at, moved->inferred + at,
+                              compare_scale(want->evaluated, false, logits.count), &worst[1]) &&
+               same;
+    }
     same = compare_tensors(problem, isa, false, got->gradients, want->gradients, moved->gradients, &worst[2]) && same;
     same = compare_tensors(problem, isa, true, got->statistics, want->statistics, moved->statistics, &worst[3]) && same;
     printf("%s, %s: worst of logits %.1e, evaluation %.1e, gradients %.1e (%.1f times the reference's change), "
@@ -257,6 +301,7 @@ static bool same_bits(const Problem *problem, const char *isa, int threads, cons
     return compare_bits(name, got->logits, want->logits, logits, NULL, 0) &&
            compare_bits(name, got->gradients, want->gradients, problem->network.parameter_floats, NULL, 0) &&
            compare_bits(name, got->statistics, want->statistics, problem->network.statistic_floats, NULL, 0) &&
+           compare_bits(name, got->inferred, want->inferred, 2 * logits, NULL, 0) &&
            compare_bits(name, got->evaluated, want->evaluated, logits, NULL, 0);
 }
 

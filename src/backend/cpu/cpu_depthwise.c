@@ -175,7 +175,41 @@ static void depthwise_forward_task(void *context, int task, int thread) {
     run->engine->partial_count[task] = (double)(end - begin) * g.out.width;
 }
 
+/* Inference on a few images: a task is some rows of an image in one block of channels. Few rows a task would load the
+ * kernel's overlap again and again; blocks of channels overlap nowhere. */
+enum { FEW_IMAGES = 8, FEW_ROWS = 14 };
+
+static int few_parts(const Geometry *g) {
+    return (g->out.height + FEW_ROWS - 1) / FEW_ROWS;
+}
+
+static void few_task(void *context, int task, int thread) {
+    const PassRun *run = context;
+    Geometry g = geometry_of(run->engine, run->pass->op);
+    g.block = g.block > 2 * TILE_CHANNELS ? 2 * TILE_CHANNELS : g.block;
+    int blocks = (g.in.channels + g.block - 1) / g.block, parts = few_parts(&g), loaded = -1;
+    int c = task % blocks * g.block, part = task / blocks % parts, image = task / blocks / parts;
+    int count = g.in.channels - c < g.block ? g.in.channels - c : g.block;
+    int y = part * FEW_ROWS, end = y + FEW_ROWS < g.out.height ? y + FEW_ROWS : g.out.height;
+    float *ring = thread_scratch(run->engine, thread);
+    size_t ring_floats = (size_t)g.kernel * (size_t)g.row_width * (size_t)g.block;
+    ExpandScratch expand = expand_scratch(run->engine, run->pass, &g, ring + ring_floats);
+    memset(ring, 0, ring_floats * sizeof *ring);
+    forward_rows(run, &g, image, y, end, c, count, &loaded, ring, &expand);
+}
+
+static void forward_few(PassRun *run) {
+    Geometry g = geometry_of(run->engine, run->pass->op);
+    int block = g.block > 2 * TILE_CHANNELS ? 2 * TILE_CHANNELS : g.block;
+    thread_team_run(run->engine->team, few_task, run,
+                    run->call->batch * few_parts(&g) * ((g.in.channels + block - 1) / block));
+}
+
 void depthwise_forward(PassRun *run) {
+    if (!run->engine->options.training && run->engine->options.batch < FEW_IMAGES) {
+        forward_few(run);
+        return;
+    }
     TensorShape out = buffer_shape(run->engine, run->pass->raw);
     Geometry g = geometry_of(run->engine, run->pass->op);
     run_split(run, run->call->batch * out.height, MAX_TASKS, run->call->training ? moment_rows(&g) : 1);

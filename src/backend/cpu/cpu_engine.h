@@ -84,6 +84,9 @@ typedef struct CpuEngine {
     double *partial;       /* partial moments or sums: (tasks, 2, channels) */
     double *partial_count; /* rows in each task's moments */
     EnginePassTime *times; /* by pass */
+    uint64_t version;      /* of the weights that are packed; 0: unknown */
+    float *shared_tiles;   /* inference on a few images: activated tiles between a pass's phases (cpu_project.c) */
+    float *shared_sums;    /* and each tile's sums */
 } CpuEngine;
 
 /* The pass being run; the context of its tasks. */
@@ -201,6 +204,8 @@ size_t depthwise_scratch(const CpuEngine *engine, const Pass *pass);
 /* Floats of partial weight gradients that a task of the pass keeps. */
 size_t depthwise_slot_floats(const CpuEngine *engine, const Pass *pass);
 size_t project_scratch(const CpuEngine *engine, const Pass *pass);
+/* Floats of shared_tiles and, in *sums, of shared_sums that the pass needs. */
+size_t project_shared_tiles(const CpuEngine *engine, const Pass *pass, size_t *sums);
 size_t head_scratch(const CpuEngine *engine, const Pass *pass);
 
 #endif

@@ -157,6 +157,96 @@ static void forward_group(const PassRun *run, const Project *project, int task, 
     }
 }
 
+/* ---- a few images at inference: tiles of one image are shared out among the threads ------------------------------ */
+
+enum { FEW_GROUPS = LEAST_GROUPS, FEW_LEAST_ROWS = 16 };
+
+/* Rows of a task's tile: an eighth of an image, within reason. */
+static int few_rows(const Project *project) {
+    int share = (int)round_up((size_t)(project->pixels + 7) / 8, 8);
+    return share > TILE_ROWS ? TILE_ROWS : share < FEW_LEAST_ROWS ? FEW_LEAST_ROWS : share;
+}
+
+static int few_tiles(const Project *project) {
+    return (project->pixels + few_rows(project) - 1) / few_rows(project);
+}
+
+static bool is_few(const PassRun *run, const Project *project) {
+    return !run->engine->options.training && run->engine->options.batch < FEW_GROUPS && project->gate;
+}
+
+size_t project_shared_tiles(const CpuEngine *engine, const Pass *pass, size_t *sums) {
+    Project project = project_of(engine, pass);
+    *sums = 0;
+    if (engine->options.training || engine->options.batch >= FEW_GROUPS || !project.gate) return 0;
+    size_t tiles = (size_t)few_tiles(&project) * (size_t)engine->options.batch;
+    *sums = tiles * (size_t)project.in.channels;
+    return tiles * round_up((size_t)project.in.channels, TILE_CHANNELS) * (size_t)few_rows(&project);
+}
+
+/* Task: a tile of an image. */
+typedef struct FewTile {
+    int image, first, rows; /* of the image's pixels */
+    float *tile, *sums;
+} FewTile;
+
+static FewTile few_tile(const CpuEngine *engine, const Project *project, int task) {
+    int tiles = few_tiles(project), most = few_rows(project);
+    FewTile tile = {.image = task / tiles, .first = task % tiles * most};
+    tile.rows = project->pixels - tile.first < most ? project->pixels - tile.first : most;
+    size_t floats = round_up((size_t)project->in.channels, TILE_CHANNELS) * (size_t)most;
+    tile.tile = engine->shared_tiles + (size_t)task * floats;
+    tile.sums = engine->shared_sums + (size_t)task * (size_t)project->in.channels;
+    return tile;
+}
+
+static void few_pool_task(void *context, int task, int thread) {
+    (void)thread;
+    const PassRun *run = context;
+    const CpuEngine *engine = run->engine;
+    Project project = project_of(engine, run->pass);
+    FewTile tile = few_tile(engine, &project, task);
+    size_t in = (size_t)project.in.channels;
+    BnVectors storage;
+    const BnVectors *bn = pending(engine, run->pass->input, 0, &storage);
+    const float *u = buffer_data(engine, run->pass->input.buffer) + (size_t)tile.image * shape_floats(project.in);
+    memset(tile.sums, 0, in * sizeof *tile.sums);
+    engine->kernels->tile_pool(u + (size_t)tile.first * in, in, tile.rows, project.in.channels, bn,
+                               run->pass->input.activation, tile.tile, few_rows(&project), tile.sums);
+}
+
+static void few_project_task(void *context, int task, int thread) {
+    (void)thread;
+    const PassRun *run = context;
+    const CpuEngine *engine = run->engine;
+    Project project = project_of(engine, run->pass);
+    FewTile tile = few_tile(engine, &project, task);
+    int in = project.in.channels, out = project.out.channels, most = few_rows(&project);
+    float *p = buffer_data(engine, run->pass->raw) + (size_t)tile.image * shape_floats(project.out);
+    engine->kernels->tile_scale(tile.tile, most, tile.rows, in, project.gate->gate + (size_t)tile.image * (size_t)in);
+    engine->kernels->gemm_tile(tile.tile, most, tile.rows, in, engine->packed[run->pass->op], out,
+                               p + (size_t)tile.first * (size_t)out, (size_t)out, NULL);
+}
+
+static void project_few(PassRun *run, const Project *project) {
+    const CpuEngine *engine = run->engine;
+    int tiles = few_tiles(project), batch = run->call->batch;
+    size_t in = (size_t)project->in.channels;
+    thread_team_run(engine->team, few_pool_task, run, batch * tiles);
+    for (int image = 0; image < batch; image++) {
+        float *pooled = project->gate->pooled + (size_t)image * in;
+        memset(pooled, 0, in * sizeof *pooled);
+        for (int t = 0; t < tiles; t++)
+            for (size_t c = 0; c < in; c++) pooled[c] += engine->shared_sums[(size_t)(image * tiles + t) * in + c];
+        for (size_t c = 0; c < in; c++) pooled[c] /= (float)project->pixels;
+    }
+    for (int image = 0; image < batch; image++) { /* a group has one image's scratch at least */
+        Group group = {image, 1, project->pixels};
+        squeeze_forward(run, project, &group, thread_scratch(engine, 0));
+    }
+    thread_team_run(engine->team, few_project_task, run, batch * tiles);
+}
+
 /* The groups of a task, one after the other. */
 static Group next_group(const Project *project, int image, int end) {
     int count = end - image < project->group ? end - image : project->group;
@@ -179,6 +269,10 @@ static void project_forward_task(void *context, int task, int thread) {
 
 void project_forward(PassRun *run) {
     Project project = project_of(run->engine, run->pass);
+    if (is_few(run, &project)) {
+        project_few(run, &project);
+        return;
+    }
     run_split(run, run->call->batch, MAX_TASKS, project.group);
     thread_team_run(run->engine->team, project_forward_task, run, run->tasks);
     if (run->call->training) batch_norm_finish(run, run->pass->batch_norm, (double)run->call->batch * project.pixels);

@@ -91,7 +91,7 @@ static size_t slot_floats(CpuEngine *engine) {
 static void lay_out(CpuEngine *engine, Layout *layout) {
     const Network *network = engine->network;
     bool training = engine->options.training;
-    size_t scratch = 0, channels = 0;
+    size_t scratch = 0, channels = 0, tiles = 0, sums = 0;
     for (int i = 0; i < network->num_ops; i++) {
         const Op *op = &network->ops[i];
         int in = network->tensors[op->input].channels, out = network->tensors[op->output].channels;
@@ -123,6 +123,11 @@ static void lay_out(CpuEngine *engine, Layout *layout) {
             lay_out_gram(layout, engine, &engine->grams[pass->op], network->tensors[op->input].channels,
                          network->tensors[op->output].channels);
         }
+        if (pass->kind == PASS_PROJECT_FORWARD) {
+            size_t pass_sums, pass_tiles = project_shared_tiles(engine, pass, &pass_sums);
+            if (pass_tiles > tiles) tiles = pass_tiles;
+            if (pass_sums > sums) sums = pass_sums;
+        }
         if (pass->kind == PASS_PROJECT_FORWARD || pass->kind == PASS_PROJECT_BACKWARD)
             floats = project_scratch(engine, pass);
         if (floats > scratch) scratch = floats;
@@ -131,6 +136,8 @@ static void lay_out(CpuEngine *engine, Layout *layout) {
     if (small > scratch) scratch = small;
     engine->scratch_floats = round_up(scratch, 1024);
     engine->scratch = take(layout, engine->scratch_floats * (size_t)thread_team_size(engine->team));
+    engine->shared_tiles = take(layout, tiles);
+    engine->shared_sums = take(layout, sums);
     engine->slots = training ? take(layout, slot_floats(engine)) : NULL;
     engine->partial = (double *)(void *)take(layout, 2 * MAX_TASKS * 2 * channels);
     engine->partial_count = (double *)(void *)take(layout, 2 * MAX_TASKS);
@@ -245,13 +252,18 @@ static effnet_status check_call(const CpuEngine *engine, const EngineForward *ca
     return EFFNET_OK;
 }
 
+static void prepare_weights(CpuEngine *engine, const EngineForward *call) {
+    pack_all(engine, call, false);
+    engine->version = call->training ? 0 : call->version;
+    if (call->training) return;
+    for (int i = 0; i < engine->network->num_ops; i++)
+        if (engine->network->ops[i].kind == OP_BATCH_NORM) batch_norm_from_running(engine, call, i);
+}
+
 static effnet_status cpu_forward(Engine *base, const EngineForward *call, effnet_error *err) {
     CpuEngine *engine = (CpuEngine *)base;
     TRY(check_call(engine, call, err));
-    pack_all(engine, call, false);
-    if (!call->training)
-        for (int i = 0; i < engine->network->num_ops; i++)
-            if (engine->network->ops[i].kind == OP_BATCH_NORM) batch_norm_from_running(engine, call, i);
+    if (call->training || !call->version || call->version != engine->version) prepare_weights(engine, call);
     for (int i = 0; i < engine->plan.num_forward; i++) {
         PassRun run = {.engine = engine, .pass = &engine->plan.passes[i], .call = call};
         run_pass(&run, &engine->times[i]);

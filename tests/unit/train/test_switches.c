@@ -192,7 +192,10 @@ static void test_timm_mask(void **state) {
 static double average_after(const Recipe *recipe, double first, const double (*rows)[2], size_t count) {
     Network network = {.statistic_floats = 1};
     float statistic = (float)first, average = 0;
-    TrainState state = {.statistics = &statistic, .ema_statistics = &average, .ema_parameters = &average};
+    TrainState state = {.parameters = &statistic, /* of which there are none */
+                        .statistics = &statistic,
+                        .ema_parameters = &average,
+                        .ema_statistics = &average};
     train_state_start_averages(&network, recipe, &state);
     state.ema_parameters = NULL;
     ThreadTeam *team;

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "model/initialize.h"
+#include "scratch_folder.h"
 #include "train/train.h"
 
 #include <math.h>
@@ -424,15 +425,54 @@ static void test_recipe_to_model(void **state) {
     for (int c = 0; c < 3; c++) assert_true(card.mean[c] == 0 && card.std[c] == 1 / 255.0);
 }
 
+/* What a reader of the weights must know is in their file: widths, and how pictures are made for them. */
+static void test_card_keeps_switches(void **state) {
+    (void)state;
+    Network network = build("efficientnet_b2", true, true); /* 1280 features where B2 has 1408 */
+    float *parameters = calloc(network.parameter_floats, sizeof *parameters);
+    float *statistics = calloc(network.statistic_floats, sizeof *statistics);
+    assert_true(parameters && statistics);
+    Recipe recipe = defaults();
+    recipe.normalize = false;
+    recipe.overshoot = OVERSHOOT_KEEP;
+    ModelCard card, got;
+    model_card_from_recipe(&recipe, &network.config, &card);
+    ScratchFolder folder = scratch_folder_create();
+    const char *path = scratch_path(&folder, "b2.safetensors");
+    effnet_error err = {0};
+    if (weights_write(path, &network, parameters, statistics, &card, &err) != EFFNET_OK) fail_msg("%s", err.message);
+    if (weights_read_card(path, &got, &err) != EFFNET_OK) fail_msg("%s", err.message);
+    assert_true(got.config.head_fixed && got.config.squeeze_even);
+    assert_int_equal(got.overshoot, OVERSHOOT_KEEP);
+    for (int c = 0; c < 3; c++) assert_true(got.mean[c] == 0 && fabs(got.std[c] - 1 / 255.0) <= 1e-15);
+    Network again;
+    if (network_build(&got.config, &again, &err) != EFFNET_OK) fail_msg("%s", err.message);
+    if (weights_read(path, &again, parameters, statistics, false, NULL, &err) != EFFNET_OK) fail_msg("%s", err.message);
+    network_free(&again);
+    model_card_free(&got);
+    scratch_folder_remove(&folder);
+    free(parameters);
+    free(statistics);
+    network_free(&network);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_smoothing_applied), cmocka_unit_test(test_original_schedule),
-        cmocka_unit_test(test_timm_schedule),     cmocka_unit_test(test_cosine_begins),
-        cmocka_unit_test(test_half_l2_and_masks), cmocka_unit_test(test_timm_mask),
-        cmocka_unit_test(test_averages),          cmocka_unit_test(test_head_width),
-        cmocka_unit_test(test_squeeze_width),     cmocka_unit_test(test_initialisers),
-        cmocka_unit_test(test_bn_groups),         cmocka_unit_test(test_bn_sync_refused),
-        cmocka_unit_test(test_running_average),   cmocka_unit_test(test_recipe_to_model),
+        cmocka_unit_test(test_smoothing_applied),
+        cmocka_unit_test(test_original_schedule),
+        cmocka_unit_test(test_timm_schedule),
+        cmocka_unit_test(test_cosine_begins),
+        cmocka_unit_test(test_half_l2_and_masks),
+        cmocka_unit_test(test_timm_mask),
+        cmocka_unit_test(test_averages),
+        cmocka_unit_test(test_head_width),
+        cmocka_unit_test(test_squeeze_width),
+        cmocka_unit_test(test_initialisers),
+        cmocka_unit_test(test_bn_groups),
+        cmocka_unit_test(test_bn_sync_refused),
+        cmocka_unit_test(test_running_average),
+        cmocka_unit_test(test_recipe_to_model),
+        cmocka_unit_test(test_card_keeps_switches),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

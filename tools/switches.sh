@@ -58,7 +58,7 @@ model_ema_warmup=false
 accumulate=4
 accumulate=4,bn_sync=running_average
 bn_variance=unbiased
-bn_momentum=0.9
+bn_momentum=0.99
 bn_eps=1e-5
 padding=symmetric
 lr_in_momentum=false
@@ -75,7 +75,12 @@ lr=0.128,opt_eps=1e-7,opt_initial=0
 
 echo "| switch | differs from step | by | 1-10 | 21-30 | 51-60 | top-1 | EMA top-1 | said |"
 echo "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
-for name in default $(printf '%s\n' ${*:-$experiments} | grep -vx default); do
+mapfile -t names <<<"$experiments"
+[ $# -eq 0 ] || names=("$@")
+printed=
+for name in default "${names[@]}"; do
+    if [ -z "$name" ] || [ "$name" = "$printed" ]; then continue; fi # `default` comes first, and once
+    [ -n "$printed" ] || printed=$name
     sets=()
     [ "$name" = default ] || for pair in ${name//,/ }; do sets+=(--set "$pair"); done
     said=

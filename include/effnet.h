@@ -285,6 +285,48 @@ typedef struct effnet_pack_result {
 EFFNET_API effnet_status effnet_pack(const char *source, const char *path, const effnet_pack_options *options,
                                      effnet_pack_result *result, effnet_error *error);
 
+typedef enum effnet_data_finding {
+    EFFNET_DATA_BAD,              /* a picture that cannot be decoded */
+    EFFNET_DATA_LOST,             /* a record or the rest of a file, unusable from the start */
+    EFFNET_DATA_DUPLICATE,        /* the same pixels twice in one split */
+    EFFNET_DATA_DUPLICATE_ACROSS, /* in training and in evaluation */
+    EFFNET_DATA_DUPLICATE_LABELS, /* with two labels; told besides one of the two above */
+} effnet_data_finding;
+
+typedef struct effnet_data_check_options {
+    size_t struct_size;
+    int workers;                        /* threads; 0: one for each processor */
+    effnet_progress_function *progress; /* phase "check": step of steps pictures */
+    void (*found)(void *context, effnet_data_finding finding, const char *text); /* one line each */
+    void *context;                                                               /* of both */
+} effnet_data_check_options;
+
+typedef struct effnet_data_report {
+    int classes;
+    char **class_names; /* (classes) */
+    /* [0] training, [1] evaluation. counts: (classes) readable pictures, NULL where there is no such split. */
+    int64_t *counts[2];
+    int64_t pictures[2], bad[2], lost[2];
+    int64_t duplicates, duplicates_across, duplicates_labels;
+    bool one_split; /* both splits are the same pictures, counted under training */
+} effnet_data_report;
+
+/* Reads every picture of `source` once. The report is freed by effnet_data_report_free. */
+EFFNET_API effnet_status effnet_data_check(const char *source, const effnet_data_check_options *options,
+                                           effnet_data_report *report, effnet_error *error);
+EFFNET_API void effnet_data_report_free(effnet_data_report *report);
+
+typedef struct effnet_data_show_options {
+    size_t struct_size;
+    bool validation;   /* as in evaluation, in order; else as in training: shuffled, augmented, mixed */
+    int rows, columns; /* 0: 4 and 8 */
+    int workers;
+} effnet_data_show_options;
+
+/* A contact sheet, as PNG, of what the network of `recipe` will see of `source`, with labels. */
+EFFNET_API effnet_status effnet_data_show(const effnet_recipe *recipe, const char *source, const char *path,
+                                          const effnet_data_show_options *options, effnet_error *error);
+
 /* ---- looking inside -------------------------------------------------------------------------------------
  */
 

@@ -54,7 +54,7 @@ static effnet_status open_files(const NameList *files, FileKind kind, const Want
     case FILE_TFRECORD:
         return source_tfrecord_open(files, out, err);
     case FILE_TAR:
-        return source_tar_open(files, wanted->names, train_names[0], out, err);
+        return source_tar_open(files, wanted->names, train_names[0], TAR_HOLD_LIMIT, out, err);
     case FILE_CIFAR:
         return source_cifar_open(files, out, err);
     case FILE_TABLE:

@@ -6,8 +6,9 @@
  *   ILSVRC2012_val_00000001.JPEG ...  ImageNet's validation pictures; the labels lie beside (imagenet_labels.h)
  *
  * All but WebDataset are put in the order that a folder of class folders has: by class, then by path. A plain tar is
- * indexed by its heads at opening and read at random; a compressed one is read through once at opening and then
- * streamed (tar_stream.h), in the order it is stored. A tar that is damaged or truncated costs its rest. */
+ * indexed by its heads at opening and read at random. Compressed ones are read through once at opening, to know what is
+ * in them, and then either unpacked into memory, where there is room for it, or streamed (tar_stream.h), in the order
+ * they are stored. A tar that is damaged or truncated costs its rest. */
 #include "data/imagenet_labels.h"
 #include "data/shard_source.h"
 #include "data/tar_reader.h"
@@ -23,7 +24,8 @@ typedef enum TarKind { TAR_FLAT, TAR_FOLDERS, TAR_SAMPLES, TAR_OF_TARS } TarKind
 
 typedef struct TarSource {
     ShardSource shards;
-    TarStream *stream; /* or NULL: every shard is plain */
+    TarStream *stream; /* of compressed shards; or NULL */
+    uint8_t *held;     /* all pictures of compressed shards, members' offsets count in it; or NULL */
 } TarSource;
 
 /* Everything the tars hold, before it is known what it means: a ShardSource's list serves for it. The label of a .cls
@@ -304,7 +306,6 @@ static effnet_status interpret(ShardSource *out, const Index *index, const char 
                         class_prefix, prefixes[0]);
         TRY(take_folders(out, found, prefix, class_prefix, err));
     }
-    if (!index->compressed) shard_source_sort(out);
     return EFFNET_OK;
 }
 
@@ -312,9 +313,14 @@ static effnet_status interpret(ShardSource *out, const Index *index, const char 
 
 static effnet_status tar_fetch(const Dataset *dataset, int64_t index, Decoder *decoder, Blob *out, effnet_error *err) {
     const TarSource *source = (const TarSource *)dataset;
+    const Member *member = &source->shards.members[index];
+    if (source->held) {
+        *out = (Blob){.bytes = source->held + member->offset, .size = member->size};
+        return EFFNET_OK;
+    }
     if (!source->stream) return shard_source_fetch(dataset, index, decoder, out, err);
     TRY(tar_stream_fetch(source->stream, index, decoder, err));
-    *out = (Blob){.bytes = decoder->file, .size = source->shards.members[index].size};
+    *out = (Blob){.bytes = decoder->file, .size = member->size};
     return EFFNET_OK;
 }
 
@@ -328,6 +334,7 @@ static void tar_order(const Dataset *dataset, RandomKey key, uint32_t *order) {
 
 static void tar_release(Dataset *dataset) {
     tar_stream_free(((TarSource *)dataset)->stream);
+    free(((TarSource *)dataset)->held);
     shard_source_release(dataset);
 }
 
@@ -340,8 +347,39 @@ static const SourceMethods index_methods = {.describe = shard_source_describe, .
 
 /* ---- opening ---- */
 
+/* Every picture out of compressed shards into one block. */
+static effnet_status hold_all(TarSource *source, int64_t total, effnet_error *err) {
+    ShardSource *shards = &source->shards;
+    source->held = malloc((size_t)total + 1);
+    if (!source->held) return fail(err, EFFNET_ERROR_MEMORY, "no memory for %lld bytes of pictures", (long long)total);
+    int64_t used = 0, next = 0;
+    for (int file = 0; file < shards->files.count; file++) {
+        TarReader *reader;
+        effnet_status status =
+            tar_reader_open(&shards->files.files[file], 0, shards->files.files[file].size, &reader, err);
+        for (int64_t number = 0; next < shards->dataset.size && shards->members[next].file == file; number++) {
+            Member *member = &shards->members[next];
+            const char *path;
+            int64_t size;
+            if (status == EFFNET_OK) status = tar_reader_next(reader, &path, &size, err);
+            if (status == EFFNET_OK && number < member->offset && path) continue;
+            if (status == EFFNET_OK && (!path || size != member->size))
+                status =
+                    fail(err, EFFNET_ERROR_IO, "'%s' was changed while it was read", shards->files.files[file].path);
+            if (status == EFFNET_OK) status = tar_reader_content(reader, source->held + used, member->size, err);
+            if (status != EFFNET_OK) break;
+            member->offset = used;
+            used += member->size;
+            next++;
+        }
+        tar_reader_close(reader);
+        TRY(status);
+    }
+    return EFFNET_OK;
+}
+
 static effnet_status fill(TarSource *source, Index *index, const char *const *prefixes, const char *class_prefix,
-                          effnet_error *err) {
+                          int64_t hold_limit, effnet_error *err) {
     Dataset *dataset = &source->shards.dataset, *found = &index->found->dataset;
     for (int i = 0; i < source->shards.files.count; i++) TRY(index_shard(index, i, err));
     for (int i = 0; dataset_loss(found, i); i++, found->lost--) dataset_lose(dataset, "%s", dataset_loss(found, i));
@@ -351,17 +389,27 @@ static effnet_status fill(TarSource *source, Index *index, const char *const *pr
                     source->shards.files.files[0].path);
     TRY(interpret(&source->shards, index, prefixes, class_prefix, err));
     TRY(shard_source_finish(&source->shards, err));
-    return index->compressed ? tar_stream_create(&source->shards, &source->stream, err) : EFFNET_OK;
+    if (index->compressed) {
+        int64_t total = 0;
+        for (int64_t i = 0; i < dataset->size; i++) {
+            source->shards.members[i].offset = source->shards.members[i].number; /* in plain shards among them, too */
+            total += source->shards.members[i].size;
+        }
+        if (total > hold_limit) return tar_stream_create(&source->shards, &source->stream, err);
+        TRY(hold_all(source, total, err));
+    }
+    if (!index->samples) shard_source_sort(&source->shards);
+    return EFFNET_OK;
 }
 
 effnet_status source_tar_open(const NameList *paths, const char *const *prefixes, const char *class_prefix,
-                              Dataset **out, effnet_error *err) {
+                              int64_t hold_limit, Dataset **out, effnet_error *err) {
     ShardSource *source;
     Index index = {0};
     *out = NULL;
     TRY(shard_source_create(&tar_methods, paths, sizeof(TarSource), &source, err));
     effnet_status status = shard_source_create(&index_methods, paths, sizeof *index.found, &index.found, err);
-    if (status == EFFNET_OK) status = fill((TarSource *)source, &index, prefixes, class_prefix, err);
+    if (status == EFFNET_OK) status = fill((TarSource *)source, &index, prefixes, class_prefix, hold_limit, err);
     if (index.found) dataset_free(&index.found->dataset);
     if (status != EFFNET_OK) {
         dataset_free(&source->dataset);

@@ -5,6 +5,7 @@
  * of its value (bits and uniforms are JAX's; log1p and the order of products are not), a mask by nothing;
  * golden_replay.h has the rest, where the rounding is what Flax's own float32 differs by when each batch comes in
  * reverse. */
+#include "format/weight_names.h"
 #include "golden/golden_replay.h"
 #include "model/flax_names.h"
 #include "model/initialize.h"
@@ -72,7 +73,7 @@ static void test_initial_weights(void **state) {
     check_initial("truncated_normal", true);
 }
 
-/* The names that the keys are made of: one of each kind. */
+/* The names that the keys are made of: one of each kind, and all of them as `effnet import` knows them. */
 static void test_names(void **state) {
     (void)state;
     static const char *const known[][3] = {
@@ -97,6 +98,17 @@ static void test_names(void **state) {
         flax_module_path(&network, parameter, path);
         assert_string_equal(path, known[i][1]);
         assert_string_equal(flax_leaf_name(parameter), known[i][2]);
+    }
+    const WeightNaming naming = {.style = NAMES_FLAX, .suffix = "", .separator = '/'};
+    for (int i = 0; i < network.num_parameters + network.num_statistics; i++) {
+        bool statistic = i >= network.num_parameters;
+        int index = statistic ? i - network.num_parameters : i;
+        const Parameter *parameter = statistic ? &network.statistics[index] : &network.parameters[index];
+        char imported[WEIGHT_NAME_SIZE], path[FLAX_PATH], name[FLAX_PATH + 32];
+        naming_name(&naming, &network, statistic, index, imported);
+        flax_module_path(&network, parameter, path);
+        snprintf(name, sizeof name, "%s/%s/%s", statistic ? "batch_stats" : "params", path, flax_leaf_name(parameter));
+        assert_string_equal(name, imported);
     }
     network_free(&network);
 }

@@ -57,6 +57,7 @@ static void prepare_preprocess(effnet_model *model) {
     preprocess_from_recipe(&recipe, card->resolution, options);
     options->val_crop = card->val_crop;
     options->interpolation = card->interpolation;
+    options->resize = card->resize;
     options->overshoot = card->overshoot;
     options->pad_to = card->pad_to;
     options->crop_pct = card->crop_pct;

@@ -19,6 +19,7 @@ void preprocess_from_recipe(const Recipe *recipe, int resolution, PreprocessOpti
         .train_crop = recipe->train_crop,
         .val_crop = recipe->val_crop,
         .interpolation = recipe->interpolation,
+        .resize = recipe->resize,
         .overshoot = recipe->overshoot,
         .crop_padding = (int)recipe->crop_padding,
         .pad_to = (int)recipe->pad_to,
@@ -232,6 +233,7 @@ effnet_status preprocess_picture(const PreprocessOptions *options, const Picture
                                  PreprocessBuffers *buffers, float *out, effnet_error *err) {
     ResizeOptions resize = {.side = options->resolution,
                             .interpolation = options->interpolation,
+                            .method = options->resize,
                             .keep_overshoot = options->overshoot == OVERSHOOT_KEEP,
                             .flip = key && crop_flips(options->hflip, *key)};
     for (int c = 0; c < 3; c++) { /* (level / 255 - mean) / std */

@@ -12,7 +12,7 @@
 typedef struct PreprocessOptions {
     int resolution;                          /* output side */
     int train_crop, val_crop, interpolation; /* recipe.h's choices */
-    int overshoot;
+    int resize, overshoot;
     int crop_padding, pad_to;
     double scale[2], ratio[2], hflip, crop_pct;
     double mean[3], std[3];

@@ -1,13 +1,12 @@
-/* resize.c - separable resampling after Pillow (libImaging/Resample.c), in floats.
+/* resize.c - separable resampling in floats; resize_axis.c says which source pixels an output pixel is made of.
  *
- * An output pixel x looks at source position centre = (x + 1/2) * scale, scale = source / output, and sums source
- * pixels i with weights filter((i + 1/2 - centre) / max(scale, 1)), normalised to 1. Rows are resampled across first,
- * each as it is needed, into a ring of as many rows as the filter is high; then each output row is a weighted sum of
- * ring rows. Pillow clips to 0..255 after both passes, which bicubic's overshoot makes visible; so do we,
- * unless asked to keep it. Sums run in a
+ * Rows are resampled across first, each as it is needed, into a ring of as many rows as the filter is high; then each
+ * output row is a weighted sum of ring rows. Pillow clips to 0..255 after both passes, which bicubic's overshoot makes
+ * visible; so do we, unless asked to keep it. The other methods know no clipping between the passes. Sums run in a
  * fixed order: the same bits on every machine. */
 #include "data/resize.h"
 #include "base/memory.h"
+#include "data/resize_axis.h"
 #include "recipe/recipe.h"
 
 #include <math.h>
@@ -16,67 +15,19 @@
 
 typedef float Float4 __attribute__((vector_size(16)));
 
-/* For each output position: its first source position, how many, and their weights, `taps` apart. */
-typedef struct Axis {
-    int taps;
-    int *first, *count;
-    float *weights;
-} Axis;
-
 void resizer_release(Resizer *resizer) {
     free(resizer->block);
     *resizer = (Resizer){0};
 }
 
-/* ---- weights ---- */
-
-static double triangle(double x) {
-    x = fabs(x);
-    return x < 1 ? 1 - x : 0;
-}
-
-/* R. Keys, "Cubic convolution interpolation for digital image processing" (1981), with a = -1/2. */
-static double cubic(double x) {
-    const double a = -0.5;
-    x = fabs(x);
-    if (x < 1) return ((a + 2) * x - (a + 3)) * x * x + 1;
-    if (x < 2) return (((x - 5) * x + 8) * x - 4) * a;
-    return 0;
-}
-
-static double support_of(int source, int output, int interpolation) {
-    double scale = (double)source / output;
-    return (interpolation == INTERPOLATION_BICUBIC ? 2.0 : 1.0) * (scale < 1 ? 1 : scale);
-}
-
-static int taps_of(int source, int output, int interpolation) {
-    int taps = 2 * (int)ceil(support_of(source, output, interpolation)) + 1;
-    return taps < source ? taps : source;
-}
-
-static void fill_axis(Axis *axis, int source, int output, int interpolation, bool reversed) {
-    double (*filter)(double) = interpolation == INTERPOLATION_BICUBIC ? cubic : triangle;
-    double scale = (double)source / output, widened = scale < 1 ? 1 : scale;
-    double support = support_of(source, output, interpolation);
-    for (int x = 0; x < output; x++) {
-        int place = reversed ? output - 1 - x : x;
-        double centre = (x + 0.5) * scale, sum = 0;
-        int first = (int)(centre - support + 0.5), end = (int)(centre + support + 0.5);
-        if (first < 0) first = 0;
-        if (end > source) end = source;
-        if (end - first > axis->taps) end = first + axis->taps;
-        float *weights = axis->weights + (size_t)place * (size_t)axis->taps;
-        for (int i = first; i < end; i++) sum += filter((i + 0.5 - centre) / widened);
-        for (int i = first; i < end; i++) weights[i - first] = (float)(filter((i + 0.5 - centre) / widened) / sum);
-        axis->first[place] = first;
-        axis->count[place] = end - first;
-    }
+static ResizeKind kind_of(const ResizeOptions *options) {
+    return (ResizeKind){options->method, options->interpolation};
 }
 
 /* ---- passes ---- */
 
 /* One source row to floats, then across: out (side, 3), with room for one float more. */
-static void resample_row(const uint8_t *row, int width, const Axis *axis, int side, bool clip, float *levels,
+static void resample_row(const uint8_t *row, int width, const ResizeAxis *axis, int side, bool clip, float *levels,
                          float *out) {
     for (int i = 0; i < 3 * width; i++) levels[i] = row[i];
     for (int x = 0; x < side; x++) {
@@ -129,7 +80,7 @@ static void finish_row(float *restrict row, const float *restrict scale, const f
 /* ---- memory ---- */
 
 typedef struct Workspace {
-    Axis across, down;
+    ResizeAxis across, down;
     float *levels;       /* a source row, (box width + 1) * 3 */
     float *ring;         /* down.taps rows of ring_stride floats */
     float **rows;        /* the ring rows of one output row */
@@ -152,10 +103,10 @@ static int height_of(const ResizeOptions *options) {
  * is far below 2^40 bytes. */
 static size_t lay_out(Workspace *space, char *block, Box box, const ResizeOptions *options) {
     size_t used = 0, side = (size_t)options->side;
-    Axis *axes[2] = {&space->across, &space->down};
+    ResizeAxis *axes[2] = {&space->across, &space->down};
     int source[2] = {box.width, box.height}, output[2] = {options->side, height_of(options)};
     for (int i = 0; i < 2; i++) {
-        axes[i]->taps = taps_of(source[i], output[i], options->interpolation);
+        axes[i]->taps = resize_axis_taps(source[i], output[i], kind_of(options));
         axes[i]->first = carve(block, &used, (size_t)output[i], sizeof(int));
         axes[i]->count = carve(block, &used, (size_t)output[i], sizeof(int));
         axes[i]->weights = carve(block, &used, (size_t)output[i] * (size_t)axes[i]->taps, sizeof(float));
@@ -179,8 +130,8 @@ static effnet_status prepare(Resizer *resizer, Workspace *space, Box box, const 
         resizer->capacity = needed;
     }
     lay_out(space, resizer->block, box, options);
-    fill_axis(&space->across, box.width, options->side, options->interpolation, options->flip);
-    fill_axis(&space->down, box.height, height_of(options), options->interpolation, false);
+    resize_axis_fill(&space->across, box.width, options->side, kind_of(options), options->flip);
+    resize_axis_fill(&space->down, box.height, height_of(options), kind_of(options), false);
     for (int i = 0; i < 3 * options->side; i++) {
         space->scale[i] = options->scale[i % 3];
         space->bias[i] = options->bias[i % 3];
@@ -193,8 +144,9 @@ effnet_status resize_box(Resizer *resizer, const uint8_t *pixels, size_t stride,
                          float *out, effnet_error *err) {
     Workspace space;
     TRY(prepare(resizer, &space, box, options, err));
-    const Axis *down = &space.down;
-    bool clip = options->interpolation == INTERPOLATION_BICUBIC && !options->keep_overshoot;
+    const ResizeAxis *down = &space.down;
+    bool clip =
+        options->method == RESIZE_PILLOW && options->interpolation == INTERPOLATION_BICUBIC && !options->keep_overshoot;
     int side = options->side, made = 0; /* source rows [0, made) were resampled; the last `taps` are in the ring */
     for (int y = 0; y < height_of(options); y++) {
         int first = down->first[y], end = first + down->count[y];

@@ -21,6 +21,7 @@ typedef struct ResizeOptions {
     int side;                /* of the output */
     int height;              /* of the output where it is no square; 0: side */
     int interpolation;       /* recipe.h's choices */
+    int method;              /* RESIZE_PILLOW, ...: whose way of resizing */
     bool keep_overshoot;     /* do not clip what bicubic makes below 0 and above 255 */
     bool flip;               /* left and right exchanged */
     float scale[3], bias[3]; /* output = level * scale + bias, per channel; level 0..255 */

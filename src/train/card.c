@@ -13,6 +13,7 @@ static const char *const variance_names[] = {"biased", "unbiased"};
 static const char *const interpolation_names[] = {"bilinear", "bicubic"};
 static const char *const val_crop_names[] = {"center", "none"};
 static const char *const overshoot_names[] = {"clip", "keep"};
+static const char *const resize_names[] = {"pillow", "tensorflow", "tensorflow1", "torch"};
 static const char *const head_width_names[] = {"scaled", "fixed"};
 static const char *const se_round_names[] = {"floor", "even"};
 
@@ -103,6 +104,7 @@ effnet_status card_metadata(const ModelCard *card, char ***out, effnet_error *er
     add_json(&pairs, "effnet.std", json_pack("[f,f,f]", card->std[0], card->std[1], card->std[2]));
     add_json(&pairs, "effnet.crop_pct", json_real(card->crop_pct));
     add_text(&pairs, "effnet.interpolation", interpolation_names[card->interpolation != INTERPOLATION_BILINEAR]);
+    add_text(&pairs, "effnet.resize", resize_names[card->resize & 3]);
     add_text(&pairs, "effnet.overshoot", overshoot_names[card->overshoot != OVERSHOOT_CLIP]);
     add_text(&pairs, "effnet.val_crop", val_crop_names[card->val_crop != VAL_CROP_CENTER]);
     add_json(&pairs, "effnet.pad_to", json_integer(card->pad_to));
@@ -204,6 +206,18 @@ static effnet_status metadata_newer_choice(const Safetensors *file, const char *
     return safetensors_metadata(file, key) ? metadata_choice(file, key, names, out, err) : EFFNET_OK;
 }
 
+/* Absent: Pillow's, which was the only one. */
+static effnet_status read_resize(const Safetensors *file, int *out, effnet_error *err) {
+    const char *text = safetensors_metadata(file, "effnet.resize");
+    *out = RESIZE_PILLOW;
+    for (int i = 0; text && i < 4; i++)
+        if (strcmp(text, resize_names[i]) == 0) {
+            *out = i;
+            return EFFNET_OK;
+        }
+    return text ? bad_value(file, "effnet.resize", "pillow, tensorflow, tensorflow1, torch", err) : EFFNET_OK;
+}
+
 static effnet_status read_labels(const Safetensors *file, ModelCard *card, effnet_error *err) {
     if (!safetensors_metadata(file, "effnet.class_names")) return EFFNET_OK;
     json_t *labels = metadata_json(file, "effnet.class_names");
@@ -247,6 +261,7 @@ static effnet_status read_fields(const Safetensors *file, ModelCard *card, effne
     TRY(metadata_triple(file, "effnet.std", 1e-3, 10, card->std, err));
     TRY(metadata_number(file, "effnet.crop_pct", 0.05, 1, &card->crop_pct, err));
     TRY(metadata_choice(file, "effnet.interpolation", interpolation_names, &card->interpolation, err));
+    TRY(read_resize(file, &card->resize, err));
     TRY(metadata_newer_choice(file, "effnet.overshoot", overshoot_names, &card->overshoot, err));
     TRY(metadata_choice(file, "effnet.val_crop", val_crop_names, &card->val_crop, err));
     TRY(metadata_integer(file, "effnet.pad_to", 0, 2048, &value, err));

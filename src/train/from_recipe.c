@@ -25,6 +25,7 @@ void model_card_from_recipe(const Recipe *recipe, const ModelConfig *config, Mod
         .resolution = config->resolution,
         .crop_pct = recipe->crop_pct,
         .interpolation = recipe->interpolation,
+        .resize = recipe->resize,
         .overshoot = recipe->overshoot,
         .val_crop = recipe->val_crop,
         .pad_to = (int)recipe->pad_to,

@@ -131,8 +131,8 @@ effnet_status weight_import_presets(const WeightImport *import, Recipe *recipe, 
                                       {"std", "0.501960784314,0.501960784314,0.501960784314"},
                                       {0}};
     /* jax_examples c05ece5: 1,280 channels before the pooling at every width, even squeeze widths, levels 0..255 */
-    static const Preset flax[] = {
-        {"head_width", "fixed"}, {"se_round", "even"}, {"normalize", "false"}, {"overshoot", "keep"}, {0}};
+    static const Preset flax[] = {{"head_width", "fixed"}, {"se_round", "even"},     {"normalize", "false"},
+                                  {"overshoot", "keep"},   {"resize", "tensorflow"}, {0}};
     switch (import->naming.style) {
     case NAMES_TIMM:
         TRY(set_all(recipe, pytorch, err));

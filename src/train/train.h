@@ -120,7 +120,7 @@ typedef struct ModelCard { /* what a reader of the weights must know; goes into 
     ModelConfig config;
     int resolution; /* evaluation side */
     double mean[3], std[3], crop_pct;
-    int interpolation, overshoot, val_crop, pad_to;
+    int interpolation, resize, overshoot, val_crop, pad_to;
     bool exif_orientation;
     char **class_names; /* num_classes, or NULL */
     int64_t step;       /* optimizer steps behind the weights; 0 where unknown */

@@ -116,6 +116,7 @@ effnet_status weights_read_card(const char *safetensors_path, ModelCard *out, ef
             memcpy(out->std, defaults.std, sizeof out->std);
             out->crop_pct = defaults.crop_pct;
             out->interpolation = defaults.interpolation;
+            out->resize = defaults.resize;
             out->overshoot = defaults.overshoot;
             out->val_crop = defaults.val_crop;
             out->pad_to = (int)defaults.pad_to;

@@ -365,12 +365,20 @@ static void training_and_evaluation(void **state) {
     check_case(&cases[*(const size_t *)*state]);
 }
 
+/* Under a sanitizer, ten times slower, every third case: each padding, a whole B0, Lite. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { CASE_STEP = 3 };
+#else
+enum { CASE_STEP = 1 };
+#endif
+
 int main(void) {
     static size_t indices[CASES];
     struct CMUnitTest tests[CASES];
-    for (size_t i = 0; i < CASES; i++) {
-        indices[i] = i;
-        tests[i] = (struct CMUnitTest){cases[i].model, training_and_evaluation, NULL, NULL, &indices[i]};
+    size_t count = 0;
+    for (size_t i = 0; i < CASES; i += CASE_STEP, count++) {
+        indices[count] = i;
+        tests[count] = (struct CMUnitTest){cases[i].model, training_and_evaluation, NULL, NULL, &indices[count]};
     }
-    return cmocka_run_group_tests_name("engine parity", tests, NULL, NULL);
+    return _cmocka_run_group_tests("engine parity", tests, count, NULL, NULL);
 }

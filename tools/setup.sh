@@ -9,8 +9,8 @@
 # otherwise; asks nothing.
 set -euo pipefail
 
-build="gcc libc6-dev cmake ninja-build pkg-config libturbojpeg0-dev libspng-dev libwebp-dev libyaml-dev libjansson-dev
-       libarchive-dev libprotobuf-c-dev protobuf-c-compiler
+build="gcc libc6-dev cmake ninja-build pkg-config libturbojpeg0-dev libjpeg62-turbo-dev libspng-dev libwebp-dev libyaml-dev
+       libjansson-dev libarchive-dev libprotobuf-c-dev protobuf-c-compiler
        zlib1g-dev libcmocka-dev"
 demo="dataset-fashion-mnist gnuplot-nox"
 test="clang libclang-rt-14-dev clang-format dataset-fashion-mnist zstd git"

@@ -61,6 +61,21 @@ static void interleave(const Blob *blob, uint8_t *out) {
         for (size_t c = 0; c < 3; c++) out[3 * i + c] = blob->bytes[c * plane + i];
 }
 
+static effnet_status picture_of_blob(const Blob *blob, const char *name, Decoder *decoder, Picture *out,
+                                     effnet_error *err) {
+    if (blob->format == BLOB_ENCODED) return decoder_decode(decoder, blob->bytes, blob->size, name, out, err);
+    *out = (Picture){.height = blob->height, .width = blob->width};
+    if (blob->format == BLOB_RGB) {
+        out->pixels = (uint8_t *)blob->bytes; /* read only */
+    } else {
+        TRY(decoder_reserve(decoder, blob->height, blob->width, 3, name, err));
+        interleave(blob, decoder->pixels);
+        out->pixels = decoder->pixels;
+    }
+    decoder->orientation = blob->orientation;
+    return decoder_turn(decoder, out, name, err);
+}
+
 effnet_status dataset_read_with(const Dataset *dataset, int64_t index, Decoder *decoder, Picture *out,
                                 effnet_error *err) {
     char name[2 * SOURCE_PATH_BYTES];
@@ -68,17 +83,24 @@ effnet_status dataset_read_with(const Dataset *dataset, int64_t index, Decoder *
     *out = (Picture){0};
     TRY(dataset_fetch(dataset, index, decoder, &blob, err));
     dataset_describe(dataset, index, name, sizeof name);
-    if (blob.format == BLOB_ENCODED) return decoder_decode(decoder, blob.bytes, blob.size, name, out, err);
-    *out = (Picture){.height = blob.height, .width = blob.width};
-    if (blob.format == BLOB_RGB) {
-        out->pixels = (uint8_t *)blob.bytes; /* read only */
-    } else {
-        TRY(decoder_reserve(decoder, blob.height, blob.width, 3, name, err));
-        interleave(&blob, decoder->pixels);
-        out->pixels = decoder->pixels;
-    }
-    decoder->orientation = blob.orientation;
-    return decoder_turn(decoder, out, name, err);
+    return picture_of_blob(&blob, name, decoder, out, err);
+}
+
+effnet_status dataset_read_region(const Dataset *dataset, int64_t index, Decoder *decoder, const RegionRequest *request,
+                                  Region *out, effnet_error *err) {
+    char name[2 * SOURCE_PATH_BYTES];
+    Blob blob;
+    bool done = false;
+    *out = (Region){0};
+    TRY(dataset_fetch(dataset, index, decoder, &blob, err));
+    dataset_describe(dataset, index, name, sizeof name);
+    if (blob.format == BLOB_ENCODED)
+        TRY(decode_jpeg_region(decoder, blob.bytes, blob.size, name, request, out, &done, err));
+    if (done) return EFFNET_OK;
+    Picture picture = {0};
+    TRY(picture_of_blob(&blob, name, decoder, &picture, err));
+    *out = region_of_picture(&picture);
+    return EFFNET_OK;
 }
 
 effnet_status dataset_read(const Dataset *dataset, int64_t index, Picture *out, effnet_error *err) {

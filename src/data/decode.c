@@ -1,6 +1,7 @@
 /* decode.c - what the kinds of pictures have in common: telling them apart by their first bytes (a file's name says
  * little: ImageNet has a PNG called .JPEG), the limits on a picture's size, and the buffers of a Decoder. */
 #include "data/decode.h"
+#include "data/decode_region.h"
 #include "data/exif.h"
 #include "base/memory.h"
 
@@ -20,6 +21,7 @@ enum {
 
 void decoder_release(Decoder *decoder) {
     if (decoder->jpeg) tjDestroy(decoder->jpeg);
+    region_decoder_free(decoder->region);
     free(decoder->file);
     free(decoder->pixels);
     free(decoder->turned);

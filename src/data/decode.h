@@ -11,6 +11,7 @@ typedef struct Decoder {
     bool upright;    /* turn pictures as their EXIF orientation says */
     int orientation; /* EXIF's of the latest picture: 2 to 8 where it is still to be turned, else 0 or 1 */
     void *jpeg;      /* tjhandle, made at the first JPEG */
+    void *region;    /* decode_region.c's, made at the first region */
     uint8_t *file;   /* bytes of the file being decoded */
     size_t file_capacity;
     uint8_t *pixels; /* of the latest picture */

@@ -33,6 +33,7 @@ enum {
     MOST_AHEAD = 1024,
     MOST_WORKERS = 1024,
     PART = 8,                    /* pictures claimed at once */
+    SCALED_LEAST = 2,            /* a scaled crop keeps twice the input's side: docs/data.md has what it costs */
     MOST_REPLACED = 1000,        /* bad pictures in a row after which the data itself must be gone */
     STREAM_ORDER = 0x6F726472,   /* "ordr": apart from the other uses of the seed */
     STREAM_AUGMENT = 0x6175676D, /* "augm" */
@@ -89,10 +90,38 @@ struct Loader {
 
 /* ---- making pictures (no mutex) ---- */
 
-static effnet_status get_picture(Loader *loader, Worker *worker, uint32_t index, Picture *out, effnet_error *err) {
-    if (loader->cache && picture_cache_find(loader->cache, index, out)) return EFFNET_OK;
-    TRY(dataset_read_with(loader->options.dataset, index, &worker->decoder, out, err));
-    if (loader->cache) picture_cache_add(loader->cache, index, out);
+typedef struct Crop {
+    const PreprocessOptions *options;
+    RandomKey key;
+} Crop;
+
+static Box choose_crop(const void *context, int height, int width) {
+    const Crop *crop = context;
+    return preprocess_box(crop->options, height, width, &crop->key);
+}
+
+/* Training decodes only what its crop needs, unless the whole is to be cached. */
+static effnet_status get_region(Loader *loader, Worker *worker, uint32_t index, const RandomKey *key, Region *out,
+                                effnet_error *err) {
+    const LoaderOptions *options = &loader->options;
+    Picture picture;
+    if (loader->cache && picture_cache_find(loader->cache, index, &picture)) {
+        *out = region_of_picture(&picture);
+        return EFFNET_OK;
+    }
+    bool keep = loader->cache && !picture_cache_is_full(loader->cache);
+    if (!keep && options->training && preprocess_box_is_inside(&options->preprocess)) {
+        const Crop crop = {.options = &options->preprocess, .key = *key};
+        /* the other ways of resizing skip pixels when they shrink, and would see others */
+        bool scaled = options->decode == DECODE_SCALED && options->preprocess.resize == RESIZE_PILLOW;
+        const RegionRequest request = {.choose = choose_crop,
+                                       .context = &crop,
+                                       .least = scaled ? SCALED_LEAST * options->preprocess.resolution : 0};
+        return dataset_read_region(options->dataset, index, &worker->decoder, &request, out, err);
+    }
+    TRY(dataset_read_with(options->dataset, index, &worker->decoder, &picture, err));
+    if (keep) picture_cache_add(loader->cache, index, &picture);
+    *out = region_of_picture(&picture);
     return EFFNET_OK;
 }
 
@@ -124,11 +153,11 @@ static RandomKey augment_key(const Loader *loader, int64_t step, int place, uint
 static effnet_status make_one(Loader *loader, Worker *worker, Slot *slot, int place, uint32_t index,
                               effnet_error *err) {
     const LoaderOptions *options = &loader->options;
-    Picture picture;
-    TRY(get_picture(loader, worker, index, &picture, err));
+    Region region;
     RandomKey key = augment_key(loader, slot->step, place, index);
-    TRY(preprocess_picture(&options->preprocess, &picture, options->training ? &key : NULL, &worker->buffers,
-                           slot->images + (size_t)place * loader->image_floats, err));
+    TRY(get_region(loader, worker, index, &key, &region, err));
+    TRY(preprocess_region(&options->preprocess, &region, options->training ? &key : NULL, &worker->buffers,
+                          slot->images + (size_t)place * loader->image_floats, err));
     slot->labels[place] = dataset_label(options->dataset, index);
     slot->kept[place] = true;
     return EFFNET_OK;
@@ -405,7 +434,8 @@ static effnet_status fill_loader(Loader *loader, effnet_error *err) {
     loader->pass_end = loader->steps_per_pass;
     TRY(bad_pictures_create(loader->pictures, &loader->bad, err));
     TRY(take_losses(loader, err));
-    if (options->cache && !options->dataset->in_memory)
+    bool scaled = options->training && options->decode == DECODE_SCALED;
+    if (options->cache && !scaled && !options->dataset->in_memory)
         TRY(picture_cache_create(loader->pictures, picture_cache_default_budget(), &loader->cache, err));
     if (options->training) {
         TRY(memory_allocate(loader->pictures, sizeof *loader->order, "the order of an epoch", &block, err));

@@ -16,6 +16,7 @@ struct PictureCache {
     int64_t pictures;
     size_t budget;
     atomic_size_t used;
+    atomic_bool full;           /* something found no room */
     _Atomic(Entry *) entries[]; /* (pictures), NULL where not kept */
 };
 
@@ -55,8 +56,14 @@ void picture_cache_add(PictureCache *cache, int64_t index, const Picture *pictur
                                                     memory_order_relaxed))
             return;
         free(entry); /* another worker was faster */
+    } else {
+        atomic_store_explicit(&cache->full, true, memory_order_relaxed);
     }
     atomic_fetch_sub_explicit(&cache->used, bytes, memory_order_relaxed);
+}
+
+bool picture_cache_is_full(const PictureCache *cache) {
+    return atomic_load_explicit(&cache->full, memory_order_relaxed);
 }
 
 size_t picture_cache_bytes(const PictureCache *cache) {

@@ -15,6 +15,8 @@ void picture_cache_free(PictureCache *cache);
 bool picture_cache_find(const PictureCache *cache, int64_t index, Picture *out);
 /* Keeps a copy if there is room, memory permitting. */
 void picture_cache_add(PictureCache *cache, int64_t index, const Picture *picture);
+/* Whether a picture found no room: from then on whole pictures are not made for the cache alone. */
+bool picture_cache_is_full(const PictureCache *cache);
 size_t picture_cache_bytes(const PictureCache *cache);
 
 /* A quarter of the memory this process may use (machine or control group), at most half of what is free now. */

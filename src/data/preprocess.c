@@ -163,14 +163,39 @@ static effnet_status extract(const Picture *picture, Box box, PreprocessBuffers 
 
 /* ---- all together ---- */
 
-/* `key` NULL: evaluation. */
-static effnet_status crop_and_resize(const PreprocessOptions *options, const Picture *picture, const RandomKey *key,
-                                     const ResizeOptions *resize, PreprocessBuffers *buffers, float *out,
-                                     effnet_error *err) {
-    Box canvas = crop_canvas(picture->height, picture->width, options->pad_to);
+Box preprocess_box(const PreprocessOptions *options, int height, int width, const RandomKey *key) {
+    Box canvas = crop_canvas(height, width, options->pad_to);
     Box box = choose_box(options, canvas.height, canvas.width, key);
     box.top += canvas.top;
     box.left += canvas.left;
+    return box;
+}
+
+bool preprocess_box_is_inside(const PreprocessOptions *options) {
+    return options->pad_to == 0 && options->train_crop != TRAIN_CROP_PAD;
+}
+
+/* A box of the whole in the pixels of a region that is scaled. */
+static effnet_status resize_scaled(const Region *region, Box box, const ResizeOptions *resize,
+                                   PreprocessBuffers *buffers, float *out, effnet_error *err) {
+    double scale = region->eighths / 8.0;
+    const FractionalBox window = {.top = box.top * scale - region->top,
+                                  .left = box.left * scale - region->left,
+                                  .height = box.height * scale,
+                                  .width = box.width * scale};
+    return resize_window(&buffers->resizer, region->picture.pixels, 3 * (size_t)region->picture.width, window, resize,
+                         out, err);
+}
+
+/* `key` NULL: evaluation. */
+static effnet_status crop_and_resize(const PreprocessOptions *options, const Region *region, const RandomKey *key,
+                                     const ResizeOptions *resize, PreprocessBuffers *buffers, float *out,
+                                     effnet_error *err) {
+    const Picture *picture = &region->picture;
+    Box box = preprocess_box(options, region->height, region->width, key);
+    if (region->eighths != 8) return resize_scaled(region, box, resize, buffers, out, err);
+    box.top -= region->top;
+    box.left -= region->left;
     if (box.height == options->resolution && box.width == options->resolution) {
         copy_box(picture, box, resize, out);
         return EFFNET_OK;
@@ -210,7 +235,7 @@ static void floats_to_levels(const float *restrict from, size_t count, int refer
 }
 
 /* `out` holds the levels as floats before they are whole. */
-static effnet_status augment(const PreprocessOptions *options, const Picture *picture, RandomKey key,
+static effnet_status augment(const PreprocessOptions *options, const Region *region, RandomKey key,
                              const ResizeOptions *resize, PreprocessBuffers *buffers, float *out, effnet_error *err) {
     int side = options->resolution;
     size_t pixels = (size_t)side * (size_t)side;
@@ -220,7 +245,7 @@ static effnet_status augment(const PreprocessOptions *options, const Picture *pi
         plain.bias[c] = 0;
     }
     TRY(reserve_levels(buffers, 3 * pixels, err));
-    TRY(crop_and_resize(options, picture, &key, &plain, buffers, out, err));
+    TRY(crop_and_resize(options, region, &key, &plain, buffers, out, err));
     Picture square = {.height = side, .width = side, .pixels = buffers->levels[0]};
     floats_to_levels(out, 3 * pixels, options->policy.reference, square.pixels);
     augment_policy_apply(&options->policy, random_fold_in(key, STREAM_POLICY), &square, &buffers->levels[1]);
@@ -229,8 +254,8 @@ static effnet_status augment(const PreprocessOptions *options, const Picture *pi
     return EFFNET_OK;
 }
 
-effnet_status preprocess_picture(const PreprocessOptions *options, const Picture *picture, const RandomKey *key,
-                                 PreprocessBuffers *buffers, float *out, effnet_error *err) {
+effnet_status preprocess_region(const PreprocessOptions *options, const Region *region, const RandomKey *key,
+                                PreprocessBuffers *buffers, float *out, effnet_error *err) {
     ResizeOptions resize = {.side = options->resolution,
                             .interpolation = options->interpolation,
                             .method = options->resize,
@@ -240,14 +265,20 @@ effnet_status preprocess_picture(const PreprocessOptions *options, const Picture
         resize.scale[c] = (float)(1 / (255 * options->std[c]));
         resize.bias[c] = (float)(-options->mean[c] / options->std[c]);
     }
-    if (!key) return crop_and_resize(options, picture, NULL, &resize, buffers, out, err);
+    if (!key) return crop_and_resize(options, region, NULL, &resize, buffers, out, err);
     if (augment_policy_is_empty(&options->policy))
-        TRY(crop_and_resize(options, picture, key, &resize, buffers, out, err));
+        TRY(crop_and_resize(options, region, key, &resize, buffers, out, err));
     else
-        TRY(augment(options, picture, *key, &resize, buffers, out, err));
+        TRY(augment(options, region, *key, &resize, buffers, out, err));
     if (options->erase.probability > 0)
         augment_erase(&options->erase, random_fold_in(*key, STREAM_ERASE), options->resolution, out);
     return EFFNET_OK;
+}
+
+effnet_status preprocess_picture(const PreprocessOptions *options, const Picture *picture, const RandomKey *key,
+                                 PreprocessBuffers *buffers, float *out, effnet_error *err) {
+    const Region whole = region_of_picture(picture);
+    return preprocess_region(options, &whole, key, buffers, out, err);
 }
 
 static effnet_status preprocess_once(const PreprocessOptions *options, const Picture *picture, const RandomKey *key,

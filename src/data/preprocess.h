@@ -6,6 +6,7 @@
 #include "data/augment_erase.h"
 #include "data/augment_policy.h"
 #include "data/dataset.h"
+#include "data/decode_region.h"
 #include "data/resize.h"
 #include "recipe/recipe.h"
 
@@ -44,6 +45,13 @@ typedef struct PreprocessBuffers {
 void preprocess_release(PreprocessBuffers *buffers);
 effnet_status preprocess_picture(const PreprocessOptions *options, const Picture *picture, const RandomKey *key,
                                  PreprocessBuffers *buffers, float *out, effnet_error *err);
+/* The same of a region, which must hold the box that preprocess_box names (training). */
+effnet_status preprocess_region(const PreprocessOptions *options, const Region *region, const RandomKey *key,
+                                PreprocessBuffers *buffers, float *out, effnet_error *err);
+/* The part of a picture of this size that is used, in its own pixels; it may reach over the edges, but for where
+ * preprocess_box_is_inside says that training never does. */
+Box preprocess_box(const PreprocessOptions *options, int height, int width, const RandomKey *key);
+bool preprocess_box_is_inside(const PreprocessOptions *options);
 /* Contradictions and values out of range, before any picture is read. */
 effnet_status preprocess_check(const PreprocessOptions *options, effnet_error *err);
 

@@ -101,18 +101,18 @@ static int height_of(const ResizeOptions *options) {
 
 /* Called with block NULL to learn the size. No overflow: a side is at most 30,000 and so are taps, so that each part
  * is far below 2^40 bytes. */
-static size_t lay_out(Workspace *space, char *block, Box box, const ResizeOptions *options) {
+static size_t lay_out(Workspace *space, char *block, const ResizeSpan spans[2], const ResizeOptions *options) {
     size_t used = 0, side = (size_t)options->side;
     ResizeAxis *axes[2] = {&space->across, &space->down};
-    int source[2] = {box.width, box.height}, output[2] = {options->side, height_of(options)};
+    int output[2] = {options->side, height_of(options)};
     for (int i = 0; i < 2; i++) {
-        axes[i]->taps = resize_axis_taps(source[i], output[i], kind_of(options));
+        axes[i]->taps = resize_axis_taps(spans[i], output[i], kind_of(options));
         axes[i]->first = carve(block, &used, (size_t)output[i], sizeof(int));
         axes[i]->count = carve(block, &used, (size_t)output[i], sizeof(int));
         axes[i]->weights = carve(block, &used, (size_t)output[i] * (size_t)axes[i]->taps, sizeof(float));
     }
     space->ring_stride = round_up(3 * side + 1, 16);
-    space->levels = carve(block, &used, 3 * ((size_t)box.width + 1), sizeof(float));
+    space->levels = carve(block, &used, 3 * ((size_t)spans[0].pixels + 1), sizeof(float));
     space->ring = carve(block, &used, (size_t)space->down.taps * space->ring_stride, sizeof(float));
     space->rows = carve(block, &used, (size_t)space->down.taps, sizeof(float *));
     space->scale = carve(block, &used, 3 * side, sizeof(float));
@@ -120,30 +120,32 @@ static size_t lay_out(Workspace *space, char *block, Box box, const ResizeOption
     return used;
 }
 
-static effnet_status prepare(Resizer *resizer, Workspace *space, Box box, const ResizeOptions *options,
-                             effnet_error *err) {
-    size_t needed = lay_out(space, NULL, box, options);
+/* spans: across, down. */
+static effnet_status prepare(Resizer *resizer, Workspace *space, const ResizeSpan spans[2],
+                             const ResizeOptions *options, effnet_error *err) {
+    size_t needed = lay_out(space, NULL, spans, options);
     if (needed > resizer->capacity) {
         resizer_release(resizer);
         resizer->block = aligned_alloc(MEMORY_ALIGNMENT, needed);
         if (!resizer->block) return fail(err, EFFNET_ERROR_MEMORY, "no memory (%zu bytes) to resize a picture", needed);
         resizer->capacity = needed;
     }
-    lay_out(space, resizer->block, box, options);
-    resize_axis_fill(&space->across, box.width, options->side, kind_of(options), options->flip);
-    resize_axis_fill(&space->down, box.height, height_of(options), kind_of(options), false);
+    lay_out(space, resizer->block, spans, options);
+    resize_axis_fill(&space->across, spans[0], options->side, kind_of(options), options->flip);
+    resize_axis_fill(&space->down, spans[1], height_of(options), kind_of(options), false);
     for (int i = 0; i < 3 * options->side; i++) {
         space->scale[i] = options->scale[i % 3];
         space->bias[i] = options->bias[i % 3];
     }
-    for (int i = 0; i < 3; i++) space->levels[3 * box.width + i] = 0; /* read into a lane that nobody keeps */
+    for (int i = 0; i < 3; i++) space->levels[3 * spans[0].pixels + i] = 0; /* read into a lane that nobody keeps */
     return EFFNET_OK;
 }
 
-effnet_status resize_box(Resizer *resizer, const uint8_t *pixels, size_t stride, Box box, const ResizeOptions *options,
-                         float *out, effnet_error *err) {
+/* pixels: the first that is touched. */
+static effnet_status resize_spans(Resizer *resizer, const uint8_t *pixels, size_t stride, const ResizeSpan spans[2],
+                                  const ResizeOptions *options, float *out, effnet_error *err) {
     Workspace space;
-    TRY(prepare(resizer, &space, box, options, err));
+    TRY(prepare(resizer, &space, spans, options, err));
     const ResizeAxis *down = &space.down;
     bool clip =
         options->method == RESIZE_PILLOW && options->interpolation == INTERPOLATION_BICUBIC && !options->keep_overshoot;
@@ -152,8 +154,7 @@ effnet_status resize_box(Resizer *resizer, const uint8_t *pixels, size_t stride,
         int first = down->first[y], end = first + down->count[y];
         if (made < first) made = first;
         for (; made < end; made++) {
-            const uint8_t *row = pixels + (size_t)(box.top + made) * stride + 3 * (size_t)box.left;
-            resample_row(row, box.width, &space.across, side, clip, space.levels,
+            resample_row(pixels + (size_t)made * stride, spans[0].pixels, &space.across, side, clip, space.levels,
                          space.ring + (size_t)(made % down->taps) * space.ring_stride);
         }
         for (int i = first; i < end; i++)
@@ -164,4 +165,23 @@ effnet_status resize_box(Resizer *resizer, const uint8_t *pixels, size_t stride,
         finish_row(row, space.scale, space.bias, 3 * side, options->keep_overshoot);
     }
     return EFFNET_OK;
+}
+
+effnet_status resize_box(Resizer *resizer, const uint8_t *pixels, size_t stride, Box box, const ResizeOptions *options,
+                         float *out, effnet_error *err) {
+    const ResizeSpan spans[2] = {{0, box.width, box.width}, {0, box.height, box.height}};
+    return resize_spans(resizer, pixels + (size_t)box.top * stride + 3 * (size_t)box.left, stride, spans, options, out,
+                        err);
+}
+
+static ResizeSpan span_of(double start, double extent, int *first) {
+    *first = (int)start;
+    return (ResizeSpan){start - *first, extent, (int)ceil(start + extent) - *first};
+}
+
+effnet_status resize_window(Resizer *resizer, const uint8_t *pixels, size_t stride, FractionalBox window,
+                            const ResizeOptions *options, float *out, effnet_error *err) {
+    int top, left;
+    const ResizeSpan spans[2] = {span_of(window.left, window.width, &left), span_of(window.top, window.height, &top)};
+    return resize_spans(resizer, pixels + (size_t)top * stride + 3 * (size_t)left, stride, spans, options, out, err);
 }

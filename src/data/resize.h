@@ -27,6 +27,15 @@ typedef struct ResizeOptions {
     float scale[3], bias[3]; /* output = level * scale + bias, per channel; level 0..255 */
 } ResizeOptions;
 
+/* A box that may begin and end between pixels: of a picture that was itself scaled. */
+typedef struct FractionalBox {
+    double top, left, height, width;
+} FractionalBox;
+
+/* pixels (rows, columns, 3) bytes, rows `stride` bytes apart; the window must lie inside. The pixels that it touches
+ * count, others do not. out (side, side, 3). */
+effnet_status resize_window(Resizer *resizer, const uint8_t *pixels, size_t stride, FractionalBox window,
+                            const ResizeOptions *options, float *out, effnet_error *err);
 /* pixels (height, width, 3) bytes, rows `stride` bytes apart; the box must lie inside. out (side, side, 3),
  * or (height, side, 3). */
 effnet_status resize_box(Resizer *resizer, const uint8_t *pixels, size_t stride, Box box, const ResizeOptions *options,

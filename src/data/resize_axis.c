@@ -34,8 +34,8 @@ static double cubic(double x, double a) {
 
 /* ---- Pillow ---- */
 
-static double support_of(int source, int output, ResizeKind kind) {
-    double scale = (double)source / output;
+static double support_of(double extent, int output, ResizeKind kind) {
+    double scale = extent / output;
     return (kind.interpolation == INTERPOLATION_BICUBIC ? 2.0 : 1.0) * (scale < 1 ? 1 : scale);
 }
 
@@ -44,13 +44,13 @@ static double filter_of(ResizeKind kind, double x) {
 }
 
 /* Weights of output position x; returns how many. */
-static int widened_weights(const ResizeAxis *axis, int source, int output, ResizeKind kind, int x, int *first_out,
-                           float *weights) {
-    double scale = (double)source / output, widened = scale < 1 ? 1 : scale;
-    double support = support_of(source, output, kind), centre = (x + 0.5) * scale, sum = 0;
+static int widened_weights(const ResizeAxis *axis, ResizeSpan source, int output, ResizeKind kind, int x,
+                           int *first_out, float *weights) {
+    double scale = source.extent / output, widened = scale < 1 ? 1 : scale;
+    double support = support_of(source.extent, output, kind), centre = source.start + (x + 0.5) * scale, sum = 0;
     int first = (int)(centre - support + 0.5), end = (int)(centre + support + 0.5);
     if (first < 0) first = 0;
-    if (end > source) end = source;
+    if (end > source.pixels) end = source.pixels;
     if (end - first > axis->taps) end = first + axis->taps;
     for (int i = first; i < end; i++) sum += filter_of(kind, (i + 0.5 - centre) / widened);
     for (int i = first; i < end; i++) weights[i - first] = (float)(filter_of(kind, (i + 0.5 - centre) / widened) / sum);
@@ -96,17 +96,18 @@ static int point_weights(int source, int output, ResizeKind kind, int x, int *fi
 
 /* ---- both ---- */
 
-int resize_axis_taps(int source, int output, ResizeKind kind) {
-    int taps = kind.method == RESIZE_PILLOW ? 2 * (int)ceil(support_of(source, output, kind)) + 1 : point_taps(kind);
-    return taps < source ? taps : source;
+int resize_axis_taps(ResizeSpan source, int output, ResizeKind kind) {
+    int taps =
+        kind.method == RESIZE_PILLOW ? 2 * (int)ceil(support_of(source.extent, output, kind)) + 1 : point_taps(kind);
+    return taps < source.pixels ? taps : source.pixels;
 }
 
-void resize_axis_fill(ResizeAxis *axis, int source, int output, ResizeKind kind, bool reversed) {
+void resize_axis_fill(ResizeAxis *axis, ResizeSpan source, int output, ResizeKind kind, bool reversed) {
     for (int x = 0; x < output; x++) {
         int place = reversed ? output - 1 - x : x;
         float *weights = axis->weights + (size_t)place * (size_t)axis->taps;
         axis->count[place] = kind.method == RESIZE_PILLOW
                                  ? widened_weights(axis, source, output, kind, x, &axis->first[place], weights)
-                                 : point_weights(source, output, kind, x, &axis->first[place], weights);
+                                 : point_weights(source.pixels, output, kind, x, &axis->first[place], weights);
     }
 }

@@ -10,6 +10,13 @@ typedef struct ResizeKind {
     int interpolation; /* INTERPOLATION_BILINEAR or INTERPOLATION_BICUBIC */
 } ResizeKind;
 
+/* The source of an axis: it begins `start` (0 to 1) behind the first of `pixels` pixels and is `extent` of them long.
+ * But for Pillow's way it is all of them: 0, pixels. */
+typedef struct ResizeSpan {
+    double start, extent;
+    int pixels;
+} ResizeSpan;
+
 /* For each output position: its first source position, how many, and their weights, `taps` apart. The first positions
  * never go back from one output position to the next (where the axis is not reversed). */
 typedef struct ResizeAxis {
@@ -19,8 +26,8 @@ typedef struct ResizeAxis {
 } ResizeAxis;
 
 /* The most source positions that one output position needs. */
-int resize_axis_taps(int source, int output, ResizeKind kind);
+int resize_axis_taps(ResizeSpan source, int output, ResizeKind kind);
 /* Fills first, count (output each) and weights (output * taps); reversed: output position 0 is the last. */
-void resize_axis_fill(ResizeAxis *axis, int source, int output, ResizeKind kind, bool reversed);
+void resize_axis_fill(ResizeAxis *axis, ResizeSpan source, int output, ResizeKind kind, bool reversed);
 
 #endif

@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "data/class_names.h"
 #include "data/decode.h"
+#include "data/decode_region.h"
 
 enum { CLASSES_LIMIT = 100000, SOURCE_PATH_BYTES = 4096 };
 
@@ -55,6 +56,9 @@ struct Dataset {
 /* dataset_read into a decoder's memory: no allocation once it has seen the largest picture. */
 effnet_status dataset_read_with(const Dataset *dataset, int64_t index, Decoder *decoder, Picture *out,
                                 effnet_error *err);
+/* The same where only a crop is needed: decodes a part of the picture if its format allows it. */
+effnet_status dataset_read_region(const Dataset *dataset, int64_t index, Decoder *decoder, const RegionRequest *request,
+                                  Region *out, effnet_error *err);
 /* The stored bytes, not decoded. */
 effnet_status dataset_fetch(const Dataset *dataset, int64_t index, Decoder *decoder, Blob *out, effnet_error *err);
 /* The order of an epoch: order (size of the data set), a function of the key alone. */

@@ -131,6 +131,7 @@ static effnet_status open_loaders(Run *run, effnet_error *err) {
                              .seed = (uint64_t)recipe->seed,
                              .first_step = run->trainer.state.step,
                              .bad_images = recipe->bad_images,
+                             .decode = recipe->decode,
                              .cache = recipe->cache};
     preprocess_from_recipe(recipe, run->network.config.resolution, &options.preprocess);
     TRY(preprocess_augment_from_recipe(recipe, &options.preprocess, err));

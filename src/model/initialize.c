@@ -72,7 +72,10 @@ void network_initialize(const Network *network, const InitializeOptions *options
             initialize_convolution(parameter, options, &draws, values);
             break;
         case ROLE_DENSE:
-            initialize_dense(parameter, options, &draws, values);
+            if (options->dense_zero)
+                fill(values, parameter->count, 0.0f);
+            else
+                initialize_dense(parameter, options, &draws, values);
             break;
         default:
             fill(values, parameter->count, parameter->role == ROLE_BN_SCALE ? 1.0f : 0.0f);

@@ -8,6 +8,7 @@ typedef struct InitializeOptions {
     uint64_t seed;
     bool truncated;          /* truncated normal, variance-scaled, instead of normal */
     bool dense_truncated;    /* the classifier: truncated normal of scale 1/3, fan_out, instead of uniform */
+    bool dense_zero;         /* the classifier: zeros */
     bool depthwise_fan_flax; /* fan_out of a depthwise kernel k*k*C instead of k*k */
     bool flax;               /* the random numbers that Flax draws for its model of these names (flax_names.h) */
 } InitializeOptions;

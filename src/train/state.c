@@ -59,6 +59,7 @@ effnet_status train_state_create(const Network *network, const Recipe *recipe, T
     InitializeOptions options = {.seed = (uint64_t)recipe->seed,
                                  .truncated = recipe->init_conv == INIT_CONV_TRUNCATED_NORMAL,
                                  .dense_truncated = recipe->init_dense == INIT_DENSE_TRUNCATED_NORMAL,
+                                 .dense_zero = recipe->init_dense == INIT_DENSE_ZEROS,
                                  .depthwise_fan_flax =
                                      recipe->init_depthwise_fan == DEPTHWISE_FAN_FLAX || recipe->init == INIT_FLAX,
                                  .flax = recipe->init == INIT_FLAX};

@@ -73,6 +73,32 @@ static void test_recipe_values(void **unused) {
 }
 
 /* A network too large for any memory: an error that says so, nothing kept. */
+/* init_dense: zeros leaves the classifier empty and every other tensor as it is. */
+static void test_empty_head(void **unused) {
+    (void)unused;
+    Recipe recipe;
+    ModelConfig config;
+    Network network;
+    TrainState plain, zeros;
+    recipe_defaults(&recipe);
+    assert_int_equal(model_config_from_recipe(&recipe, 3, &config, NULL), EFFNET_OK);
+    assert_int_equal(network_build(&config, &network, NULL), EFFNET_OK);
+    assert_int_equal(train_state_create(&network, &recipe, &plain, NULL), EFFNET_OK);
+    recipe.init_dense = INIT_DENSE_ZEROS;
+    assert_int_equal(train_state_create(&network, &recipe, &zeros, NULL), EFFNET_OK);
+    for (int p = 0; p < network.num_parameters; p++) {
+        const Parameter *parameter = &network.parameters[p];
+        size_t bytes = parameter->count * sizeof(float);
+        if (parameter->role == ROLE_DENSE)
+            check_constant(zeros.parameters + parameter->offset, parameter->count, 0);
+        else
+            assert_memory_equal(zeros.parameters + parameter->offset, plain.parameters + parameter->offset, bytes);
+    }
+    train_state_free(&plain);
+    train_state_free(&zeros);
+    network_free(&network);
+}
+
 static void test_too_large(void **unused) {
     (void)unused;
     SmallRun run;
@@ -91,6 +117,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_optimizers),
         cmocka_unit_test(test_recipe_values),
+        cmocka_unit_test(test_empty_head),
         cmocka_unit_test(test_too_large),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,10 +33,13 @@ columns() {
         { epoch[NR] = value("epoch"); step[NR] = value("step"); loss[NR] = value("loss")
           top1[NR] = value("top1"); ema[NR] = value("ema_top1")
           ended = top1[NR] != "NaN" || ema[NR] != "NaN"
+          mean[NR] = ended # its loss is the mean over the epoch: a curve of steps leaves it out
+          if (!ended && loss[NR] != "NaN") steps = 1
           if (ended && !per_epoch && step[NR] != "NaN" && epoch[NR] > 0) per_epoch = step[NR] / epoch[NR] }
         END { for (i = 1; i <= NR; i++)
                   if (epoch[i] != "NaN")
-                      print (per_epoch && step[i] != "NaN" ? step[i] / per_epoch : epoch[i]), loss[i], top1[i], ema[i] }
+                      print (per_epoch && step[i] != "NaN" ? step[i] / per_epoch : epoch[i]),
+                            (steps && mean[i] ? "NaN" : loss[i]), top1[i], ema[i] }
     ' "$1"
 }
 

@@ -79,10 +79,6 @@ static void finish_block(void *context, int task, int thread) {
     }
 }
 
-static int channel_blocks(int channels) {
-    return (channels + TILE_CHANNELS - 1) / TILE_CHANNELS;
-}
-
 void batch_norm_finish(PassRun *run, int batch_norm, double values) {
     BnState *state = &run->engine->batch_norms[batch_norm];
     state->count = values;

@@ -179,14 +179,19 @@ static void depthwise_forward_task(void *context, int task, int thread) {
  * kernel's overlap again and again; blocks of channels overlap nowhere. */
 enum { FEW_IMAGES = 8, FEW_ROWS = 14 };
 
+static Geometry few_geometry(const CpuEngine *engine, int op) {
+    Geometry g = geometry_of(engine, op);
+    if (g.block > 2 * TILE_CHANNELS) g.block = 2 * TILE_CHANNELS;
+    return g;
+}
+
 static int few_parts(const Geometry *g) {
     return (g->out.height + FEW_ROWS - 1) / FEW_ROWS;
 }
 
 static void few_task(void *context, int task, int thread) {
     const PassRun *run = context;
-    Geometry g = geometry_of(run->engine, run->pass->op);
-    g.block = g.block > 2 * TILE_CHANNELS ? 2 * TILE_CHANNELS : g.block;
+    Geometry g = few_geometry(run->engine, run->pass->op);
     int blocks = (g.in.channels + g.block - 1) / g.block, parts = few_parts(&g), loaded = -1;
     int c = task % blocks * g.block, part = task / blocks % parts, image = task / blocks / parts;
     int count = g.in.channels - c < g.block ? g.in.channels - c : g.block;
@@ -199,10 +204,9 @@ static void few_task(void *context, int task, int thread) {
 }
 
 static void forward_few(PassRun *run) {
-    Geometry g = geometry_of(run->engine, run->pass->op);
-    int block = g.block > 2 * TILE_CHANNELS ? 2 * TILE_CHANNELS : g.block;
+    Geometry g = few_geometry(run->engine, run->pass->op);
     thread_team_run(run->engine->team, few_task, run,
-                    run->call->batch * few_parts(&g) * ((g.in.channels + block - 1) / block));
+                    run->call->batch * few_parts(&g) * ((g.in.channels + g.block - 1) / g.block));
 }
 
 void depthwise_forward(PassRun *run) {
@@ -409,5 +413,5 @@ void depthwise_backward(PassRun *run) {
         gram_finish_gradient(run, engine->slots + weight_slot_floats(engine, &g), floats);
     else if (run->pass->input.activation != ACTIVATION_NONE)
         batch_norm_finish_gradient(run, run->pass->input.batch_norm);
-    thread_team_run(engine->team, reduce_weights_task, run, (g.in.channels + TILE_CHANNELS - 1) / TILE_CHANNELS);
+    thread_team_run(engine->team, reduce_weights_task, run, channel_blocks(g.in.channels));
 }

@@ -130,6 +130,10 @@ static inline void task_range(const PassRun *run, int task, int *begin, int *end
     *begin = task * run->per_task;
     *end = *begin + run->per_task < run->units ? *begin + run->per_task : run->units;
 }
+/* Tasks of a pass over channels that is shared out 64 at a time. */
+static inline int channel_blocks(int channels) {
+    return (channels + TILE_CHANNELS - 1) / TILE_CHANNELS;
+}
 static inline size_t tile_floats(int channels) {
     return round_up((size_t)channels, TILE_CHANNELS) * TILE_ROWS;
 }

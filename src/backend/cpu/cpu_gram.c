@@ -19,10 +19,6 @@ static GramState *gram_of(const PassRun *run) {
     return &run->engine->grams[run->pass->expand >= 0 ? run->pass->expand : run->pass->op];
 }
 
-static int channel_blocks(int channels) {
-    return (channels + TILE_CHANNELS - 1) / TILE_CHANNELS;
-}
-
 /* Loads that give x - centre: what is pending on x, or nothing, with the centre taken off its bias. */
 static void set_centred(const PassRun *run, GramState *gram, const double *centre) {
     BnVectors storage;

@@ -46,8 +46,9 @@ typedef struct effnet_error {
 /* "0.1.0" */
 EFFNET_API const char *effnet_version(void);
 /* One line: version, compiler, instruction sets found and used, e.g.
- * "effnet 0.1.0, gcc 12.2.0, ISA found: avx2 avx512 avx512_bf16, used: avx512". EFFNET_ISA=scalar|avx2|avx512
- * in the environment forces a set. `buffer` receives at most `size` bytes, terminated. */
+ * "effnet 0.1.0, gcc 12.2.0, ISA found: scalar avx2 avx512 avx512bf16, used: avx512bf16".
+ * EFFNET_ISA=scalar|avx2|avx512|avx512bf16 in the environment forces a set. `buffer` receives at most `size` bytes,
+ * terminated. */
 EFFNET_API void effnet_build_info(char *buffer, size_t size);
 
 /* ---- a model that predicts ---------------------------------------------------------------------------- */
@@ -63,6 +64,8 @@ typedef struct effnet_model_options {
     bool raw_weights; /* effnet_model_open of a checkpoint folder: the raw weights, not the averaged (EMA)
                          ones */
     bool reference;   /* the plain-loop reference engine: slow, exact */
+    bool bf16;        /* activations in bfloat16: half the memory, and faster where the processor has its dot
+                         products; logits differ by a few thousandths of their size */
 } effnet_model_options;
 
 /* A new model by name ("efficientnet_b0" ... "efficientnet_b8", "efficientnet_l2", "efficientnet_lite0" ...
@@ -367,7 +370,7 @@ typedef struct effnet_bench_options {
     bool infer;                            /* else a training step */
     const char *model;                     /* NULL: efficientnet_b0 */
     int resolution, batch, threads, steps; /* 0: the model's, 32, every processor, 10 */
-    const char *dtype;                     /* NULL or "fp32" */
+    const char *dtype;                     /* NULL or "fp32"; "bf16": activations in bfloat16 */
     bool reference;
     /* Called for each pass of a step after the measuring, in the order they ran; NULL: nobody asks. */
     void (*on_pass)(void *context, const effnet_pass_profile *pass);

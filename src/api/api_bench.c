@@ -45,10 +45,8 @@ static effnet_status check(effnet_bench_options *options, effnet_error *err) {
     if (!options->dtype) options->dtype = "fp32";
     if (options->batch == 0) options->batch = DEFAULT_CHOSEN_BATCH;
     if (options->steps == 0) options->steps = DEFAULT_STEPS;
-    if (strcmp(options->dtype, "bf16") == 0)
-        return fail(err, EFFNET_ERROR_UNSUPPORTED, "dtype bf16 is not built yet; use fp32");
-    if (strcmp(options->dtype, "fp32") != 0)
-        return fail(err, EFFNET_ERROR_ARGUMENT, "dtype is '%.40s'; allowed: fp32", options->dtype);
+    if (strcmp(options->dtype, "bf16") != 0 && strcmp(options->dtype, "fp32") != 0)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "dtype is '%.40s'; allowed: fp32, bf16", options->dtype);
     if (options->batch < 1 || options->batch > 65536)
         return fail(err, EFFNET_ERROR_ARGUMENT, "batch is %d; allowed: 1 to 65536", options->batch);
     if (options->steps < 1 || options->steps > 1000000)
@@ -67,6 +65,7 @@ static effnet_status prepare(Bench *bench, effnet_error *err) {
     ModelConfig config;
     recipe_defaults(&bench->recipe);
     bench->recipe.batch_size = options->batch;
+    bench->recipe.amp = strcmp(options->dtype, "bf16") == 0 ? AMP_BF16 : AMP_NONE;
     bench->recipe.engine = options->reference ? ENGINE_REFERENCE : ENGINE_FAST;
     bench->recipe.fuse = options->fuse;
     TRY(model_config_by_name(options->model, &config, err));
@@ -88,7 +87,10 @@ static effnet_status prepare(Bench *bench, effnet_error *err) {
         bench->has_trainer = true;
         return EFFNET_OK;
     }
-    const EngineOptions engine = {.batch = options->batch, .fuse = bench->recipe.fuse, .team = bench->team};
+    const EngineOptions engine = {.batch = options->batch,
+                                  .fuse = bench->recipe.fuse,
+                                  .bf16 = bench->recipe.amp == AMP_BF16,
+                                  .team = bench->team};
     const InitializeOptions initialize = {.seed = 42};
     TRY(engine_create(options->reference ? &reference_engine : &cpu_engine, &bench->network, &engine, &bench->engine,
                       err));

@@ -91,7 +91,7 @@ effnet_status model_engine(effnet_model *model, int batch, effnet_error *err) {
     if (model->engine && model->engine_batch >= batch) return EFFNET_OK;
     engine_free(model->engine);
     model->engine = NULL;
-    const EngineOptions options = {.batch = batch, .training = false, .team = model->team};
+    const EngineOptions options = {.batch = batch, .training = false, .bf16 = model->bf16, .team = model->team};
     TRY(engine_create(model->engine_kind, &model->network, &options, &model->engine, err));
     model->engine_batch = batch;
     return EFFNET_OK;
@@ -122,6 +122,7 @@ effnet_status effnet_model_create(const char *name, const effnet_model_options *
     recipe_defaults(&recipe);
     model_card_from_recipe(&recipe, &config, &card);
     TRY(model_allocate(&card, chosen.threads, chosen.reference, out, error));
+    (*out)->bf16 = chosen.bf16;
     const InitializeOptions initialize = {.seed = chosen.seed};
     network_initialize(&(*out)->network, &initialize, (*out)->parameters, (*out)->statistics);
     return EFFNET_OK;
@@ -174,6 +175,7 @@ effnet_status effnet_model_open(const char *path, const effnet_model_options *op
     if (chosen.resolution) card.resolution = chosen.resolution;
     effnet_model *model;
     TRY(model_allocate(&card, chosen.threads, chosen.reference, &model, error));
+    model->bf16 = chosen.bf16;
     effnet_status status =
         weights_read(file, &model->network, model->parameters, model->statistics, false, NULL, error);
     if (status != EFFNET_OK) {

@@ -19,6 +19,7 @@ struct effnet_model {
     char (*numbers)[12];            /* labels where the card names no classes */
     ThreadTeam *team;
     const EngineVtable *engine_kind;
+    bool bf16;
     Engine *engine; /* forward only, made at the first call; NULL before */
     int engine_batch;
 };

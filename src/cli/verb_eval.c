@@ -61,7 +61,7 @@ int verb_eval(int argc, char **argv) {
         .examples = "  effnet eval runs/fashion/checkpoints/best --data /usr/share/datasets/fashion-mnist\n"
                     "  effnet eval runs/bees --data hymenoptera_data --weights raw --json\n",
     };
-    const char *data = NULL, *weights = "ema", *engine = "fast";
+    const char *data = NULL, *weights = "ema", *engine = "fast", *dtype = "fp32";
     bool json = false;
     int64_t batch = 0, threads = 0, workers = 0;
     const Option options[] = {
@@ -100,6 +100,12 @@ int verb_eval(int argc, char **argv) {
          .kind = OPTION_CHOICE,
          .choices = "fast|reference",
          .help = "reference: plain loops, slow, the specification"},
+        {.name = "dtype",
+         .argument = "fp32|bf16",
+         .target = &dtype,
+         .kind = OPTION_CHOICE,
+         .choices = "fp32|bf16",
+         .help = "bf16: activations in bfloat16; half the memory, faster where the processor has its dot products"},
         {.name = "json", .target = &json, .kind = OPTION_FLAG, .help = "one JSON object on standard output"},
         {0}};
     CommandLine line;
@@ -113,6 +119,7 @@ int verb_eval(int argc, char **argv) {
         .threads = (int)threads,
         .raw_weights = strcmp(weights, "raw") == 0,
         .reference = strcmp(engine, "reference") == 0,
+        .bf16 = strcmp(dtype, "bf16") == 0,
     };
     return evaluate(line.arguments[0], data, &model_options, (int)batch, (int)workers, json);
 }

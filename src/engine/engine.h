@@ -19,7 +19,7 @@ typedef struct EngineOptions {
     int batch;        /* most images in one call */
     bool training;    /* false: forward with running statistics only; less memory */
     int fuse;         /* expand convolutions not stored: 0 where it pays, 1 all, 2 none (recipe key fuse) */
-    bool bf16;        /* activations in bfloat16 (fast engine, later) */
+    bool bf16;        /* activations and their gradients in bfloat16; parameters, statistics and sums stay fp32 */
     ThreadTeam *team; /* shared, not owned; must outlive the engine */
 } EngineOptions;
 

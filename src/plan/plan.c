@@ -29,10 +29,14 @@ const char *pass_name(const Pass *pass) {
 /* ---- building -------------------------------------------------------------------------------------------
  */
 
-static int new_buffer(Plan *plan, const char *prefix, const char *name, TensorShape shape) {
+/* For a network's tensor, or its gradient. */
+static int new_buffer(Plan *plan, const char *prefix, const char *name, int tensor) {
+    const Network *network = plan->network;
     Buffer *buffer = &plan->buffers[plan->num_buffers];
     snprintf(buffer->name, sizeof buffer->name, "%s%.50s", prefix, name);
-    buffer->shape = shape;
+    buffer->shape = network->tensors[tensor];
+    bool exact = tensor > 0 && network->ops[tensor - 1].kind == OP_GLOBAL_POOL;
+    buffer->value_bytes = exact ? (int)sizeof(float) : plan->options.value_bytes;
     buffer->first = -1;
     return plan->num_buffers++;
 }
@@ -73,13 +77,14 @@ static bool comes_from_depthwise(const Network *network, const Pass *passes, int
  * pays: it is larger than caches are, and its input narrow enough that the second moments cost little. */
 static bool should_fuse(const Plan *plan, int index) {
     const Network *network = plan->network;
-    if (plan->fuse == PLAN_FUSE_NONE || index + 2 >= network->num_ops) return false;
+    if (plan->options.fuse == PLAN_FUSE_NONE || index + 2 >= network->num_ops) return false;
     const Op *conv = &network->ops[index], *norm = conv + 1, *depthwise = conv + 2;
     if (conv->kernel != 1 || norm->kind != OP_BATCH_NORM || norm->input != conv->output ||
         norm->activation == ACTIVATION_NONE || depthwise->kind != OP_DEPTHWISE || depthwise->input != norm->output)
         return false;
-    if (plan->fuse == PLAN_FUSE_ALL) return true;
-    double bytes = (double)shape_floats(network->tensors[conv->output]) * plan->batch * sizeof(float);
+    if (plan->options.fuse == PLAN_FUSE_ALL) return true;
+    double bytes =
+        (double)shape_floats(network->tensors[conv->output]) * plan->options.batch * plan->options.value_bytes;
     return bytes >= FUSE_BYTES && network->tensors[conv->input].channels <= FUSE_CHANNELS;
 }
 
@@ -91,7 +96,6 @@ static void plan_forward(Planner *planner) {
     for (int index = 0; index < network->num_ops; index++) {
         const Op *op = &network->ops[index];
         Operand input = planner->operands[op->input];
-        TensorShape shape = network->tensors[op->output];
         Pass *pass = NULL;
         switch (op->kind) {
         case OP_CONV:
@@ -105,7 +109,7 @@ static void plan_forward(Planner *planner) {
                 pass->input = input;
                 pass->expand = index;
                 pass->expanded = (Operand){-1, index + 1, norm->activation};
-                pass->raw = new_buffer(plan, "", depthwise->name, network->tensors[depthwise->output]);
+                pass->raw = new_buffer(plan, "", depthwise->name, depthwise->output);
                 planner->operands[depthwise->output] = (Operand){pass->raw, -1, ACTIVATION_NONE};
                 index += 2;
                 continue;
@@ -144,7 +148,7 @@ static void plan_forward(Planner *planner) {
             break;
         }
         pass->input = input;
-        if (op->kind != OP_DENSE) pass->raw = new_buffer(plan, "", op->name, shape); /* logits are the caller's */
+        if (op->kind != OP_DENSE) pass->raw = new_buffer(plan, "", op->name, op->output); /* logits are the caller's */
         planner->operands[op->output] = (Operand){pass->raw, -1, ACTIVATION_NONE};
     }
     plan->num_forward = plan->num_passes;
@@ -152,8 +156,7 @@ static void plan_forward(Planner *planner) {
 
 /* The gradient buffer of a tensor, made where it is first needed. */
 static int gradient_of(Planner *planner, int tensor, const char *name) {
-    if (planner->gradients[tensor] < 0)
-        planner->gradients[tensor] = new_buffer(planner->plan, "d ", name, planner->plan->network->tensors[tensor]);
+    if (planner->gradients[tensor] < 0) planner->gradients[tensor] = new_buffer(planner->plan, "d ", name, tensor);
     return planner->gradients[tensor];
 }
 
@@ -248,6 +251,12 @@ static void find_lives(Plan *plan) {
     }
 }
 
+/* Of the whole batch; a multiple of a kilobyte: no two buffers share a line or a page offset. */
+static size_t buffer_bytes(const Plan *plan, int index) {
+    const Buffer *buffer = &plan->buffers[index];
+    return round_up(shape_floats(buffer->shape) * (size_t)plan->options.batch * (size_t)buffer->value_bytes, 1024);
+}
+
 /* First fit, largest first: a buffer goes to the lowest place where no buffer alive at the same time lies. */
 static effnet_status place_buffers(Plan *plan, effnet_error *err) {
     int count = plan->num_buffers;
@@ -259,26 +268,25 @@ static effnet_status place_buffers(Plan *plan, effnet_error *err) {
     }
     for (int i = 0; i < count; i++) {
         int j = i;
-        for (; j > 0 && shape_floats(plan->buffers[order[j - 1]].shape) < shape_floats(plan->buffers[i].shape); j--)
-            order[j] = order[j - 1];
+        for (; j > 0 && buffer_bytes(plan, order[j - 1]) < buffer_bytes(plan, i); j--) order[j] = order[j - 1];
         order[j] = i;
     }
     effnet_status status = EFFNET_OK;
     for (int i = 0; i < count && status == EFFNET_OK; i++) {
         Buffer *buffer = &plan->buffers[order[i]];
         size_t size, end;
-        if (!size_multiply(shape_floats(buffer->shape), (size_t)plan->batch, &size) || size > SIZE_MAX / 16) {
-            status =
-                fail(err, EFFNET_ERROR_MEMORY, "activations of %s at batch %d overflow", buffer->name, plan->batch);
+        if (!size_multiply(shape_floats(buffer->shape), (size_t)plan->options.batch, &size) || size > SIZE_MAX / 64) {
+            status = fail(err, EFFNET_ERROR_MEMORY, "activations of %s at batch %d overflow", buffer->name,
+                          plan->options.batch);
             break;
         }
-        size = round_up(size, 256); /* a kilobyte: no two buffers share a line or a page offset */
+        size = buffer_bytes(plan, order[i]);
         size_t offset = 0;
         for (bool moved = true; moved;) { /* placed[] is sorted by offset */
             moved = false;
             for (int j = 0; j < i; j++) {
                 const Buffer *other = &plan->buffers[placed[j]];
-                size_t other_size = round_up(shape_floats(other->shape) * (size_t)plan->batch, 256);
+                size_t other_size = buffer_bytes(plan, placed[j]);
                 bool alive_together = other->first <= buffer->last && buffer->first <= other->last;
                 if (alive_together && offset < other->offset + other_size && other->offset < offset + size) {
                     offset = other->offset + other_size;
@@ -291,20 +299,17 @@ static effnet_status place_buffers(Plan *plan, effnet_error *err) {
         for (; j > 0 && plan->buffers[placed[j - 1]].offset > offset; j--) placed[j] = placed[j - 1];
         placed[j] = order[i];
         end = offset + size;
-        if (end > plan->arena_floats) plan->arena_floats = end;
+        if (end > plan->arena_bytes) plan->arena_bytes = end;
     }
     free(order);
     free(placed);
     return status;
 }
 
-effnet_status plan_build(const Network *network, int batch, bool training, PlanFuse fuse, Plan *out,
-                         effnet_error *err) {
+effnet_status plan_build(const Network *network, const PlanOptions *options, Plan *out, effnet_error *err) {
     memset(out, 0, sizeof *out);
     out->network = network;
-    out->batch = batch;
-    out->training = training;
-    out->fuse = fuse;
+    out->options = *options;
     /* Each op makes at most one forward pass, two backward passes and two buffers. */
     out->passes = calloc((size_t)network->num_ops * 3 + 1, sizeof *out->passes);
     out->buffers = calloc((size_t)network->num_ops * 2 + (size_t)network->num_tensors, sizeof *out->buffers);
@@ -319,7 +324,7 @@ effnet_status plan_build(const Network *network, int batch, bool training, PlanF
     } else {
         for (int i = 0; i < network->num_tensors; i++) planner.gradients[i] = -1;
         plan_forward(&planner);
-        if (training) plan_backward(&planner);
+        if (options->training) plan_backward(&planner);
         find_lives(out);
         status = place_buffers(out, err);
     }
@@ -348,5 +353,5 @@ void plan_print(const Plan *plan, FILE *stream) {
         }
         fputc('\n', stream);
     }
-    fprintf(stream, "arena %.1f MB\n", (double)plan->arena_floats * sizeof(float) / 1e6);
+    fprintf(stream, "arena %.1f MB\n", (double)plan->arena_bytes / 1e6);
 }

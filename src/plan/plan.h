@@ -77,24 +77,30 @@ typedef struct Pass {
 typedef struct Buffer {
     char name[64];
     TensorShape shape; /* an image */
+    int value_bytes;   /* the plan's, or 4: the pooled features and their gradient stay fp32 */
     int first, last;   /* passes that write it first and read it last */
-    size_t offset;     /* floats from the arena's start, for the whole batch */
+    size_t offset;     /* bytes from the arena's start, for the whole batch */
 } Buffer;
 
-typedef struct Plan {
-    const Network *network;
+typedef struct PlanOptions {
     int batch;
     bool training;
     PlanFuse fuse;
+    int value_bytes; /* of stored activations and gradients: 4 (fp32) or 2 (bf16) */
+} PlanOptions;
+
+typedef struct Plan {
+    const Network *network;
+    PlanOptions options;
     Pass *passes;
     int num_passes, num_forward; /* the backward passes follow the forward ones */
     Buffer *buffers;
     int num_buffers;
-    size_t arena_floats;
+    size_t arena_bytes;
 } Plan;
 
 /* `network` must outlive the plan. */
-effnet_status plan_build(const Network *network, int batch, bool training, PlanFuse fuse, Plan *out, effnet_error *err);
+effnet_status plan_build(const Network *network, const PlanOptions *options, Plan *out, effnet_error *err);
 void plan_free(Plan *plan);
 const char *pass_name(const Pass *pass);
 /* What one run of the pass over the plan's batch costs: multiplications and additions of its matrix products and

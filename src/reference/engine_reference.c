@@ -7,9 +7,16 @@
  * Forward goes op by op, images shared out over the threads; batch norm shares out channels. An evaluation is cut
  * into pieces of `capacity` images, which do not know of each other. Backward goes through the ops from the last to
  * the first. Its images are dealt to at most GROUPS groups; a group adds up the parameter gradients of its images in
- * order, and the groups are added in order: the sums do not depend on the number of threads. */
+ * order, and the groups are added in order: the sums do not depend on the number of threads.
+ *
+ * bf16 (options.bf16) is defined here: numbers are rounded where the network's tensors are stored or multiplied in
+ * bf16, and computed in double in between. Rounded are the pictures; the output of every convolution, squeeze-excite
+ * and residual; batch norm's where a convolution or squeeze-excite reads it; the weights of every convolution but the
+ * depthwise ones; and the gradients of all these, but not the one that a depthwise convolution goes back from.
+ * Statistics, depthwise products, pooled features and the classifier are not. */
 #include "engine/engine.h"
 
+#include "base/bfloat16.h"
 #include "base/memory.h"
 #include "reference/reference.h"
 
@@ -28,6 +35,7 @@ typedef struct ReferenceEngine {
     size_t values_count, largest_op; /* reals in values; most parameters of one op */
     real *values, *value_gradients, *saved;
     real *parameter_gradients; /* (GROUPS, largest_op): of the op that backward is at */
+    float *rounded;            /* bf16: the call's parameters, those of convolutions rounded; else NULL */
     int trained_images;        /* of the last training forward, which backward goes back through; or 0 */
     int first_nonfinite;       /* op of the last forward, or -1 */
 } ReferenceEngine;
@@ -61,7 +69,57 @@ static real *saved(const ReferenceEngine *engine, const Op *op) {
 }
 
 static const float *parameter(const Pass *pass, int index) {
-    return pass->call->parameters + pass->engine->network->parameters[index].offset;
+    const float *parameters = pass->engine->rounded ? pass->engine->rounded : pass->call->parameters;
+    return parameters + pass->engine->network->parameters[index].offset;
+}
+
+/* ---- bf16: see above ----------------------------------------------------------------------------------- */
+
+static void round_parameters(ReferenceEngine *engine, const float *parameters) {
+    const Network *network = engine->network;
+    if (!engine->rounded) return;
+    memcpy(engine->rounded, parameters, sizeof(float) * network->parameter_floats);
+    for (int i = 0; i < network->num_ops; i++) {
+        if (network->ops[i].kind != OP_CONV) continue;
+        const Parameter *weights = &network->parameters[network->ops[i].weight];
+        for (size_t j = weights->offset; j < weights->offset + weights->count; j++)
+            engine->rounded[j] = bfloat16_round(engine->rounded[j]);
+    }
+}
+
+static bool reads(const Network *network, int tensor, OpKind kind) {
+    for (int i = 0; i < network->num_ops; i++)
+        if (network->ops[i].input == tensor && network->ops[i].kind == kind) return true;
+    return false;
+}
+
+static bool is_rounded(const ReferenceEngine *engine, const Op *made_by) {
+    if (!engine->options.bf16) return false;
+    switch (made_by->kind) {
+    case OP_CONV:
+    case OP_DEPTHWISE:
+    case OP_SQUEEZE_EXCITE:
+    case OP_RESIDUAL:
+        return true;
+    case OP_BATCH_NORM:
+        return reads(engine->network, made_by->output, OP_CONV) ||
+               reads(engine->network, made_by->output, OP_SQUEEZE_EXCITE);
+    default:
+        return false;
+    }
+}
+
+static void round_reals(real *values, size_t count) {
+    for (size_t i = 0; i < count; i++) values[i] = bfloat16_round((float)values[i]);
+}
+
+/* The gradient of a tensor that an op has just gone back to; what a depthwise convolution made is left alone. */
+static void round_gradient(const Pass *pass, int tensor) {
+    const ReferenceEngine *engine = pass->engine;
+    if (!engine->options.bf16 || tensor == 0) return;
+    const Op *made_by = &engine->network->ops[tensor - 1];
+    if (made_by->kind == OP_DEPTHWISE || made_by->kind == OP_GLOBAL_POOL || made_by->kind == OP_DROPOUT) return;
+    round_reals(value_gradient(engine, tensor, 0), pass->images * image_size(engine->network, tensor));
 }
 
 /* An op has up to four parameters; their gradients stand one after the other in a group's set. */
@@ -206,6 +264,7 @@ static void forward_images(ReferenceEngine *engine, const EngineForward *call, i
     const Network *network = engine->network;
     const size_t picture = image_size(network, 0);
     for (size_t i = 0; i < images * picture; i++) value(engine, 0, 0)[i] = call->images[first * picture + i];
+    if (engine->options.bf16) round_reals(value(engine, 0, 0), images * picture);
     for (int i = 0; i < network->num_ops; i++) {
         const Op *op = &network->ops[i];
         Pass pass = {.engine = engine, .call = call, .op = op, .first = first, .images = images};
@@ -215,6 +274,7 @@ static void forward_images(ReferenceEngine *engine, const EngineForward *call, i
         } else {
             thread_team_run(engine->options.team, forward_image, &pass, images);
         }
+        if (is_rounded(engine, op)) round_reals(value(engine, op->output, 0), images * image_size(network, op->output));
         bool first_found = engine->first_nonfinite < 0 || i < engine->first_nonfinite;
         if (first_found && !all_finite(value(engine, op->output, 0), images * image_size(network, op->output)))
             engine->first_nonfinite = i;
@@ -231,6 +291,7 @@ static effnet_status reference_forward(Engine *base, const EngineForward *call, 
                     engine->options.batch);
     if (call->training && !engine->options.training)
         return fail(err, EFFNET_ERROR_ARGUMENT, "a training call to an engine that was made for evaluation only");
+    round_parameters(engine, call->parameters);
     engine->first_nonfinite = -1;
     engine->trained_images = call->training ? call->batch : 0;
     for (int first = 0; first < call->batch; first += engine->capacity) {
@@ -345,6 +406,8 @@ static effnet_status reference_backward(Engine *base, const EngineForward *call,
             pass.groups = call->batch < GROUPS ? call->batch : GROUPS;
             thread_team_run(engine->options.team, backward_group, &pass, pass.groups);
         }
+        round_gradient(&pass, op->input);
+        if (op->kind == OP_RESIDUAL) round_gradient(&pass, op->residual);
         store_gradients(&pass, gradients, accumulate);
     }
     return EFFNET_OK;
@@ -371,6 +434,7 @@ static void reference_free(Engine *base) {
     memory_free(engine->value_gradients);
     memory_free(engine->saved);
     memory_free(engine->parameter_gradients);
+    memory_free(engine->rounded);
     memory_free(engine);
 }
 
@@ -412,6 +476,9 @@ static effnet_status allocate(ReferenceEngine *engine, effnet_error *err) {
     TRY(place(engine, &saved_count, err));
     TRY(memory_allocate(engine->values_count, sizeof(real), "activations", (void **)&engine->values, err));
     TRY(memory_allocate(saved_count, sizeof(real), "batch norm's sums", (void **)&engine->saved, err));
+    if (engine->options.bf16)
+        TRY(memory_allocate(network->parameter_floats, sizeof(float), "rounded weights", (void **)&engine->rounded,
+                            err));
     if (!engine->options.training) return EFFNET_OK;
     TRY(memory_allocate(engine->values_count, sizeof(real), "gradients of activations",
                         (void **)&engine->value_gradients, err));
@@ -421,10 +488,6 @@ static effnet_status allocate(ReferenceEngine *engine, effnet_error *err) {
 
 static effnet_status reference_create(const Network *network, const EngineOptions *options, Engine **out,
                                       effnet_error *err) {
-    if (options->bf16)
-        return fail(err, EFFNET_ERROR_UNSUPPORTED,
-                    "the reference engine computes in double; dtype bf16 needs the fast "
-                    "engine");
     ReferenceEngine *engine;
     TRY(memory_allocate(1, sizeof *engine, "the reference engine", (void **)&engine, err));
     engine->base.vtable = &reference_engine;

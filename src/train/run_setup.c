@@ -142,7 +142,8 @@ static effnet_status open_loaders(Run *run, effnet_error *err) {
     options.first_step = 0;
     TRY(loader_create(&options, &run->val_loader, err));
     if (eval_batch <= run->trainer.part) return EFFNET_OK;
-    EngineOptions engine = {.batch = eval_batch, .fuse = run->recipe->fuse, .team = run->team};
+    EngineOptions engine = {
+        .batch = eval_batch, .fuse = run->recipe->fuse, .bf16 = recipe->amp == AMP_BF16, .team = run->team};
     return engine_create(recipe->engine == ENGINE_REFERENCE ? &reference_engine : &cpu_engine, &run->network, &engine,
                          &run->eval_engine, err);
 }

@@ -46,8 +46,11 @@ static effnet_status create_parts(Trainer *trainer, effnet_error *err) {
     void *chains = NULL;
     TRY(memory_allocate((size_t)recipe->accumulate, sizeof(FlaxMaskChain), "the masks' keys", &chains, err));
     trainer->mask_chains = chains;
-    EngineOptions options = {
-        .batch = trainer->part, .training = true, .fuse = trainer->recipe->fuse, .team = trainer->team};
+    EngineOptions options = {.batch = trainer->part,
+                             .training = true,
+                             .fuse = trainer->recipe->fuse,
+                             .bf16 = recipe->amp == AMP_BF16,
+                             .team = trainer->team};
     return engine_create(recipe->engine == ENGINE_REFERENCE ? &reference_engine : &cpu_engine, network, &options,
                          &trainer->engine, err);
 }
@@ -61,8 +64,6 @@ effnet_status trainer_create(const Recipe *recipe, const Network *network, Threa
     if (steps_per_epoch < 1)
         return fail(err, EFFNET_ERROR_ARGUMENT, "an epoch of %lld steps; it needs at least 1",
                     (long long)steps_per_epoch);
-    if (recipe->amp == AMP_BF16)
-        return fail(err, EFFNET_ERROR_UNSUPPORTED, "amp: bf16 is not built yet; write amp: none");
     out->recipe = recipe;
     out->network = network;
     out->team = team;

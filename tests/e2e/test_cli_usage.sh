@@ -65,7 +65,6 @@ complains 1 "nowhere" "$effnet" eval "$work/nowhere" --data "$work"
 complains 1 "not a checkpoint" "$effnet" eval "$work" --data "$work"
 complains 1 "nowhere" "$effnet" predict "$work/nowhere" x.png
 complains 1 "nowhere\.yaml" "$effnet" summarize "$work/nowhere.yaml"
-complains 1 "bf16" "$effnet" bench train --dtype bf16
 if [ -w /dev/full ]; then
     run 1 bash -c '"$0" summarize efficientnet_b0 --json >/dev/full' "$effnet"
     grep -q "standard output" "$work/err" || die "nothing said of a full disk below standard output"

@@ -17,7 +17,7 @@ void partial_clear(const PassRun *run, int task, int channels) {
     run->engine->partial_count[task] = 0;
 }
 
-void moments_merge(const PassRun *run, int task, const float *x, size_t stride, int rows, int channels, int first,
+void moments_merge(const PassRun *run, int task, const Stored *x, size_t stride, int rows, int channels, int first,
                    int count, double seen, float *scratch) {
     double *mean = task_partial(run, task, channels) + first, *m2 = mean + channels;
     float *tile_mean = scratch, *tile_m2 = scratch + count;

@@ -20,46 +20,46 @@ static int conv_depth(const CpuEngine *engine, const Op *op) {
 size_t conv_scratch(const CpuEngine *engine, const Pass *pass) {
     const Op *op = &engine->network->ops[pass->op];
     int out = engine->network->tensors[op->output].channels;
-    return tile_floats(conv_depth(engine, op)) + tile_floats(out) + 2 * (size_t)out;
+    size_t patches = pass->input.buffer < 0 ? TILE_ROWS * (size_t)conv_depth(engine, op) : 0;
+    return tile_floats(conv_depth(engine, op)) + tile_floats(out) + 2 * (size_t)out + patches;
 }
 
-/* Patches (ky, kx, channel) of output pixels [first, first + rows) of the whole batch, into a tile. */
-static void load_patches(const PassRun *run, int first, int rows, float *tile) {
+/* Patches (ky, kx, channel) of output pixels [first, first + rows) of the whole batch: rows of `depth` floats. */
+static void load_patches(const PassRun *run, int first, int rows, float *to) {
     const Op *op = pass_op(run);
     TensorShape in = run->engine->network->tensors[op->input], out = run->engine->network->tensors[op->output];
-    int run_floats = op->kernel * in.channels; /* of one kernel row */
+    const int line = op->kernel * in.channels; /* floats of a patch in one row of the image */
     for (int row = 0; row < rows; row++) {
         int pixel = first + row, x = pixel % out.width, y = pixel / out.width % out.height;
         const float *image = run->call->images + (size_t)(pixel / (out.width * out.height)) * shape_floats(in);
         int left = x * op->stride - op->pad_left, top = y * op->stride - op->pad_top;
-        float *to = tile + (size_t)row * TILE_CHANNELS;
-        for (int ky = 0; ky < op->kernel; ky++, to += run_floats) {
-            int from_y = top + ky;
-            if (from_y < 0 || from_y >= in.height) {
-                memset(to, 0, (size_t)run_floats * sizeof *to);
-                continue;
-            }
-            const float *line = image + (size_t)from_y * (size_t)in.width * (size_t)in.channels;
-            for (int kx = 0; kx < op->kernel; kx++) {
-                int from_x = left + kx;
-                for (int c = 0; c < in.channels; c++)
-                    to[kx * in.channels + c] = from_x < 0 || from_x >= in.width ? 0.0f : line[from_x * in.channels + c];
-            }
+        int begin = left < 0 ? -left : 0, end = left + op->kernel > in.width ? in.width - left : op->kernel;
+        for (int ky = 0; ky < op->kernel; ky++, to += line) {
+            if (begin > 0 || end < op->kernel || top + ky < 0 || top + ky >= in.height)
+                memset(to, 0, (size_t)line * sizeof *to);
+            if (top + ky < 0 || top + ky >= in.height) continue;
+            const float *from = image + (size_t)(top + ky) * (size_t)in.width * (size_t)in.channels;
+            memcpy(to + begin * in.channels, from + (left + begin) * in.channels,
+                   (size_t)((end - begin) * in.channels) * sizeof *to);
         }
     }
 }
 
-static void load_input(const PassRun *run, int first, int rows, float *tile) {
+/* patches: room for TILE_ROWS of them, used by the stem. */
+static void load_input(const PassRun *run, int first, int rows, Tile *tile, float *patches) {
     const Pass *pass = run->pass;
+    const CpuEngine *engine = run->engine;
     if (pass->input.buffer < 0) {
-        load_patches(run, first, rows, tile);
+        int depth = conv_depth(engine, pass_op(run));
+        load_patches(run, first, rows, patches);
+        engine->kernels->tile_fill(patches, (size_t)depth, rows, depth, tile, TILE_ROWS);
         return;
     }
-    int channels = buffer_shape(run->engine, pass->input.buffer).channels;
+    int channels = buffer_shape(engine, pass->input.buffer).channels;
     BnVectors storage;
-    const BnVectors *bn = pending(run->engine, pass->input, 0, &storage);
-    run->engine->kernels->tile_load(buffer_data(run->engine, pass->input.buffer) + (size_t)first * (size_t)channels,
-                                    (size_t)channels, rows, channels, bn, pass->input.activation, tile, TILE_ROWS);
+    const BnVectors *bn = pending(engine, pass->input, 0, &storage);
+    engine->kernels->tile_load(buffer_at(engine, pass->input.buffer, (size_t)first * (size_t)channels),
+                               (size_t)channels, rows, channels, bn, pass->input.activation, tile, TILE_ROWS);
 }
 
 /* Pixels are shared out by whole tiles; where there are only a few tiles of them, by smaller ones, so that several
@@ -76,12 +76,13 @@ static void conv_forward_task(void *context, int task, int thread) {
     const Op *op = pass_op(run);
     int depth = conv_depth(engine, op), out = engine->network->tensors[op->output].channels, begin, end;
     float *tile = thread_scratch(engine, thread), *moments = tile + tile_floats(depth);
+    float *patches = moments + 2 * (size_t)out;
     task_range(run, task, &begin, &end);
     partial_clear(run, task, out);
     for (int first = begin; first < end; first += TILE_ROWS) {
         int rows = end - first < TILE_ROWS ? end - first : TILE_ROWS;
-        float *y = buffer_data(engine, run->pass->raw) + (size_t)first * (size_t)out;
-        load_input(run, first, rows, tile);
+        Stored *y = buffer_at(engine, run->pass->raw, (size_t)first * (size_t)out);
+        load_input(run, first, rows, tile, patches);
         engine->kernels->gemm_tile(tile, TILE_ROWS, rows, depth, engine->packed[run->pass->op], out, y, (size_t)out,
                                    NULL);
         if (run->call->training) moments_merge(run, task, y, (size_t)out, rows, out, 0, out, first - begin, moments);
@@ -104,6 +105,7 @@ static void conv_backward_task(void *context, int task, int thread) {
     const Op *op = pass_op(run);
     int depth = conv_depth(engine, op), out = engine->network->tensors[op->output].channels, begin, end;
     float *x_tile = thread_scratch(engine, thread), *dy_tile = x_tile + tile_floats(depth);
+    float *patches = dy_tile + tile_floats(out);
     float *slot = engine->slots + (size_t)task * (size_t)depth * (size_t)out; /* (depth, out) */
     BnGradient bn = pending_gradient(engine, pass->batch_norm, 0);
     task_range(run, task, &begin, &end);
@@ -111,13 +113,12 @@ static void conv_backward_task(void *context, int task, int thread) {
     for (int first = begin; first < end; first += TILE_ROWS) {
         int rows = end - first < TILE_ROWS ? end - first : TILE_ROWS;
         size_t at = (size_t)first * (size_t)out;
-        engine->kernels->tile_load_gradient(buffer_data(engine, pass->gradient) + at,
-                                            buffer_data(engine, pass->raw) + at, (size_t)out, rows, out, &bn, 1.0f,
-                                            dy_tile, TILE_ROWS);
-        load_input(run, first, rows, x_tile);
+        engine->kernels->tile_load_gradient(buffer_at(engine, pass->gradient, at), buffer_at(engine, pass->raw, at),
+                                            (size_t)out, rows, out, &bn, 1.0f, dy_tile, TILE_ROWS);
+        load_input(run, first, rows, x_tile, patches);
         engine->kernels->gemm_transposed(x_tile, dy_tile, TILE_ROWS, rows, depth, out, slot, (size_t)out);
         if (pass->gradient_out >= 0) {
-            float *dx = buffer_data(engine, pass->gradient_out) + (size_t)first * (size_t)depth;
+            Stored *dx = buffer_at(engine, pass->gradient_out, (size_t)first * (size_t)depth);
             engine->kernels->gemm_tile(dy_tile, TILE_ROWS, rows, out, engine->packed_back[pass->op], depth, dx,
                                        (size_t)depth, pass->add_residual ? dx : NULL);
         }

@@ -61,7 +61,7 @@ static int narrow_channels(const CpuEngine *engine, const Pass *pass) {
 
 /* Scratch for rows made on the fly: a tile of x, a raw row of y, a tile of dz. */
 typedef struct ExpandScratch {
-    float *x_tile, *row, *dz_tile;
+    float *x_tile, *row, *dz_tile; /* values, in room for floats */
 } ExpandScratch;
 
 static size_t x_tile_floats(const CpuEngine *engine, const Pass *pass, const Geometry *g) {
@@ -99,17 +99,16 @@ static void load_row(const PassRun *run, const Geometry *g, const ExpandScratch 
     const BnVectors *bn = pending(engine, operand, c, &storage);
     int width = g->in.width, narrow = narrow_channels(engine, pass);
     size_t pixel = ((size_t)image * (size_t)g->in.height + (size_t)y) * (size_t)width, stride = (size_t)g->in.channels;
-    const float *row = expand->row;
+    const Stored *row = expand->row;
     if (pass->expand >= 0) {
-        const float *x = buffer_data(engine, pass->input.buffer) + pixel * (size_t)narrow;
-        kernels->tile_load(x, (size_t)narrow, width, narrow, pending(engine, pass->input, 0, &x_storage),
-                           ACTIVATION_NONE, expand->x_tile, width);
+        kernels->tile_load(buffer_at(engine, pass->input.buffer, pixel * (size_t)narrow), (size_t)narrow, width, narrow,
+                           pending(engine, pass->input, 0, &x_storage), ACTIVATION_NONE, expand->x_tile, width);
         kernels->gemm_tile(expand->x_tile, width, width, narrow,
-                           engine->packed[pass->expand] + (size_t)c * (size_t)narrow, count, expand->row, (size_t)count,
-                           NULL);
+                           packed_column(kernels, engine->packed[pass->expand], narrow, c), count, expand->row,
+                           (size_t)count, NULL);
         stride = (size_t)count;
     } else {
-        row = buffer_data(engine, pass->input.buffer) + pixel * stride + c;
+        row = buffer_at(engine, pass->input.buffer, pixel * stride + (size_t)c);
     }
     kernels->row_load(row, stride, width, count, bn, operand.activation, value, slope, g->row_width, g->op->pad_left);
 }
@@ -121,8 +120,8 @@ static void forward_rows(const PassRun *run, const Geometry *g, int image, int y
                          int *loaded, float *ring, const ExpandScratch *expand) {
     const CpuEngine *engine = run->engine;
     size_t out_stride = (size_t)g->out.channels, ring_row = (size_t)g->row_width * (size_t)g->block;
-    float *out = buffer_data(engine, run->pass->raw) + (size_t)image * shape_floats(g->out) + c;
-    const float *weights = engine->packed[run->pass->op] + (size_t)c * (size_t)(g->kernel * g->kernel);
+    size_t at = (size_t)image * shape_floats(g->out) + (size_t)c;
+    const float *weights = (const float *)engine->packed[run->pass->op] + (size_t)c * (size_t)(g->kernel * g->kernel);
     if (*loaded < 0) *loaded = y * g->stride > g->op->pad_top ? y * g->stride - g->op->pad_top : 0;
     for (; y < end; y++) {
         int top = y * g->stride - g->op->pad_top;
@@ -133,7 +132,8 @@ static void forward_rows(const PassRun *run, const Geometry *g, int image, int y
             rows[ky] =
                 top + ky < 0 || top + ky >= g->in.height ? NULL : ring + (size_t)((top + ky) % g->kernel) * ring_row;
         engine->kernels->depthwise_row(rows, weights, g->kernel, g->stride, g->out.width, count, g->row_width,
-                                       out + (size_t)y * (size_t)g->out.width * out_stride, out_stride);
+                                       buffer_at(engine, run->pass->raw, at + (size_t)(y * g->out.width) * out_stride),
+                                       out_stride);
     }
 }
 
@@ -151,7 +151,6 @@ static void depthwise_forward_task(void *context, int task, int thread) {
     int begin, end;
     task_range(run, task, &begin, &end);
     partial_clear(run, task, g.out.channels);
-    const float *out = buffer_data(run->engine, run->pass->raw);
     size_t line = (size_t)g.out.width * (size_t)g.out.channels;
     memset(ring, 0, ring_floats * sizeof *ring); /* the borders stay zero: loads write between them */
     for (int c = 0; c < g.in.channels; c += g.block) {
@@ -167,8 +166,8 @@ static void depthwise_forward_task(void *context, int task, int thread) {
                 if (last == g.out.height) loaded = -1;
             }
             if (run->call->training)
-                moments_merge(run, task, out + (size_t)first * line + (size_t)c, (size_t)g.out.channels,
-                              (stop - first) * g.out.width, g.out.channels, c, count,
+                moments_merge(run, task, buffer_at(run->engine, run->pass->raw, (size_t)first * line + (size_t)c),
+                              (size_t)g.out.channels, (stop - first) * g.out.width, g.out.channels, c, count,
                               (double)(first - begin) * g.out.width, ring + ring_floats);
         }
     }
@@ -227,7 +226,7 @@ void depthwise_forward(PassRun *run) {
 typedef struct BackwardRings {
     float *value, *slope; /* K input rows each */
     float *gradient;      /* K output gradient rows */
-    float *da;            /* (in.width, block): one row of the input's gradient */
+    float *da;            /* (in.width, block): one row of the input's gradient; values, in room for floats */
     float *sum, *sum_centred;
     size_t row, gradient_row; /* floats of a row */
     ExpandScratch expand;
@@ -245,12 +244,13 @@ static void use_rows(const PassRun *run, const Geometry *g, const BackwardRings 
     size_t narrow = (size_t)gram->in;
     size_t at = ((size_t)image * (size_t)g->in.height + (size_t)y) * (size_t)g->in.width * narrow;
     BnVectors centred = gram_centred(gram);
-    kernels->tile_load(buffer_data(engine, pass->input.buffer) + at, narrow, rows, gram->in, &centred, ACTIVATION_NONE,
+    kernels->tile_load(buffer_at(engine, pass->input.buffer, at), narrow, rows, gram->in, &centred, ACTIVATION_NONE,
                        rings->expand.x_tile, tile_rows);
     kernels->gemm_transposed(rings->expand.x_tile, rings->expand.dz_tile, tile_rows, rows, gram->in, count,
                              rings->products + c, (size_t)gram->out);
-    float *dx = buffer_data(engine, pass->gradient_out) + at;
-    const float *packed = gram->packed_scaled + gram_packed_block(engine, gram, g->block) * (size_t)(c / g->block);
+    Stored *dx = buffer_at(engine, pass->gradient_out, at);
+    const Packed *packed =
+        (const float *)gram->packed_scaled + gram_packed_block(engine, gram, g->block) * (size_t)(c / g->block);
     kernels->gemm_tile(rings->expand.dz_tile, tile_rows, rows, count, packed, gram->in, dx, narrow,
                        c > 0 || pass->add_residual ? dx : NULL);
 }
@@ -267,7 +267,7 @@ static void finish_row(const PassRun *run, const Geometry *g, const BackwardRing
         bool there = at >= 0 && at % g->stride == 0 && at / g->stride < g->out.height;
         rows[j] = there ? rings->gradient + (size_t)(at / g->stride % g->kernel) * rings->gradient_row : NULL;
     }
-    const float *turned = engine->packed_back[pass->op] + (size_t)c * (size_t)(g->kernel * g->kernel);
+    const float *turned = (const float *)engine->packed_back[pass->op] + (size_t)c * (size_t)(g->kernel * g->kernel);
     if (g->stride == 1)
         engine->kernels->depthwise_row(rows, turned, g->kernel, 1, g->in.width, count, g->gradient_width, rings->da,
                                        (size_t)count);
@@ -278,26 +278,23 @@ static void finish_row(const PassRun *run, const Geometry *g, const BackwardRing
         int most = tile_image_rows(g), first = y / most * most;
         engine->kernels->depthwise_finish_tile(
             rings->da, rings->slope + (size_t)(y % g->kernel) * rings->row, g->in.width, count, g->row_width,
-            g->op->pad_left, rings->expand.dz_tile + (size_t)((y - first) * g->in.width) * TILE_CHANNELS,
+            g->op->pad_left,
+            value_at(engine, rings->expand.dz_tile, (size_t)((y - first) * g->in.width) * TILE_CHANNELS),
             most * g->in.width, rings->sum);
         if (y + 1 == first + most || y + 1 == g->in.height) use_rows(run, g, rings, image, first, y + 1, c, count);
         return;
     }
     size_t stride = (size_t)g->in.channels;
     size_t at = ((size_t)image * (size_t)g->in.height + (size_t)y) * (size_t)g->in.width * stride + (size_t)c;
-    float *dz = buffer_data(engine, pass->gradient_out) + at;
+    Stored *dz = buffer_at(engine, pass->gradient_out, at);
     if (pass->input.activation != ACTIVATION_NONE) {
         engine->kernels->depthwise_finish_row(
-            rings->da, rings->slope + (size_t)(y % g->kernel) * rings->row,
-            buffer_data(engine, pass->input.buffer) + at, engine->batch_norms[pass->input.batch_norm].mean + c,
-            g->in.width, count, g->row_width, g->op->pad_left, dz, stride, rings->sum, rings->sum_centred);
+            rings->da, rings->slope + (size_t)(y % g->kernel) * rings->row, buffer_at(engine, pass->input.buffer, at),
+            engine->batch_norms[pass->input.batch_norm].mean + c, g->in.width, count, g->row_width, g->op->pad_left, dz,
+            stride, rings->sum, rings->sum_centred);
         return;
     }
-    for (int x = 0; x < g->in.width; x++)
-        for (int i = 0; i < count; i++) {
-            float da = rings->da[(size_t)x * (size_t)count + (size_t)i], *to = dz + (size_t)x * stride + i;
-            *to = pass->add_residual ? *to + da : da;
-        }
+    engine->kernels->add_row(rings->da, g->in.width, count, pass->add_residual, dz, stride);
 }
 
 static void backward_image(const PassRun *run, const Geometry *g, const BackwardRings *rings, int image, int c,
@@ -308,13 +305,14 @@ static void backward_image(const PassRun *run, const Geometry *g, const Backward
     bool active = row_operand(pass).activation != ACTIVATION_NONE;
     size_t out_line = (size_t)g->out.width * (size_t)g->out.channels;
     size_t out_at = (size_t)image * shape_floats(g->out) + (size_t)c;
-    const float *dz = buffer_data(engine, pass->gradient) + out_at, *u = buffer_data(engine, pass->raw) + out_at;
     BnGradient bn_gradient = pending_gradient(engine, pass->batch_norm, c);
     int loaded = 0, finished = 0; /* input rows */
     for (int y = 0; y < g->out.height; y++) {
         float *gradient_row = rings->gradient + (size_t)(y % g->kernel) * rings->gradient_row;
-        kernels->row_load_gradient(dz + (size_t)y * out_line, u + (size_t)y * out_line, (size_t)g->out.channels,
-                                   g->out.width, count, &bn_gradient, gradient_row, g->gradient_width, g->gradient_pad);
+        size_t line = out_at + (size_t)y * out_line;
+        kernels->row_load_gradient(buffer_at(engine, pass->gradient, line), buffer_at(engine, pass->raw, line),
+                                   (size_t)g->out.channels, g->out.width, count, &bn_gradient, gradient_row,
+                                   g->gradient_width, g->gradient_pad);
         int top = y * g->stride - g->op->pad_top;
         /* Input rows that output rows up to y alone touch are finished before their ring places are needed again. */
         int complete = y + 1 == g->out.height ? g->in.height : top + g->stride;

@@ -15,6 +15,7 @@
 #define EFFNET_BACKEND_CPU_CPU_ENGINE_H
 
 #include "backend/cpu/kernels.h"
+#include "base/bfloat16.h"
 #include "base/memory.h"
 #include "engine/engine.h"
 #include "plan/plan.h"
@@ -57,9 +58,10 @@ typedef struct GramState {
     double *mix, *share;   /* (out) backward: k_j, and scale_j sum dz_j / n */
     double *rows;          /* (in + 1, in) -M and below it -v, ... */
     float *mixed;          /* ... in fp32, ... */
-    float *packed_mixed;   /* ... and packed */
+    Packed *packed_mixed;  /* ... and packed */
+    float *filters;        /* (out, in) as the convolution multiplies by them: rounded to bf16 where values are */
     float *scaled;         /* (out, in) filters times their batch norm's scale; then sum xc' dz */
-    float *packed_scaled;  /* the former, packed for each block of expanded channels */
+    Packed *packed_scaled; /* the former, packed for each block of expanded channels */
     float *centred_mean, *centred_scale, *centred_bias; /* (in) loads that give x - mean(x) */
 } GramState;
 
@@ -68,16 +70,17 @@ typedef struct CpuEngine {
     const Network *network;
     EngineOptions options;
     Plan plan;
-    const CpuKernels *kernels;
+    const CpuKernels *kernels; /* over the values that activations are stored in */
+    const CpuKernels *exact;   /* over fp32: squeeze-excite, classifier; the same table where activations are fp32 */
     ThreadTeam *team;
-    float *arena;  /* activations and their gradients, placed by the plan */
+    char *arena;   /* activations and their gradients, placed by the plan */
     float *memory; /* everything below, one block */
     size_t memory_floats;
     BnState *batch_norms; /* by op index */
     GateState *gates;     /* by op index */
     GramState *grams;     /* by op index of the convolution; in 0: stored */
-    float **packed;       /* by op index: weights for the forward pass */
-    float **packed_back;  /* by op index: weights for the data gradient */
+    Packed **packed;      /* by op index: weights for the forward pass */
+    Packed **packed_back; /* by op index: weights for the data gradient */
     float *scratch;       /* scratch_floats a thread */
     size_t scratch_floats;
     float *slots;          /* partial weight gradients */
@@ -101,8 +104,22 @@ typedef struct PassRun {
 } PassRun;
 
 /* ---- what every pass uses ---- */
-static inline float *buffer_data(const CpuEngine *engine, int buffer) {
-    return engine->arena + engine->plan.buffers[buffer].offset;
+/* Value number `at` of an array of the engine's values: of a tile, of scratch. */
+static inline Stored *value_at(const CpuEngine *engine, Stored *values, size_t at) {
+    return (char *)values + at * (size_t)engine->kernels->value_bytes;
+}
+static inline void set_value(const CpuEngine *engine, Stored *values, size_t at, float value) {
+    if (engine->kernels == engine->exact)
+        ((float *)values)[at] = value;
+    else
+        ((uint16_t *)values)[at] = bfloat16_from_float(value);
+}
+static inline Stored *buffer_at(const CpuEngine *engine, int buffer, size_t at) {
+    return value_at(engine, engine->arena + engine->plan.buffers[buffer].offset, at);
+}
+/* A buffer that the plan keeps in fp32 (`exact`). */
+static inline float *exact_buffer(const CpuEngine *engine, int buffer) {
+    return (float *)(void *)(engine->arena + engine->plan.buffers[buffer].offset);
 }
 static inline TensorShape buffer_shape(const CpuEngine *engine, int buffer) {
     return engine->plan.buffers[buffer].shape;
@@ -145,7 +162,7 @@ double *task_partial(const PassRun *run, int task, int channels);
 void partial_clear(const PassRun *run, int task, int channels);
 /* Merges the moments of `rows` rows of raw output x, into channels [first, first + count) (Chan et al. 1983).
  * seen: rows merged into those channels so far. */
-void moments_merge(const PassRun *run, int task, const float *x, size_t stride, int rows, int channels, int first,
+void moments_merge(const PassRun *run, int task, const Stored *x, size_t stride, int rows, int channels, int first,
                    int count, double seen, float *scratch);
 /* After the pass: statistics from every task's moments, running statistics updated. values: a channel's. */
 void batch_norm_finish(PassRun *run, int batch_norm, double values);
@@ -161,8 +178,10 @@ void batch_norm_finish_gradient(PassRun *run, int batch_norm);
 /* ---- cpu_pack.c ---- */
 /* (depth, columns) from values at depth * depth_stride + column * column_stride. */
 void pack_weights(const CpuKernels *kernels, const float *weights, size_t depth_stride, size_t column_stride, int depth,
-                  int columns, float *packed);
+                  int columns, Packed *packed);
+/* Room for packed weights, in floats whatever the values are; and where a column begins, a multiple of a panel. */
 size_t packed_floats(const CpuKernels *kernels, int depth, int columns);
+const Packed *packed_column(const CpuKernels *kernels, const Packed *packed, int depth, int column);
 /* Every weight, for the forward pass, or for the data gradients. */
 void pack_all(CpuEngine *engine, const EngineForward *call, bool backward);
 /* Partial gradients a pass may keep for weights of `floats`. */

@@ -40,7 +40,7 @@ static void first_means(const PassRun *run, const GramState *gram, int pixels, f
     BnVectors storage;
     const BnVectors *bn = pending(engine, run->pass->input, 0, &storage);
     int rows = pixels < TILE_ROWS ? pixels : TILE_ROWS;
-    engine->kernels->column_moments(buffer_data(engine, run->pass->input.buffer), (size_t)gram->in, rows, gram->in,
+    engine->kernels->column_moments(buffer_at(engine, run->pass->input.buffer, 0), (size_t)gram->in, rows, gram->in,
                                     scratch, scratch + gram->in);
     for (int i = 0; i < gram->in; i++)
         mean[i] = bn ? (double)(scratch[i] - bn->mean[i]) * bn->scale[i] + bn->bias[i] : (double)scratch[i];
@@ -68,7 +68,6 @@ static void gram_task(void *context, int task, int thread) {
     float *tile = thread_scratch(engine, thread), *products = tile + tile_floats(gram->in + 1);
     float *sums = products + c * c;
     double *slot = gram_slot(engine, gram, task);
-    const float *x = buffer_data(engine, run->pass->input.buffer);
     BnVectors shifted = gram_centred(gram);
     int begin, end;
     task_range(run, task, &begin, &end);
@@ -76,8 +75,8 @@ static void gram_task(void *context, int task, int thread) {
     for (int first = begin; first < end; first += TILE_ROWS) {
         int rows = end - first < TILE_ROWS ? end - first : TILE_ROWS;
         memset(products, 0, (c * c + c) * sizeof *products);
-        engine->kernels->tile_pool(x + (size_t)first * c, c, rows, gram->in, &shifted, ACTIVATION_NONE, tile, TILE_ROWS,
-                                   sums);
+        engine->kernels->tile_pool(buffer_at(engine, run->pass->input.buffer, (size_t)first * c), c, rows, gram->in,
+                                   &shifted, ACTIVATION_NONE, tile, TILE_ROWS, sums);
         engine->kernels->gemm_transposed(tile, tile, TILE_ROWS, rows, gram->in, gram->in, products, c);
         for (size_t i = 0; i < c; i++) slot[i] += sums[i];
         for (size_t i = 0; i < c * c; i++) slot[c + i] += products[i];
@@ -103,10 +102,9 @@ static void statistics_block(void *context, int task, int thread) {
     const PassRun *run = context;
     GramState *gram = gram_of(run);
     size_t c = (size_t)gram->in;
-    const float *weights = parameter_data(run, run->engine->network->ops[run->pass->op].weight);
     int end = (task + 1) * TILE_CHANNELS < gram->out ? (task + 1) * TILE_CHANNELS : gram->out;
     for (int j = task * TILE_CHANNELS; j < end; j++) {
-        const float *w = weights + (size_t)j * c;
+        const float *w = gram->filters + (size_t)j * c;
         double *correlated = gram->correlated + (size_t)j * c, mean = 0, variance = 0;
         memset(correlated, 0, c * sizeof *correlated);
         for (size_t k = 0; k < c; k++) {
@@ -122,6 +120,14 @@ static void statistics_block(void *context, int task, int thread) {
     }
 }
 
+/* The filters as gemm_tile multiplies by them. */
+static void copy_filters(const PassRun *run, GramState *gram) {
+    const float *weights = parameter_data(run, run->engine->network->ops[run->pass->op].weight);
+    const bool rounded = run->engine->kernels != run->engine->exact;
+    for (size_t i = 0; i < (size_t)gram->in * (size_t)gram->out; i++)
+        gram->filters[i] = rounded ? bfloat16_round(weights[i]) : weights[i];
+}
+
 void gram_forward(PassRun *run) {
     CpuEngine *engine = run->engine;
     if (!run->call->training) return; /* the running statistics are set already */
@@ -129,6 +135,7 @@ void gram_forward(PassRun *run) {
     TensorShape in = engine->network->tensors[engine->network->ops[run->pass->op].input];
     int pixels = run->call->batch * in.height * in.width;
     engine->batch_norms[run->pass->batch_norm].count = pixels;
+    copy_filters(run, gram);
     first_means(run, gram, pixels, thread_scratch(engine, 0), gram->mean);
     set_centred(run, gram, gram->mean);
     run_split(run, pixels, slot_count(gram_slot_floats(gram->in)), TILE_ROWS);
@@ -160,12 +167,11 @@ static void scaled_block(void *context, int task, int thread) {
     GramState *gram = gram_of(run);
     size_t c = (size_t)gram->in, first = (size_t)task * (size_t)scale->block;
     size_t count = (size_t)gram->out - first < (size_t)scale->block ? (size_t)gram->out - first : (size_t)scale->block;
-    const float *weights = parameter_data(run, engine->network->ops[run->pass->expand].weight);
     const float *factor = engine->batch_norms[run->pass->expanded.batch_norm].scale;
     for (size_t j = first; j < first + count; j++)
-        for (size_t i = 0; i < c; i++) gram->scaled[j * c + i] = weights[j * c + i] * factor[j];
+        for (size_t i = 0; i < c; i++) gram->scaled[j * c + i] = gram->filters[j * c + i] * factor[j];
     pack_weights(engine->kernels, gram->scaled + first * c, c, 1, (int)count, gram->in,
-                 gram->packed_scaled + gram_packed_block(engine, gram, scale->block) * (size_t)task);
+                 (float *)gram->packed_scaled + gram_packed_block(engine, gram, scale->block) * (size_t)task);
 }
 
 size_t gram_packed_block(const CpuEngine *engine, const GramState *gram, int block) {
@@ -195,7 +201,6 @@ static void gradient_block(void *context, int task, int thread) {
     const Parameter *parameters = engine->network->parameters;
     const BnState *state = &engine->batch_norms[run->pass->expanded.batch_norm];
     size_t c = (size_t)gram->in, out = (size_t)gram->out;
-    const float *weights = parameter_data(run, conv->weight);
     float *to_weights = run->gradients + parameters[conv->weight].offset;
     float *to_scale = run->gradients + parameters[norm->weight].offset;
     float *to_bias = run->gradients + parameters[norm->bias].offset;
@@ -209,7 +214,7 @@ static void gradient_block(void *context, int task, int thread) {
         }
         for (int j = first; j < end; j++) {
             gram->scaled[(size_t)j * c + i] = (float)h[j - first];
-            dot[j - first] += h[j - first] * weights[(size_t)j * c + i];
+            dot[j - first] += h[j - first] * gram->filters[(size_t)j * c + i];
         }
     }
     for (int j = first; j < end; j++) {
@@ -234,11 +239,10 @@ static void mix_row(void *context, int row, int thread) {
     const PassRun *run = context;
     GramState *gram = gram_of(run);
     size_t c = (size_t)gram->in, i = (size_t)row;
-    const float *weights = parameter_data(run, run->engine->network->ops[run->pass->expand].weight);
     double *sums = gram->rows + i * c;
     memset(sums, 0, c * sizeof *sums);
     for (size_t j = 0; j < (size_t)gram->out; j++) {
-        const float *w = weights + j * c;
+        const float *w = gram->filters + j * c;
         double factor = i < c ? gram->mix[j] * w[i] : gram->share[j];
         for (size_t k = 0; k < c; k++) sums[k] -= factor * w[k];
     }
@@ -260,17 +264,17 @@ static void expand_backward_task(void *context, int task, int thread) {
     const CpuEngine *engine = run->engine;
     const GramState *gram = gram_of(run);
     size_t c = (size_t)gram->in;
-    float *tile = thread_scratch(engine, thread);
+    Tile *tile = thread_scratch(engine, thread);
     BnVectors centred = gram_centred(gram);
     int begin, end;
     task_range(run, task, &begin, &end);
     for (int first = begin; first < end; first += TILE_ROWS) {
         int rows = end - first < TILE_ROWS ? end - first : TILE_ROWS;
-        float *dx = buffer_data(engine, run->pass->gradient_out) + (size_t)first * c;
-        engine->kernels->tile_load(buffer_data(engine, run->pass->input.buffer) + (size_t)first * c, c, rows, gram->in,
+        Stored *dx = buffer_at(engine, run->pass->gradient_out, (size_t)first * c);
+        engine->kernels->tile_load(buffer_at(engine, run->pass->input.buffer, (size_t)first * c), c, rows, gram->in,
                                    &centred, ACTIVATION_NONE, tile, TILE_ROWS);
-        float *ones = tile + c / TILE_CHANNELS * TILE_CHANNELS * TILE_ROWS + c % TILE_CHANNELS;
-        for (int r = 0; r < rows; r++) ones[r * TILE_CHANNELS] = 1;
+        for (size_t r = 0; r < (size_t)rows; r++) /* behind the channels */
+            set_value(engine, tile, (c / TILE_CHANNELS * TILE_ROWS + r) * TILE_CHANNELS + c % TILE_CHANNELS, 1);
         engine->kernels->gemm_tile(tile, TILE_ROWS, rows, gram->in + 1, gram->packed_mixed, gram->in, dx, c, dx);
     }
 }

@@ -28,9 +28,9 @@ static void pool_task(void *context, int task, int thread) {
     int begin, end, pixels = in.height * in.width;
     task_range(run, task, &begin, &end);
     for (int image = begin; image < end; image++) {
-        float *features = buffer_data(engine, pass->raw) + (size_t)image * (size_t)in.channels;
+        float *features = exact_buffer(engine, pass->raw) + (size_t)image * (size_t)in.channels;
         memset(features, 0, (size_t)in.channels * sizeof *features);
-        engine->kernels->tile_pool(buffer_data(engine, pass->input.buffer) + (size_t)image * shape_floats(in),
+        engine->kernels->tile_pool(buffer_at(engine, pass->input.buffer, (size_t)image * shape_floats(in)),
                                    (size_t)in.channels, pixels, in.channels, bn, pass->input.activation, NULL, 0,
                                    features);
         for (int c = 0; c < in.channels; c++) features[c] *= dropout_factor(run, image, c) / (float)pixels;
@@ -55,12 +55,12 @@ static void pool_backward_task(void *context, int task, int thread) {
     partial_clear(run, task, channels);
     memset(sum, 0, 2 * (size_t)channels * sizeof *sum);
     for (int image = begin; image < end; image++) {
-        const float *features = buffer_data(engine, pass->gradient) + (size_t)image * (size_t)channels;
+        const float *features = exact_buffer(engine, pass->gradient) + (size_t)image * (size_t)channels;
         size_t at = (size_t)image * shape_floats(in);
         for (int c = 0; c < channels; c++) gradient[c] = features[c] * dropout_factor(run, image, c) / (float)pixels;
-        engine->kernels->pool_gradient(buffer_data(engine, pass->input.buffer) + at, pixels, channels, &bn,
-                                       pass->input.activation, gradient, buffer_data(engine, pass->gradient_out) + at,
-                                       sum, sum_centred);
+        engine->kernels->pool_gradient(buffer_at(engine, pass->input.buffer, at), pixels, channels, &bn,
+                                       pass->input.activation, gradient, buffer_at(engine, pass->gradient_out, at), sum,
+                                       sum_centred);
         sums_merge(run, task, sum, sum_centred, channels, 0, channels);
     }
 }
@@ -76,7 +76,8 @@ void pool_backward(PassRun *run) {
 /* out (batch, columns) = x (batch, depth) * packed, columns of one task. */
 typedef struct DenseRun {
     PassRun *run;
-    const float *x, *packed, *bias;
+    const float *x, *bias;
+    const Packed *packed;
     int depth, columns;
     float *out;
 } DenseRun;
@@ -90,11 +91,11 @@ static void dense_task(void *context, int task, int thread) {
     for (int row = 0; row < batch; row += TILE_ROWS) {
         int rows = batch - row < TILE_ROWS ? batch - row : TILE_ROWS;
         float *out = dense->out + (size_t)row * (size_t)dense->columns + first;
-        engine->kernels->tile_load(dense->x + (size_t)row * (size_t)dense->depth, (size_t)dense->depth, rows,
-                                   dense->depth, NULL, ACTIVATION_NONE, tile, TILE_ROWS);
-        engine->kernels->gemm_tile(tile, TILE_ROWS, rows, dense->depth,
-                                   dense->packed + (size_t)first * (size_t)dense->depth, columns, out,
-                                   (size_t)dense->columns, NULL);
+        engine->exact->tile_fill(dense->x + (size_t)row * (size_t)dense->depth, (size_t)dense->depth, rows,
+                                 dense->depth, tile, TILE_ROWS);
+        engine->exact->gemm_tile(tile, TILE_ROWS, rows, dense->depth,
+                                 packed_column(engine->exact, dense->packed, dense->depth, first), columns, out,
+                                 (size_t)dense->columns, NULL);
         if (dense->bias)
             for (int r = 0; r < rows; r++)
                 for (int c = 0; c < columns; c++)
@@ -102,15 +103,15 @@ static void dense_task(void *context, int task, int thread) {
     }
 }
 
-static void dense_run(PassRun *run, const float *x, int depth, const float *packed, int columns, const float *bias,
+static void dense_run(PassRun *run, const float *x, int depth, const Packed *packed, int columns, const float *bias,
                       float *out) {
-    DenseRun dense = {run, x, packed, bias, depth, columns, out};
+    DenseRun dense = {run, x, bias, packed, depth, columns, out};
     thread_team_run(run->engine->team, dense_task, &dense, (columns + DENSE_COLUMNS - 1) / DENSE_COLUMNS);
 }
 
 void dense_forward(PassRun *run) {
     const Network *network = run->engine->network;
-    dense_run(run, buffer_data(run->engine, run->pass->input.buffer), network->features,
+    dense_run(run, exact_buffer(run->engine, run->pass->input.buffer), network->features,
               run->engine->packed[run->pass->op], network->config.num_classes,
               parameter_data(run, network->ops[run->pass->op].bias), run->call->logits);
 }
@@ -119,8 +120,8 @@ void dense_backward(PassRun *run) {
     const Network *network = run->engine->network;
     const Op *op = &network->ops[run->pass->op];
     small_weights_gradient(run, run->logits_gradient, network->config.num_classes,
-                           buffer_data(run->engine, run->pass->input.buffer), network->features, run->call->batch,
+                           exact_buffer(run->engine, run->pass->input.buffer), network->features, run->call->batch,
                            op->weight, op->bias);
     dense_run(run, run->logits_gradient, network->config.num_classes, run->engine->packed_back[run->pass->op],
-              network->features, NULL, buffer_data(run->engine, run->pass->gradient_out));
+              network->features, NULL, exact_buffer(run->engine, run->pass->gradient_out));
 }

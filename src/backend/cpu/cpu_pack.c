@@ -6,46 +6,78 @@
 
 enum { PACK_DEPTH = 16 };
 
+/* Values of a panel of weights of this depth. */
+static size_t panel_values(const CpuKernels *kernels, int depth) {
+    return round_up((size_t)depth, (size_t)kernels->depth_unit) * (size_t)kernels->gemm_columns;
+}
+
 size_t packed_floats(const CpuKernels *kernels, int depth, int columns) {
-    return round_up((size_t)columns, (size_t)kernels->gemm_columns) * (size_t)depth;
+    size_t panels = round_up((size_t)columns, (size_t)kernels->gemm_columns) / (size_t)kernels->gemm_columns;
+    return panels * panel_values(kernels, depth) * (size_t)kernels->value_bytes / sizeof(float);
+}
+
+const Packed *packed_column(const CpuKernels *kernels, const Packed *packed, int depth, int column) {
+    size_t panel = (size_t)(column / kernels->gemm_columns);
+    return (const char *)packed + panel * panel_values(kernels, depth) * (size_t)kernels->value_bytes;
+}
+
+/* One value of a panel: of fp32, or of bf16 in pairs. `bf16` is a constant after inlining. */
+static inline __attribute__((always_inline)) void put(Packed *panel, int columns, int d, int n, float value,
+                                                      bool bf16) {
+    if (bf16)
+        ((uint16_t *)panel)[(size_t)(d / 2) * 2 * (size_t)columns + (size_t)(2 * n + d % 2)] =
+            bfloat16_from_float(value);
+    else
+        ((float *)panel)[(size_t)d * (size_t)columns + (size_t)n] = value;
+}
+
+static inline __attribute__((always_inline)) void pack_panel(const CpuKernels *kernels, const float *from,
+                                                             size_t depth_stride, size_t column_stride, int depth,
+                                                             int width, Packed *panel, bool bf16) {
+    int columns = kernels->gemm_columns;
+    if (width < columns || depth % kernels->depth_unit)
+        memset(panel, 0, panel_values(kernels, depth) * (size_t)kernels->value_bytes);
+    if (column_stride == 1) {
+        for (int d = 0; d < depth; d++)
+            for (int n = 0; n < width; n++) put(panel, columns, d, n, from[(size_t)d * depth_stride + (size_t)n], bf16);
+        return;
+    }
+    for (int block = 0; block < depth; block += PACK_DEPTH) { /* a turn in the first-level cache */
+        int end = block + PACK_DEPTH < depth ? block + PACK_DEPTH : depth;
+        for (int n = 0; n < width; n++)
+            for (int d = block; d < end; d++)
+                put(panel, columns, d, n, from[(size_t)n * column_stride + (size_t)d * depth_stride], bf16);
+    }
 }
 
 void pack_weights(const CpuKernels *kernels, const float *weights, size_t depth_stride, size_t column_stride, int depth,
-                  int columns, float *packed) {
-    int panel = kernels->gemm_columns;
-    for (int column = 0; column < columns; column += panel) {
-        int width = columns - column < panel ? columns - column : panel;
+                  int columns, Packed *packed) {
+    int most = kernels->gemm_columns;
+    for (int column = 0; column < columns; column += most) {
+        int width = columns - column < most ? columns - column : most;
         const float *from = weights + (size_t)column * column_stride;
-        float *to = packed + (size_t)column * (size_t)depth;
-        if (column_stride == 1) {
-            for (int d = 0; d < depth; d++) {
-                memcpy(to + (size_t)d * (size_t)panel, from + (size_t)d * depth_stride, (size_t)width * sizeof *to);
-                memset(to + (size_t)d * (size_t)panel + width, 0, (size_t)(panel - width) * sizeof *to);
-            }
-        } else {
-            if (width < panel) memset(to, 0, (size_t)depth * (size_t)panel * sizeof *to);
-            for (int block = 0; block < depth; block += PACK_DEPTH) { /* a turn in the first-level cache */
-                int end = block + PACK_DEPTH < depth ? block + PACK_DEPTH : depth;
-                for (int n = 0; n < width; n++)
-                    for (int d = block; d < end; d++)
-                        to[(size_t)d * (size_t)panel + (size_t)n] =
-                            from[(size_t)n * column_stride + (size_t)d * depth_stride];
-            }
-        }
+        Packed *panel =
+            (char *)packed + (size_t)(column / most) * panel_values(kernels, depth) * (size_t)kernels->value_bytes;
+        if (kernels->depth_unit == 2)
+            pack_panel(kernels, from, depth_stride, column_stride, depth, width, panel, true);
+        else
+            pack_panel(kernels, from, depth_stride, column_stride, depth, width, panel, false);
     }
 }
 
 /* The stem's patches are (ky, kx, channel), its weights (O, I, K, K). */
 static void pack_stem(const CpuKernels *kernels, const float *weights, int in_channels, int taps, int columns,
-                      float *packed) {
-    int panel = kernels->gemm_columns, depth = in_channels * taps;
-    memset(packed, 0, packed_floats(kernels, depth, columns) * sizeof *packed);
-    for (int o = 0; o < columns; o++)
+                      Packed *packed) {
+    int most = kernels->gemm_columns, depth = in_channels * taps;
+    size_t panel_bytes = panel_values(kernels, depth) * (size_t)kernels->value_bytes;
+    memset(packed, 0, packed_floats(kernels, depth, columns) * sizeof(float));
+    for (int o = 0; o < columns; o++) {
+        Packed *panel = (char *)packed + (size_t)(o / most) * panel_bytes;
         for (int tap = 0; tap < taps; tap++)
             for (int i = 0; i < in_channels; i++)
-                packed[(size_t)(o / panel) * (size_t)(panel * depth) +
-                       (size_t)((tap * in_channels + i) * panel + o % panel)] =
-                    weights[(o * in_channels + i) * taps + tap];
+                put(panel, most, tap * in_channels + i, o % most, weights[(o * in_channels + i) * taps + tap],
+                    kernels->depth_unit == 2);
+    }
 }
 
 /* (C, 1, K, K) -> (C / lanes, K * K, lanes); `turned` by 180 degrees for the data gradient. */
@@ -72,12 +104,13 @@ static void pack_op(void *context, int index, int thread) {
     const Op *op = &engine->network->ops[index];
     int in = engine->network->tensors[op->input].channels, out = engine->network->tensors[op->output].channels;
     const float *weights = op->weight >= 0 ? run->parameters + engine->network->parameters[op->weight].offset : NULL;
-    float *packed = run->backward ? engine->packed_back[index] : engine->packed[index];
+    Packed *packed = run->backward ? engine->packed_back[index] : engine->packed[index];
     if (op->kind == OP_DEPTHWISE) {
         pack_depthwise(kernels, weights, out, op->kernel * op->kernel, run->backward, packed);
     } else if (op->kind == OP_CONV && op->kernel > 1) {
         if (!run->backward) pack_stem(kernels, weights, in, op->kernel * op->kernel, out, packed);
     } else if (op->kind == OP_CONV || op->kind == OP_DENSE) {
+        if (op->kind == OP_DENSE) kernels = engine->exact;
         if (run->backward)
             pack_weights(kernels, weights, (size_t)in, 1, out, in, packed);
         else
@@ -87,11 +120,11 @@ static void pack_op(void *context, int index, int thread) {
         const float *expand = run->parameters + engine->network->parameters[op->expand_weight].offset;
         size_t c = (size_t)gate->channels, s = (size_t)gate->squeezed;
         if (run->backward) {
-            pack_weights(kernels, weights, c, 1, gate->squeezed, gate->channels, gate->packed_reduce_back);
-            pack_weights(kernels, expand, s, 1, gate->channels, gate->squeezed, gate->packed_expand_back);
+            pack_weights(engine->exact, weights, c, 1, gate->squeezed, gate->channels, gate->packed_reduce_back);
+            pack_weights(engine->exact, expand, s, 1, gate->channels, gate->squeezed, gate->packed_expand_back);
         } else {
-            pack_weights(kernels, weights, 1, c, gate->channels, gate->squeezed, gate->packed_reduce);
-            pack_weights(kernels, expand, 1, s, gate->squeezed, gate->channels, gate->packed_expand);
+            pack_weights(engine->exact, weights, 1, c, gate->channels, gate->squeezed, gate->packed_reduce);
+            pack_weights(engine->exact, expand, 1, s, gate->squeezed, gate->channels, gate->packed_expand);
         }
     }
 }
@@ -175,11 +208,10 @@ static void small_rows(void *context, int task, int thread) {
         int rows = small->rows - row < TILE_ROWS ? small->rows - row : TILE_ROWS;
         const float *a = small->a + (size_t)row * (size_t)small->a_width + first;
         const float *b = small->b + (size_t)row * (size_t)small->b_width;
-        engine->kernels->tile_load(a, (size_t)small->a_width, rows, count, NULL, ACTIVATION_NONE, a_tile, TILE_ROWS);
-        engine->kernels->tile_load(b, (size_t)small->b_width, rows, small->b_width, NULL, ACTIVATION_NONE, b_tile,
-                                   TILE_ROWS);
-        engine->kernels->gemm_transposed(a_tile, b_tile, TILE_ROWS, rows, count, small->b_width, weight,
-                                         (size_t)small->b_width);
+        engine->exact->tile_fill(a, (size_t)small->a_width, rows, count, a_tile, TILE_ROWS);
+        engine->exact->tile_fill(b, (size_t)small->b_width, rows, small->b_width, b_tile, TILE_ROWS);
+        engine->exact->gemm_transposed(a_tile, b_tile, TILE_ROWS, rows, count, small->b_width, weight,
+                                       (size_t)small->b_width);
         for (int r = 0; r < rows; r++)
             for (int c = 0; c < count; c++) small->bias[first + c] += a[(size_t)r * (size_t)small->a_width + (size_t)c];
     }

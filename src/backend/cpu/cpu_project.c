@@ -67,10 +67,11 @@ static int tile_rows_at(const Group *group, int first) {
     return group->rows - first < TILE_ROWS ? group->rows - first : TILE_ROWS;
 }
 
-/* out (count, columns) = x (count, depth) * packed + bias (NULL: none); `tile` holds count * round_up(depth, 64). */
-static void rows_times_matrix(const CpuKernels *kernels, const float *x, int count, int depth, const float *packed,
+/* out (count, columns) = x (count, depth) * packed + bias (NULL: none), in fp32; `tile` holds count * round_up(depth,
+ * 64). */
+static void rows_times_matrix(const CpuKernels *kernels, const float *x, int count, int depth, const Packed *packed,
                               int columns, const float *bias, float *tile, float *out) {
-    kernels->tile_load(x, (size_t)depth, count, depth, NULL, ACTIVATION_NONE, tile, count);
+    kernels->tile_fill(x, (size_t)depth, count, depth, tile, count);
     kernels->gemm_tile(tile, count, count, depth, packed, columns, out, (size_t)columns, NULL);
     if (!bias) return;
     for (int row = 0; row < count; row++)
@@ -79,7 +80,7 @@ static void rows_times_matrix(const CpuKernels *kernels, const float *x, int cou
 
 /* pooled -> reduce -> activation -> expand -> sigmoid = gate, of a group's images. */
 static void squeeze_forward(const PassRun *run, const Project *project, const Group *group, float *tile) {
-    const CpuKernels *kernels = run->engine->kernels;
+    const CpuKernels *kernels = run->engine->exact;
     const Op *op = &run->engine->network->ops[run->pass->squeeze_excite];
     GateState *state = project->gate;
     size_t c = (size_t)state->channels, s = (size_t)state->squeezed, at = (size_t)group->first;
@@ -94,28 +95,31 @@ static void squeeze_forward(const PassRun *run, const Project *project, const Gr
 }
 
 /* Of a group of several images, which have a tile together: image i's rows of it. */
-static float *image_rows(const Project *project, float *tile, int i) {
-    return tile + (size_t)(i * project->pixels) * TILE_CHANNELS;
+static Tile *image_rows(const CpuEngine *engine, const Project *project, Tile *tile, int i) {
+    return value_at(engine, tile, (size_t)(i * project->pixels) * TILE_CHANNELS);
 }
 
 /* Activated values of the group into its tiles, and each image's mean. */
 static void pool_group(const PassRun *run, const Project *project, const Group *group, const BnVectors *bn,
-                       const float *u, float *tiles) {
-    const CpuKernels *kernels = run->engine->kernels;
+                       float *tiles) {
+    const CpuEngine *engine = run->engine;
+    const CpuKernels *kernels = engine->kernels;
     int in = project->in.channels;
     float *pooled = project->gate->pooled + (size_t)group->first * (size_t)in;
+    int u = run->pass->input.buffer;
     size_t one_tile = tile_floats(in), values = (size_t)group->count * (size_t)in;
+    size_t at = (size_t)group->first * shape_floats(project->in);
     memset(pooled, 0, values * sizeof *pooled);
     if (group->count > 1) {
         for (int i = 0; i < group->count; i++)
-            kernels->tile_pool(u + (size_t)(i * project->pixels) * (size_t)in, (size_t)in, project->pixels, in, bn,
-                               run->pass->input.activation, image_rows(project, tiles, i), TILE_ROWS,
-                               pooled + (size_t)i * (size_t)in);
+            kernels->tile_pool(buffer_at(engine, u, at + (size_t)(i * project->pixels) * (size_t)in), (size_t)in,
+                               project->pixels, in, bn, run->pass->input.activation,
+                               image_rows(engine, project, tiles, i), TILE_ROWS, pooled + (size_t)i * (size_t)in);
     } else {
         for (int first = 0; first < group->rows; first += TILE_ROWS)
-            kernels->tile_pool(u + (size_t)first * (size_t)in, (size_t)in, tile_rows_at(group, first), in, bn,
-                               run->pass->input.activation, tiles + (size_t)(first / TILE_ROWS) * one_tile, TILE_ROWS,
-                               pooled);
+            kernels->tile_pool(buffer_at(engine, u, at + (size_t)first * (size_t)in), (size_t)in,
+                               tile_rows_at(group, first), in, bn, run->pass->input.activation,
+                               tiles + (size_t)(first / TILE_ROWS) * one_tile, TILE_ROWS, pooled);
     }
     for (size_t i = 0; i < values; i++) pooled[i] /= (float)project->pixels;
 }
@@ -129,13 +133,13 @@ static void forward_group(const PassRun *run, const Project *project, int task, 
     size_t one_tile = tile_floats(in);
     float *vectors = scratch + (project->gate ? (size_t)project->tiles : 1) * one_tile;
     float *moments = vectors + (size_t)project->group * 2 * round_up((size_t)in, TILE_CHANNELS);
-    const float *u = buffer_data(engine, pass->input.buffer) + (size_t)group->first * shape_floats(project->in);
-    float *p = buffer_data(engine, pass->raw) + (size_t)group->first * shape_floats(project->out);
+    size_t u_at = (size_t)group->first * shape_floats(project->in);
+    size_t p_at = (size_t)group->first * shape_floats(project->out);
     BnVectors storage;
     const BnVectors *bn = pending(engine, pass->input, 0, &storage);
     const float *gates = NULL;
     if (project->gate) {
-        pool_group(run, project, group, bn, u, scratch);
+        pool_group(run, project, group, bn, scratch);
         squeeze_forward(run, project, group, vectors);
         gates = project->gate->gate + (size_t)group->first * (size_t)in;
     }
@@ -143,15 +147,15 @@ static void forward_group(const PassRun *run, const Project *project, int task, 
         int rows = tile_rows_at(group, first);
         float *tile = gates ? scratch + (size_t)(first / TILE_ROWS) * one_tile : scratch;
         if (!gates)
-            kernels->tile_load(u + (size_t)first * (size_t)in, (size_t)in, rows, in, bn, pass->input.activation, tile,
-                               TILE_ROWS);
+            kernels->tile_load(buffer_at(engine, pass->input.buffer, u_at + (size_t)first * (size_t)in), (size_t)in,
+                               rows, in, bn, pass->input.activation, tile, TILE_ROWS);
         else if (group->count == 1)
             kernels->tile_scale(tile, TILE_ROWS, rows, in, gates);
         else
             for (int i = 0; i < group->count; i++)
-                kernels->tile_scale(image_rows(project, tile, i), TILE_ROWS, project->pixels, in,
+                kernels->tile_scale(image_rows(engine, project, tile, i), TILE_ROWS, project->pixels, in,
                                     gates + (size_t)i * (size_t)in);
-        float *to = p + (size_t)first * (size_t)out;
+        Stored *to = buffer_at(engine, pass->raw, p_at + (size_t)first * (size_t)out);
         kernels->gemm_tile(tile, TILE_ROWS, rows, in, engine->packed[pass->op], out, to, (size_t)out, NULL);
         if (run->call->training) moments_merge(run, task, to, (size_t)out, rows, out, 0, out, seen + first, moments);
     }
@@ -209,9 +213,9 @@ static void few_pool_task(void *context, int task, int thread) {
     size_t in = (size_t)project.in.channels;
     BnVectors storage;
     const BnVectors *bn = pending(engine, run->pass->input, 0, &storage);
-    const float *u = buffer_data(engine, run->pass->input.buffer) + (size_t)tile.image * shape_floats(project.in);
+    size_t at = (size_t)tile.image * shape_floats(project.in) + (size_t)tile.first * in;
     memset(tile.sums, 0, in * sizeof *tile.sums);
-    engine->kernels->tile_pool(u + (size_t)tile.first * in, in, tile.rows, project.in.channels, bn,
+    engine->kernels->tile_pool(buffer_at(engine, run->pass->input.buffer, at), in, tile.rows, project.in.channels, bn,
                                run->pass->input.activation, tile.tile, few_rows(&project), tile.sums);
 }
 
@@ -222,10 +226,10 @@ static void few_project_task(void *context, int task, int thread) {
     Project project = project_of(engine, run->pass);
     FewTile tile = few_tile(engine, &project, task);
     int in = project.in.channels, out = project.out.channels, most = few_rows(&project);
-    float *p = buffer_data(engine, run->pass->raw) + (size_t)tile.image * shape_floats(project.out);
+    size_t at = (size_t)tile.image * shape_floats(project.out) + (size_t)tile.first * (size_t)out;
     engine->kernels->tile_scale(tile.tile, most, tile.rows, in, project.gate->gate + (size_t)tile.image * (size_t)in);
     engine->kernels->gemm_tile(tile.tile, most, tile.rows, in, engine->packed[run->pass->op], out,
-                               p + (size_t)tile.first * (size_t)out, (size_t)out, NULL);
+                               buffer_at(engine, run->pass->raw, at), (size_t)out, NULL);
 }
 
 static void project_few(PassRun *run, const Project *project) {
@@ -283,7 +287,7 @@ void project_forward(PassRun *run) {
 /* From the gates' gradients (sums over each image of dv * a) to q = d(pooled) / pixels; keeps what the weights need. */
 static void squeeze_backward(const PassRun *run, const Project *project, const Group *group, const float *gate_sums,
                              float *tile, float *q) {
-    const CpuKernels *kernels = run->engine->kernels;
+    const CpuKernels *kernels = run->engine->exact;
     GateState *state = project->gate;
     size_t c = (size_t)state->channels, s = (size_t)state->squeezed, at = (size_t)group->first;
     size_t count = (size_t)group->count;
@@ -299,8 +303,8 @@ static void squeeze_backward(const PassRun *run, const Project *project, const G
 
 /* Scratch of a group's backward pass; vectors of `in` floats, those that an image has of its own `group` of them. */
 typedef struct BackwardScratch {
-    float *dp_tile, *a_tile, *slopes;
-    float *gate, *d, *d_centred, *q; /* an image's own */
+    float *dp_tile, *a_tile, *slopes; /* values, in room for floats */
+    float *gate, *d, *d_centred, *q;  /* an image's own */
     float *e, *e_centred, *tile;
 } BackwardScratch;
 
@@ -321,20 +325,20 @@ static BackwardScratch backward_scratch(const Project *project, float *from) {
 
 /* Rows [first, first + rows) of the group, all of one image, the group's `image`-th: dp into dp_tile. */
 static void load_dp(const PassRun *run, const Project *project, const Group *group, int image, int first, int rows,
-                    float *dp_tile) {
+                    Tile *dp_tile) {
     const CpuEngine *engine = run->engine;
     size_t out = (size_t)project->out.channels;
     size_t at = (size_t)group->first * shape_floats(project->out) + (size_t)first * out;
     BnGradient bn = pending_gradient(engine, run->pass->batch_norm, 0);
-    engine->kernels->tile_load_gradient(buffer_data(engine, run->pass->gradient) + at,
-                                        buffer_data(engine, run->pass->raw) + at, out, rows, project->out.channels, &bn,
+    engine->kernels->tile_load_gradient(buffer_at(engine, run->pass->gradient, at),
+                                        buffer_at(engine, run->pass->raw, at), out, rows, project->out.channels, &bn,
                                         drop_path_factor(run, run->pass->residual_op, group->first + image), dp_tile,
                                         TILE_ROWS);
 }
 
 /* The same rows: a * gate into a_tile, dv -> e in dz, slopes and sums. */
 static void use_dv(const PassRun *run, const Project *project, const Group *group, int image, int first, int rows,
-                   float *a_tile, const BackwardScratch *scratch) {
+                   Tile *a_tile, const BackwardScratch *scratch) {
     CpuEngine *engine = run->engine;
     const Pass *pass = run->pass;
     size_t in = (size_t)project->in.channels, own = (size_t)image * in;
@@ -344,10 +348,10 @@ static void use_dv(const PassRun *run, const Project *project, const Group *grou
                         scratch->d_centred + own};
     BnVectors bn;
     pending(engine, pass->input, 0, &bn);
-    engine->kernels->project_gradient_tile(buffer_data(engine, pass->input.buffer) + at,
-                                           buffer_data(engine, pass->gradient_out) + at, in, rows, project->in.channels,
+    engine->kernels->project_gradient_tile(buffer_at(engine, pass->input.buffer, at),
+                                           buffer_at(engine, pass->gradient_out, at), in, rows, project->in.channels,
                                            &bn, pass->input.activation, gate, a_tile, TILE_ROWS,
-                                           scratch->slopes + (size_t)first * in, sums);
+                                           value_at(engine, scratch->slopes, (size_t)first * in), sums);
 }
 
 static void backward_group(const PassRun *run, const Project *project, int task, const Group *group, float *slot,
@@ -358,25 +362,26 @@ static void backward_group(const PassRun *run, const Project *project, int task,
     size_t in_size = (size_t)in;
     BackwardScratch scratch = backward_scratch(project, from);
     memset(scratch.gate, 0, (size_t)(scratch.q - scratch.gate) * sizeof(float));
-    float *dz = buffer_data(engine, run->pass->gradient_out) + (size_t)group->first * shape_floats(project->in);
+    Stored *dz = buffer_at(engine, run->pass->gradient_out, (size_t)group->first * shape_floats(project->in));
     int step = group->count > 1 ? project->pixels : TILE_ROWS; /* rows at a time: of one image */
     for (int first = 0; first < group->rows; first += TILE_ROWS) {
         int rows = tile_rows_at(group, first);
         for (int row = 0; row < rows; row += step)
             load_dp(run, project, group, (first + row) / project->pixels, first + row, step < rows ? step : rows,
-                    scratch.dp_tile + (size_t)row * TILE_CHANNELS);
+                    value_at(engine, scratch.dp_tile, (size_t)row * TILE_CHANNELS));
         kernels->gemm_tile(scratch.dp_tile, TILE_ROWS, rows, out, engine->packed_back[run->pass->op], in,
-                           dz + (size_t)first * in_size, in_size, NULL);
+                           value_at(engine, dz, (size_t)first * in_size), in_size, NULL);
         for (int row = 0; row < rows; row += step)
             use_dv(run, project, group, (first + row) / project->pixels, first + row, step < rows ? step : rows,
-                   scratch.a_tile + (size_t)row * TILE_CHANNELS, &scratch);
+                   value_at(engine, scratch.a_tile, (size_t)row * TILE_CHANNELS), &scratch);
         kernels->gemm_transposed(scratch.dp_tile, scratch.a_tile, TILE_ROWS, rows, out, in, slot, in_size);
     }
     if (project->gate) {
         squeeze_backward(run, project, group, scratch.gate, scratch.tile, scratch.q);
         for (int i = 0; i < group->count; i++) {
             size_t own = (size_t)i * in_size, at = own * (size_t)project->pixels;
-            kernels->add_scaled(dz + at, scratch.slopes + at, scratch.q + own, project->pixels, in, in_size);
+            kernels->add_scaled(value_at(engine, dz, at), value_at(engine, scratch.slopes, at), scratch.q + own,
+                                project->pixels, in, in_size);
             for (size_t c = 0; c < in_size; c++) {
                 scratch.e[c] += scratch.q[own + c] * scratch.d[own + c];
                 scratch.e_centred[c] += scratch.q[own + c] * scratch.d_centred[own + c];

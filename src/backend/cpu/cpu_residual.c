@@ -17,10 +17,10 @@ static void residual_task(void *context, int task, int thread) {
     task_range(run, task, &begin, &end);
     for (int image = begin; image < end; image++) {
         size_t at = (size_t)image * shape_floats(shape);
-        engine->kernels->residual_rows(buffer_data(engine, pass->input.buffer) + at, p_bn,
+        engine->kernels->residual_rows(buffer_at(engine, pass->input.buffer, at), p_bn,
                                        drop_path_factor(run, pass->op, image),
-                                       buffer_data(engine, pass->residual.buffer) + at, x_bn,
-                                       shape.height * shape.width, shape.channels, buffer_data(engine, pass->raw) + at);
+                                       buffer_at(engine, pass->residual.buffer, at), x_bn, shape.height * shape.width,
+                                       shape.channels, buffer_at(engine, pass->raw, at));
     }
 }
 
@@ -42,7 +42,7 @@ static void reduce_task(void *context, int task, int thread) {
     for (int c = 0; c < 2 * shape.channels; c++) sum[c] = 0;
     for (int image = begin; image < end; image++) {
         size_t at = (size_t)image * shape_floats(shape);
-        engine->kernels->gradient_sums(buffer_data(engine, pass->gradient) + at, buffer_data(engine, pass->raw) + at,
+        engine->kernels->gradient_sums(buffer_at(engine, pass->gradient, at), buffer_at(engine, pass->raw, at),
                                        shape.height * shape.width, shape.channels,
                                        drop_path_factor(run, pass->residual_op, image), mean, sum, sum_centred);
         sums_merge(run, task, sum, sum_centred, shape.channels, 0, shape.channels);

@@ -30,7 +30,7 @@ static void lay_out_batch_norm(Layout *layout, BnState *state, int channels) {
 
 static void lay_out_gate(Layout *layout, const CpuEngine *engine, GateState *state, int channels, int squeezed) {
     size_t batch = (size_t)engine->options.batch, c = (size_t)channels, s = (size_t)squeezed;
-    const CpuKernels *kernels = engine->kernels;
+    const CpuKernels *kernels = engine->exact;
     state->channels = channels;
     state->squeezed = squeezed;
     state->pooled = take(layout, batch * c);
@@ -65,6 +65,7 @@ static void lay_out_gram(Layout *layout, const CpuEngine *engine, GramState *sta
     state->rows = take_doubles(layout, (in + 1) * in);
     state->mixed = take(layout, (in + 1) * in);
     state->packed_mixed = take(layout, packed_floats(engine->kernels, in_channels + 1, in_channels));
+    state->filters = take(layout, out * in);
     state->scaled = take(layout, out * in);
     /* Every block of channels is as deep as the first: at most one block more than there are channels. */
     state->packed_scaled = take(layout, 2 * packed_floats(engine->kernels, (int)round_up(out, 64), in_channels));
@@ -106,9 +107,9 @@ static void lay_out(CpuEngine *engine, Layout *layout) {
         }
         if (op->kind == OP_CONV || op->kind == OP_DENSE) {
             int depth = op->kind == OP_CONV ? in * (int)taps : in;
-            engine->packed[i] = take(layout, packed_floats(engine->kernels, depth, out));
-            if (training && op->kernel <= 1)
-                engine->packed_back[i] = take(layout, packed_floats(engine->kernels, out, in));
+            const CpuKernels *kernels = op->kind == OP_CONV ? engine->kernels : engine->exact;
+            engine->packed[i] = take(layout, packed_floats(kernels, depth, out));
+            if (training && op->kernel <= 1) engine->packed_back[i] = take(layout, packed_floats(kernels, out, in));
         }
     }
     for (int i = 0; i < engine->plan.num_passes; i++) {
@@ -179,8 +180,9 @@ static effnet_status allocate(CpuEngine *engine, effnet_error *err) {
     engine->packed_back = calloc(ops, sizeof *engine->packed_back);
     if (!engine->batch_norms || !engine->gates || !engine->grams || !engine->packed || !engine->packed_back)
         return fail(err, EFFNET_ERROR_MEMORY, "no memory for an engine of %s", engine->network->config.name);
-    TRY(plan_build(engine->network, engine->options.batch, engine->options.training, (PlanFuse)engine->options.fuse,
-                   &engine->plan, err));
+    PlanOptions options = {engine->options.batch, engine->options.training, (PlanFuse)engine->options.fuse,
+                           engine->kernels->value_bytes};
+    TRY(plan_build(engine->network, &options, &engine->plan, err));
     TRY(make_times(engine, err));
     Layout layout = {0};
     lay_out(engine, &layout);
@@ -190,22 +192,25 @@ static effnet_status allocate(CpuEngine *engine, effnet_error *err) {
     engine->memory = block;
     layout = (Layout){.base = engine->memory};
     lay_out(engine, &layout);
-    TRY(memory_allocate(engine->plan.arena_floats, sizeof(float), "activations", &block, err));
+    TRY(memory_allocate(engine->plan.arena_bytes, 1, "activations", &block, err));
     engine->arena = block;
     return EFFNET_OK;
 }
 
 static effnet_status cpu_create(const Network *network, const EngineOptions *options, Engine **out, effnet_error *err) {
-    if (options->bf16)
-        return fail(err, EFFNET_ERROR_UNSUPPORTED, "bf16 is not built yet in the cpu engine; use amp: none");
     CpuEngine *engine = calloc(1, sizeof *engine);
     if (!engine) return fail(err, EFFNET_ERROR_MEMORY, "no memory for an engine of %s", network->config.name);
     engine->base.vtable = &cpu_engine;
     engine->network = network;
     engine->options = *options;
     engine->team = options->team;
-    effnet_status status = cpu_kernels_choose(&engine->kernels, err);
-    if (status == EFFNET_OK) status = allocate(engine, err);
+    const CpuIsa *isa;
+    effnet_status status = cpu_isa_choose(&isa, err);
+    if (status == EFFNET_OK) {
+        engine->kernels = options->bf16 ? isa->bf16 : isa->fp32;
+        engine->exact = isa->fp32;
+        status = allocate(engine, err);
+    }
     if (status != EFFNET_OK) {
         cpu_free(&engine->base);
         return status;
@@ -308,8 +313,7 @@ static const char *cpu_find_nonfinite(Engine *base) {
 
 static EngineInfo cpu_info(const Engine *base) {
     const CpuEngine *engine = (const CpuEngine *)base;
-    return (EngineInfo){
-        .name = "cpu", .isa = engine->kernels->isa, .activation_bytes = engine->plan.arena_floats * sizeof(float)};
+    return (EngineInfo){.name = "cpu", .isa = engine->kernels->isa, .activation_bytes = engine->plan.arena_bytes};
 }
 
 static const EnginePassTime *cpu_profile(Engine *base, bool clear, int *count) {

@@ -20,35 +20,41 @@ static bool has_avx512(void) {
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") && has_avx2();
 }
+static bool has_avx512bf16(void) {
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx512bf16") && has_avx512();
+}
 #endif
 
-/* Best first. */
 static const struct Choice {
-    const CpuKernels *kernels;
+    CpuIsa isa;
     bool (*available)(void);
 } choices[] = {
+/* best first */
 #ifdef EFFNET_X86
-    {&cpu_kernels_avx512, has_avx512},
-    {&cpu_kernels_avx2, has_avx2},
+    {{"avx512bf16", &cpu_kernels_avx512, &cpu_kernels_avx512bf16_bf16}, has_avx512bf16},
+    {{"avx512", &cpu_kernels_avx512, &cpu_kernels_avx512_bf16}, has_avx512},
+    {{"avx2", &cpu_kernels_avx2, &cpu_kernels_avx2_bf16}, has_avx2},
 #endif
-    {&cpu_kernels_scalar, always},
+    {{"scalar", &cpu_kernels_scalar, &cpu_kernels_scalar_bf16}, always},
 };
 enum { CHOICES = sizeof choices / sizeof choices[0] };
 
-effnet_status cpu_kernels_choose(const CpuKernels **out, effnet_error *err) {
+effnet_status cpu_isa_choose(const CpuIsa **out, effnet_error *err) {
     const char *forced = getenv("EFFNET_ISA");
     for (int i = 0; i < CHOICES; i++) {
         const struct Choice *choice = &choices[i];
-        if (forced && *forced && strcmp(forced, choice->kernels->isa) != 0) continue;
+        if (forced && *forced && strcmp(forced, choice->isa.name) != 0) continue;
         if (choice->available()) {
-            *out = choice->kernels;
+            *out = &choice->isa;
             return EFFNET_OK;
         }
         if (forced && *forced)
             return fail(err, EFFNET_ERROR_UNSUPPORTED,
                         "EFFNET_ISA=%s, but this processor or its system lacks it; unset it", forced);
     }
-    return fail(err, EFFNET_ERROR_ARGUMENT, "EFFNET_ISA=%.40s is unknown; allowed: scalar, avx2, avx512", forced);
+    return fail(err, EFFNET_ERROR_ARGUMENT, "EFFNET_ISA=%.40s is unknown; allowed: scalar, avx2, avx512, avx512bf16",
+                forced);
 }
 
 void cpu_isa_describe(char *found, size_t found_size, char *used, size_t used_size) {
@@ -56,17 +62,12 @@ void cpu_isa_describe(char *found, size_t found_size, char *used, size_t used_si
     if (found_size) found[0] = 0;
     for (int i = CHOICES - 1; i >= 0 && length < found_size; i--)
         if (choices[i].available())
-            length += (size_t)snprintf(found + length, found_size - length, "%s%s", length ? " " : "",
-                                       choices[i].kernels->isa);
-#ifdef EFFNET_X86
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512bf16") && length < found_size)
-        snprintf(found + length, found_size - length, " avx512_bf16");
-#endif
-    const CpuKernels *kernels = NULL;
+            length +=
+                (size_t)snprintf(found + length, found_size - length, "%s%s", length ? " " : "", choices[i].isa.name);
+    const CpuIsa *isa = NULL;
     effnet_error err;
-    if (cpu_kernels_choose(&kernels, &err) == EFFNET_OK)
-        snprintf(used, used_size, "%s", kernels->isa);
+    if (cpu_isa_choose(&isa, &err) == EFFNET_OK)
+        snprintf(used, used_size, "%s", isa->name);
     else
         snprintf(used, used_size, "none (%s)", err.message);
 }

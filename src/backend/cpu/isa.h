@@ -5,10 +5,16 @@
 #include "backend/cpu/kernels.h"
 #include "base/error.h"
 
-/* The best table, or the one that EFFNET_ISA=scalar|avx2|avx512 names; an unknown name, or a set that this machine
- * lacks, is an error. */
-effnet_status cpu_kernels_choose(const CpuKernels **out, effnet_error *err);
-/* found: "avx2 avx512 avx512_bf16"; used: the table's name, or what is wrong with EFFNET_ISA. */
+/* An instruction set: its tables of kernels over fp32 and over bf16 values. */
+typedef struct CpuIsa {
+    const char *name;
+    const CpuKernels *fp32, *bf16;
+} CpuIsa;
+
+/* The best set, or the one that EFFNET_ISA=scalar|avx2|avx512|avx512bf16 names; an unknown name, or a set that this
+ * machine lacks, is an error. */
+effnet_status cpu_isa_choose(const CpuIsa **out, effnet_error *err);
+/* found: "scalar avx2 avx512"; used: the set's name, or what is wrong with EFFNET_ISA. */
 void cpu_isa_describe(char *found, size_t found_size, char *used, size_t used_size);
 
 #endif

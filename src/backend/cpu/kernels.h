@@ -1,16 +1,18 @@
 /* kernels.h - the fine seam of the CPU backend: one table of kernels for each instruction set.
  *
- * The bodies are written once, in kernels/, over a small vector type (vector_<isa>.h), and compiled once for each set;
- * kernels.def names them. All tensors are fp32 and channels last: a row of a tensor is a pixel's channels, `stride`
- * floats from the next.
+ * The kernels are written once, in kernels/, over a small vector type (vectors/vector_<isa>.h) and a value type (fp32
+ * or bf16), and compiled once for each table (CMakeLists.txt); kernels.def names them. Tensors are channels last: a row
+ * of a tensor is a pixel's channels, `stride` values from the next. Whatever the values are, sums, statistics, batch
+ * norm and activations are computed in fp32.
  *
  * Three layouts besides that:
  *   tile    up to TILE_ROWS pixels by any number of channels, in blocks of TILE_CHANNELS channels:
  *           (channels / 64, tile_rows, 64); all strides inside a block are constants, so the matrix kernel addresses
  *           twelve rows from one pointer, along pixels or along channels
- *   row     one image row for a depthwise convolution, in vectors of `lanes` channels:
+ *   row     one image row for a depthwise convolution, in vectors of `lanes` channels, always fp32:
  *           (channels / lanes, row_width, lanes), zero borders included
- *   packed  weights for gemm_tile: (columns / gemm_columns, depth, gemm_columns), zero-padded
+ *   packed  weights for gemm_tile, zero-padded: (columns / gemm_columns, depth / d, gemm_columns, d) with d the table's
+ *           depth_unit: 1, or 2 where a bf16 dot product takes two values at a time
  *
  * What is pending on a raw convolution output is applied as it is loaded: activation((x - mean) * scale + bias), and
  * for gradients dy = alpha * dz + beta * (y - mean) + delta (batch norm's backward formula, docs/maths.md).
@@ -20,7 +22,12 @@
 
 #include "model/network.h"
 
+#include <stdbool.h>
+
 enum { TILE_CHANNELS = 64, TILE_ROWS = 96 };
+
+/* Arrays of a table's values, which passes hand on without looking inside: tensors, tiles, packed weights. */
+typedef void Stored, Tile, Packed;
 
 /* Batch norm to apply on loading, each of `channels` floats; mean NULL: none. */
 typedef struct BnVectors {
@@ -41,6 +48,8 @@ typedef struct ProjectSums {
 
 typedef struct CpuKernels {
     const char *isa;
+    int value_bytes;  /* of Stored, Tile and Packed: 4 (fp32) or 2 (bf16) */
+    int depth_unit;   /* values along the depth that lie together in packed weights */
     int lanes;        /* floats in a vector */
     int gemm_columns; /* columns of a packed panel */
 #define KERNEL(name, arguments) void(*name) arguments;
@@ -51,6 +60,7 @@ typedef struct CpuKernels {
 /* clang-format off */
 /* gemm_tile              C (rows, columns) = tile (rows, depth) * packed (depth, columns) [+ add, laid out as C]
  * gemm_transposed        C (m, n) += a_tile (pixels, m)^T * b_tile (pixels, n)
+ * tile_fill              tile = x
  * tile_load              tile = activation(bn(x))
  * tile_scale             tile *= factor, a channel's
  * tile_load_gradient     tile = bn backward of (factor * dz, y)
@@ -62,8 +72,9 @@ typedef struct CpuKernels {
  * depthwise_row_turned   the same over rows with a zero between any two pixels that are not stored:
  *                        rows[ky][(x + kx - inserted_pad) / 2 + inserted_pad / 2] where x + kx - inserted_pad is even
  * depthwise_weights_row  weights_gradient[ky][kx] += sum over x of gradient[pad + x] * rows[ky][x * step + kx]
- * depthwise_finish_row   dz = da * slope (slope NULL: 1), sum += dz, sum_centred += dz * (y - mean)
+ * depthwise_finish_row   dz = da * slope, sum += dz, sum_centred += dz * (y - mean)
  * depthwise_finish_tile  tile = da * slope, sum += over its rows
+ * add_row                to = from [+ to]
  * project_gradient_tile  a = activation(bn(u)); tile = a * gate; dv = dv * gate * slope; sums (gate NULL: 1)
  * sigmoid                x = 1 / (1 + exp(-x))
  * add_scaled             x += slope * factor, a channel's
@@ -76,9 +87,11 @@ typedef struct CpuKernels {
 
 enum { PEAK_CHAINS = 12 }; /* independent ones: latency 4 on 2 units wants 8, and 16 registers hold 12 */
 
-extern const CpuKernels cpu_kernels_scalar;
+extern const CpuKernels cpu_kernels_scalar, cpu_kernels_scalar_bf16;
 #ifdef EFFNET_X86
-extern const CpuKernels cpu_kernels_avx2, cpu_kernels_avx512;
+extern const CpuKernels cpu_kernels_avx2, cpu_kernels_avx2_bf16;
+extern const CpuKernels cpu_kernels_avx512, cpu_kernels_avx512_bf16;
+extern const CpuKernels cpu_kernels_avx512bf16_bf16; /* fp32 beside it is cpu_kernels_avx512's */
 #endif
 
 #endif

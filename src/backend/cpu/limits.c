@@ -52,7 +52,9 @@ static double best_seconds(ThreadTeam *team, TaskFunction *function, LimitRun *r
 effnet_status cpu_limits_measure(ThreadTeam *team, CpuLimits *out, effnet_error *err) {
     LimitRun run = {0};
     void *block;
-    TRY(cpu_kernels_choose(&run.kernels, err));
+    const CpuIsa *isa;
+    TRY(cpu_isa_choose(&isa, err));
+    run.kernels = isa->fp32;
     int threads = thread_team_size(team);
     size_t floats = (size_t)BLOCK_MB * 1024 * 1024 / sizeof(float);
     run.floats = floats / (size_t)threads / 1024 * 1024;

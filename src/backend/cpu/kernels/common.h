@@ -1,10 +1,14 @@
-/* common_body.h - what the kernel bodies share: loops over a tensor's channels in blocks of vectors, and loads and
+/* common.h - what the kernel bodies share: loops over a tensor's channels in blocks of vectors, and loads and
  * stores with a tail. A body is an always-inlined function whose `vectors` and `tail` are constants after inlining:
  * whole blocks of BLOCK_VECTORS vectors first, then single vectors, then what is left below one vector, masked. */
 #ifndef EFFNET_COMMON_BODY_H
 #define EFFNET_COMMON_BODY_H
 
 #include "backend/cpu/kernels.h"
+
+#include EFFNET_VECTOR_HEADER /* of the table being compiled: CMakeLists.txt */
+
+#include <string.h>
 
 #define INLINE static inline __attribute__((always_inline))
 #if defined(__has_feature)
@@ -22,9 +26,13 @@
 #define UNROLL _Pragma("GCC unroll 32")
 #endif
 
-#define JOIN_(a, b)    a##_##b
-#define JOIN(a, b)     JOIN_(a, b)
+#define JOIN_(a, b) a##_##b
+#define JOIN(a, b)  JOIN_(a, b)
+#ifdef EFFNET_VALUES_BF16
+#define ISA_NAME(name) JOIN(JOIN(name, VECTOR_ISA), bf16) /* gemm_tile -> gemm_tile_avx512_bf16 */
+#else
 #define ISA_NAME(name) JOIN(name, VECTOR_ISA) /* gemm_tile -> gemm_tile_avx512 */
+#endif
 
 #define KERNEL(name, arguments) void ISA_NAME(name) arguments;
 #include "backend/cpu/kernels.def"
@@ -62,6 +70,37 @@ INLINE void store_lanes(float *p, Vector v, int tail) {
 INLINE void add_lanes(float *p, Vector v, int tail) {
     store_lanes(p, load_lanes(p, tail) + v, tail);
 }
+
+/* ---- values: what a stored tensor and a tile consist of, fp32 or bf16; computed with as fp32 ---- */
+#ifdef EFFNET_VALUES_BF16
+typedef uint16_t Value;
+enum { DEPTH_UNIT = 2 };
+INLINE Vector load_values(const Value *p, int tail) {
+    return tail ? vector_load_bf16_some(p, tail) : vector_load_bf16(p);
+}
+INLINE void store_values(Value *p, Vector v, int tail) {
+    if (tail)
+        vector_store_bf16_some(p, v, tail);
+    else
+        vector_store_bf16(p, v);
+}
+/* What a stored value will be read as: sums that go with it take this, so that what should cancel does. */
+INLINE Vector round_values(Vector v) {
+    return vector_round_bf16(v);
+}
+#else
+typedef float Value;
+enum { DEPTH_UNIT = 1 };
+INLINE Vector load_values(const Value *p, int tail) {
+    return load_lanes(p, tail);
+}
+INLINE void store_values(Value *p, Vector v, int tail) {
+    store_lanes(p, v, tail);
+}
+INLINE Vector round_values(Vector v) {
+    return v;
+}
+#endif
 
 /* Batch norm's three vectors for a block of channels, in registers. */
 typedef struct BnLanes {

@@ -1,4 +1,4 @@
-/* activation_body.h - swish and ReLU6 with their slopes, on vectors.
+/* activation.h - swish and ReLU6 with their slopes, on vectors.
  *
  * sigmoid(z) = 1 / (1 + exp(-z)). exp(t) = 2^n * 2^f with n = round(t log2 e), |f| <= 1/2, 2^f by a polynomial of
  * degree 6 (Taylor coefficients ln(2)^k / k!; truncation error below 2e-7 relative at |f| = 1/2). z is held within

@@ -1,10 +1,12 @@
-/* table_body.h - one instruction set's table, from kernels.def. */
-#include "backend/cpu/kernels/common_body.h"
+/* table.c - the table of an instruction set and a value type, from kernels.def. */
+#include "backend/cpu/kernels/common.h"
 
 #define TEXT_(x) #x
 #define TEXT(x)  TEXT_(x)
 const CpuKernels ISA_NAME(cpu_kernels) = {
     .isa = TEXT(VECTOR_ISA),
+    .value_bytes = (int)sizeof(Value),
+    .depth_unit = DEPTH_UNIT,
     .lanes = LANES,
     .gemm_columns = GEMM_VECTORS * LANES,
 #define KERNEL(name, arguments) .name = ISA_NAME(name),

@@ -1,29 +1,39 @@
-/* elementwise_body.h - loads that normalise and activate, column sums, and the residual. See kernels.h for each
+/* elementwise.c - loads that normalise and activate, column sums, and the residual. See kernels.h for each
  * kernel's contract. */
-#include "backend/cpu/kernels/activation_body.h"
-#include "backend/cpu/kernels/common_body.h"
+#include "backend/cpu/kernels/common.h"
+
+#include "backend/cpu/kernels/activation.h"
 
 /* ---- into a tile ---------------------------------------------------------------------------------------- */
 
-INLINE void tile_load_block(const float *x, size_t stride, int rows, int c, int vectors, int tail, const BnVectors *bn,
-                            Activation activation, float *tile, int tile_rows, float *sums) {
+INLINE void tile_load_block(const Value *x, size_t stride, int rows, int c, int vectors, int tail, const BnVectors *bn,
+                            Activation activation, Value *tile, int tile_rows, float *sums) {
     BnLanes lanes = bn ? load_bn(bn, c, vectors, tail) : (BnLanes){0};
     Vector sum[BLOCK_VECTORS] = {0};
-    float *to = tile ? tile + tile_offset(c, tile_rows) : NULL;
+    Value *to = tile ? tile + tile_offset(c, tile_rows) : NULL;
     for (int row = 0; row < rows; row++) {
         UNROLL for (int v = 0; v < vectors; v++) {
-            Vector value = load_lanes(x + (size_t)row * stride + c + v * LANES, tail);
+            Vector value = load_values(x + (size_t)row * stride + c + v * LANES, tail);
             if (bn) value = normalise(&lanes, v, value);
             value = vector_activate(value, activation);
-            if (tile) vector_store(to + (size_t)row * TILE_CHANNELS + v * LANES, value);
+            if (tile) store_values(to + (size_t)row * TILE_CHANNELS + v * LANES, value, 0);
             if (sums) sum[v] = sum[v] + value;
         }
     }
     if (sums) UNROLL for (int v = 0; v < vectors; v++) add_lanes(sums + c + v * LANES, sum[v], tail);
 }
 
-void ISA_NAME(tile_load)(const float *x, size_t stride, int rows, int channels, const BnVectors *bn,
-                         Activation activation, float *tile, int tile_rows) {
+void ISA_NAME(tile_fill)(const float *x, size_t stride, int rows, int channels, Tile *tile, int tile_rows) {
+    for (int c = 0; c < channels; c += LANES) {
+        int tail = channels - c < LANES ? channels - c : 0;
+        Value *to = (Value *)tile + tile_offset(c, tile_rows);
+        for (int row = 0; row < rows; row++)
+            store_values(to + (size_t)row * TILE_CHANNELS, load_lanes(x + (size_t)row * stride + c, tail), 0);
+    }
+}
+
+void ISA_NAME(tile_load)(const Stored *x, size_t stride, int rows, int channels, const BnVectors *bn,
+                         Activation activation, Tile *tile, int tile_rows) {
     if (!bn) {
 #define BODY(c, vectors, tail)                                                                                         \
     tile_load_block(x, stride, rows, c, vectors, tail, NULL, ACTIVATION_NONE, tile, tile_rows, NULL)
@@ -39,8 +49,8 @@ void ISA_NAME(tile_load)(const float *x, size_t stride, int rows, int channels, 
 #undef BODY
 }
 
-void ISA_NAME(tile_pool)(const float *x, size_t stride, int rows, int channels, const BnVectors *bn,
-                         Activation activation, float *tile, int tile_rows, float *sums) {
+void ISA_NAME(tile_pool)(const Stored *x, size_t stride, int rows, int channels, const BnVectors *bn,
+                         Activation activation, Tile *tile, int tile_rows, float *sums) {
 #define BODY(c, vectors, tail)                                                                                         \
     (tile ? tile_load_block(x, stride, rows, c, vectors, tail, bn, ACTIVE, tile, tile_rows, sums)                      \
           : tile_load_block(x, stride, rows, c, vectors, tail, bn, ACTIVE, NULL, tile_rows, sums))
@@ -49,15 +59,16 @@ void ISA_NAME(tile_pool)(const float *x, size_t stride, int rows, int channels, 
 #undef ACTIVATED
 }
 
-INLINE void tile_scale_block(float *tile, int tile_rows, int rows, int c, int vectors, int tail, const float *factor) {
+INLINE void tile_scale_block(Value *tile, int tile_rows, int rows, int c, int vectors, int tail, const float *factor) {
     Vector by[BLOCK_VECTORS];
     UNROLL for (int v = 0; v < vectors; v++) by[v] = load_lanes(factor + c + v * LANES, tail);
-    float *at = tile + tile_offset(c, tile_rows);
+    Value *at = tile + tile_offset(c, tile_rows);
     for (int row = 0; row < rows; row++, at += TILE_CHANNELS)
-        UNROLL for (int v = 0; v < vectors; v++) vector_store(at + v * LANES, vector_load(at + v * LANES) * by[v]);
+        UNROLL for (int v = 0; v < vectors; v++)
+            store_values(at + v * LANES, load_values(at + v * LANES, 0) * by[v], 0);
 }
 
-void ISA_NAME(tile_scale)(float *tile, int tile_rows, int rows, int channels, const float *factor) {
+void ISA_NAME(tile_scale)(Tile *tile, int tile_rows, int rows, int channels, const float *factor) {
 #define BODY(c, vectors, tail) tile_scale_block(tile, tile_rows, rows, c, vectors, tail, factor)
     FOR_CHANNEL_BLOCKS(channels, BODY);
 #undef BODY
@@ -82,21 +93,21 @@ INLINE Vector bn_gradient(const BnGradientLanes *bn, int v, Vector dz, Vector y)
     return vector_fma(dz, bn->alpha[v], vector_fma(y - bn->mean[v], bn->beta[v], bn->delta[v]));
 }
 
-INLINE void tile_load_gradient_block(const float *dz, const float *y, size_t stride, int rows, int c, int vectors,
-                                     int tail, const BnGradient *bn, float factor, float *tile, int tile_rows) {
+INLINE void tile_load_gradient_block(const Value *dz, const Value *y, size_t stride, int rows, int c, int vectors,
+                                     int tail, const BnGradient *bn, float factor, Value *tile, int tile_rows) {
     BnGradientLanes lanes = load_bn_gradient(bn, c, vectors, tail, factor);
-    float *to = tile + tile_offset(c, tile_rows);
+    Value *to = tile + tile_offset(c, tile_rows);
     for (int row = 0; row < rows; row++) {
         UNROLL for (int v = 0; v < vectors; v++) {
             size_t at = (size_t)row * stride + (size_t)(c + v * LANES);
-            Vector dy = bn_gradient(&lanes, v, load_lanes(dz + at, tail), load_lanes(y + at, tail));
-            vector_store(to + (size_t)row * TILE_CHANNELS + v * LANES, dy);
+            Vector dy = bn_gradient(&lanes, v, load_values(dz + at, tail), load_values(y + at, tail));
+            store_values(to + (size_t)row * TILE_CHANNELS + v * LANES, dy, 0);
         }
     }
 }
 
-void ISA_NAME(tile_load_gradient)(const float *dz, const float *y, size_t stride, int rows, int channels,
-                                  const BnGradient *bn, float factor, float *tile, int tile_rows) {
+void ISA_NAME(tile_load_gradient)(const Stored *dz, const Stored *y, size_t stride, int rows, int channels,
+                                  const BnGradient *bn, float factor, Tile *tile, int tile_rows) {
 #define BODY(c, vectors, tail)                                                                                         \
     tile_load_gradient_block(dz, y, stride, rows, c, vectors, tail, bn, factor, tile, tile_rows)
     FOR_CHANNEL_BLOCKS(channels, BODY);
@@ -105,16 +116,16 @@ void ISA_NAME(tile_load_gradient)(const float *dz, const float *y, size_t stride
 
 /* ---- sums over rows -------------------------------------------------------------------------------------- */
 
-INLINE void column_moments_block(const float *x, size_t stride, int rows, int c, int vectors, int tail, float *mean,
+INLINE void column_moments_block(const Value *x, size_t stride, int rows, int c, int vectors, int tail, float *mean,
                                  float *m2) {
     Vector sum[BLOCK_VECTORS] = {0}, squares[BLOCK_VECTORS] = {0};
     const Vector share = vector_all(1.0f / (float)rows);
     for (int row = 0; row < rows; row++)
         UNROLL for (int v = 0; v < vectors; v++) sum[v] =
-            sum[v] + load_lanes(x + (size_t)row * stride + c + v * LANES, tail);
+            sum[v] + load_values(x + (size_t)row * stride + c + v * LANES, tail);
     UNROLL for (int v = 0; v < vectors; v++) sum[v] = sum[v] * share;
     for (int row = 0; row < rows; row++) UNROLL for (int v = 0; v < vectors; v++) {
-            Vector d = load_lanes(x + (size_t)row * stride + c + v * LANES, tail) - sum[v];
+            Vector d = load_values(x + (size_t)row * stride + c + v * LANES, tail) - sum[v];
             squares[v] = vector_fma(d, d, squares[v]);
         }
     UNROLL for (int v = 0; v < vectors; v++) {
@@ -123,21 +134,21 @@ INLINE void column_moments_block(const float *x, size_t stride, int rows, int c,
     }
 }
 
-void ISA_NAME(column_moments)(const float *x, size_t stride, int rows, int channels, float *mean, float *m2) {
+void ISA_NAME(column_moments)(const Stored *x, size_t stride, int rows, int channels, float *mean, float *m2) {
 #define BODY(c, vectors, tail) column_moments_block(x, stride, rows, c, vectors, tail, mean, m2)
     FOR_CHANNEL_BLOCKS(channels, BODY);
 #undef BODY
 }
 
-INLINE void gradient_sums_block(const float *g, const float *p, int rows, int channels, int c, int vectors, int tail,
+INLINE void gradient_sums_block(const Value *g, const Value *p, int rows, int channels, int c, int vectors, int tail,
                                 float factor, const float *mean, float *sum, float *sum_centred) {
     Vector s[BLOCK_VECTORS] = {0}, t[BLOCK_VECTORS] = {0}, m[BLOCK_VECTORS];
     UNROLL for (int v = 0; v < vectors; v++) m[v] = load_lanes(mean + c + v * LANES, tail);
     for (int row = 0; row < rows; row++) UNROLL for (int v = 0; v < vectors; v++) {
             size_t at = (size_t)row * (size_t)channels + (size_t)(c + v * LANES);
-            Vector gradient = load_lanes(g + at, tail);
+            Vector gradient = load_values(g + at, tail);
             s[v] = s[v] + gradient;
-            t[v] = vector_fma(gradient, load_lanes(p + at, tail) - m[v], t[v]);
+            t[v] = vector_fma(gradient, load_values(p + at, tail) - m[v], t[v]);
         }
     UNROLL for (int v = 0; v < vectors; v++) {
         add_lanes(sum + c + v * LANES, s[v] * vector_all(factor), tail);
@@ -145,7 +156,7 @@ INLINE void gradient_sums_block(const float *g, const float *p, int rows, int ch
     }
 }
 
-void ISA_NAME(gradient_sums)(const float *g, const float *p, int rows, int channels, float factor, const float *mean,
+void ISA_NAME(gradient_sums)(const Stored *g, const Stored *p, int rows, int channels, float factor, const float *mean,
                              float *sum, float *sum_centred) {
 #define BODY(c, vectors, tail)                                                                                         \
     gradient_sums_block(g, p, rows, channels, c, vectors, tail, factor, mean, sum, sum_centred)
@@ -156,26 +167,27 @@ void ISA_NAME(gradient_sums)(const float *g, const float *p, int rows, int chann
 /* ---- squeeze-excite, projection and pooling, backward ------------------------------------------------------ */
 
 /* One vector at a time: three loads, five sums and the exponential leave no registers for more. */
-INLINE void project_gradient_block(const float *u, float *dv, size_t stride, int rows, int c, int tail,
-                                   const BnVectors *bn, Activation activation, const float *gate, float *tile,
-                                   int tile_rows, float *slope, ProjectSums sums) {
+INLINE void project_gradient_block(const Value *u, Value *dv, size_t stride, int rows, int c, int tail,
+                                   const BnVectors *bn, Activation activation, const float *gate, Value *tile,
+                                   int tile_rows, Value *slope, ProjectSums sums) {
     BnLanes lanes = load_bn(bn, c, 1, tail);
     const Vector zero = vector_all(0.0f);
     Vector g = gate ? load_lanes(gate + c, tail) : vector_all(1.0f);
     Vector sum_gate = zero, sum_e = zero, sum_e_centred = zero, sum_d = zero, sum_d_centred = zero;
-    float *to = tile + tile_offset(c, tile_rows);
+    Value *to = tile + tile_offset(c, tile_rows);
     for (int row = 0; row < rows; row++) {
         size_t at = (size_t)row * stride + (size_t)c;
-        Vector x = load_lanes(u + at, tail), gradient = load_lanes(dv + at, tail), d;
+        Vector x = load_values(u + at, tail), gradient = load_values(dv + at, tail), d;
         Vector centred = x - lanes.mean[0];
         Vector a = vector_activate_slope(vector_fma(centred, lanes.scale[0], lanes.bias[0]), activation, &d);
-        vector_store(to + (size_t)row * TILE_CHANNELS, a * g);
-        Vector e = gradient * g * d;
-        store_lanes(dv + at, e, tail);
+        store_values(to + (size_t)row * TILE_CHANNELS, a * g, 0);
+        Vector e = round_values(gradient * g * d);
+        store_values(dv + at, e, tail);
         sum_e = sum_e + e;
         sum_e_centred = vector_fma(e, centred, sum_e_centred);
         if (gate) {
-            store_lanes(slope + at, d, tail);
+            d = round_values(d);
+            store_values(slope + at, d, tail);
             sum_gate = vector_fma(gradient, a, sum_gate);
             sum_d = sum_d + d;
             sum_d_centred = vector_fma(d, centred, sum_d_centred);
@@ -190,9 +202,9 @@ INLINE void project_gradient_block(const float *u, float *dv, size_t stride, int
     }
 }
 
-void ISA_NAME(project_gradient_tile)(const float *u, float *dv, size_t stride, int rows, int channels,
-                                     const BnVectors *bn, Activation activation, const float *gate, float *tile,
-                                     int tile_rows, float *slope, ProjectSums sums) {
+void ISA_NAME(project_gradient_tile)(const Stored *u, Stored *dv, size_t stride, int rows, int channels,
+                                     const BnVectors *bn, Activation activation, const float *gate, Tile *tile,
+                                     int tile_rows, Stored *slope, ProjectSums sums) {
 #define BODY(kind)                                                                                                     \
     for (int c = 0; c < channels; c += LANES) {                                                                        \
         int tail = channels - c < LANES ? channels - c : 0;                                                            \
@@ -212,33 +224,33 @@ void ISA_NAME(sigmoid)(float *x, size_t count) {
         vector_store_some(x + i, vector_sigmoid(vector_load_some(x + i, (int)(count - i))), (int)(count - i));
 }
 
-INLINE void add_scaled_block(float *x, const float *slope, const float *factor, int rows, int c, int vectors, int tail,
+INLINE void add_scaled_block(Value *x, const Value *slope, const float *factor, int rows, int c, int vectors, int tail,
                              size_t stride) {
     Vector by[BLOCK_VECTORS];
     UNROLL for (int v = 0; v < vectors; v++) by[v] = load_lanes(factor + c + v * LANES, tail);
     for (int row = 0; row < rows; row++) UNROLL for (int v = 0; v < vectors; v++) {
             size_t at = (size_t)row * stride + (size_t)(c + v * LANES);
-            store_lanes(x + at, vector_fma(load_lanes(slope + at, tail), by[v], load_lanes(x + at, tail)), tail);
+            store_values(x + at, vector_fma(load_values(slope + at, tail), by[v], load_values(x + at, tail)), tail);
         }
 }
 
-void ISA_NAME(add_scaled)(float *x, const float *slope, const float *factor, int rows, int channels, size_t stride) {
+void ISA_NAME(add_scaled)(Stored *x, const Stored *slope, const float *factor, int rows, int channels, size_t stride) {
 #define BODY(c, vectors, tail) add_scaled_block(x, slope, factor, rows, c, vectors, tail, stride)
     FOR_CHANNEL_BLOCKS(channels, BODY);
 #undef BODY
 }
 
-INLINE void pool_gradient_block(const float *y, int rows, int channels, int c, int tail, const BnVectors *bn,
-                                Activation activation, const float *gradient, float *dz, float *sum,
+INLINE void pool_gradient_block(const Value *y, int rows, int channels, int c, int tail, const BnVectors *bn,
+                                Activation activation, const float *gradient, Value *dz, float *sum,
                                 float *sum_centred) {
     BnLanes lanes = load_bn(bn, c, 1, tail);
     Vector g = load_lanes(gradient + c, tail), s = vector_all(0.0f), t = vector_all(0.0f);
     for (int row = 0; row < rows; row++) {
         size_t at = (size_t)row * (size_t)channels + (size_t)c;
-        Vector centred = load_lanes(y + at, tail) - lanes.mean[0], slope;
+        Vector centred = load_values(y + at, tail) - lanes.mean[0], slope;
         vector_activate_slope(vector_fma(centred, lanes.scale[0], lanes.bias[0]), activation, &slope);
-        Vector e = g * slope;
-        store_lanes(dz + at, e, tail);
+        Vector e = round_values(g * slope);
+        store_values(dz + at, e, tail);
         s = s + e;
         t = vector_fma(e, centred, t);
     }
@@ -246,8 +258,8 @@ INLINE void pool_gradient_block(const float *y, int rows, int channels, int c, i
     add_lanes(sum_centred + c, t, tail);
 }
 
-void ISA_NAME(pool_gradient)(const float *y, int rows, int channels, const BnVectors *bn, Activation activation,
-                             const float *gradient, float *dz, float *sum, float *sum_centred) {
+void ISA_NAME(pool_gradient)(const Stored *y, int rows, int channels, const BnVectors *bn, Activation activation,
+                             const float *gradient, Stored *dz, float *sum, float *sum_centred) {
 #define BODY(kind)                                                                                                     \
     for (int c = 0; c < channels; c += LANES)                                                                          \
         pool_gradient_block(y, rows, channels, c, channels - c < LANES ? channels - c : 0, bn, kind, gradient, dz,     \
@@ -258,24 +270,37 @@ void ISA_NAME(pool_gradient)(const float *y, int rows, int channels, const BnVec
 
 /* ---- residual --------------------------------------------------------------------------------------------- */
 
-INLINE void residual_block(const float *p, const BnVectors *p_bn, float factor, const float *x, const BnVectors *x_bn,
-                           int rows, int channels, int c, int vectors, int tail, float *out) {
+INLINE void residual_block(const Value *p, const BnVectors *p_bn, float factor, const Value *x, const BnVectors *x_bn,
+                           int rows, int channels, int c, int vectors, int tail, Value *out) {
     BnLanes p_lanes = load_bn(p_bn, c, vectors, tail);
     BnLanes x_lanes = x_bn ? load_bn(x_bn, c, vectors, tail) : (BnLanes){0};
     for (int row = 0; row < rows; row++) UNROLL for (int v = 0; v < vectors; v++) {
             size_t at = (size_t)row * (size_t)channels + (size_t)(c + v * LANES);
-            Vector skip = load_lanes(x + at, tail);
+            Vector skip = load_values(x + at, tail);
             if (x_bn) skip = normalise(&x_lanes, v, skip);
-            Vector branch = normalise(&p_lanes, v, load_lanes(p + at, tail));
-            store_lanes(out + at, vector_fma(branch, vector_all(factor), skip), tail);
+            Vector branch = normalise(&p_lanes, v, load_values(p + at, tail));
+            store_values(out + at, vector_fma(branch, vector_all(factor), skip), tail);
         }
 }
 
-void ISA_NAME(residual_rows)(const float *p, const BnVectors *p_bn, float factor, const float *x, const BnVectors *x_bn,
-                             int rows, int channels, float *out) {
+void ISA_NAME(residual_rows)(const Stored *p, const BnVectors *p_bn, float factor, const Stored *x,
+                             const BnVectors *x_bn, int rows, int channels, Stored *out) {
 #define BODY(c, vectors, tail)                                                                                         \
     (x_bn ? residual_block(p, p_bn, factor, x, x_bn, rows, channels, c, vectors, tail, out)                            \
           : residual_block(p, p_bn, factor, x, NULL, rows, channels, c, vectors, tail, out))
     FOR_CHANNEL_BLOCKS(channels, BODY);
 #undef BODY
+}
+
+void ISA_NAME(add_row)(const Stored *from, int width, int channels, bool add, Stored *to, size_t stride) {
+    const Value *values = from;
+    Value *out = to;
+    for (int x = 0; x < width; x++)
+        for (int c = 0; c < channels; c += LANES) {
+            int tail = channels - c < LANES ? channels - c : 0;
+            Vector value = load_values(values + (size_t)x * (size_t)channels + c, tail);
+            size_t at = (size_t)x * stride + (size_t)c;
+            if (add) value = value + load_values(out + at, tail);
+            store_values(out + at, value, tail);
+        }
 }

@@ -1,19 +1,20 @@
-/* depthwise_body.h - depthwise convolution, a row of output pixels at a time; specification:
+/* depthwise.c - depthwise convolution, a row of output pixels at a time; specification:
  * src/reference/reference_depthwise.c. Lanes are channels. Each of DEPTHWISE_PIXELS neighbouring outputs has an
  * accumulator; an input vector is loaded once a kernel row and used for every output it touches. The data gradient is
  * the same over the output gradient with the weights turned round; at stride 2, even and odd pixels each take every
  * second tap. */
-#include "backend/cpu/kernels/activation_body.h"
-#include "backend/cpu/kernels/common_body.h"
+#include "backend/cpu/kernels/common.h"
+
+#include "backend/cpu/kernels/activation.h"
 
 /* ---- rows loaded into vectors of channels ------------------------------------------------------------------ */
 
-INLINE void row_load_block(const float *x, size_t stride, int width, int c, int vectors, int tail, const BnVectors *bn,
+INLINE void row_load_block(const Value *x, size_t stride, int width, int c, int vectors, int tail, const BnVectors *bn,
                            Activation activation, float *value, float *slope, int row_width, int pad) {
     BnLanes lanes = bn ? load_bn(bn, c, vectors, tail) : (BnLanes){0};
     size_t base = ((size_t)(c / LANES) * (size_t)row_width + (size_t)pad) * LANES;
     for (int i = 0; i < width; i++) UNROLL for (int v = 0; v < vectors; v++) {
-            Vector a = load_lanes(x + (size_t)i * stride + c + v * LANES, tail), d;
+            Vector a = load_values(x + (size_t)i * stride + c + v * LANES, tail), d;
             size_t at = base + ((size_t)v * (size_t)row_width + (size_t)i) * LANES;
             if (bn) a = normalise(&lanes, v, a);
             if (slope) {
@@ -26,7 +27,7 @@ INLINE void row_load_block(const float *x, size_t stride, int width, int c, int 
         }
 }
 
-void ISA_NAME(row_load)(const float *x, size_t stride, int width, int channels, const BnVectors *bn,
+void ISA_NAME(row_load)(const Stored *x, size_t stride, int width, int channels, const BnVectors *bn,
                         Activation activation, float *value, float *slope, int row_width, int pad) {
     if (!bn) {
 #define BODY(c, vectors, tail)                                                                                         \
@@ -46,8 +47,9 @@ void ISA_NAME(row_load)(const float *x, size_t stride, int width, int channels, 
 #undef ACTIVATED
 }
 
-void ISA_NAME(row_load_gradient)(const float *dz, const float *u, size_t stride, int width, int channels,
+void ISA_NAME(row_load_gradient)(const Stored *dz, const Stored *u, size_t stride, int width, int channels,
                                  const BnGradient *bn, float *row, int row_width, int pad) {
+    const Value *gradient = dz, *raw = u;
     for (int c = 0; c < channels; c += LANES) {
         int tail = channels - c < LANES ? channels - c : 0;
         Vector mean = load_lanes(bn->mean + c, tail), alpha = load_lanes(bn->alpha + c, tail);
@@ -55,8 +57,8 @@ void ISA_NAME(row_load_gradient)(const float *dz, const float *u, size_t stride,
         float *to = row + ((size_t)(c / LANES) * (size_t)row_width + (size_t)pad) * LANES;
         for (int i = 0; i < width; i++) {
             size_t at = (size_t)i * stride + (size_t)c;
-            Vector centred = load_lanes(u + at, tail) - mean;
-            Vector du = vector_fma(load_lanes(dz + at, tail), alpha, vector_fma(centred, beta, delta));
+            Vector centred = load_values(raw + at, tail) - mean;
+            Vector du = vector_fma(load_values(gradient + at, tail), alpha, vector_fma(centred, beta, delta));
             vector_store(to + (size_t)i * LANES, du);
         }
     }
@@ -66,7 +68,7 @@ void ISA_NAME(row_load_gradient)(const float *dz, const float *u, size_t stride,
 
 /* `pixels` outputs from x on, of one vector of channels; of each kernel row the taps first, first + tap_step, ... */
 INLINE void depthwise_block(const float *const *rows, size_t row_offset, const float *weights, int kernel, int first,
-                            int taps, int tap_step, int step, int pixels, int x, float *out, size_t stride, int tail) {
+                            int taps, int tap_step, int step, int pixels, int x, Value *out, size_t stride, int tail) {
     Vector acc[DEPTHWISE_PIXELS];
     UNROLL for (int i = 0; i < pixels; i++) acc[i] = vector_all(0.0f);
     for (int ky = 0; ky < kernel; ky++) {
@@ -83,11 +85,11 @@ INLINE void depthwise_block(const float *const *rows, size_t row_offset, const f
             }
         }
     }
-    UNROLL for (int i = 0; i < pixels; i++) store_lanes(out + (size_t)(x + i) * stride, acc[i], tail);
+    UNROLL for (int i = 0; i < pixels; i++) store_values(out + (size_t)(x + i) * stride, acc[i], tail);
 }
 
 INLINE void depthwise_pixels(const float *const *rows, size_t row_offset, const float *weights, int kernel, int first,
-                             int taps, int tap_step, int step, int width, float *out, size_t stride, int tail) {
+                             int taps, int tap_step, int step, int width, Value *out, size_t stride, int tail) {
     int x = 0;
     for (; x + DEPTHWISE_PIXELS <= width; x += DEPTHWISE_PIXELS)
         depthwise_block(rows, row_offset, weights, kernel, first, taps, tap_step, step, DEPTHWISE_PIXELS, x, out,
@@ -99,7 +101,7 @@ INLINE void depthwise_pixels(const float *const *rows, size_t row_offset, const 
 }
 
 INLINE void depthwise_row_body(const float *const *rows, const float *weights, int kernel, int step, int width,
-                               int channels, int row_width, float *out, size_t stride) {
+                               int channels, int row_width, Value *out, size_t stride) {
     for (int c = 0; c < channels; c += LANES)
         depthwise_pixels(rows, (size_t)(c / LANES) * (size_t)row_width * LANES,
                          weights + (size_t)c * (size_t)(kernel * kernel), kernel, 0, kernel, 1, step, width, out + c,
@@ -107,7 +109,7 @@ INLINE void depthwise_row_body(const float *const *rows, const float *weights, i
 }
 
 void ISA_NAME(depthwise_row)(const float *const *rows, const float *weights, int kernel, int step, int width,
-                             int channels, int row_width, float *out, size_t stride) {
+                             int channels, int row_width, Stored *out, size_t stride) {
     if (kernel == 3 && step == 1) depthwise_row_body(rows, weights, 3, 1, width, channels, row_width, out, stride);
     if (kernel == 3 && step == 2) depthwise_row_body(rows, weights, 3, 2, width, channels, row_width, out, stride);
     if (kernel == 5 && step == 1) depthwise_row_body(rows, weights, 5, 1, width, channels, row_width, out, stride);
@@ -117,7 +119,7 @@ void ISA_NAME(depthwise_row)(const float *const *rows, const float *weights, int
 /* Pixel x takes the taps j with x + j - inserted_pad even, each from the row's place pad + (x + j - inserted_pad) / 2.
  */
 INLINE void turned_row_body(const float *const *rows, const float *weights, int kernel, int inserted_pad, int width,
-                            int channels, int row_width, float *out, size_t stride) {
+                            int channels, int row_width, Value *out, size_t stride) {
     for (int c = 0; c < channels; c += LANES) {
         int tail = channels - c < LANES ? channels - c : 0;
         size_t offset = (size_t)(c / LANES) * (size_t)row_width * LANES;
@@ -125,7 +127,7 @@ INLINE void turned_row_body(const float *const *rows, const float *weights, int 
         for (int x = 0; x < 2 && x < width; x++) {
             int first = (inserted_pad + x) & 1, pixels = (width - x + 1) / 2;
             size_t from = offset + (size_t)((x + first - inserted_pad) / 2 + inserted_pad / 2) * LANES;
-            float *to = out + c + (size_t)x * stride;
+            Value *to = out + c + (size_t)x * stride;
             if (first)
                 depthwise_pixels(rows, from, w, kernel, 1, kernel / 2, 2, 1, pixels, to, 2 * stride, tail);
             else
@@ -135,7 +137,7 @@ INLINE void turned_row_body(const float *const *rows, const float *weights, int 
 }
 
 void ISA_NAME(depthwise_row_turned)(const float *const *rows, const float *weights, int kernel, int inserted_pad,
-                                    int width, int channels, int row_width, float *out, size_t stride) {
+                                    int width, int channels, int row_width, Stored *out, size_t stride) {
     if (kernel == 3) turned_row_body(rows, weights, 3, inserted_pad, width, channels, row_width, out, stride);
     if (kernel == 5) turned_row_body(rows, weights, 5, inserted_pad, width, channels, row_width, out, stride);
 }
@@ -191,35 +193,40 @@ void ISA_NAME(depthwise_weights_row)(const float *gradient, int gradient_pad, in
 
 /* ---- the input's gradient, finished --------------------------------------------------------------------------- */
 
-void ISA_NAME(depthwise_finish_row)(const float *da, const float *slope, const float *y, const float *mean, int width,
-                                    int channels, int row_width, int pad, float *dz, size_t stride, float *sum,
+void ISA_NAME(depthwise_finish_row)(const Stored *da, const float *slope, const Stored *y, const float *mean, int width,
+                                    int channels, int row_width, int pad, Stored *dz, size_t stride, float *sum,
                                     float *sum_centred) {
+    const Value *from = da, *raw = y;
+    Value *to = dz;
     for (int c = 0; c < channels; c += LANES) {
         int tail = channels - c < LANES ? channels - c : 0;
         const float *d = slope + ((size_t)(c / LANES) * (size_t)row_width + (size_t)pad) * LANES;
         Vector m = load_lanes(mean + c, tail), s = vector_all(0.0f), t = vector_all(0.0f);
         for (int x = 0; x < width; x++) {
             size_t at = (size_t)x * stride + (size_t)c;
-            Vector e = load_lanes(da + (size_t)x * (size_t)channels + c, tail) * vector_load(d + (size_t)x * LANES);
-            store_lanes(dz + at, e, tail);
+            Vector a = load_values(from + (size_t)x * (size_t)channels + c, tail);
+            Vector e = round_values(a * vector_load(d + (size_t)x * LANES));
+            store_values(to + at, e, tail);
             s = s + e;
-            t = vector_fma(e, load_lanes(y + at, tail) - m, t);
+            t = vector_fma(e, load_values(raw + at, tail) - m, t);
         }
         add_lanes(sum + c, s, tail);
         add_lanes(sum_centred + c, t, tail);
     }
 }
 
-void ISA_NAME(depthwise_finish_tile)(const float *da, const float *slope, int width, int channels, int row_width,
-                                     int pad, float *tile, int tile_rows, float *sum) {
+void ISA_NAME(depthwise_finish_tile)(const Stored *da, const float *slope, int width, int channels, int row_width,
+                                     int pad, Tile *tile, int tile_rows, float *sum) {
+    const Value *from = da;
     for (int c = 0; c < channels; c += LANES) {
         int tail = channels - c < LANES ? channels - c : 0;
         const float *d = slope + ((size_t)(c / LANES) * (size_t)row_width + (size_t)pad) * LANES;
-        float *to = tile + tile_offset(c, tile_rows);
+        Value *to = (Value *)tile + tile_offset(c, tile_rows);
         Vector s = vector_all(0.0f);
         for (int x = 0; x < width; x++) {
-            Vector e = load_lanes(da + (size_t)x * (size_t)channels + c, tail) * vector_load(d + (size_t)x * LANES);
-            vector_store(to + (size_t)x * TILE_CHANNELS, e);
+            Vector a = load_values(from + (size_t)x * (size_t)channels + c, tail);
+            Vector e = round_values(a * vector_load(d + (size_t)x * LANES));
+            store_values(to + (size_t)x * TILE_CHANNELS, e, 0);
             s = s + e;
         }
         add_lanes(sum + c, s, tail);

@@ -1,7 +1,7 @@
-/* limits_body.h - what the processor can do at most, measured by the same vectors that the kernels use: multiply-adds
+/* peaks.c - what the processor can do at most, measured by the same vectors that the kernels use: multiply-adds
  * on registers alone, and reads of memory. Each returns something that depends on all of its work, so that no compiler
  * leaves it out. */
-#include "backend/cpu/kernels/common_body.h"
+#include "backend/cpu/kernels/common.h"
 
 void ISA_NAME(peak_multiply_adds)(long rounds, float *sink) {
     Vector chain[PEAK_CHAINS], factor = vector_all(0.999f), term = vector_all(0.001f);

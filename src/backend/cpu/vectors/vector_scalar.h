@@ -2,6 +2,8 @@
 #ifndef EFFNET_VECTOR_H
 #define EFFNET_VECTOR_H
 
+#include "base/bfloat16.h"
+
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
@@ -51,6 +53,38 @@ static inline Vector vector_scale_by_power(Vector x, Vector n) {
 }
 static inline Vector vector_reciprocal(Vector x) {
     return 1.0f / x;
+}
+
+/* ---- bf16: see vector_avx512.h ---- */
+typedef uint32_t Pairs;
+
+static inline Vector vector_load_bf16(const uint16_t *p) {
+    return float_from_bfloat16(*p);
+}
+static inline Vector vector_load_bf16_some(const uint16_t *p, int n) {
+    return n > 0 ? float_from_bfloat16(*p) : 0.0f;
+}
+static inline Vector vector_round_bf16(Vector v) {
+    return bfloat16_round(v);
+}
+static inline void vector_store_bf16(uint16_t *p, Vector v) {
+    *p = bfloat16_from_float(v);
+}
+static inline void vector_store_bf16_some(uint16_t *p, Vector v, int n) {
+    if (n > 0) *p = bfloat16_from_float(v);
+}
+static inline Pairs pairs_load(const uint32_t *p) {
+    return *p;
+}
+static inline Pairs pairs_all(uint32_t pair) {
+    return pair;
+}
+static inline void pairs_interleave(const uint16_t *first, const uint16_t *second, uint32_t *to) {
+    *to = *first | (second ? (uint32_t)*second << 16 : 0);
+}
+static inline Vector vector_dot(Vector sum, Pairs a, Pairs b) {
+    float low = sum + float_from_bfloat16((uint16_t)a) * float_from_bfloat16((uint16_t)b);
+    return low + float_from_bfloat16((uint16_t)(a >> 16)) * float_from_bfloat16((uint16_t)(b >> 16));
 }
 
 #endif

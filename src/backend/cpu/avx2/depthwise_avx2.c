@@ -1,4 +1,0 @@
-/* depthwise_avx2.c - kernels/depthwise_body.h compiled for avx2. */
-#include "backend/cpu/vector_avx2.h"
-
-#include "backend/cpu/kernels/depthwise_body.h"

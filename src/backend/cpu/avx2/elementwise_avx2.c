@@ -1,4 +1,0 @@
-/* elementwise_avx2.c - kernels/elementwise_body.h compiled for avx2. */
-#include "backend/cpu/vector_avx2.h"
-
-#include "backend/cpu/kernels/elementwise_body.h"

@@ -1,4 +1,0 @@
-/* gemm_avx2.c - kernels/gemm_body.h compiled for avx2. */
-#include "backend/cpu/vector_avx2.h"
-
-#include "backend/cpu/kernels/gemm_body.h"

@@ -1,4 +1,0 @@
-/* table_avx2.c - kernels/table_body.h compiled for avx2. */
-#include "backend/cpu/vector_avx2.h"
-
-#include "backend/cpu/kernels/table_body.h"

@@ -1,4 +1,0 @@
-/* depthwise_avx512.c - kernels/depthwise_body.h compiled for avx512. */
-#include "backend/cpu/vector_avx512.h"
-
-#include "backend/cpu/kernels/depthwise_body.h"

@@ -1,4 +1,0 @@
-/* gemm_avx512.c - kernels/gemm_body.h compiled for avx512. */
-#include "backend/cpu/vector_avx512.h"
-
-#include "backend/cpu/kernels/gemm_body.h"

@@ -1,4 +1,0 @@
-/* table_avx512.c - kernels/table_body.h compiled for avx512. */
-#include "backend/cpu/vector_avx512.h"
-
-#include "backend/cpu/kernels/table_body.h"

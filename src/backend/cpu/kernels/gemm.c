@@ -1,0 +1,216 @@
+/* gemm.c - the matrix kernels: a block of GEMM_ROWS x (GEMM_VECTORS * LANES) outputs held in registers.
+ *
+ * AVX-512: 12 x 32 = 24 accumulators, 2 vectors of B, 1 broadcast of A: 27 of 32 registers; 24 multiply-adds for 14
+ * loads. AVX2: 6 x 16 = 12 accumulators of 16 registers. Rows are shared out evenly (49 rows: 10, 10, 10, 10, 9), so
+ * that no block is left with a single row.
+ *
+ * In bf16 a step along the depth takes two values: a dot product of pairs. Along channels (gemm_tile) the pairs lie
+ * together in a tile; along pixels (gemm_transposed) two rows are interleaved first, a block of 64 channels and a panel
+ * at a time, in the first-level cache. Sums are fp32 either way. */
+#include "backend/cpu/kernels/common.h"
+
+#include "base/memory.h"
+
+enum { PANEL = GEMM_VECTORS * LANES, STEPS = TILE_CHANNELS / DEPTH_UNIT };
+
+#ifdef EFFNET_VALUES_BF16
+typedef Pairs Step; /* of each lane, DEPTH_UNIT values along the depth */
+INLINE Step step_load(const Value *p) {
+    return pairs_load((const uint32_t *)(const void *)p);
+}
+INLINE Step step_all(const Value *p) {
+    uint32_t pair;
+    memcpy(&pair, p, sizeof pair);
+    return pairs_all(pair);
+}
+INLINE Vector step_multiply_add(Step a, Step b, Vector sum) {
+    return vector_dot(sum, a, b);
+}
+#else
+typedef Vector Step;
+INLINE Step step_load(const Value *p) {
+    return vector_load(p);
+}
+INLINE Step step_all(const Value *p) {
+    return vector_all(*p);
+}
+INLINE Vector step_multiply_add(Step a, Step b, Vector sum) {
+    return vector_fma(a, b, sum);
+}
+#endif
+
+/* acc (rows, vectors) += sum over steps k of a[r * row_stride + k * a_stride ...] * b[k * b_stride ...] */
+INLINE void multiply_add(Vector acc[GEMM_ROWS][GEMM_VECTORS], int rows, int vectors, const Value *a, size_t row_stride,
+                         size_t a_stride, const Value *b, size_t b_stride, int steps) {
+    for (int k = 0; k < steps; k++) {
+        Step bk[GEMM_VECTORS];
+        UNROLL for (int v = 0; v < vectors; v++) bk[v] = step_load(b + v * LANES * DEPTH_UNIT);
+        UNROLL for (int r = 0; r < rows; r++) {
+            Step ar = step_all(a + (size_t)r * row_stride);
+            UNROLL for (int v = 0; v < vectors; v++) acc[r][v] = step_multiply_add(ar, bk[v], acc[r][v]);
+        }
+        a += a_stride;
+        b += b_stride;
+    }
+}
+
+/* The last value of an odd depth: what lies behind it in the tile may be anything. */
+INLINE void multiply_add_single(Vector acc[GEMM_ROWS][GEMM_VECTORS], int rows, int vectors, const Value *a,
+                                const Value *b) {
+    UNROLL for (int r = 0; r < rows; r++) {
+        const Value pair[2] = {a[r * TILE_CHANNELS], 0};
+        Step ar = step_all(pair);
+        UNROLL for (int v = 0; v < vectors; v++) acc[r][v] =
+            step_multiply_add(ar, step_load(b + v * LANES * DEPTH_UNIT), acc[r][v]);
+    }
+}
+
+INLINE void tile_block(int rows, int vectors, const Value *tile, int tile_rows, int depth, const Value *packed,
+                       int columns, Value *c, size_t c_stride, const Value *add) {
+    Vector acc[GEMM_ROWS][GEMM_VECTORS];
+    UNROLL for (int r = 0; r < rows; r++) UNROLL for (int v = 0; v < vectors; v++) acc[r][v] = vector_all(0.0f);
+    const int steps = depth / DEPTH_UNIT;
+    for (int k = 0; k < steps; k += STEPS) {
+        int count = steps - k < STEPS ? steps - k : STEPS;
+        multiply_add(acc, rows, vectors, tile + tile_offset(k * DEPTH_UNIT, tile_rows), TILE_CHANNELS, DEPTH_UNIT,
+                     packed + (size_t)k * PANEL * DEPTH_UNIT, PANEL * DEPTH_UNIT, count);
+    }
+    if (depth % DEPTH_UNIT)
+        multiply_add_single(acc, rows, vectors, tile + tile_offset(depth - 1, tile_rows),
+                            packed + (size_t)steps * PANEL * DEPTH_UNIT);
+    UNROLL for (int v = 0; v < vectors; v++) {
+        int left = columns - v * LANES, tail = left < LANES ? left : 0;
+        if (left <= 0) break;
+        UNROLL for (int r = 0; r < rows; r++) {
+            Vector value = acc[r][v];
+            if (add) value = value + load_values(add + (size_t)r * c_stride + v * LANES, tail);
+            store_values(c + (size_t)r * c_stride + v * LANES, value, tail);
+        }
+    }
+}
+
+/* `steps` of pixels; a and b: values of one channel and pixel step lie together, channels next to each other. */
+INLINE void transposed_block(int rows, int vectors, const Value *a, size_t a_stride, const Value *b, size_t b_stride,
+                             int steps, int columns, float *c, size_t c_stride) {
+    Vector acc[GEMM_ROWS][GEMM_VECTORS];
+    UNROLL for (int v = 0; v < vectors; v++) {
+        int left = columns - v * LANES, tail = left < LANES ? left : 0;
+        UNROLL for (int r = 0; r < rows; r++) acc[r][v] =
+            left <= 0 ? vector_all(0.0f) : load_lanes(c + (size_t)r * c_stride + v * LANES, tail);
+    }
+    multiply_add(acc, rows, vectors, a, DEPTH_UNIT, a_stride, b, b_stride, steps);
+    UNROLL for (int v = 0; v < vectors; v++) {
+        int left = columns - v * LANES, tail = left < LANES ? left : 0;
+        if (left <= 0) break;
+        UNROLL for (int r = 0; r < rows; r++) store_lanes(c + (size_t)r * c_stride + v * LANES, acc[r][v], tail);
+    }
+}
+
+/* CALL(rows) with the row count as a constant. */
+#define ROW_CASE(n, rows, CALL)                                                                                        \
+    case n: {                                                                                                          \
+        if (n <= GEMM_ROWS) {                                                                                          \
+            CALL((n <= GEMM_ROWS ? n : 1));                                                                            \
+        }                                                                                                              \
+        break;                                                                                                         \
+    }
+/* clang-format never settles on this one. */
+/* clang-format off */
+#define WITH_ROWS(rows, CALL)                                                                                          \
+    switch (rows) {                                                                                                    \
+        ROW_CASE(1, rows, CALL) ROW_CASE(2, rows, CALL) ROW_CASE(3, rows, CALL) ROW_CASE(4, rows, CALL)                \
+        ROW_CASE(5, rows, CALL) ROW_CASE(6, rows, CALL) ROW_CASE(7, rows, CALL) ROW_CASE(8, rows, CALL)                \
+        ROW_CASE(9, rows, CALL) ROW_CASE(10, rows, CALL) ROW_CASE(11, rows, CALL) ROW_CASE(12, rows, CALL)             \
+    }
+/* clang-format on */
+
+/* Rows of the next block where `left` rows remain. */
+INLINE int even_share(int left) {
+    int blocks = (left + GEMM_ROWS - 1) / GEMM_ROWS;
+    return (left + blocks - 1) / blocks;
+}
+
+void ISA_NAME(gemm_tile)(const Tile *tile, int tile_rows, int rows, int depth, const Packed *packed, int columns,
+                         Stored *c, size_t c_stride, const Stored *add) {
+    const size_t panel_values = round_up((size_t)depth, DEPTH_UNIT) * PANEL;
+    const Value *panel = packed;
+    for (int n = 0; n < columns; n += PANEL, panel += panel_values) {
+        int left = columns - n;
+        for (int r = 0; r < rows;) {
+            int share = even_share(rows - r);
+            const Value *from = (const Value *)tile + (size_t)r * TILE_CHANNELS;
+            const Value *plus = add ? (const Value *)add + (size_t)r * c_stride + n : NULL;
+            Value *to = (Value *)c + (size_t)r * c_stride + n;
+#define BLOCK_WIDE(count)   tile_block(count, GEMM_VECTORS, from, tile_rows, depth, panel, left, to, c_stride, plus)
+#define BLOCK_NARROW(count) tile_block(count, 1, from, tile_rows, depth, panel, left, to, c_stride, plus)
+            if (left > LANES)
+                WITH_ROWS(share, BLOCK_WIDE)
+            else
+                WITH_ROWS(share, BLOCK_NARROW)
+#undef BLOCK_WIDE
+#undef BLOCK_NARROW
+            r += share;
+        }
+    }
+}
+
+/* Rows of `count` channels and steps of pixels as transposed_block wants them: the tile itself in fp32, interleaved in
+ * `pairs` in bf16. */
+INLINE const Value *pixel_steps(const Value *tile, int pixels, int count, Value *pairs) {
+#ifdef EFFNET_VALUES_BF16
+    for (int pixel = 0; pixel < pixels; pixel += 2, pairs += 2 * count) {
+        const Value *first = tile + (size_t)pixel * TILE_CHANNELS;
+        const Value *second = pixel + 1 < pixels ? first + TILE_CHANNELS : NULL;
+        for (int c = 0; c < count; c += LANES)
+            pairs_interleave(first + c, second ? second + c : NULL, (uint32_t *)(void *)(pairs + 2 * c));
+    }
+    return pairs - (size_t)(pixels + 1) / 2 * 2 * (size_t)count;
+#else
+    (void)pixels, (void)count, (void)pairs;
+    return tile;
+#endif
+}
+
+static void transposed_pixels(const Value *a_tile, const Value *b_tile, int tile_rows, int pixels, int m, int n,
+                              float *c, size_t c_stride) {
+    const int steps = (pixels + DEPTH_UNIT - 1) / DEPTH_UNIT;
+#ifdef EFFNET_VALUES_BF16
+    _Alignas(64) Value a_pairs[TILE_ROWS * TILE_CHANNELS], b_pairs[TILE_ROWS * PANEL];
+    const size_t a_stride = 2 * TILE_CHANNELS, b_stride = 2 * PANEL;
+#else
+    Value *const a_pairs = NULL, *const b_pairs = NULL;
+    const size_t a_stride = TILE_CHANNELS, b_stride = TILE_CHANNELS;
+#endif
+    for (int block = 0; block < m; block += TILE_CHANNELS) {
+        const Value *a_block = pixel_steps(a_tile + tile_offset(block, tile_rows), pixels, TILE_CHANNELS, a_pairs);
+        int block_end = block + TILE_CHANNELS < m ? block + TILE_CHANNELS : m;
+        for (int column = 0; column < n; column += PANEL) {
+            int left = n - column;
+            const Value *b = pixel_steps(b_tile + tile_offset(column, tile_rows), pixels, PANEL, b_pairs);
+            for (int row = block; row < block_end;) {
+                int share = even_share(block_end - row);
+                const Value *a = a_block + (size_t)(row - block) * DEPTH_UNIT;
+                float *to = c + (size_t)row * c_stride + column;
+#define BLOCK_WIDE(count)   transposed_block(count, GEMM_VECTORS, a, a_stride, b, b_stride, steps, left, to, c_stride)
+#define BLOCK_NARROW(count) transposed_block(count, 1, a, a_stride, b, b_stride, steps, left, to, c_stride)
+                if (left > LANES)
+                    WITH_ROWS(share, BLOCK_WIDE)
+                else
+                    WITH_ROWS(share, BLOCK_NARROW)
+#undef BLOCK_WIDE
+#undef BLOCK_NARROW
+                row += share;
+            }
+        }
+    }
+}
+
+void ISA_NAME(gemm_transposed)(const Tile *a_tile, const Tile *b_tile, int tile_rows, int pixels, int m, int n,
+                               float *c, size_t c_stride) {
+    int parts = DEPTH_UNIT == 1 ? 1 : (pixels + TILE_ROWS - 1) / TILE_ROWS; /* that fit into the interleaved blocks */
+    int most = (int)round_up((size_t)(pixels + parts - 1) / (size_t)parts, DEPTH_UNIT);
+    const Value *a = a_tile, *b = b_tile;
+    for (int first = 0; first < pixels; first += most)
+        transposed_pixels(a + (size_t)first * TILE_CHANNELS, b + (size_t)first * TILE_CHANNELS, tile_rows,
+                          pixels - first < most ? pixels - first : most, m, n, c, c_stride);
+}

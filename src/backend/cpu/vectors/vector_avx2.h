@@ -1,0 +1,114 @@
+/* vector_avx2.h - eight lanes, AVX2 and FMA. Tails are masked loads and stores. */
+#ifndef EFFNET_VECTOR_H
+#define EFFNET_VECTOR_H
+
+#include <immintrin.h>
+#include <stdint.h>
+
+#define VECTOR_ISA avx2
+enum { LANES = 8, GEMM_ROWS = 6, GEMM_VECTORS = 2, BLOCK_VECTORS = 2, DEPTHWISE_PIXELS = 4 };
+
+typedef __m256 Vector;
+
+static inline __m256i vector_mask(int n) {
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), lane);
+}
+static inline Vector vector_load(const float *p) {
+    return _mm256_loadu_ps(p);
+}
+static inline Vector vector_load_some(const float *p, int n) {
+    return _mm256_maskload_ps(p, vector_mask(n));
+}
+static inline void vector_store(float *p, Vector v) {
+    _mm256_storeu_ps(p, v);
+}
+static inline void vector_store_some(float *p, Vector v, int n) {
+    _mm256_maskstore_ps(p, vector_mask(n), v);
+}
+static inline Vector vector_all(float x) {
+    return _mm256_set1_ps(x);
+}
+static inline Vector vector_fma(Vector a, Vector b, Vector c) {
+    return _mm256_fmadd_ps(a, b, c);
+}
+/* Second operand where either is NaN, so that a NaN in x survives max(low, x). */
+static inline Vector vector_max(Vector a, Vector b) {
+    return _mm256_max_ps(a, b);
+}
+static inline Vector vector_min(Vector a, Vector b) {
+    return _mm256_min_ps(a, b);
+}
+static inline Vector vector_inside(Vector x, float low, float high) {
+    __m256 inside =
+        _mm256_and_ps(_mm256_cmp_ps(x, vector_all(low), _CMP_GT_OQ), _mm256_cmp_ps(x, vector_all(high), _CMP_LT_OQ));
+    return _mm256_and_ps(inside, vector_all(1.0f));
+}
+static inline Vector vector_round(Vector x) {
+    return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+/* x * 2^n, n integral, -126 <= n <= 127 */
+static inline Vector vector_scale_by_power(Vector x, Vector n) {
+    __m256i power = _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23);
+    return _mm256_mul_ps(x, _mm256_castsi256_ps(power));
+}
+static inline Vector vector_reciprocal(Vector x) {
+    return _mm256_div_ps(vector_all(1.0f), x);
+}
+
+/* ---- bf16: see vector_avx512.h ---- */
+typedef __m256i Pairs;
+
+static inline Vector vector_load_bf16(const uint16_t *p) {
+    __m256i wide = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)p));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
+}
+static inline Vector vector_load_bf16_some(const uint16_t *p, int n) {
+    uint16_t held[8] = {0};
+    for (int i = 0; i < n; i++) held[i] = p[i];
+    return vector_load_bf16(held);
+}
+/* The rounded numbers' bits in the lower halves. */
+static inline __m256i vector_narrow_bf16(Vector v) {
+    __m256i bits = _mm256_castps_si256(v), upper = _mm256_srli_epi32(bits, 16);
+    __m256i odd = _mm256_and_si256(upper, _mm256_set1_epi32(1));
+    __m256i rounded = _mm256_srli_epi32(_mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff))), 16);
+    __m256i is_nan = _mm256_castps_si256(_mm256_cmp_ps(v, v, _CMP_UNORD_Q));
+    return _mm256_blendv_epi8(rounded, _mm256_or_si256(upper, _mm256_set1_epi32(0x40)), is_nan);
+}
+static inline Vector vector_round_bf16(Vector v) {
+    return _mm256_castsi256_ps(_mm256_slli_epi32(vector_narrow_bf16(v), 16));
+}
+static inline void vector_store_bf16(uint16_t *p, Vector v) {
+    __m256i narrow = vector_narrow_bf16(v);
+    __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(narrow, narrow), 0x08);
+    _mm_storeu_si128((__m128i *)(void *)p, _mm256_castsi256_si128(packed));
+}
+static inline void vector_store_bf16_some(uint16_t *p, Vector v, int n) {
+    uint16_t held[8];
+    vector_store_bf16(held, v);
+    for (int i = 0; i < n; i++) p[i] = held[i];
+}
+static inline Pairs pairs_load(const uint32_t *p) {
+    return _mm256_loadu_si256((const __m256i *)(const void *)p);
+}
+static inline Pairs pairs_all(uint32_t pair) {
+    return _mm256_set1_epi32((int)pair);
+}
+static inline void pairs_interleave(const uint16_t *first, const uint16_t *second, uint32_t *to) {
+    __m256i pairs = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)first));
+    if (second) {
+        __m256i upper = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)(const void *)second));
+        pairs = _mm256_or_si256(pairs, _mm256_slli_epi32(upper, 16));
+    }
+    _mm256_storeu_si256((__m256i *)(void *)to, pairs);
+}
+static inline Vector vector_dot(Vector sum, Pairs a, Pairs b) {
+    const __m256i upper = _mm256_set1_epi32((int)0xffff0000u);
+    sum = _mm256_fmadd_ps(_mm256_castsi256_ps(_mm256_slli_epi32(a, 16)), _mm256_castsi256_ps(_mm256_slli_epi32(b, 16)),
+                          sum);
+    return _mm256_fmadd_ps(_mm256_castsi256_ps(_mm256_and_si256(a, upper)),
+                           _mm256_castsi256_ps(_mm256_and_si256(b, upper)), sum);
+}
+
+#endif

@@ -1,0 +1,127 @@
+/* vector_avx512.h - sixteen lanes, AVX-512 F. Tails are masked. Compiled for a processor with AVX512-BF16, conversions
+ * and dot products of bf16 are its own instructions; otherwise they are made of others. */
+#ifndef EFFNET_VECTOR_H
+#define EFFNET_VECTOR_H
+
+#include <immintrin.h>
+#include <stdint.h>
+
+#ifdef __AVX512BF16__
+#define VECTOR_ISA avx512bf16
+#else
+#define VECTOR_ISA avx512
+#endif
+enum { LANES = 16, GEMM_ROWS = 12, GEMM_VECTORS = 2, BLOCK_VECTORS = 4, DEPTHWISE_PIXELS = 7 };
+
+typedef __m512 Vector;
+
+static inline __mmask16 vector_mask(int n) {
+    return (__mmask16)((1u << n) - 1u);
+}
+static inline Vector vector_load(const float *p) {
+    return _mm512_loadu_ps(p);
+}
+static inline Vector vector_load_some(const float *p, int n) {
+    return _mm512_maskz_loadu_ps(vector_mask(n), p);
+}
+static inline void vector_store(float *p, Vector v) {
+    _mm512_storeu_ps(p, v);
+}
+static inline void vector_store_some(float *p, Vector v, int n) {
+    _mm512_mask_storeu_ps(p, vector_mask(n), v);
+}
+static inline Vector vector_all(float x) {
+    return _mm512_set1_ps(x);
+}
+static inline Vector vector_fma(Vector a, Vector b, Vector c) {
+    return _mm512_fmadd_ps(a, b, c);
+}
+/* Second operand where either is NaN, so that a NaN in x survives max(low, x). */
+static inline Vector vector_max(Vector a, Vector b) {
+    return _mm512_max_ps(a, b);
+}
+static inline Vector vector_min(Vector a, Vector b) {
+    return _mm512_min_ps(a, b);
+}
+static inline Vector vector_inside(Vector x, float low, float high) {
+    __mmask16 inside =
+        _mm512_cmp_ps_mask(x, vector_all(low), _CMP_GT_OQ) & _mm512_cmp_ps_mask(x, vector_all(high), _CMP_LT_OQ);
+    return _mm512_maskz_mov_ps(inside, vector_all(1.0f));
+}
+static inline Vector vector_round(Vector x) {
+    return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+/* x * 2^n, n integral */
+static inline Vector vector_scale_by_power(Vector x, Vector n) {
+    return _mm512_scalef_ps(x, n);
+}
+/* 14 bits and one step of Newton: relative error below 2^-23; cheaper than a division, and infinity gives 0 because
+ * the step is skipped where the estimate is 0. */
+static inline Vector vector_reciprocal(Vector x) {
+    Vector estimate = _mm512_rcp14_ps(x);
+    Vector residue = _mm512_fnmadd_ps(x, estimate, vector_all(1.0f));
+    return _mm512_fmadd_ps(estimate, residue, estimate);
+}
+
+/* ---- bf16 ----
+ * vector_load_bf16 widens, vector_store_bf16 rounds to the nearest even, vector_round_bf16 does both. Pairs are LANES
+ * pairs of bf16, the first of each in the lower half; vector_dot adds both products of each pair to its lane;
+ * pairs_interleave makes pairs of two rows (second NULL: zeros). */
+typedef __m512i Pairs;
+
+static inline Vector vector_widen_bf16(__m256i half) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
+}
+static inline Vector vector_load_bf16(const uint16_t *p) {
+    return vector_widen_bf16(_mm256_loadu_si256((const __m256i *)(const void *)p));
+}
+static inline Vector vector_load_bf16_some(const uint16_t *p, int n) {
+    return vector_widen_bf16(_mm256_maskz_loadu_epi16(vector_mask(n), p));
+}
+static inline __m256i vector_narrow_bf16(Vector v) {
+#ifdef __AVX512BF16__
+    return (__m256i)_mm512_cvtneps_pbh(v);
+#else
+    __m512i bits = _mm512_castps_si512(v), upper = _mm512_srli_epi32(bits, 16);
+    __m512i odd = _mm512_and_si512(upper, _mm512_set1_epi32(1));
+    __m512i rounded = _mm512_srli_epi32(_mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff))), 16);
+    __mmask16 is_nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
+    return _mm512_cvtepi32_epi16(_mm512_mask_or_epi32(rounded, is_nan, upper, _mm512_set1_epi32(0x40)));
+#endif
+}
+static inline Vector vector_round_bf16(Vector v) {
+    return vector_widen_bf16(vector_narrow_bf16(v));
+}
+static inline void vector_store_bf16(uint16_t *p, Vector v) {
+    _mm256_storeu_si256((__m256i *)(void *)p, vector_narrow_bf16(v));
+}
+static inline void vector_store_bf16_some(uint16_t *p, Vector v, int n) {
+    _mm256_mask_storeu_epi16(p, vector_mask(n), vector_narrow_bf16(v));
+}
+static inline Pairs pairs_load(const uint32_t *p) {
+    return _mm512_loadu_si512(p);
+}
+static inline Pairs pairs_all(uint32_t pair) {
+    return _mm512_set1_epi32((int)pair);
+}
+static inline void pairs_interleave(const uint16_t *first, const uint16_t *second, uint32_t *to) {
+    __m512i pairs = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)first));
+    if (second) {
+        __m512i upper = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)second));
+        pairs = _mm512_or_si512(pairs, _mm512_slli_epi32(upper, 16));
+    }
+    _mm512_storeu_si512(to, pairs);
+}
+static inline Vector vector_dot(Vector sum, Pairs a, Pairs b) {
+#ifdef __AVX512BF16__
+    return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)b);
+#else
+    const __m512i upper = _mm512_set1_epi32((int)0xffff0000u);
+    sum = _mm512_fmadd_ps(_mm512_castsi512_ps(_mm512_slli_epi32(a, 16)), _mm512_castsi512_ps(_mm512_slli_epi32(b, 16)),
+                          sum);
+    return _mm512_fmadd_ps(_mm512_castsi512_ps(_mm512_and_si512(a, upper)),
+                           _mm512_castsi512_ps(_mm512_and_si512(b, upper)), sum);
+#endif
+}
+
+#endif

@@ -4,12 +4,19 @@
     tools/convert.py WEIGHTS OUT.safetensors
 
     .pth .pt .bin           a state_dict, alone or under "state_dict", "model", "state_dict_ema" (--key NAME chooses)
-    .keras .h5 .weights.h5  whole models and weights of keras.applications.EfficientNet*; --model for weights alone
+    .keras .h5 .weights.h5  whole models and weights of keras.applications.EfficientNet*; a .weights.h5 numbers its
+                            layers and needs --model EfficientNetB0
     a TensorFlow checkpoint the path before ".index": .../model.ckpt-109400
-    .msgpack                Flax variables (flax.serialization), as jax_examples' model has them
+    .msgpack, checkpoint_N  Flax variables or a trainer's state (flax.serialization), as jax_examples' model has them
+    an Orbax folder         the state that jax_examples' trainer saves: WORKDIR/STEP, or WORKDIR/STEP/default
 
-Needs safetensors and numpy, and torch, h5py or keras, tensorflow, flax for what it reads. Nothing of a .pth file is
-executed: torch.load runs with weights_only. Versions it was tried with: tests/golden/requirements.txt.
+Of a Flax trainer's state the averages (ema_state, ema_batch_stats) are taken where it has them, as its evaluation does;
+--raw takes the weights that were not averaged. TensorFlow's averages travel beside the weights, and `effnet import` takes
+them.
+
+Needs safetensors and numpy, and torch, h5py or keras, tensorflow, flax, orbax-checkpoint for what it reads. Nothing of a
+.pth file is executed: torch.load runs with weights_only. tests/golden/check_convert.py makes a file of every kind but
+.pth and compares; versions: tests/golden/requirements.txt.
 
 SPDX-License-Identifier: Apache-2.0"""
 
@@ -43,7 +50,7 @@ def from_keras(path, model_name):
     if model_name:
         import keras
 
-        model = getattr(keras.applications, model_name)(weights=None)
+        model = getattr(keras.applications, model_name)(weights=None, classes=classes_of(path))
         model.load_weights(path)
     elif is_keras_model(path):
         import keras
@@ -52,6 +59,19 @@ def from_keras(path, model_name):
     else:
         return from_h5(path)
     return {weight.path: np.asarray(weight) for weight in model.weights}
+
+
+def classes_of(path):
+    """Columns of the only matrix in an .h5 file of weights, which is the classifier's."""
+    import h5py
+
+    matrices = []
+    with h5py.File(path, "r") as file:
+        file.visititems(lambda name, item: matrices.append(item.shape)
+                        if isinstance(item, h5py.Dataset) and item.ndim == 2 else None)
+    if len(matrices) != 1:
+        sys.exit(f"convert.py: '{path}' has {len(matrices)} matrices; EfficientNet has one, its classifier")
+    return int(matrices[0][1])
 
 
 def is_keras_model(path):
@@ -89,13 +109,52 @@ def from_tensorflow(path):
     return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
 
 
-def from_flax(path):
-    from flax import serialization, traverse_util
+def from_msgpack(path, raw):
+    from flax import serialization
 
     with open(path, "rb") as file:
-        tree = serialization.msgpack_restore(file.read())
+        return flatten_flax(serialization.msgpack_restore(file.read()), raw)
+
+
+def from_orbax(path, raw):
+    import jax
+    import orbax.checkpoint as ocp
+
+    path = pathlib.Path(path).resolve()
+    if (path / "default").is_dir():
+        path = path / "default"  # a step of a CheckpointManager
+    handler = ocp.PyTreeCheckpointHandler()
+    reader = ocp.Checkpointer(handler)
+    found = reader.metadata(path)
+    # As arrays of numpy, whatever devices they were spread over
+    described = getattr(getattr(found, "item_metadata", found), "tree", getattr(found, "item_metadata", found))
+    arguments = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), described,
+                             is_leaf=lambda node: hasattr(node, "shape"))
+    return flatten_flax(reader.restore(path, ocp.args.PyTreeRestore(restore_args=arguments)), raw)
+
+
+def flatten_flax(tree, raw):
+    """params/PATH and batch_stats/PATH; of a trainer's state the averages, where it has them."""
+    from flax import serialization, traverse_util
+
+    tree = serialization.to_state_dict(tree)
+    if "params" in tree:
+        chosen = {"params": tree["params"], "batch_stats": tree.get("batch_stats") or {}}
+        for name, average in (("params", "ema_state"), ("batch_stats", "ema_batch_stats")):
+            averaged = (tree.get(average) or {}).get("ema")
+            if averaged and not raw:
+                print(f"convert.py: taking '{average}' for '{name}'", file=sys.stderr)
+                chosen[name] = averaged
+        tree = chosen
     return {"/".join(map(str, keys)): np.asarray(value)
             for keys, value in traverse_util.flatten_dict(tree).items() if hasattr(value, "shape")}
+
+
+def is_msgpack(path):
+    """A map of 1 to 15 entries, as Flax's serialization begins. (A pickle begins with 0x80, a new .pth with PK.)"""
+    with open(path, "rb") as file:
+        first = file.read(1)
+    return path.endswith(".msgpack") or first[:1] in [bytes([0x80 + entries]) for entries in range(1, 16)]
 
 
 def has_module(name):
@@ -107,10 +166,14 @@ def has_module(name):
 def read(path, arguments):
     if path.endswith((".keras", ".h5", ".hdf5")):
         return from_keras(path, arguments.model)
-    if path.endswith(".msgpack"):
-        return from_flax(path)
     if path.endswith(".index") or pathlib.Path(path + ".index").exists():
         return from_tensorflow(path.removesuffix(".index"))
+    if pathlib.Path(path).is_dir():
+        return from_orbax(path, arguments.raw)
+    if not pathlib.Path(path).exists():
+        sys.exit(f"convert.py: there is no '{path}', and no '{path}.index' of a TensorFlow checkpoint")
+    if is_msgpack(path):
+        return from_msgpack(path, arguments.raw)
     return from_torch(path, arguments.key)
 
 
@@ -120,6 +183,7 @@ def main():
     parser.add_argument("out")
     parser.add_argument("--model", help="of keras.applications, for a file of weights alone: EfficientNetB0")
     parser.add_argument("--key", help="which entry of a .pth file holds the state_dict")
+    parser.add_argument("--raw", action="store_true", help="of a Flax trainer's state: not the averages")
     arguments = parser.parse_args()
     tensors = {}
     for name, value in read(arguments.weights, arguments).items():

@@ -6,13 +6,14 @@
 # EfficientNet-B0 at 32x32 on 1,000 training and 1,000 test pictures (the first 100 of each class, by name), batches of
 # 64: 4 epochs of 15 steps, one of them warm-up, the rate times 0.97 every 7.5 steps. Columns: the first step whose loss is
 # not the default's and by how much; the mean loss of ten steps each; the accuracy of raw and averaged weights at the end;
-# what the program said where it stopped. EXPERIMENT: names of the first column; all without. SEED=N, EFFNET=program,
-# THREADS=N. Sixty steps show what a switch touches and how soon; they say nothing about the accuracy of a whole run.
+# what the program said where it stopped. EXPERIMENT: names of the first column; all without. SEED=N; EFFNET, THREADS,
+# RUNNER: switch_common.sh. Sixty steps show what a switch touches and how soon; they say nothing about the accuracy of a
+# whole run: switch_accuracy.sh.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. tools/switch_common.sh
 data=${1:?usage: tools/switches.sh CIFAR10 [EXPERIMENT]...}
 shift
-effnet=${EFFNET:-build/effnet}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -81,22 +82,13 @@ printed=
 for name in default "${names[@]}"; do
     if [ -z "$name" ] || [ "$name" = "$printed" ]; then continue; fi # `default` comes first, and once
     [ -n "$printed" ] || printed=$name
-    sets=()
-    [ "$name" = default ] || for pair in ${name//,/ }; do sets+=(--set "$pair"); done
-    said=
-    "$effnet" train recipes/cifar10-b0.yaml --data "$work/data" --out "$work/run" --quiet --threads "${THREADS:-2}" \
+    train_switched "$name" "$work/data" "$work/run" \
         --set seed="${SEED:-42}" --set batch_size=64 --set lr=0.001 --set epochs=4 --set sched=staircase \
         --set warmup_epochs=1 --set decay_epochs=0.5 --set log_interval=1 --set eval_every_epochs=4 \
         --set train_crop=random_resized --set scale=0.5,1 --set val_crop=center --set crop_pct=0.875 \
-        --set drop=0.2 --set drop_path=0.2 --set bn_momentum=0.9 --set model_ema_decay=0.9 "${sets[@]}" \
-        >"$work/out" 2>"$work/err" || said=$(tail -n 1 "$work/err" | sed 's/^effnet train: //; s/|/,/g; s/; no checkpoint.*//')
-    touch "$work/run/log.jsonl" 2>/dev/null || { mkdir -p "$work/run" && : >"$work/run/log.jsonl"; }
+        --set drop=0.2 --set drop_path=0.2 --set bn_momentum=0.9 --set model_ema_decay=0.9
     [ "$name" = default ] && cp "$work/run/log.jsonl" "$work/default.jsonl"
-    awk -v name="$name" -v said="$said" '
-        function field(key,  found) {
-            if (!match($0, "\"" key "\": *[-0-9.e+]+")) return ""
-            found = substr($0, RSTART, RLENGTH); sub(/.*: */, "", found); return found
-        }
+    awk -v name="$name" -v said="$said" "$awk_field"'
         function mean(from, to,  s, sum) {
             for (s = from; s <= to; s++) { if (!(s in losses)) return ""; sum += losses[s] }
             return sprintf("%.4f", sum / (to - from + 1))
@@ -112,5 +104,4 @@ for name in default "${names[@]}"; do
             printf "| `%s` | %s | %s | %s | %s | %s | %s | %s | %s |\n", name, first, first ? sprintf("%+.1e", by) : "",
                 mean(1, 10), mean(21, 30), mean(51, 60), top1, ema, said
         }' "$work/default.jsonl" "$work/run/log.jsonl"
-    rm -rf "$work/run"
 done

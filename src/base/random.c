@@ -34,10 +34,25 @@ RandomKey random_fold_in(RandomKey key, uint32_t data) {
     return (RandomKey){out[0], out[1]};
 }
 
-RandomKey random_split(RandomKey key, uint64_t index) {
+/* Number `index` of the `count` that jax.random makes of the counters 0 .. count - 1 (jax/_src/random/threefry2x32.py,
+ * threefry_2x32). */
+static uint32_t original_word(RandomKey key, uint64_t count, uint64_t index) {
+    uint64_t half = (count + 1) / 2, first = index % half, second = first + half;
+    uint32_t out[2];
+    threefry_2x32(key, (uint32_t)first, second < count ? (uint32_t)second : 0, out);
+    return out[index / half];
+}
+
+RandomKey random_split(RandomKey key, ThreefryMode mode, uint64_t count, uint64_t index) {
+    if (mode == THREEFRY_ORIGINAL)
+        return (RandomKey){original_word(key, 2 * count, 2 * index), original_word(key, 2 * count, 2 * index + 1)};
     uint32_t out[2];
     threefry_2x32(key, (uint32_t)(index >> 32), (uint32_t)index, out);
     return (RandomKey){out[0], out[1]};
+}
+
+uint32_t random_bits_of(RandomKey key, ThreefryMode mode, uint64_t count, uint64_t index) {
+    return mode == THREEFRY_ORIGINAL ? original_word(key, count, index) : random_bits(key, index);
 }
 
 uint32_t random_bits(RandomKey key, uint64_t index) {
@@ -47,8 +62,8 @@ uint32_t random_bits(RandomKey key, uint64_t index) {
 }
 
 /* The top 23 bits become the mantissa of a float in [1, 2), less 1. */
-float random_uniform(RandomKey key, uint64_t index) {
-    uint32_t word = (random_bits(key, index) >> 9) | 0x3F800000u;
+float uniform_from_bits(uint32_t bits) {
+    uint32_t word = (bits >> 9) | 0x3F800000u;
     float value;
     memcpy(&value, &word, sizeof value);
     return value - 1.0f;
@@ -70,27 +85,43 @@ static float inverse_erf(float x) {
     return fabsf(x) == 1.0f ? x * INFINITY : p * x;
 }
 
-float random_uniform_between(RandomKey key, uint64_t index, float low, float high) {
-    float value = fmaf(random_uniform(key, index), high - low, low); /* one rounding, as XLA compiles it */
+float uniform_between_from_bits(uint32_t bits, float low, float high) {
+    float value = fmaf(uniform_from_bits(bits), high - low, low); /* one rounding, as XLA compiles it */
     return value > low ? value : low;
+}
+
+static const float root_2 = 1.41421356f;
+
+float normal_from_bits(uint32_t bits) {
+    const float low = -0.99999994f; /* nextafter(-1, 0): keeps erfinv finite */
+    return root_2 * inverse_erf(uniform_between_from_bits(bits, low, 1.0f));
+}
+
+float truncated_normal_from_bits(uint32_t bits, float low, float high) {
+    float u = uniform_between_from_bits(bits, erff(low / root_2), erff(high / root_2));
+    float value = root_2 * inverse_erf(u), least = nextafterf(low, INFINITY), most = nextafterf(high, -INFINITY);
+    if (value < least) return least;
+    return value < most ? value : most;
+}
+
+float random_uniform(RandomKey key, uint64_t index) {
+    return uniform_from_bits(random_bits(key, index));
+}
+
+float random_uniform_between(RandomKey key, uint64_t index, float low, float high) {
+    return uniform_between_from_bits(random_bits(key, index), low, high);
 }
 
 bool random_bernoulli(RandomKey key, uint64_t index, float probability) {
     return random_uniform(key, index) < probability;
 }
 
-static const float root_2 = 1.41421356f;
-
 float random_normal(RandomKey key, uint64_t index) {
-    const float low = -0.99999994f; /* nextafter(-1, 0): keeps erfinv finite */
-    return root_2 * inverse_erf(random_uniform_between(key, index, low, 1.0f));
+    return normal_from_bits(random_bits(key, index));
 }
 
 float random_truncated_normal(RandomKey key, uint64_t index, float low, float high) {
-    float u = random_uniform_between(key, index, erff(low / root_2), erff(high / root_2));
-    float value = root_2 * inverse_erf(u), least = nextafterf(low, INFINITY), most = nextafterf(high, -INFINITY);
-    if (value < least) return least;
-    return value < most ? value : most;
+    return truncated_normal_from_bits(random_bits(key, index), low, high);
 }
 
 uint32_t random_below(RandomKey key, uint64_t index, uint32_t n) {

@@ -17,8 +17,23 @@ void threefry_2x32(RandomKey key, uint32_t c0, uint32_t c1, uint32_t out[2]);
 
 RandomKey random_key(uint64_t seed);                    /* jax.random.PRNGKey(seed) */
 RandomKey random_fold_in(RandomKey key, uint32_t data); /* jax.random.fold_in(key, data) */
-/* jax.random.split(key, n)[index], whatever n is (JAX's partitionable mode, its default since 0.5). */
-RandomKey random_split(RandomKey key, uint64_t index);
+
+/* How a call of jax.random counts the numbers that it draws (jax_threefry_partitionable).
+ *   partitionable  number i is made of counter i, whatever their count (true, the default since JAX 0.5)
+ *   original       the counters 0..n-1 in two halves of m = (n + 1) / 2: (i, m + i) encrypted are the numbers i and m +
+ * i; where n is odd, the last counter is 0 and its number left out. n is below 2^32 - 1 */
+typedef enum ThreefryMode { THREEFRY_PARTITIONABLE, THREEFRY_ORIGINAL } ThreefryMode;
+
+/* jax.random.split(key, count)[index]. */
+RandomKey random_split(RandomKey key, ThreefryMode mode, uint64_t count, uint64_t index);
+/* jax.random.bits(key, a shape of `count`)[index]. */
+uint32_t random_bits_of(RandomKey key, ThreefryMode mode, uint64_t count, uint64_t index);
+
+/* What bits become: the functions below are these of random_bits. */
+float uniform_from_bits(uint32_t bits);
+float uniform_between_from_bits(uint32_t bits, float low, float high);
+float normal_from_bits(uint32_t bits);
+float truncated_normal_from_bits(uint32_t bits, float low, float high);
 
 /* The index-th 32 random bits of a key (JAX's partitionable random_bits: both output words xored). */
 uint32_t random_bits(RandomKey key, uint64_t index);

@@ -10,11 +10,13 @@
 /* Where the random numbers of one tensor come from. */
 typedef struct Draws {
     RandomKey key;
+    ThreefryMode mode;
     const Parameter *flax; /* elements are counted in its Flax layout; NULL: in our own */
 } Draws;
 
-static uint64_t place(const Draws *draws, size_t i) {
-    return draws->flax ? flax_element(draws->flax, i) : i;
+static uint32_t bits(const Draws *draws, size_t i) {
+    if (!draws->flax) return random_bits(draws->key, i);
+    return random_bits_of(draws->key, draws->mode, draws->flax->count, flax_element(draws->flax, i));
 }
 
 static Draws draws_of(const Network *network, const InitializeOptions *options, int p) {
@@ -26,14 +28,14 @@ static Draws draws_of(const Network *network, const InitializeOptions *options, 
     }
     char path[FLAX_PATH];
     flax_module_path(network, parameter, path);
-    return (Draws){flax_make_rng(random_split(root, 0), path, 1), parameter}; /* a kernel is its module's first */
+    RandomKey params = random_split(root, options->threefry, 4, 0); /* the trainer's: params, dropout, depth, train */
+    return (Draws){flax_make_rng(params, path, 1), options->threefry, parameter}; /* a kernel is its module's first */
 }
 
 /* Normal(0, deviation) cut at two deviations of the underlying normal, and widened so that its own deviation is
  * `deviation` (the factor is that of jax.nn.initializers.variance_scaling). */
 static float truncated_normal(const Draws *draws, size_t i, double deviation) {
-    return (float)(random_truncated_normal(draws->key, place(draws, i), -2.0f, 2.0f) *
-                   (deviation / 0.87962566103423978));
+    return (float)(truncated_normal_from_bits(bits(draws, i), -2.0f, 2.0f) * (deviation / 0.87962566103423978));
 }
 
 static void initialize_convolution(const Parameter *parameter, const InitializeOptions *options, const Draws *draws,
@@ -44,7 +46,7 @@ static void initialize_convolution(const Parameter *parameter, const InitializeO
     double deviation = sqrt(2.0 / fan_out);
     for (size_t i = 0; i < parameter->count; i++)
         values[i] = options->truncated ? truncated_normal(draws, i, deviation)
-                                       : (float)(random_normal(draws->key, place(draws, i)) * deviation);
+                                       : (float)(normal_from_bits(bits(draws, i)) * deviation);
 }
 
 static void initialize_dense(const Parameter *parameter, const InitializeOptions *options, const Draws *draws,
@@ -53,7 +55,7 @@ static void initialize_dense(const Parameter *parameter, const InitializeOptions
     double deviation = sqrt(1.0 / 3.0 / parameter->shape[0]);
     for (size_t i = 0; i < parameter->count; i++)
         values[i] = options->dense_truncated ? truncated_normal(draws, i, deviation)
-                                             : random_uniform_between(draws->key, place(draws, i), -1.0f, 1.0f) * range;
+                                             : uniform_between_from_bits(bits(draws, i), -1.0f, 1.0f) * range;
 }
 
 static void fill(float *values, size_t count, float value) {

@@ -2,6 +2,7 @@
 #ifndef EFFNET_MODEL_INITIALIZE_H
 #define EFFNET_MODEL_INITIALIZE_H
 
+#include "base/random.h"
 #include "model/network.h"
 
 typedef struct InitializeOptions {
@@ -11,6 +12,7 @@ typedef struct InitializeOptions {
     bool dense_zero;         /* the classifier: zeros */
     bool depthwise_fan_flax; /* fan_out of a depthwise kernel k*k*C instead of k*k */
     bool flax;               /* the random numbers that Flax draws for its model of these names (flax_names.h) */
+    ThreefryMode threefry;   /* with `flax`: how its JAX counts them */
 } InitializeOptions;
 
 /* parameters: network->parameter_floats; statistics: network->statistic_floats (mean 0, variance 1).

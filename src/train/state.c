@@ -62,7 +62,8 @@ effnet_status train_state_create(const Network *network, const Recipe *recipe, T
                                  .dense_zero = recipe->init_dense == INIT_DENSE_ZEROS,
                                  .depthwise_fan_flax =
                                      recipe->init_depthwise_fan == DEPTHWISE_FAN_FLAX || recipe->init == INIT_FLAX,
-                                 .flax = recipe->init == INIT_FLAX};
+                                 .flax = recipe->init == INIT_FLAX,
+                                 .threefry = (ThreefryMode)recipe->threefry};
     network_initialize(network, &options, out->parameters, out->statistics);
     if (recipe->opt == OPTIMIZER_RMSPROP)
         for (size_t i = 0; i < network->parameter_floats; i++) out->slots[0][i] = (float)recipe->opt_initial;

@@ -122,10 +122,11 @@ static void draw_masks(Trainer *trainer, int first, int count) {
     uint64_t seed = (uint64_t)recipe->seed;
     int64_t step = trainer->state.step;
     int part = first / trainer->part;
-    if (recipe->masks == MASKS_FLAX)
-        masks_draw_flax(&trainer->mask_chains[part], trainer->network, seed, part, step, count,
-                        trainer->drop_path_scale, trainer->dropout_scale);
-    else
+    if (recipe->masks == MASKS_FLAX) {
+        const FlaxMaskOptions options = {seed, (ThreefryMode)recipe->threefry, part, (int)recipe->accumulate};
+        masks_draw_flax(&trainer->mask_chains[part], &options, trainer->network, step, count, trainer->drop_path_scale,
+                        trainer->dropout_scale);
+    } else
         masks_draw(trainer->network, seed, step, first, count, trainer->drop_path_scale, trainer->dropout_scale);
 }
 

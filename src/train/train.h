@@ -57,13 +57,17 @@ void masks_draw(const Network *network, uint64_t seed, int64_t step, int first_i
 /* ---- masks_flax.c: the same as the original Flax trainer draws them ---- */
 typedef struct FlaxMaskChain { /* where a device's chain of keys stands; zeros: before its beginning */
     bool begun;
-    uint64_t seed;
     int64_t step;
     RandomKey key;
 } FlaxMaskChain;
-/* Masks of `batch` images that are the whole of device `device`'s share in a step; `chain` is that device's. */
-void masks_draw_flax(FlaxMaskChain *chain, const Network *network, uint64_t seed, int device, int64_t step, int batch,
-                     float *drop_path_scale, float *dropout_scale);
+typedef struct FlaxMaskOptions {
+    uint64_t seed;
+    ThreefryMode threefry; /* how its JAX counts random numbers */
+    int device, devices;
+} FlaxMaskOptions;
+/* Masks of `batch` images that are the whole of a device's share in a step; `chain` belongs to these options. */
+void masks_draw_flax(FlaxMaskChain *chain, const FlaxMaskOptions *options, const Network *network, int64_t step,
+                     int batch, float *drop_path_scale, float *dropout_scale);
 
 /* ---- optimizer.c ---- */
 /* One optimizer step on every parameter, then the EMA of parameters and statistics, then state->step + 1;

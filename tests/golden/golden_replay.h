@@ -62,6 +62,28 @@ static inline void write_batches(const char *path) {
     free(images);
 }
 
+/* The formula's weights and statistics of EfficientNet-B0 as a file for --init. */
+static inline void write_formula_weights(const char *path) {
+    ModelConfig config;
+    Network network;
+    effnet_error err;
+    must(model_config_by_name("efficientnet_b0", &config, &err), &err);
+    config.num_classes = CLASSES;
+    config.resolution = SIDE;
+    must(network_build(&config, &network, &err), &err);
+    float *parameters = room(network.parameter_floats, sizeof *parameters);
+    float *statistics = room(network.statistic_floats, sizeof *statistics);
+    for (int i = 0; i < network.num_parameters; i++)
+        golden_initial(&network.parameters[i], parameters + network.parameters[i].offset);
+    for (int i = 0; i < network.num_statistics; i++)
+        golden_initial(&network.statistics[i], statistics + network.statistics[i].offset);
+    const ModelCard card = {.config = config, .resolution = SIDE, .std = {1, 1, 1}, .crop_pct = 0.875};
+    must(weights_write(path, &network, parameters, statistics, &card, &err), &err);
+    free(parameters);
+    free(statistics);
+    network_free(&network);
+}
+
 typedef struct Heard {
     effnet_replay_step steps[STEPS];
     int count;

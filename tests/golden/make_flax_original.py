@@ -12,6 +12,7 @@ needs the data set before anything else. Three parts:
   initial   EfficientNet-B0 of 1,000 classes from seed 42, with the kernel initialiser of c05ece5 (normal) and with the
             truncated one that the first run had: norm and some elements of every tensor
   masks     which images skip which block, which features are dropped, in some calls of the trainer's chain of keys
+            (both also with jax_threefry_partitionable off, as JAX was before 0.5: "original", 0 of 1 and 3 of 8 devices)
   run       fifty steps at 64x64, batches of 8 (the last batch norms see 32 values a channel), 10 classes, in float32;
             then the same steps with the pictures, labels and masks of every batch in reverse order: the same sums in
             another order. Losses are kept of both runs, final tensors of the first with their distance to the second
@@ -106,12 +107,12 @@ class Masks:
 # ---- what train.py does -----------------------------------------------------------------------------------------
 
 
-def initial_variables(model):
-    """The weights, and the key that the trainer's first step gets on the first of one device."""
+def initial_variables(model, device=0, devices=1):
+    """The weights, and the key that the trainer's first step gets on a device."""
     params, dropout, depth, train = jax.random.split(jax.random.key(SEED), 4)
     variables = jax.jit(model.init)({"params": params, "dropout": dropout, "stochastic_depth": depth},
                                     jnp.ones((1, SIDE, SIDE, 3)))
-    return variables, jax.random.split(train, 1)[0]
+    return variables, jax.random.split(train, devices)[device]
 
 
 def make_loss(model, masks, mode):
@@ -168,6 +169,19 @@ def keep_bits(mask):
     return np.packbits(mask.ravel()).tobytes().hex()
 
 
+def draw_masks(model, masks, variables, key):
+    """Those of MASK_CALLS, without training: they do not depend on the weights."""
+    heard = {}
+    for call in range(max(MASK_CALLS) + 1):
+        dropout, depth, key = jax.random.split(key, 3)
+        if call in MASK_CALLS:
+            masks.begin("hear")
+            model.apply(variables, jnp.zeros((BATCH, SIDE, SIDE, 3)), mutable=["batch_stats"],
+                        rngs={"dropout": dropout, "stochastic_depth": depth})
+            heard[call] = [np.asarray(mask) for mask in masks.masks]
+    return heard
+
+
 def describe_masks(heard):
     """[call, [drop path of each block with a skip], dropout: features kept of each image, crc32 of its bits]"""
     result = []
@@ -202,14 +216,20 @@ def main():
         document["parameters"] = [[name, *values.shape] for name, values in tensors.items()]
         return formula.describe_all(tensors, tensors, tensors, formula.GRADIENT_SAMPLES)
 
-    document["initial"]["normal"] = describe_initial()
     normal = original["model"].conv_kernel_initializer
-    original["model"].conv_kernel_initializer = nn.initializers.variance_scaling(2.0, "fan_out", "truncated_normal")
-    document["initial"]["truncated_normal"] = describe_initial()
-    original["model"].conv_kernel_initializer = normal
-
+    truncated = nn.initializers.variance_scaling(2.0, "fan_out", "truncated_normal")
     model = dict(num_classes=CLASSES, init_stochastic_depth_rate=DROP_PATH)
     masks = Masks()
+    for suffix, partitionable in (("", True), ("_original", False)):
+        jax.config.update("jax_threefry_partitionable", partitionable)
+        for kind, initializer in (("normal", normal), ("truncated_normal", truncated)):
+            original["model"].conv_kernel_initializer = initializer
+            document["initial"][kind + suffix] = describe_initial()
+    original["model"].conv_kernel_initializer = normal
+    for name, place in (("masks_original", (0, 1)), ("masks_original_3_of_8", (3, 8))):
+        document[name] = describe_masks(draw_masks(network(**model), masks, *initial_variables(network(**model), *place)))
+    jax.config.update("jax_threefry_partitionable", True)
+
     variables, key = initial_variables(network(**model))
     losses, norms, rates, final, heard = train(network(**model), original, masks, variables, key)
     document["masks"] = describe_masks(heard)

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Makes random_jax.h: what JAX draws, for tests/unit/base/test_random.c. Run: python make_random_jax.py (jax 0.10.2,
-CPU, jax_threefry_partitionable as by default true, x64 on so that seeds keep their upper 32 bits)."""
+CPU, jax_threefry_partitionable as by default true, x64 on so that seeds keep their upper 32 bits); at the end what it
+draws with jax_threefry_partitionable off, as before JAX 0.5."""
 import pathlib
 import jax
 import numpy as np
@@ -45,4 +46,19 @@ out += ["};", "/* sums over all 2^20 draws */",
         f"static const uint32_t jax_bits_sum = 0x{int(bits.astype(np.uint64).sum() % 2**32):08X}u; /* modulo 2^32 */",
         f"static const double jax_normal_sum = {float(normal.astype(np.float64).sum())!r};",
         f"static const double jax_normal_squares = {float((normal.astype(np.float64) ** 2).sum())!r};", ""]
+jax.config.update("jax_threefry_partitionable", False)
+out[-1:] = ["/* From here on with jax_threefry_partitionable off: split(PRNGKey(42), count)[index] */",
+            "static const struct { uint64_t count, index; uint32_t key[2]; } jax_original_splits[] = {"]
+for n in [1, 2, 3, 4, 8, 1000]:
+    split = jax.random.split(key, n)
+    out += [f"    {{{n}u, {i}u, {{{words(split[i])}}}}}," for i in sorted({0, n // 2, n - 1})]
+out += ["};", "/* bits and normals of PRNGKey(42) in a shape of count numbers, odd and even */",
+        "static const struct { uint64_t count, index; uint32_t bits; float normal; } jax_original_draws[] = {"]
+for n in [1, 2, 3, 5, 6, 1001, count]:
+    bits = np.asarray(jax.random.bits(key, (n,), "uint32"))
+    normal = np.asarray(jax.random.normal(key, (n,), "float32"))
+    out += [f"    {{{n}u, {i}u, 0x{int(bits[i]):08X}u, {float(normal[i]).hex()}f}},"
+            for i in sorted({0, (n - 1) // 2, n // 2, n // 2 + 1 if n > 2 else 0, n - 1})]
+out += ["};", f"static const uint32_t jax_original_sum = 0x{int(bits.astype(np.uint64).sum() % 2**32):08X}u; "
+        "/* of the last count's bits, modulo 2^32 */", ""]
 pathlib.Path(__file__).with_name("random_jax.h").write_text("\n".join(out))

@@ -4,8 +4,8 @@ make_timm_replay.py writes timm_replay.json beside itself (a few minutes).
 
 The run is recipes/timm-b0-ra.yaml made small: 64x64, batches of 8 (32 values a channel in the last batch norms), 10
 classes, epochs of 10 steps, the rate moved once an epoch as timm's train.py does. Weights, pictures and labels are
-golden_formula.py's; the masks are those that `masks: effnet` draws for seed 42 (src/train/masks.c), whose numbers are
-jax.random's. In float64, with the distance of float32 from it (golden_formula.py, describe()).
+golden_formula.py's; the masks are golden_masks.py's. In float64, with the distance of float32 from it
+(golden_formula.py, describe()).
 
 SPDX-License-Identifier: Apache-2.0"""
 
@@ -21,24 +21,12 @@ from timm.utils import ModelEmaV2
 
 import golden_formula as formula
 import make_timm
+from golden_masks import masks_of_step
 
 SEED, STEPS, STEPS_PER_EPOCH = 42, 50, 10
 CONFIG = dict(make_timm.MODEL, num_classes=10, batch=8, padding="symmetric", bn_momentum=0.9, bn_eps=1e-5)
 RUN = dict(make_timm.RUN, lr=[2e-4], weight_decay=1e-2, decay_mask="no_bn_bias", model_ema_decay=0.9999)
-MASK_STREAM, RESIDUALS = 0x6D61736B, 9
-
-
-def masks_of_step(step, keep, features):
-    """(residuals, batch) and (batch, features), 0 or 1/keep."""
-    key = jax.random.fold_in(jax.random.fold_in(jax.random.fold_in(jax.random.PRNGKey(SEED), MASK_STREAM), 0), step)
-
-    def draw(layer, shape, share):
-        kept = np.asarray(jax.random.uniform(jax.random.fold_in(key, layer), shape)) < np.float32(share)
-        return np.where(kept, np.float32(1 / share), np.float32(0))
-
-    batch = CONFIG["batch"]
-    return ([draw(r, (batch,), share) for r, share in enumerate(keep)],
-            draw(len(keep), (batch, features), 1 - CONFIG["drop"]))
+RESIDUALS = 9
 
 
 def train(dtype):
@@ -53,7 +41,8 @@ def train(dtype):
     losses, norms, rates = [], [], []
     for step in range(STEPS):
         schedule.step(step // STEPS_PER_EPOCH)
-        paths, dropout = masks_of_step(step, [drop.keep for drop in drops], 1280)
+        paths, dropout = masks_of_step(SEED, step, CONFIG["batch"], [drop.keep for drop in drops], 1280,
+                                       1 - CONFIG["drop"])
         with mock.patch.object(formula, "drop_path_mask", lambda _, residual, *rest: paths[residual]), \
                 mock.patch.object(formula, "dropout_mask", lambda *rest: dropout):
             example.model.train()

@@ -78,3 +78,49 @@ static const struct {
 static const uint32_t jax_bits_sum = 0x5D2FD80Fu; /* modulo 2^32 */
 static const double jax_normal_sum = 417.8471132724426;
 static const double jax_normal_squares = 1048785.7678720008;
+/* From here on with jax_threefry_partitionable off: split(PRNGKey(42), count)[index] */
+static const struct {
+    uint64_t count, index;
+    uint32_t key[2];
+} jax_original_splits[] = {
+    {1u, 0u, {0x03D7B32Du, 0xADD083F4u}},      {2u, 0u, {0x92FB20EAu, 0xDB4C98DBu}},
+    {2u, 1u, {0x0F38D913u, 0x0FF68959u}},      {3u, 0u, {0xBAD56946u, 0xDE837C89u}},
+    {3u, 1u, {0xDF4F11DFu, 0x354BA891u}},      {3u, 2u, {0x2FC69B62u, 0x8CDB9797u}},
+    {4u, 0u, {0xB013AEE3u, 0x997E0266u}},      {4u, 2u, {0xC34EDDF6u, 0x48EBCD9Fu}},
+    {4u, 3u, {0x0A56F817u, 0x00D226AFu}},      {8u, 0u, {0x3C999167u, 0x6AD8072Eu}},
+    {8u, 4u, {0x8E776FEAu, 0x09F7B18Fu}},      {8u, 7u, {0x2E37D76Du, 0x23FB1C18u}},
+    {1000u, 0u, {0xC9B0B605u, 0x20FFA9D0u}},   {1000u, 500u, {0x088B7FBDu, 0xD787D1AEu}},
+    {1000u, 999u, {0xF58E7229u, 0xFD772119u}},
+};
+/* bits and normals of PRNGKey(42) in a shape of count numbers, odd and even */
+static const struct {
+    uint64_t count, index;
+    uint32_t bits;
+    float normal;
+} jax_original_draws[] = {
+    {1u, 0u, 0x6D3E048Fu, -0x1.7a4a2a0000000p-3f},
+    {2u, 0u, 0x03D7B32Du, -0x1.15bcdc0000000p+1f},
+    {2u, 1u, 0xADD083F4u, 0x1.dbf4ae0000000p-2f},
+    {3u, 0u, 0x92FB20EAu, 0x1.7ed8060000000p-3f},
+    {3u, 1u, 0x19A3F86Fu, -0x1.47d8b60000000p+0f},
+    {3u, 2u, 0x0F38D913u, -0x1.8f2f260000000p+0f},
+    {5u, 0u, 0xBAD56946u, 0x1.397ad40000000p-1f},
+    {5u, 2u, 0x3249C374u, -0x1.b575ac0000000p-1f},
+    {5u, 3u, 0x354BA891u, -0x1.a01e7a0000000p-1f},
+    {5u, 4u, 0x2FC69B62u, -0x1.c7e32a0000000p-1f},
+    {6u, 0u, 0xBAD56946u, 0x1.397ad40000000p-1f},
+    {6u, 2u, 0xDF4F11DFu, 0x1.23282c0000000p+0f},
+    {6u, 3u, 0x354BA891u, -0x1.a01e7a0000000p-1f},
+    {6u, 4u, 0x2FC69B62u, -0x1.c7e32a0000000p-1f},
+    {6u, 5u, 0x8CDB9797u, 0x1.0285a20000000p-3f},
+    {1001u, 0u, 0xF4AF899Du, 0x1.b4351c0000000p+0f},
+    {1001u, 500u, 0x406F5157u, -0x1.569b660000000p-1f},
+    {1001u, 501u, 0xB15DCD7Au, 0x1.02006e0000000p-1f},
+    {1001u, 1000u, 0x51D8493Au, -0x1.dfc3a60000000p-2f},
+    {1048576u, 0u, 0x8EC2E297u, 0x1.290bdc0000000p-3f},
+    {1048576u, 524287u, 0x0CD442F0u, -0x1.a4ccda0000000p+0f},
+    {1048576u, 524288u, 0x1759A461u, -0x1.5555340000000p+0f},
+    {1048576u, 524289u, 0x8785026Bu, 0x1.2dda6c0000000p-4f},
+    {1048576u, 1048575u, 0x997F383Cu, 0x1.025c580000000p-2f},
+};
+static const uint32_t jax_original_sum = 0xC1DFA5FCu; /* of the last count's bits, modulo 2^32 */

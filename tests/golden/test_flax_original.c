@@ -28,11 +28,12 @@ static Network build(int classes, int side) {
 
 /* ---- initial weights ---- */
 
-static void check_initial(const char *kind, bool truncated) {
+static void check_initial(const char *kind, bool truncated, ThreefryMode threefry) {
     Network network = build(1000, SIDE);
     float *parameters = room(network.parameter_floats, sizeof *parameters);
     float *statistics = room(network.statistic_floats, sizeof *statistics);
-    const InitializeOptions options = {.seed = SEED, .truncated = truncated, .depthwise_fan_flax = true, .flax = true};
+    const InitializeOptions options = {
+        .seed = SEED, .truncated = truncated, .depthwise_fan_flax = true, .flax = true, .threefry = threefry};
     network_initialize(&network, &options, parameters, statistics);
     const json_t *rows = json_object_get(json_object_get(golden, "initial"), kind);
     const json_t *names = json_object_get(golden, "parameters");
@@ -69,8 +70,10 @@ static void check_initial(const char *kind, bool truncated) {
 
 static void test_initial_weights(void **state) {
     (void)state;
-    check_initial("normal", false);
-    check_initial("truncated_normal", true);
+    check_initial("normal", false, THREEFRY_PARTITIONABLE);
+    check_initial("truncated_normal", true, THREEFRY_PARTITIONABLE);
+    check_initial("normal_original", false, THREEFRY_ORIGINAL);
+    check_initial("truncated_normal_original", true, THREEFRY_ORIGINAL);
 }
 
 /* The names that the keys are made of: one of each kind, and all of them as `effnet import` knows them. */
@@ -122,11 +125,12 @@ static bool bit_of(const char *hex, size_t i) {
     return value >> (3 - i % 4) & 1;
 }
 
-static void check_call(FlaxMaskChain *chain, const Network *network, const json_t *row) {
+static void check_call(FlaxMaskChain *chain, const FlaxMaskOptions *options, const Network *network,
+                       const json_t *row) {
     size_t features = (size_t)network->features, residuals = (size_t)network->num_residuals;
     float *paths = room(residuals * BATCH, sizeof *paths), *dropout = room(BATCH * features, sizeof *dropout);
     int64_t call = json_integer_value(json_array_get(row, 0));
-    masks_draw_flax(chain, network, SEED, 0, call, BATCH, paths, dropout);
+    masks_draw_flax(chain, options, network, call, BATCH, paths, dropout);
     const json_t *bits = json_array_get(row, 1), *kept = json_array_get(row, 2);
     assert_int_equal(json_array_size(bits), residuals);
     for (size_t r = 0; r < residuals; r++)
@@ -157,19 +161,30 @@ static void check_call(FlaxMaskChain *chain, const Network *network, const json_
 /* In order, and back again: a chain that has gone too far begins anew. Another device has masks of its own. */
 static void test_masks(void **state) {
     (void)state;
+    static const struct {
+        const char *calls;
+        FlaxMaskOptions options;
+    } cases[] = {
+        {"masks", {SEED, THREEFRY_PARTITIONABLE, 0, 1}},
+        {"masks_original", {SEED, THREEFRY_ORIGINAL, 0, 1}},
+        {"masks_original_3_of_8", {SEED, THREEFRY_ORIGINAL, 3, 8}},
+    };
     Network network = build(CLASSES, SIDE);
-    FlaxMaskChain chain = {0};
-    const json_t *calls = json_object_get(golden, "masks");
-    size_t count = json_array_size(calls);
-    assert_true(count >= 3);
-    for (size_t i = 0; i < count; i++) check_call(&chain, &network, json_array_get(calls, i));
-    for (size_t i = count; i-- > 0;) check_call(&chain, &network, json_array_get(calls, i));
+    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
+        FlaxMaskChain chain = {0};
+        const json_t *calls = json_object_get(golden, cases[c].calls);
+        size_t count = json_array_size(calls);
+        assert_true(count >= 3);
+        for (size_t i = 0; i < count; i++) check_call(&chain, &cases[c].options, &network, json_array_get(calls, i));
+        for (size_t i = count; i-- > 0;) check_call(&chain, &cases[c].options, &network, json_array_get(calls, i));
+    }
     float paths[2][16 * BATCH], *dropout[2];
     assert_in_range(network.num_residuals, 1, 16);
     for (int device = 0; device < 2; device++) {
         FlaxMaskChain own = {0};
         dropout[device] = room(BATCH * (size_t)network.features, sizeof *dropout[device]);
-        masks_draw_flax(&own, &network, SEED, device, 3, BATCH, paths[device], dropout[device]);
+        const FlaxMaskOptions options = {SEED, THREEFRY_PARTITIONABLE, device, 2};
+        masks_draw_flax(&own, &options, &network, 3, BATCH, paths[device], dropout[device]);
     }
     assert_memory_not_equal(dropout[0], dropout[1], BATCH * (size_t)network.features * sizeof(float));
     free(dropout[0]);

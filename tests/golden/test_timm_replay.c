@@ -5,28 +5,6 @@
 
 static ScratchFolder folder;
 
-/* The formula's weights and statistics as a file for --init. */
-static void write_weights(const char *path) {
-    ModelConfig config;
-    Network network;
-    effnet_error err;
-    must(model_config_by_name("efficientnet_b0", &config, &err), &err);
-    config.num_classes = CLASSES;
-    config.resolution = SIDE;
-    must(network_build(&config, &network, &err), &err);
-    float *parameters = room(network.parameter_floats, sizeof *parameters);
-    float *statistics = room(network.statistic_floats, sizeof *statistics);
-    for (int i = 0; i < network.num_parameters; i++)
-        golden_initial(&network.parameters[i], parameters + network.parameters[i].offset);
-    for (int i = 0; i < network.num_statistics; i++)
-        golden_initial(&network.statistics[i], statistics + network.statistics[i].offset);
-    const ModelCard card = {.config = config, .resolution = SIDE, .std = {1, 1, 1}, .crop_pct = 0.875};
-    must(weights_write(path, &network, parameters, statistics, &card, &err), &err);
-    free(parameters);
-    free(statistics);
-    network_free(&network);
-}
-
 static void test_fifty_steps(void **state) {
     (void)state;
     static const char *const settings[][2] = {
@@ -35,7 +13,7 @@ static void test_fifty_steps(void **state) {
     };
     char weights[300];
     snprintf(weights, sizeof weights, "%s/weights", folder.path);
-    write_weights(weights);
+    write_formula_weights(weights);
     effnet_recipe *recipe = open_recipe("timm-b0-ra.yaml", settings, sizeof settings / sizeof settings[0]);
     json_t *golden = golden_load("timm_replay.json");
     int failures = check_replay(golden, recipe, weights, &folder);

@@ -77,7 +77,7 @@ static void test_jax_draws(void **state) {
 static void test_jax_splits(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof jax_splits / sizeof jax_splits[0]; i++) {
-        RandomKey key = random_split(random_key(42), jax_splits[i].index);
+        RandomKey key = random_split(random_key(42), THREEFRY_PARTITIONABLE, 1000, jax_splits[i].index);
         assert_int_equal(key.high, jax_splits[i].key[0]);
         assert_int_equal(key.low, jax_splits[i].key[1]);
     }
@@ -107,6 +107,31 @@ static void test_jax_bounded_draws(void **state) {
     assert_true(random_bernoulli(key, 0, 1.0f));
 }
 
+/* As JAX counted before 0.5: a number depends on how many there are, and odd counts are padded. */
+static void test_jax_original(void **state) {
+    (void)state;
+    RandomKey root = random_key(42);
+    for (size_t i = 0; i < sizeof jax_original_splits / sizeof jax_original_splits[0]; i++) {
+        RandomKey key =
+            random_split(root, THREEFRY_ORIGINAL, jax_original_splits[i].count, jax_original_splits[i].index);
+        assert_int_equal(key.high, jax_original_splits[i].key[0]);
+        assert_int_equal(key.low, jax_original_splits[i].key[1]);
+    }
+    uint64_t count = 0;
+    for (size_t i = 0; i < sizeof jax_original_draws / sizeof jax_original_draws[0]; i++) {
+        count = jax_original_draws[i].count;
+        uint32_t bits = random_bits_of(root, THREEFRY_ORIGINAL, count, jax_original_draws[i].index);
+        assert_int_equal(bits, jax_original_draws[i].bits);
+        float got = normal_from_bits(bits), want = jax_original_draws[i].normal;
+        if (!(fabsf(got - want) <= 3 * 0x1p-23f * fabsf(want)))
+            fail_msg("normal %zu is %a, not %a", i, (double)got, (double)want);
+    }
+    uint32_t sum = 0;
+    for (uint64_t i = 0; i < count; i++) sum += random_bits_of(root, THREEFRY_ORIGINAL, count, i);
+    assert_int_equal(sum, jax_original_sum);
+    assert_int_equal(random_bits_of(root, THREEFRY_PARTITIONABLE, 5, 3), random_bits(root, 3));
+}
+
 /* An index above 2^32 goes into the upper counter word and is not cut off. */
 static void test_large_index(void **state) {
     (void)state;
@@ -114,7 +139,7 @@ static void test_large_index(void **state) {
     uint32_t out[2];
     threefry_2x32(key, 3, 5, out);
     assert_int_equal(random_bits(key, ((uint64_t)3 << 32) + 5), out[0] ^ out[1]);
-    assert_int_equal(random_split(key, ((uint64_t)3 << 32) + 5).low, out[1]);
+    assert_int_equal(random_split(key, THREEFRY_PARTITIONABLE, (uint64_t)4 << 32, ((uint64_t)3 << 32) + 5).low, out[1]);
 }
 
 /* Every count of 60,000 draws in 7 boxes within five deviations of its mean. */
@@ -169,9 +194,15 @@ static void test_permutation(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_threefry),   cmocka_unit_test(test_jax_keys),          cmocka_unit_test(test_jax_draws),
-        cmocka_unit_test(test_jax_splits), cmocka_unit_test(test_jax_bounded_draws), cmocka_unit_test(test_large_index),
-        cmocka_unit_test(test_below),      cmocka_unit_test(test_permutation),
+        cmocka_unit_test(test_threefry),
+        cmocka_unit_test(test_jax_keys),
+        cmocka_unit_test(test_jax_draws),
+        cmocka_unit_test(test_jax_splits),
+        cmocka_unit_test(test_jax_bounded_draws),
+        cmocka_unit_test(test_large_index),
+        cmocka_unit_test(test_below),
+        cmocka_unit_test(test_permutation),
+        cmocka_unit_test(test_jax_original),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

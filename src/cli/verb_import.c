@@ -42,8 +42,8 @@ int verb_import(int argc, char **argv) {
         .verb = "import",
         .text =
             "FILE is a safetensors file in the names of timm, torchvision, efficientnet_pytorch, jax_examples' Flax\n"
-            "model, Keras or TensorFlow, told apart by themselves (tools/convert.py makes one of .pth, .h5, .keras\n"
-            "and TensorFlow checkpoints). OUT.safetensors is read by eval, predict, export and train --init.\n"
+            "model, Keras or TensorFlow, told apart by themselves (tools/convert.py makes one of .pth, .h5, .keras,\n"
+            "TensorFlow's and Flax's checkpoints). OUT.safetensors is read by eval, predict, export and train --init.\n"
             "Padding, batch norm, mean and std are those that the naming implies, unless --set says otherwise.\n",
         .examples = "  effnet import lite0.safetensors --model efficientnet_lite0 lite0-effnet.safetensors\n"
                     "  effnet import ra.safetensors b0.safetensors --set padding=symmetric --set bn_eps=1e-5\n",

@@ -34,7 +34,7 @@ try:
     import numpy as np
     import tensorflow as tf
 except ImportError as error:
-    print(f"skipped: {sys.executable}: {error}; pip install -r tests/golden/requirements.txt tensorflow-cpu==2.21.0")
+    print(f"skipped: {sys.executable}: {error}; the end of tests/golden/requirements.txt")
     sys.exit(77)
 
 import golden_formula as formula

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Fifty steps of Keras' EfficientNetB0 trained as TensorFlow's official code trains: make_keras_replay.py writes
-keras_replay.json beside itself (a few minutes). Needs TensorFlow: requirements-tensorflow.txt.
+keras_replay.json beside itself (a few minutes). Needs TensorFlow: requirements.txt.
 
 The run is recipes/paper-b0.yaml made small: 64x64, batches of 8 (32 values a channel in the last batch norms), 10
 classes, epochs of 10 steps. What tensorflow/tpu's main.py and utils.py (models/official/efficientnet at 7dc921f) call,

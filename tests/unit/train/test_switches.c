@@ -408,6 +408,58 @@ static void test_running_average(void **state) {
 
 /* ---- the recipe's switches arrive where they act ---- */
 
+/* threefry: original, in the initial weights and in the masks of the second of two devices. What these numbers must be
+ * is held to JAX by test_random and test_flax_original. */
+static void test_threefry(void **state) {
+    (void)state;
+    ModelConfig config;
+    Network network;
+    ThreadTeam *team;
+    effnet_error err = {0};
+    assert_int_equal(model_config_by_name("efficientnet_b0", &config, &err), EFFNET_OK);
+    config.width = config.depth = 0.1;
+    config.num_classes = CLASSES;
+    config.resolution = SIDE;
+    config.drop = config.drop_path = 0.5;
+    assert_int_equal(network_build(&config, &network, &err), EFFNET_OK);
+    assert_int_equal(thread_team_create(1, &team, &err), EFFNET_OK);
+    size_t features = 2 * (size_t)network.features;
+    float *parameters = malloc(network.parameter_floats * sizeof *parameters), *images = calloc(4 * IMAGE, 4);
+    float *statistics = malloc(network.statistic_floats * sizeof *statistics), paths[2 * 32];
+    float *dropout = malloc(features * sizeof *dropout);
+    assert_true(parameters && statistics && images && dropout && network.num_residuals <= 32);
+    for (int mode = THREEFRY_PARTITIONABLE; mode <= THREEFRY_ORIGINAL; mode++) {
+        Recipe recipe = defaults();
+        recipe.init = INIT_FLAX;
+        recipe.masks = MASKS_FLAX;
+        recipe.batch_size = 4;
+        recipe.accumulate = 2;
+        recipe.threefry = mode;
+        Trainer trainer;
+        if (trainer_create(&recipe, &network, team, 100, &trainer, &err) != EFFNET_OK) fail_msg("%s", err.message);
+        for (int other = THREEFRY_PARTITIONABLE; other <= THREEFRY_ORIGINAL; other++) {
+            const InitializeOptions options = {
+                .seed = 42, .depthwise_fan_flax = true, .flax = true, .threefry = (ThreefryMode)other};
+            network_initialize(&network, &options, parameters, statistics);
+            int apart = memcmp(parameters, trainer.state.parameters, network.parameter_floats * sizeof *parameters);
+            assert_int_equal(apart == 0, other == mode);
+        }
+        if (trainer_step(&trainer, images, (const int32_t[]){0, 1, 2, 3}, 4, NULL, NULL, &err) != EFFNET_OK)
+            fail_msg("%s", err.message);
+        for (int other = THREEFRY_PARTITIONABLE; other <= THREEFRY_ORIGINAL; other++) {
+            FlaxMaskChain chain = {0};
+            const FlaxMaskOptions options = {42, (ThreefryMode)other, 1, 2};
+            masks_draw_flax(&chain, &options, &network, 0, 2, paths, dropout);
+            assert_int_equal(memcmp(dropout, trainer.dropout_scale, features * sizeof *dropout) == 0, other == mode);
+        }
+        trainer_free(&trainer);
+    }
+    float *blocks[] = {parameters, statistics, images, dropout};
+    for (size_t i = 0; i < LENGTH(blocks); i++) free(blocks[i]);
+    thread_team_free(team);
+    network_free(&network);
+}
+
 static void test_recipe_to_model(void **state) {
     (void)state;
     Recipe recipe = defaults();
@@ -458,21 +510,14 @@ static void test_card_keeps_switches(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_smoothing_applied),
-        cmocka_unit_test(test_original_schedule),
-        cmocka_unit_test(test_timm_schedule),
-        cmocka_unit_test(test_cosine_begins),
-        cmocka_unit_test(test_half_l2_and_masks),
-        cmocka_unit_test(test_timm_mask),
-        cmocka_unit_test(test_averages),
-        cmocka_unit_test(test_head_width),
-        cmocka_unit_test(test_squeeze_width),
-        cmocka_unit_test(test_initialisers),
-        cmocka_unit_test(test_bn_groups),
-        cmocka_unit_test(test_bn_sync_refused),
-        cmocka_unit_test(test_running_average),
-        cmocka_unit_test(test_recipe_to_model),
-        cmocka_unit_test(test_card_keeps_switches),
+        cmocka_unit_test(test_smoothing_applied), cmocka_unit_test(test_original_schedule),
+        cmocka_unit_test(test_timm_schedule),     cmocka_unit_test(test_cosine_begins),
+        cmocka_unit_test(test_half_l2_and_masks), cmocka_unit_test(test_timm_mask),
+        cmocka_unit_test(test_averages),          cmocka_unit_test(test_head_width),
+        cmocka_unit_test(test_squeeze_width),     cmocka_unit_test(test_initialisers),
+        cmocka_unit_test(test_bn_groups),         cmocka_unit_test(test_bn_sync_refused),
+        cmocka_unit_test(test_running_average),   cmocka_unit_test(test_threefry),
+        cmocka_unit_test(test_recipe_to_model),   cmocka_unit_test(test_card_keeps_switches),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

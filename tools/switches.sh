@@ -53,6 +53,8 @@ model=efficientnet_b2,head_width=fixed
 init_conv=truncated_normal
 init_dense=truncated_normal
 init_depthwise_fan=flax
+init=flax
+init=flax,threefry=original
 model_ema_start=zeros
 model_ema_count=before
 model_ema_warmup=false
@@ -86,7 +88,7 @@ for name in default "${names[@]}"; do
         --set seed="${SEED:-42}" --set batch_size=64 --set lr=0.001 --set epochs=4 --set sched=staircase \
         --set warmup_epochs=1 --set decay_epochs=0.5 --set log_interval=1 --set eval_every_epochs=4 \
         --set train_crop=random_resized --set scale=0.5,1 --set val_crop=center --set crop_pct=0.875 \
-        --set drop=0.2 --set drop_path=0.2 --set bn_momentum=0.9 --set model_ema_decay=0.9
+        --set drop=0.2 --set drop_path=0.2 --set bn_momentum=0.9 --set model_ema_decay=0.9 --set clip_grad=0
     [ "$name" = default ] && cp "$work/run/log.jsonl" "$work/default.jsonl"
     awk -v name="$name" -v said="$said" "$awk_field"'
         function mean(from, to,  s, sum) {

@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+enum { COPIED = 16 }; /* floats at a time, where a patch's row is shorter and the image's is not at its end */
+
 static const Op *pass_op(const PassRun *run) {
     return &run->engine->network->ops[run->pass->op];
 }
@@ -20,7 +22,7 @@ static int conv_depth(const CpuEngine *engine, const Op *op) {
 size_t conv_scratch(const CpuEngine *engine, const Pass *pass) {
     const Op *op = &engine->network->ops[pass->op];
     int out = engine->network->tensors[op->output].channels;
-    size_t patches = pass->input.buffer < 0 ? TILE_ROWS * (size_t)conv_depth(engine, op) : 0;
+    size_t patches = pass->input.buffer < 0 ? TILE_ROWS * (size_t)conv_depth(engine, op) + COPIED : 0;
     return tile_floats(conv_depth(engine, op)) + tile_floats(out) + 2 * (size_t)out + patches;
 }
 
@@ -39,8 +41,11 @@ static void load_patches(const PassRun *run, int first, int rows, float *to) {
                 memset(to, 0, (size_t)line * sizeof *to);
             if (top + ky < 0 || top + ky >= in.height) continue;
             const float *from = image + (size_t)(top + ky) * (size_t)in.width * (size_t)in.channels;
-            memcpy(to + begin * in.channels, from + (left + begin) * in.channels,
-                   (size_t)((end - begin) * in.channels) * sizeof *to);
+            if (line <= COPIED && left >= 0 && left * in.channels + COPIED <= in.width * in.channels)
+                memcpy(to, from + left * in.channels, COPIED * sizeof *to); /* of known size; the next one covers it */
+            else
+                memcpy(to + begin * in.channels, from + (left + begin) * in.channels,
+                       (size_t)((end - begin) * in.channels) * sizeof *to);
         }
     }
 }

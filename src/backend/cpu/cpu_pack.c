@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-enum { PACK_DEPTH = 16 };
-
 /* Values of a panel of weights of this depth. */
 static size_t panel_values(const CpuKernels *kernels, int depth) {
     return round_up((size_t)depth, (size_t)kernels->depth_unit) * (size_t)kernels->gemm_columns;
@@ -21,63 +19,25 @@ const Packed *packed_column(const CpuKernels *kernels, const Packed *packed, int
     return (const char *)packed + panel * panel_values(kernels, depth) * (size_t)kernels->value_bytes;
 }
 
-/* One value of a panel: of fp32, or of bf16 in pairs. `bf16` is a constant after inlining. */
-static inline __attribute__((always_inline)) void put(Packed *panel, int columns, int d, int n, float value,
-                                                      bool bf16) {
-    if (bf16)
-        ((uint16_t *)panel)[(size_t)(d / 2) * 2 * (size_t)columns + (size_t)(2 * n + d % 2)] =
-            bfloat16_from_float(value);
-    else
-        ((float *)panel)[(size_t)d * (size_t)columns + (size_t)n] = value;
-}
-
-static inline __attribute__((always_inline)) void pack_panel(const CpuKernels *kernels, const float *from,
-                                                             size_t depth_stride, size_t column_stride, int depth,
-                                                             int width, Packed *panel, bool bf16) {
-    int columns = kernels->gemm_columns;
-    if (width < columns || depth % kernels->depth_unit)
-        memset(panel, 0, panel_values(kernels, depth) * (size_t)kernels->value_bytes);
-    if (column_stride == 1) {
-        for (int d = 0; d < depth; d++)
-            for (int n = 0; n < width; n++) put(panel, columns, d, n, from[(size_t)d * depth_stride + (size_t)n], bf16);
-        return;
-    }
-    for (int block = 0; block < depth; block += PACK_DEPTH) { /* a turn in the first-level cache */
-        int end = block + PACK_DEPTH < depth ? block + PACK_DEPTH : depth;
-        for (int n = 0; n < width; n++)
-            for (int d = block; d < end; d++)
-                put(panel, columns, d, n, from[(size_t)n * column_stride + (size_t)d * depth_stride], bf16);
-    }
-}
-
 void pack_weights(const CpuKernels *kernels, const float *weights, size_t depth_stride, size_t column_stride, int depth,
                   int columns, Packed *packed) {
     int most = kernels->gemm_columns;
-    for (int column = 0; column < columns; column += most) {
-        int width = columns - column < most ? columns - column : most;
-        const float *from = weights + (size_t)column * column_stride;
-        Packed *panel =
-            (char *)packed + (size_t)(column / most) * panel_values(kernels, depth) * (size_t)kernels->value_bytes;
-        if (kernels->depth_unit == 2)
-            pack_panel(kernels, from, depth_stride, column_stride, depth, width, panel, true);
-        else
-            pack_panel(kernels, from, depth_stride, column_stride, depth, width, panel, false);
-    }
+    size_t panel_bytes = panel_values(kernels, depth) * (size_t)kernels->value_bytes;
+    for (int column = 0; column < columns; column += most)
+        kernels->pack_panel(weights + (size_t)column * column_stride, depth_stride, column_stride, depth,
+                            columns - column < most ? columns - column : most,
+                            (char *)packed + (size_t)(column / most) * panel_bytes);
 }
 
-/* The stem's patches are (ky, kx, channel), its weights (O, I, K, K). */
+/* The stem's patches are (ky, kx, channel), its weights (O, I, K, K): turned to (O, patch) on the way. */
 static void pack_stem(const CpuKernels *kernels, const float *weights, int in_channels, int taps, int columns,
-                      Packed *packed) {
-    int most = kernels->gemm_columns, depth = in_channels * taps;
-    size_t panel_bytes = panel_values(kernels, depth) * (size_t)kernels->value_bytes;
-    memset(packed, 0, packed_floats(kernels, depth, columns) * sizeof(float));
-    for (int o = 0; o < columns; o++) {
-        Packed *panel = (char *)packed + (size_t)(o / most) * panel_bytes;
+                      float *turned, Packed *packed) {
+    int depth = in_channels * taps;
+    for (int o = 0; o < columns; o++)
         for (int tap = 0; tap < taps; tap++)
             for (int i = 0; i < in_channels; i++)
-                put(panel, most, tap * in_channels + i, o % most, weights[(o * in_channels + i) * taps + tap],
-                    kernels->depth_unit == 2);
-    }
+                turned[o * depth + tap * in_channels + i] = weights[(o * in_channels + i) * taps + tap];
+    pack_weights(kernels, turned, 1, (size_t)depth, depth, columns, packed);
 }
 
 /* (C, 1, K, K) -> (C / lanes, K * K, lanes); `turned` by 180 degrees for the data gradient. */
@@ -96,42 +56,64 @@ typedef struct PackRun {
     bool backward;
 } PackRun;
 
-static void pack_op(void *context, int index, int thread) {
-    (void)thread;
+enum { PACK_PARTS = 8 }; /* tasks of an op: the classifier has a quarter of B0's weights */
+
+/* Part of a matrix: some of its panels. */
+static void pack_part(const CpuKernels *kernels, const float *weights, size_t depth_stride, size_t column_stride,
+                      int depth, int columns, int part, Packed *packed) {
+    int panels = (columns + kernels->gemm_columns - 1) / kernels->gemm_columns;
+    int first = panels * part / PACK_PARTS * kernels->gemm_columns;
+    int end = panels * (part + 1) / PACK_PARTS * kernels->gemm_columns;
+    if (end > columns) end = columns;
+    if (first >= end) return;
+    size_t bytes = packed_floats(kernels, depth, first) * sizeof(float);
+    pack_weights(kernels, weights + (size_t)first * column_stride, depth_stride, column_stride, depth, end - first,
+                 (char *)packed + bytes);
+}
+
+static void pack_gate(const PackRun *run, const Op *op, GateState *gate, int part) {
+    const CpuKernels *kernels = run->engine->exact;
+    const Parameter *parameters = run->engine->network->parameters;
+    const float *reduce = run->parameters + parameters[op->weight].offset;
+    const float *expand = run->parameters + parameters[op->expand_weight].offset;
+    int c = gate->channels, s = gate->squeezed;
+    if (run->backward) {
+        pack_part(kernels, reduce, (size_t)c, 1, s, c, part, gate->packed_reduce_back);
+        pack_part(kernels, expand, (size_t)s, 1, c, s, part, gate->packed_expand_back);
+    } else {
+        pack_part(kernels, reduce, 1, (size_t)c, c, s, part, gate->packed_reduce);
+        pack_part(kernels, expand, 1, (size_t)s, s, c, part, gate->packed_expand);
+    }
+}
+
+static void pack_task(void *context, int task, int thread) {
     PackRun *run = context;
     CpuEngine *engine = run->engine;
-    const CpuKernels *kernels = engine->kernels;
+    int index = task / PACK_PARTS, part = task % PACK_PARTS;
     const Op *op = &engine->network->ops[index];
     int in = engine->network->tensors[op->input].channels, out = engine->network->tensors[op->output].channels;
     const float *weights = op->weight >= 0 ? run->parameters + engine->network->parameters[op->weight].offset : NULL;
     Packed *packed = run->backward ? engine->packed_back[index] : engine->packed[index];
-    if (op->kind == OP_DEPTHWISE) {
-        pack_depthwise(kernels, weights, out, op->kernel * op->kernel, run->backward, packed);
+    if (op->kind == OP_DEPTHWISE && part == 0) {
+        pack_depthwise(engine->kernels, weights, out, op->kernel * op->kernel, run->backward, packed);
     } else if (op->kind == OP_CONV && op->kernel > 1) {
-        if (!run->backward) pack_stem(kernels, weights, in, op->kernel * op->kernel, out, packed);
+        if (!run->backward && part == 0)
+            pack_stem(engine->kernels, weights, in, op->kernel * op->kernel, out, thread_scratch(engine, thread),
+                      packed);
     } else if (op->kind == OP_CONV || op->kind == OP_DENSE) {
-        if (op->kind == OP_DENSE) kernels = engine->exact;
+        const CpuKernels *kernels = op->kind == OP_DENSE ? engine->exact : engine->kernels;
         if (run->backward)
-            pack_weights(kernels, weights, (size_t)in, 1, out, in, packed);
+            pack_part(kernels, weights, (size_t)in, 1, out, in, part, packed);
         else
-            pack_weights(kernels, weights, 1, (size_t)in, in, out, packed);
+            pack_part(kernels, weights, 1, (size_t)in, in, out, part, packed);
     } else if (op->kind == OP_SQUEEZE_EXCITE) {
-        GateState *gate = &engine->gates[index];
-        const float *expand = run->parameters + engine->network->parameters[op->expand_weight].offset;
-        size_t c = (size_t)gate->channels, s = (size_t)gate->squeezed;
-        if (run->backward) {
-            pack_weights(engine->exact, weights, c, 1, gate->squeezed, gate->channels, gate->packed_reduce_back);
-            pack_weights(engine->exact, expand, s, 1, gate->channels, gate->squeezed, gate->packed_expand_back);
-        } else {
-            pack_weights(engine->exact, weights, 1, c, gate->channels, gate->squeezed, gate->packed_reduce);
-            pack_weights(engine->exact, expand, 1, s, gate->squeezed, gate->channels, gate->packed_expand);
-        }
+        pack_gate(run, op, &engine->gates[index], part);
     }
 }
 
 void pack_all(CpuEngine *engine, const EngineForward *call, bool backward) {
     PackRun run = {engine, call->parameters, backward};
-    thread_team_run(engine->team, pack_op, &run, engine->network->num_ops);
+    thread_team_run(engine->team, pack_task, &run, engine->network->num_ops * PACK_PARTS);
 }
 
 /* ---- gradients -------------------------------------------------------------------------------------------- */

@@ -60,6 +60,8 @@ typedef struct CpuKernels {
 /* clang-format off */
 /* gemm_tile              C (rows, columns) = tile (rows, depth) * packed (depth, columns) [+ add, laid out as C]
  * gemm_transposed        C (m, n) += a_tile (pixels, m)^T * b_tile (pixels, n)
+ * pack_panel             panel (depth, gemm_columns) of weights[d * depth_stride + n * column_stride], n < width, zeros
+ *                        behind; one of the strides is 1
  * tile_fill              tile = x
  * tile_load              tile = activation(bn(x))
  * tile_scale             tile *= factor, a channel's

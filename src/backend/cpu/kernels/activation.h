@@ -1,12 +1,16 @@
 /* activation.h - swish and ReLU6 with their slopes, on vectors.
  *
- * sigmoid(z) = 1 / (1 + exp(-z)). exp(t) = 2^n * 2^f with n = round(t log2 e), |f| <= 1/2, 2^f by a polynomial of
- * degree 6 (Taylor coefficients ln(2)^k / k!; truncation error below 2e-7 relative at |f| = 1/2). z is held within
- * [-86.6, 86.6], so that the power of two stays a normal number; there sigmoid is 0 or 1 to fp32. f comes from a fused
- * multiply-add, so that the product's rounding does not become an error of the exponent. Tested over all magnitudes in
- * tests/kernels/test_kernels.c: relative error of swish below 2e-6 with a fused multiply-add. A NaN stays NaN. */
-#ifndef EFFNET_ACTIVATION_BODY_H
-#define EFFNET_ACTIVATION_BODY_H
+ * sigmoid(z) = 1 / (1 + exp(-z)). exp(t) = 2^n * 2^f with n = round(t log2 e), |f| <= 1/2, 2^f by a polynomial. z is
+ * held within [-86.6, 86.6], so that the power of two stays a normal number; there sigmoid is 0 or 1 to fp32. f comes
+ * from a fused multiply-add, so that the product's rounding does not become an error of the exponent. A NaN stays a
+ * NaN.
+ *
+ * fp32 values: degree 6 (Taylor coefficients ln(2)^k / k!; truncation error below 2e-7 relative at |f| = 1/2); relative
+ * error of swish below 2e-6 with a fused multiply-add. bf16 values, which keep 8 bits (4e-3): degree 3 (minimax, 1e-4)
+ * and a reciprocal to 14 bits; relative error of swish below 3e-4. Measured over all magnitudes in
+ * tests/kernels/test_kernels.c. */
+#ifndef EFFNET_ACTIVATION_H
+#define EFFNET_ACTIVATION_H
 
 #include "model/network.h"
 
@@ -14,6 +18,13 @@ static inline Vector vector_sigmoid(Vector z) {
     const Vector log2_e = vector_all(-1.44269504088896341f); /* of -z */
     Vector held = vector_max(vector_all(-86.6f), vector_min(vector_all(86.6f), z));
     Vector n = vector_round(held * log2_e), f = vector_fma(held, log2_e, vector_all(0.0f) - n);
+#ifdef EFFNET_VALUES_BF16
+    Vector p = vector_all(5.5171667e-2f);
+    p = vector_fma(p, f, vector_all(2.4261113e-1f));
+    p = vector_fma(p, f, vector_all(6.9326099e-1f));
+    p = vector_fma(p, f, vector_all(9.9992807e-1f));
+    return vector_reciprocal_estimate(vector_all(1.0f) + vector_scale_by_power(p, n));
+#else
     Vector p = vector_all(1.5403530393381608e-4f);
     p = vector_fma(p, f, vector_all(1.3333558146428443e-3f));
     p = vector_fma(p, f, vector_all(9.6181291076284772e-3f));
@@ -22,6 +33,7 @@ static inline Vector vector_sigmoid(Vector z) {
     p = vector_fma(p, f, vector_all(6.9314718055994531e-1f));
     p = vector_fma(p, f, vector_all(1.0f));
     return vector_reciprocal(vector_all(1.0f) + vector_scale_by_power(p, n));
+#endif
 }
 
 static inline Vector vector_activate(Vector z, Activation activation) {

@@ -55,6 +55,10 @@ static inline Vector vector_scale_by_power(Vector x, Vector n) {
 static inline Vector vector_reciprocal(Vector x) {
     return _mm256_div_ps(vector_all(1.0f), x);
 }
+/* The processor's own estimate has 12 bits, and is not 1 at 1: z (1 - sigmoid(z)) would be far off for a large z. */
+static inline Vector vector_reciprocal_estimate(Vector x) {
+    return vector_reciprocal(x);
+}
 
 /* ---- bf16: see vector_avx512.h ---- */
 typedef __m256i Pairs;

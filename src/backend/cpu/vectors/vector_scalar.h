@@ -54,6 +54,9 @@ static inline Vector vector_scale_by_power(Vector x, Vector n) {
 static inline Vector vector_reciprocal(Vector x) {
     return 1.0f / x;
 }
+static inline Vector vector_reciprocal_estimate(Vector x) {
+    return vector_reciprocal(x);
+}
 
 /* ---- bf16: see vector_avx512.h ---- */
 typedef uint32_t Pairs;

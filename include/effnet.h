@@ -337,7 +337,8 @@ typedef struct effnet_block_summary {
     char name[32]; /* "stem", "blocks.1.0", "head" */
     int in_height, in_width, in_channels;
     int expanded_channels, squeeze_channels; /* 0 where there is none */
-    int kernel, stride;
+    int kernel, stride;    /* of the block's depthwise convolution, of the only one in stem and head */
+    char convolutions[40]; /* all of them in order: "1x1 dw3x3/2 1x1"; /2 is the stride, where it is not 1 */
     int out_height, out_width, out_channels;
     int64_t parameters;       /* trainable */
     int64_t macs;             /* multiply-accumulates an image */

@@ -7,21 +7,23 @@
  * rows that it wrote a pass before, in its own cache and, where pages belong to who writes first (memory.c), in its own
  * memory. The run is over when every worker has said so in `finished`, so that the next run may reuse the fields.
  *
- * Workers are pinned, one to a processor, where that can gain something: on a machine of several memory nodes, and if
- * the team has exactly as many threads as this process has processors. EFFNET_PIN=1 pins on one node, EFFNET_PIN=0 and
- * OMP_PROC_BIND=false never; a team larger than the machine is never pinned. The caller's own thread is left alone. */
+ * Workers are pinned, one to a processor, where a team has exactly as many threads as this process has processors and
+ * little else runs on the machine as it is made: two programs pinned to the same processors would wait for each other.
+ * EFFNET_PIN=1 pins beside other programs too, EFFNET_PIN=0 or OMP_PROC_BIND=false never. The caller's own thread is
+ * left alone. */
 #include "base/threads.h"
 
 #include "base/memory.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { SPINS = 4000 };
 
@@ -116,11 +118,21 @@ static bool is_word(const char *value, const char *word) {
     return value && strcmp(value, word) == 0;
 }
 
+/* Threads of other programs that run or want to, at this moment. */
+static int others_running(void) {
+    int running = INT_MAX;
+    FILE *file = fopen("/proc/loadavg", "r");
+    if (!file) return running;
+    if (fscanf(file, "%*f %*f %*f %d/", &running) == 1 && running > 0) running--; /* this thread */
+    fclose(file);
+    return running;
+}
+
 static bool should_pin(int threads) {
     const char *pin = getenv("EFFNET_PIN");
     if (threads != processors_available() || is_word(pin, "0") || is_word(getenv("OMP_PROC_BIND"), "false"))
         return false;
-    return is_word(pin, "1") || access("/sys/devices/system/node/node1", F_OK) == 0;
+    return is_word(pin, "1") || others_running() <= threads / 4;
 }
 
 /* The index-th processor that this process may use. */

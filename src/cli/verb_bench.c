@@ -55,7 +55,7 @@ static int print_json(const char *mode, const effnet_bench_result *result, const
     json_object_set_new(object, "peak_rss_mb", json_rounded(result->peak_rss_mb, 5));
     json_object_set_new(object, "activation_mb", json_rounded(result->activation_mb, 5));
     if (profile->count) {
-        json_object_set_new(object, "peak_gflops", json_rounded(limits->gflops, 5));
+        json_object_set_new(object, "peak_gflops", json_rounded(bench_profile_peak(profile, limits), 5));
         json_object_set_new(object, "peak_read_gbps", json_rounded(limits->read_gbps, 4));
         json_object_set_new(object, "passes", bench_profile_json(profile, limits));
     }
@@ -143,7 +143,7 @@ int verb_bench(int argc, char **argv) {
     bool only_limits = strcmp(mode, "limits") == 0;
     if (strcmp(mode, "train") != 0 && strcmp(mode, "infer") != 0 && !only_limits)
         return usage_error("bench", "cannot measure '%.60s'; allowed: train, infer, limits", mode);
-    BenchProfile passes = {0};
+    BenchProfile passes = {.bf16 = dtype && strcmp(dtype, "bf16") == 0};
     const effnet_bench_options bench = {
         .struct_size = sizeof bench,
         .infer = strcmp(mode, "infer") == 0,

@@ -48,8 +48,8 @@ static void print_row(const effnet_block_summary *block) {
     text_count(block->parameters, parameters, sizeof parameters);
     text_count(block->macs, macs, sizeof macs);
     text_count(block->activation_bytes, bytes, sizeof bytes);
-    printf("%-12s %13s  %-15s %8s %7s %13s %12s %15s %14s\n", block->name, input, block->convolutions, expanded, squeezed, output,
-           parameters, macs, bytes);
+    printf("%-12s %13s  %-15s %8s %7s %13s %12s %15s %14s\n", block->name, input, block->convolutions, expanded,
+           squeezed, output, parameters, macs, bytes);
 }
 
 static void print_text(const effnet_summary *summary) {
@@ -57,8 +57,8 @@ static void print_text(const effnet_summary *summary) {
     printf("%s at %dx%d, %d classes; MACs and activation bytes (convolution outputs, fp32) are for one image;\n"
            "dw: depthwise, /2: stride\n\n",
            summary->model, summary->resolution, summary->resolution, summary->num_classes);
-    printf("%-12s %13s  %-15s %8s %7s %13s %12s %15s %14s\n", "block", "input", "convolutions", "expanded", "squeeze", "output",
-           "parameters", "MACs", "bytes");
+    printf("%-12s %13s  %-15s %8s %7s %13s %12s %15s %14s\n", "block", "input", "convolutions", "expanded", "squeeze",
+           "output", "parameters", "MACs", "bytes");
     for (int i = 0; i < summary->num_blocks; i++) print_row(&summary->blocks[i]);
     text_count(summary->parameters, parameters, sizeof parameters);
     text_count(summary->macs, macs, sizeof macs);

@@ -46,8 +46,8 @@ typedef struct effnet_error {
 /* "0.1.0" */
 EFFNET_API const char *effnet_version(void);
 /* One line: version, compiler, instruction sets found and used, e.g.
- * "effnet 0.1.0, gcc 12.2.0, ISA found: scalar avx2 avx512 avx512bf16, used: avx512bf16".
- * EFFNET_ISA=scalar|avx2|avx512|avx512bf16 in the environment forces a set. `buffer` receives at most `size` bytes,
+ * "effnet 0.1.0, gcc 12.2.0, ISA found: scalar avx2 avx512 avx512_bf16, used: avx512bf16".
+ * EFFNET_ISA=scalar|avx2|avx512|avx512bf16|amx in the environment forces a set. `buffer` receives at most `size` bytes,
  * terminated. */
 EFFNET_API void effnet_build_info(char *buffer, size_t size);
 
@@ -337,7 +337,8 @@ typedef struct effnet_block_summary {
     char name[32]; /* "stem", "blocks.1.0", "head" */
     int in_height, in_width, in_channels;
     int expanded_channels, squeeze_channels; /* 0 where there is none */
-    int kernel, stride;
+    int kernel, stride;    /* of the block's depthwise convolution, of the only one in stem and head */
+    char convolutions[40]; /* all of them in order: "1x1 dw3x3/2 1x1"; /2 is the stride, where it is not 1 */
     int out_height, out_width, out_channels;
     int64_t parameters;       /* trainable */
     int64_t macs;             /* multiply-accumulates an image */
@@ -388,11 +389,12 @@ typedef struct effnet_bench_result {
 EFFNET_API effnet_status effnet_bench(const effnet_bench_options *options, effnet_bench_result *out,
                                       effnet_error *error);
 
-/* What this machine can do at most, all threads together: fp32 multiply-adds (two operations each) and memory. */
+/* What this machine can do at most, all threads together: multiply-adds (two operations each) in fp32, in dot products
+ * of bf16 and in AMX's tiles (0: not on this processor), and memory. */
 typedef struct effnet_limits {
     char isa[32];
     int threads;
-    double gflops, read_gbps, copy_gbps;
+    double gflops, bf16_gflops, amx_gflops, read_gbps, copy_gbps;
 } effnet_limits;
 
 /* threads 0: every processor. Takes about a second. */

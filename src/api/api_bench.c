@@ -211,6 +211,8 @@ effnet_status effnet_measure_limits(int threads, effnet_limits *out, effnet_erro
     snprintf(out->isa, sizeof out->isa, "%s", limits.isa);
     out->threads = limits.threads;
     out->gflops = limits.gflops;
+    out->bf16_gflops = limits.bf16_gflops;
+    out->amx_gflops = limits.amx_gflops;
     out->read_gbps = limits.read_gbps;
     out->copy_gbps = limits.copy_gbps;
     return EFFNET_OK;

@@ -14,6 +14,15 @@ static int64_t parameter_count(const Network *network, int index) {
     return index < 0 ? 0 : (int64_t)network->parameters[index].count;
 }
 
+/* Adds " 1x1", " dw3x3/2" to the list of the block's convolutions. */
+static void name_convolution(const Op *op, effnet_block_summary *block) {
+    char *list = block->convolutions, stride[12] = "";
+    size_t used = strlen(list);
+    if (op->stride != 1) snprintf(stride, sizeof stride, "/%d", op->stride);
+    snprintf(list + used, sizeof block->convolutions - used, "%s%s%dx%d%s", used ? " " : "",
+             op->kind == OP_DEPTHWISE ? "dw" : "", op->kernel, op->kernel, stride);
+}
+
 /* Adds one op to the block it belongs to; in_*: where the block begins, out_*: where it ends so far. */
 static void add_op(const Network *network, const Op *op, effnet_block_summary *block) {
     TensorShape in = network->tensors[op->input], out = network->tensors[op->output];
@@ -31,10 +40,12 @@ static void add_op(const Network *network, const Op *op, effnet_block_summary *b
     int64_t convolution_outputs = 0;
     switch (op->kind) {
     case OP_CONV:
+        name_convolution(op, block);
         block->macs += outputs * in.channels * op->kernel * op->kernel;
         convolution_outputs = outputs;
         break;
     case OP_DEPTHWISE:
+        name_convolution(op, block);
         block->macs += outputs * op->kernel * op->kernel;
         convolution_outputs = outputs;
         break;

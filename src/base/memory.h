@@ -1,10 +1,13 @@
 /* memory.h - checked sizes and aligned blocks. Sizes that come from a file or from a product of dimensions
  * are computed with size_multiply/size_add, which say when they overflow; large blocks come from
- * memory_allocate, aligned for the widest vectors and backed by huge pages where they help. */
+ * memory_allocate, aligned for the widest vectors and backed by huge pages where they help. memory_free frees nothing
+ * else. */
 #ifndef EFFNET_BASE_MEMORY_H
 #define EFFNET_BASE_MEMORY_H
 
 #include "base/error.h"
+
+#include <stdint.h>
 
 enum { MEMORY_ALIGNMENT = 64 };
 

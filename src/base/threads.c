@@ -2,16 +2,26 @@
  *
  * A run is announced by raising `generation`; workers spin on it for some microseconds (passes follow each
  * other closely in a training step) and then sleep on a condition variable, as the caller does at the end of a run.
- * Tasks are claimed from an atomic counter. The run is over when every worker has said so in `finished`, so that the
- * next run may reuse the fields. */
+ * Tasks are claimed one by one from atomic counters: each thread has a share of consecutive tasks, the same one in
+ * every run of as many tasks, and helps the others when its own is done. So a thread mostly meets again the images and
+ * rows that it wrote a pass before, in its own cache and, where pages belong to who writes first (memory.c), in its own
+ * memory. The run is over when every worker has said so in `finished`, so that the next run may reuse the fields.
+ *
+ * Workers are pinned, one to a processor, where a team has exactly as many threads as this process has processors and
+ * fewer threads of other programs run at that moment: a system that sees short pieces of work tends to wake a worker on
+ * the processor that its caller keeps busy, and a pass then takes twice as long. EFFNET_PIN=1 pins on a machine that is
+ * full too, EFFNET_PIN=0 or OMP_PROC_BIND=false never. The caller's own thread is left alone. */
 #include "base/threads.h"
 
 #include "base/memory.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,17 +33,23 @@ typedef struct Worker {
     pthread_t thread;
 } Worker;
 
+/* Tasks [next, end) of a thread are still to be claimed; a cache line of its own. */
+typedef struct Share {
+    _Alignas(64) atomic_int next;
+    int end;
+} Share;
+
 struct ThreadTeam {
     int size;
     Worker *workers; /* size - 1 */
+    Share *shares;   /* size */
     pthread_mutex_t mutex;
     pthread_cond_t wake, done;
     atomic_uint generation;
     atomic_bool stopping;
-    atomic_int next_task, finished;
+    atomic_int finished;
     TaskFunction *function;
     void *context;
-    int tasks;
 };
 
 static inline void spin_pause(void) {
@@ -43,10 +59,20 @@ static inline void spin_pause(void) {
 }
 
 static void take_tasks(ThreadTeam *team, int thread) {
-    for (;;) {
-        int task = atomic_fetch_add_explicit(&team->next_task, 1, memory_order_relaxed);
-        if (task >= team->tasks) return;
-        team->function(team->context, task, thread);
+    for (int i = 0; i < team->size; i++) {
+        Share *share = &team->shares[(thread + i) % team->size];
+        for (;;) {
+            int task = atomic_fetch_add_explicit(&share->next, 1, memory_order_relaxed);
+            if (task >= share->end) break;
+            team->function(team->context, task, thread);
+        }
+    }
+}
+
+static void share_out(ThreadTeam *team, int tasks) {
+    for (int i = 0; i < team->size; i++) {
+        atomic_store_explicit(&team->shares[i].next, (int)((int64_t)tasks * i / team->size), memory_order_relaxed);
+        team->shares[i].end = (int)((int64_t)tasks * (i + 1) / team->size);
     }
 }
 
@@ -88,6 +114,49 @@ int processors_available(void) {
     return count > 0 ? count : 1;
 }
 
+static bool is_word(const char *value, const char *word) {
+    return value && strcmp(value, word) == 0;
+}
+
+/* Threads of other programs that run or want to, at this moment. */
+static int others_running(void) {
+    int running = INT_MAX;
+    FILE *file = fopen("/proc/loadavg", "r");
+    if (!file) return running;
+    if (fscanf(file, "%*f %*f %*f %d/", &running) == 1 && running > 0) running--; /* this thread */
+    fclose(file);
+    return running;
+}
+
+static bool should_pin(int threads) {
+    const char *pin = getenv("EFFNET_PIN");
+    if (threads != processors_available() || is_word(pin, "0") || is_word(getenv("OMP_PROC_BIND"), "false"))
+        return false;
+    return is_word(pin, "1") || others_running() < threads;
+}
+
+/* The index-th processor that this process may use. */
+static void pin_to(pthread_attr_t *attributes, int index) {
+    cpu_set_t allowed, one;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
+    CPU_ZERO(&one);
+    for (int cpu = 0, seen = 0; cpu < CPU_SETSIZE; cpu++) {
+        if (!CPU_ISSET(cpu, &allowed) || seen++ != index) continue;
+        CPU_SET(cpu, &one);
+        pthread_attr_setaffinity_np(attributes, sizeof one, &one);
+    }
+}
+
+static int start_worker(Worker *worker, bool pinned) {
+    pthread_attr_t attributes;
+    int failed = pthread_attr_init(&attributes);
+    if (failed) return failed;
+    if (pinned) pin_to(&attributes, worker->index);
+    failed = pthread_create(&worker->thread, &attributes, worker_main, worker);
+    pthread_attr_destroy(&attributes);
+    return failed;
+}
+
 effnet_status thread_team_create(int threads, ThreadTeam **out, effnet_error *err) {
     *out = NULL;
     if (threads < 0 || threads > 1024)
@@ -95,19 +164,23 @@ effnet_status thread_team_create(int threads, ThreadTeam **out, effnet_error *er
     if (threads == 0) threads = processors_available();
     ThreadTeam *team = calloc(1, sizeof *team);
     Worker *workers = calloc((size_t)threads, sizeof *workers);
-    if (!team || !workers) {
+    Share *shares = aligned_alloc(_Alignof(Share), (size_t)threads * sizeof *shares);
+    if (!team || !workers || !shares) {
         free(team);
         free(workers);
+        free(shares);
         return fail(err, EFFNET_ERROR_MEMORY, "no memory for a team of %d threads", threads);
     }
     team->size = 1;
     team->workers = workers;
+    team->shares = shares;
     pthread_mutex_init(&team->mutex, NULL);
     pthread_cond_init(&team->wake, NULL);
     pthread_cond_init(&team->done, NULL);
+    const bool pinned = should_pin(threads);
     for (int i = 1; i < threads; i++) {
         workers[i - 1] = (Worker){.team = team, .index = i};
-        int failed = pthread_create(&workers[i - 1].thread, NULL, worker_main, &workers[i - 1]);
+        int failed = start_worker(&workers[i - 1], pinned);
         if (failed) {
             thread_team_free(team);
             return fail(err, EFFNET_ERROR_MEMORY, "cannot start thread %d of %d: %s", i + 1, threads, strerror(failed));
@@ -127,6 +200,7 @@ void thread_team_free(ThreadTeam *team) {
     pthread_cond_destroy(&team->done);
     pthread_mutex_destroy(&team->mutex);
     free(team->workers);
+    free(team->shares);
     free(team);
 }
 
@@ -141,8 +215,7 @@ void thread_team_run(ThreadTeam *team, TaskFunction *function, void *context, in
     }
     team->function = function;
     team->context = context;
-    team->tasks = tasks;
-    atomic_store_explicit(&team->next_task, 0, memory_order_relaxed);
+    share_out(team, tasks);
     atomic_store_explicit(&team->finished, 0, memory_order_relaxed);
     announce(team);
     take_tasks(team, 0);

@@ -37,8 +37,13 @@ void bench_profile_free(BenchProfile *profile) {
     free(profile->passes);
 }
 
-static double roof_ms(const effnet_pass_profile *pass, const effnet_limits *limits) {
-    double arithmetic = pass->operations / limits->gflops / 1e6, traffic = pass->bytes / limits->read_gbps / 1e6;
+double bench_profile_peak(const BenchProfile *profile, const effnet_limits *limits) {
+    double dots = limits->amx_gflops > limits->bf16_gflops ? limits->amx_gflops : limits->bf16_gflops;
+    return profile->bf16 && dots > limits->gflops ? dots : limits->gflops;
+}
+
+static double roof_ms(const effnet_pass_profile *pass, double peak, const effnet_limits *limits) {
+    double arithmetic = pass->operations / peak / 1e6, traffic = pass->bytes / limits->read_gbps / 1e6;
     return arithmetic > traffic ? arithmetic : traffic;
 }
 
@@ -73,6 +78,7 @@ enum { MOST_KINDS = 32 };
 void bench_profile_print(const BenchProfile *profile, const effnet_limits *limits) {
     Row kinds[MOST_KINDS] = {0}, all = {0};
     int count = 0;
+    const double peak = bench_profile_peak(profile, limits);
     for (int i = 0; i < profile->count; i++) {
         const effnet_pass_profile *pass = &profile->passes[i];
         int kind = 0;
@@ -85,13 +91,13 @@ void bench_profile_print(const BenchProfile *profile, const effnet_limits *limit
             rows[r]->sum.ms_best += pass->ms_best;
             rows[r]->sum.operations += pass->operations;
             rows[r]->sum.bytes += pass->bytes;
-            rows[r]->roof += roof_ms(pass, limits);
+            rows[r]->roof += roof_ms(pass, peak, limits);
             rows[r]->passes++;
         }
     }
     qsort(kinds, (size_t)count, sizeof *kinds, by_time);
-    printf("\nthis machine at most: %.0f GFLOP/s fp32, %.1f GB/s read, %.1f GB/s copied (%s, %d threads)\n",
-           limits->gflops, limits->read_gbps, limits->copy_gbps, limits->isa, limits->threads);
+    printf("\nthis machine at most: %.0f GFLOP/s %s, %.1f GB/s read, %.1f GB/s copied (%s, %d threads)\n", peak,
+           peak > limits->gflops ? "bf16" : "fp32", limits->read_gbps, limits->copy_gbps, limits->isa, limits->threads);
     print_head("pass", "");
     for (int i = 0; i < count; i++) {
         char passes[32];
@@ -101,13 +107,14 @@ void bench_profile_print(const BenchProfile *profile, const effnet_limits *limit
     print_row("all", "", &all, all.sum.ms);
     print_head("pass", "op");
     for (int i = 0; i < profile->count; i++) {
-        Row row = {.sum = profile->passes[i], .roof = roof_ms(&profile->passes[i], limits), .passes = 1};
+        Row row = {.sum = profile->passes[i], .roof = roof_ms(&profile->passes[i], peak, limits), .passes = 1};
         print_row(row.sum.pass, row.sum.op, &row, all.sum.ms);
     }
 }
 
 json_t *bench_profile_json(const BenchProfile *profile, const effnet_limits *limits) {
     json_t *array = json_array();
+    const double peak = bench_profile_peak(profile, limits);
     for (int i = 0; i < profile->count; i++) {
         const effnet_pass_profile *pass = &profile->passes[i];
         json_t *object = json_object();
@@ -118,7 +125,7 @@ json_t *bench_profile_json(const BenchProfile *profile, const effnet_limits *lim
         if (pass->bytes > 0 && pass->ms > 0) {
             json_object_set_new(object, "gflops", json_rounded(pass->operations / pass->ms / 1e6, 5));
             json_object_set_new(object, "gbps", json_rounded(pass->bytes / pass->ms / 1e6, 5));
-            json_object_set_new(object, "of_roof", json_rounded(roof_ms(pass, limits) / pass->ms, 4));
+            json_object_set_new(object, "of_roof", json_rounded(roof_ms(pass, peak, limits) / pass->ms, 4));
         }
         json_array_append_new(array, object);
     }

@@ -7,18 +7,33 @@
 #include <stdio.h>
 #include <string.h>
 
+static json_t *json_limit(double gflops) {
+    return gflops > 0 ? json_rounded(gflops, 5) : json_null();
+}
+
+static void print_limit(const char *what, double gflops) {
+    if (gflops > 0)
+        printf("  %-19s %.0f GFLOP/s\n", what, gflops);
+    else
+        printf("  %-19s not on this processor\n", what);
+}
+
 static int print_limits(const effnet_limits *limits, bool json) {
     if (json) {
         json_t *object = json_object();
         json_object_set_new(object, "isa", json_text(limits->isa));
         json_object_set_new(object, "threads", json_integer(limits->threads));
         json_object_set_new(object, "gflops", json_rounded(limits->gflops, 5));
+        json_object_set_new(object, "bf16_gflops", json_limit(limits->bf16_gflops));
+        json_object_set_new(object, "amx_gflops", json_limit(limits->amx_gflops));
         json_object_set_new(object, "read_gbps", json_rounded(limits->read_gbps, 4));
         json_object_set_new(object, "copy_gbps", json_rounded(limits->copy_gbps, 4));
         return json_print("bench", object);
     }
     printf("%s, %d threads\n", limits->isa, limits->threads);
     printf("  fp32 multiply-adds  %.0f GFLOP/s\n", limits->gflops);
+    print_limit("bf16 dot products", limits->bf16_gflops);
+    print_limit("AMX bf16 tiles", limits->amx_gflops);
     printf("  memory              %.1f GB/s read, %.1f GB/s copied\n", limits->read_gbps, limits->copy_gbps);
     return EXIT_OK;
 }
@@ -40,7 +55,7 @@ static int print_json(const char *mode, const effnet_bench_result *result, const
     json_object_set_new(object, "peak_rss_mb", json_rounded(result->peak_rss_mb, 5));
     json_object_set_new(object, "activation_mb", json_rounded(result->activation_mb, 5));
     if (profile->count) {
-        json_object_set_new(object, "peak_gflops", json_rounded(limits->gflops, 5));
+        json_object_set_new(object, "peak_gflops", json_rounded(bench_profile_peak(profile, limits), 5));
         json_object_set_new(object, "peak_read_gbps", json_rounded(limits->read_gbps, 4));
         json_object_set_new(object, "passes", bench_profile_json(profile, limits));
     }
@@ -128,7 +143,7 @@ int verb_bench(int argc, char **argv) {
     bool only_limits = strcmp(mode, "limits") == 0;
     if (strcmp(mode, "train") != 0 && strcmp(mode, "infer") != 0 && !only_limits)
         return usage_error("bench", "cannot measure '%.60s'; allowed: train, infer, limits", mode);
-    BenchProfile passes = {0};
+    BenchProfile passes = {.bf16 = dtype && strcmp(dtype, "bf16") == 0};
     const effnet_bench_options bench = {
         .struct_size = sizeof bench,
         .infer = strcmp(mode, "infer") == 0,

@@ -14,6 +14,7 @@ static json_t *block_to_json(const effnet_block_summary *block) {
     json_object_set_new(object, "name", json_text(block->name));
     json_object_set_new(object, "input", shape_to_json(block->in_height, block->in_width, block->in_channels));
     json_object_set_new(object, "output", shape_to_json(block->out_height, block->out_width, block->out_channels));
+    json_object_set_new(object, "convolutions", json_text(block->convolutions));
     json_object_set_new(object, "kernel", json_integer(block->kernel));
     json_object_set_new(object, "stride", json_integer(block->stride));
     json_object_set_new(object, "expanded_channels", json_integer(block->expanded_channels));
@@ -38,31 +39,31 @@ static int print_json(const effnet_summary *summary) {
 }
 
 static void print_row(const effnet_block_summary *block) {
-    char input[32], output[32], kernel[16] = "-", expanded[16] = "-", squeezed[16] = "-";
+    char input[32], output[32], expanded[16] = "-", squeezed[16] = "-";
     char parameters[32], macs[32], bytes[32];
     snprintf(input, sizeof input, "%dx%dx%d", block->in_height, block->in_width, block->in_channels);
     snprintf(output, sizeof output, "%dx%dx%d", block->out_height, block->out_width, block->out_channels);
-    if (block->kernel) snprintf(kernel, sizeof kernel, "%dx%d/%d", block->kernel, block->kernel, block->stride);
     if (block->expanded_channels) snprintf(expanded, sizeof expanded, "%d", block->expanded_channels);
     if (block->squeeze_channels) snprintf(squeezed, sizeof squeezed, "%d", block->squeeze_channels);
     text_count(block->parameters, parameters, sizeof parameters);
     text_count(block->macs, macs, sizeof macs);
     text_count(block->activation_bytes, bytes, sizeof bytes);
-    printf("%-12s %13s %6s %8s %7s %13s %12s %15s %14s\n", block->name, input, kernel, expanded, squeezed, output,
-           parameters, macs, bytes);
+    printf("%-12s %13s  %-15s %8s %7s %13s %12s %15s %14s\n", block->name, input, block->convolutions, expanded,
+           squeezed, output, parameters, macs, bytes);
 }
 
 static void print_text(const effnet_summary *summary) {
     char parameters[32], macs[32], bytes[32];
-    printf("%s at %dx%d, %d classes; MACs and activation bytes (convolution outputs, fp32) are for one image\n\n",
+    printf("%s at %dx%d, %d classes; MACs and activation bytes (convolution outputs, fp32) are for one image;\n"
+           "dw: depthwise, /2: stride\n\n",
            summary->model, summary->resolution, summary->resolution, summary->num_classes);
-    printf("%-12s %13s %6s %8s %7s %13s %12s %15s %14s\n", "block", "input", "kernel", "expanded", "squeeze", "output",
-           "parameters", "MACs", "bytes");
+    printf("%-12s %13s  %-15s %8s %7s %13s %12s %15s %14s\n", "block", "input", "convolutions", "expanded", "squeeze",
+           "output", "parameters", "MACs", "bytes");
     for (int i = 0; i < summary->num_blocks; i++) print_row(&summary->blocks[i]);
     text_count(summary->parameters, parameters, sizeof parameters);
     text_count(summary->macs, macs, sizeof macs);
     text_count(summary->activation_bytes, bytes, sizeof bytes);
-    printf("%-12s %13s %6s %8s %7s %13s %12s %15s %14s\n", "total", "", "", "", "", "", parameters, macs, bytes);
+    printf("%-12s %13s  %-15s %8s %7s %13s %12s %15s %14s\n", "total", "", "", "", "", "", parameters, macs, bytes);
 }
 
 int verb_summarize(int argc, char **argv) {

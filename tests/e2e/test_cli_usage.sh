@@ -86,6 +86,7 @@ for key in model resolution num_classes parameters macs activation_bytes blocks;
     grep -q "\"$key\":" "$work/out" || die "no '$key' in summarize --json"
 done
 [ "$(grep -o '"squeeze_channels"' "$work/out" | wc -l)" = 18 ] || die "B0 has a stem, 16 blocks and a head"
+grep -q '"name":"blocks.2.0",[^}]*"convolutions":"1x1 dw5x5/2 1x1"' "$work/out" || die "no convolutions of blocks.2.0"
 run 0 "$effnet" summarize "$recipe"
 grep -qE '^total +[0-9,]+ +[0-9,]+ +[0-9,]+$' "$work/out" || die "no totals in the table"
 for mode in train infer; do

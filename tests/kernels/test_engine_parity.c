@@ -37,10 +37,10 @@
 static const double TOLERANCE = 1e-4, MAGNIFICATION = 32, LOOSEST = 5e-3;
 enum { ATTEMPTS = 4 };
 static const double NOISE = 4, BF16_FLOOR = 6e-3;
-/* The last has kernels of its own for bf16 alone. */
-static const char *const isa_names[] = {"scalar", "avx2", "avx512", "avx512bf16"};
+/* The last two have kernels of their own for bf16 alone. */
+static const char *const isa_names[] = {"scalar", "avx2", "avx512", "avx512bf16", "amx"};
 static const int thread_counts[] = {1, 2, 3, 8};
-enum { MANY = 17, ISAS = 3, BF16_ISAS = 4, THREAD_COUNTS = 4, CLASSES = 37, VARIANTS = 2 };
+enum { MANY = 17, ISAS = 3, BF16_ISAS = 5, THREAD_COUNTS = 4, CLASSES = 37, VARIANTS = 2 };
 /* Expand convolutions never stored, and always; the latter on fewer teams, since most of the passes are the same. */
 typedef struct Variant {
     const char *name;

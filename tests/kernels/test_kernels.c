@@ -24,12 +24,12 @@ enum { MOST = 1 << 16 };
 
 static const double STRICT = 2e-5, LOOSE = 8e-3; /* of the largest value; two roundings to 8 bits of fraction */
 
-static const CpuKernels *tables[8]; /* the scalar fp32 table first */
+static const CpuKernels *tables[10]; /* the scalar fp32 table first */
 static int num_tables;
 
 static void find_tables(void) {
-    static const char *names[] = {"scalar", "avx2", "avx512", "avx512bf16"};
-    for (int i = 0; i < 4; i++) {
+    static const char *names[] = {"scalar", "avx2", "avx512", "avx512bf16", "amx"};
+    for (int i = 0; i < 5; i++) {
         effnet_error err;
         const CpuIsa *isa;
         setenv("EFFNET_ISA", names[i], 1);

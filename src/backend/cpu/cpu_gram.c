@@ -9,11 +9,15 @@
  *
  * Numerics: x is shifted by the mean of the batch's first pixels before it is squared, sums are fp32 within a tile of
  * 96 pixels and fp64 across: a large mean with a small variance loses nothing. What is small (channels x channels) is
- * computed in fp64. */
+ * computed in fp64. What may be lost is a variance far smaller than the squares it is made of, where a filter takes the
+ * difference of channels that are nearly alike: C carries fp32's rounding of those squares. Where they are MAGNIFIED
+ * times the variance (and eps), all variances are computed from y itself, in one more trip that keeps nothing. */
 #include "backend/cpu/cpu_engine.h"
 
 #include <math.h>
 #include <string.h>
+
+static const double MAGNIFIED = 1000; /* times 6e-8, the rounding of a product: 6e-5 of a variance at most */
 
 static GramState *gram_of(const PassRun *run) {
     return &run->engine->grams[run->pass->expand >= 0 ? run->pass->expand : run->pass->op];
@@ -53,7 +57,8 @@ size_t gram_slot_floats(int channels) {
 
 size_t gram_scratch(const CpuEngine *engine, const Pass *pass) {
     size_t c = (size_t)engine->network->tensors[engine->network->ops[pass->op].input].channels;
-    return tile_floats((int)c + 1) + c * c + 2 * c;
+    size_t moments = c * c + 2 * c, direct = (TILE_ROWS + 2) * TILE_CHANNELS;
+    return tile_floats((int)c + 1) + (moments > direct ? moments : direct);
 }
 
 static double *gram_slot(const CpuEngine *engine, const GramState *gram, int task) {
@@ -96,8 +101,9 @@ static void covariance_row(void *context, int row, int thread) {
     }
 }
 
-/* 64 of the expanded channels: their mean and variance, and C W_j, which the backward pass needs again. */
-static void statistics_block(void *context, int task, int thread) {
+/* 64 of the expanded channels: C W_j, which the backward pass needs again; mean and variance, kept until they are set
+ * where the backward pass will have `share` and `mix`; and in rows[task] how much the worst variance is magnified. */
+static void variances_block(void *context, int task, int thread) {
     (void)thread;
     const PassRun *run = context;
     GramState *gram = gram_of(run);
@@ -105,7 +111,7 @@ static void statistics_block(void *context, int task, int thread) {
     int end = (task + 1) * TILE_CHANNELS < gram->out ? (task + 1) * TILE_CHANNELS : gram->out;
     for (int j = task * TILE_CHANNELS; j < end; j++) {
         const float *w = gram->filters + (size_t)j * c;
-        double *correlated = gram->correlated + (size_t)j * c, mean = 0, variance = 0;
+        double *correlated = gram->correlated + (size_t)j * c, mean = 0, variance = 0, squares = 0;
         memset(correlated, 0, c * sizeof *correlated);
         for (size_t k = 0; k < c; k++) {
             double factor = w[k];
@@ -115,9 +121,66 @@ static void statistics_block(void *context, int task, int thread) {
         for (size_t i = 0; i < c; i++) {
             mean += gram->mean[i] * w[i];
             variance += correlated[i] * w[i];
+            squares += (double)w[i] * w[i] * gram->covariance[i * c + i];
         }
-        batch_norm_set(run, run->pass->batch_norm, j, mean, variance > 0 || isnan(variance) ? variance : 0, run->units);
+        gram->share[j] = mean;
+        gram->mix[j] = variance > 0 || isnan(variance) ? variance : 0;
+        squares /= gram->mix[j] + run->engine->network->config.bn_eps;
+        if (squares > gram->rows[task]) gram->rows[task] = squares;
     }
+}
+
+/* ---- variances from y itself ---- */
+
+static void direct_task(void *context, int task, int thread) {
+    const PassRun *run = context;
+    const CpuEngine *engine = run->engine;
+    const GramState *gram = gram_of(run);
+    size_t c = (size_t)gram->in;
+    float *tile = thread_scratch(engine, thread), *y = tile + tile_floats(gram->in + 1);
+    float *moments = y + TILE_ROWS * TILE_CHANNELS;
+    BnVectors centred = gram_centred(gram);
+    int begin, end;
+    task_range(run, task, &begin, &end);
+    partial_clear(run, task, gram->out);
+    for (int first = begin; first < end; first += TILE_ROWS) {
+        int rows = end - first < TILE_ROWS ? end - first : TILE_ROWS;
+        engine->kernels->tile_load(buffer_at(engine, run->pass->input.buffer, (size_t)first * c), c, rows, gram->in,
+                                   &centred, ACTIVATION_NONE, tile, TILE_ROWS);
+        for (int j = 0; j < gram->out; j += TILE_CHANNELS) {
+            int count = gram->out - j < TILE_CHANNELS ? gram->out - j : TILE_CHANNELS;
+            engine->kernels->gemm_tile(tile, TILE_ROWS, rows, gram->in,
+                                       packed_column(engine->kernels, engine->packed[run->pass->op], gram->in, j),
+                                       count, y, (size_t)count, NULL);
+            moments_merge(run, task, y, (size_t)count, rows, gram->out, j, count, first - begin, moments);
+        }
+    }
+    engine->partial_count[task] = end - begin;
+}
+
+static void direct_variances(PassRun *run) {
+    const CpuEngine *engine = run->engine;
+    GramState *gram = gram_of(run);
+    run_split(run, run->units, MAX_TASKS, TILE_ROWS);
+    thread_team_run(engine->team, direct_task, run, run->tasks);
+    for (int j = 0; j < gram->out; j++) {
+        double seen = 0, mean = 0, m2 = 0;
+        for (int t = 0; t < run->tasks; t++) {
+            const double *partial = task_partial(run, t, gram->out) + j;
+            double count = engine->partial_count[t], total = seen + count, delta = partial[0] - mean;
+            mean += delta * count / total;
+            m2 += partial[gram->out] + delta * delta * seen * count / total;
+            seen = total;
+        }
+        gram->mix[j] = m2 / seen;
+    }
+}
+
+/* Whether C is too coarse for some filter. */
+static bool is_magnified(const GramState *gram) {
+    for (int block = 0; block < channel_blocks(gram->out); block++)
+        if (gram->rows[block] > MAGNIFIED) return true;
+    return false;
 }
 
 /* The filters as gemm_tile multiplies by them. */
@@ -147,8 +210,12 @@ void gram_forward(PassRun *run) {
         gram->mean[i] += gram->offset[i];
     }
     thread_team_run(engine->team, covariance_row, run, gram->in);
-    thread_team_run(engine->team, statistics_block, run, channel_blocks(gram->out));
+    memset(gram->rows, 0, (size_t)channel_blocks(gram->out) * sizeof *gram->rows);
+    thread_team_run(engine->team, variances_block, run, channel_blocks(gram->out));
     set_centred(run, gram, gram->mean);
+    if (is_magnified(gram)) direct_variances(run);
+    for (int j = 0; j < gram->out; j++)
+        batch_norm_set(run, run->pass->batch_norm, j, gram->share[j], gram->mix[j], pixels);
 }
 
 /* ---- backward ------------------------------------------------------------------------------------------------ */

@@ -1,51 +1,69 @@
-/* isa.c - see isa.h. The compiler's __builtin_cpu_supports asks CPUID and XGETBV: a set whose registers the operating
- * system does not save counts as absent. Sets are bits, not a ladder: each table states what it needs. */
+/* isa.c - see isa.h. A feature counts where the processor has it (CPUID), the operating system saves its registers
+ * (XGETBV, which __builtin_cpu_supports asks too) and, for AMX, the kernel has given this process permission to use
+ * them. */
 #include "backend/cpu/isa.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static bool always(void) {
-    return true;
-}
-
 #ifdef EFFNET_X86
-static bool has_avx2(void) {
-    __builtin_cpu_init();
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-}
-static bool has_avx512(void) {
-    __builtin_cpu_init();
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") && has_avx2();
-}
-static bool has_avx512bf16(void) {
-    __builtin_cpu_init();
-    return __builtin_cpu_supports("avx512bf16") && has_avx512();
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_TILE_CONFIG = 17, XFEATURE_TILE_DATA = 18 };
+
+/* Linux (5.16 and later) keeps the 8 kB of tile registers of a process only after it has asked. */
+static bool has_amx_bf16(void) {
+    unsigned a, b, c, d, low, high;
+    const unsigned tile = 1u << 24, bf16 = 1u << 22, osxsave = 1u << 27;
+    const unsigned saved = 1u << XFEATURE_TILE_CONFIG | 1u << XFEATURE_TILE_DATA;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & osxsave)) return false;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d & tile) || !(d & bf16)) return false;
+    __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    (void)high;
+    return (low & saved) == saved && syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_TILE_DATA) == 0;
 }
 #endif
 
+unsigned cpu_features(void) {
+    unsigned features = 0;
+#ifdef EFFNET_X86
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) features |= CPU_AVX2;
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512dq"))
+        features |= CPU_AVX512;
+    if (__builtin_cpu_supports("avx512bf16")) features |= CPU_AVX512_BF16;
+    if (__builtin_cpu_supports("avx512vnni")) features |= CPU_AVX512_VNNI;
+    if (has_amx_bf16()) features |= CPU_AMX_BF16;
+#endif
+    return features;
+}
+
+/* Best first. */
 static const struct Choice {
     CpuIsa isa;
-    bool (*available)(void);
+    unsigned needs;
 } choices[] = {
-/* best first */
 #ifdef EFFNET_X86
-    {{"avx512bf16", &cpu_kernels_avx512, &cpu_kernels_avx512bf16_bf16}, has_avx512bf16},
-    {{"avx512", &cpu_kernels_avx512, &cpu_kernels_avx512_bf16}, has_avx512},
-    {{"avx2", &cpu_kernels_avx2, &cpu_kernels_avx2_bf16}, has_avx2},
+    {{"amx", &cpu_kernels_avx512, &cpu_kernels_amx_bf16}, CPU_AVX2 | CPU_AVX512 | CPU_AVX512_BF16 | CPU_AMX_BF16},
+    {{"avx512bf16", &cpu_kernels_avx512, &cpu_kernels_avx512bf16_bf16}, CPU_AVX2 | CPU_AVX512 | CPU_AVX512_BF16},
+    {{"avx512", &cpu_kernels_avx512, &cpu_kernels_avx512_bf16}, CPU_AVX2 | CPU_AVX512},
+    {{"avx2", &cpu_kernels_avx2, &cpu_kernels_avx2_bf16}, CPU_AVX2},
 #endif
-    {{"scalar", &cpu_kernels_scalar, &cpu_kernels_scalar_bf16}, always},
+    {{"scalar", &cpu_kernels_scalar, &cpu_kernels_scalar_bf16}, 0},
 };
 enum { CHOICES = sizeof choices / sizeof choices[0] };
 
 effnet_status cpu_isa_choose(const CpuIsa **out, effnet_error *err) {
     const char *forced = getenv("EFFNET_ISA");
+    const unsigned features = cpu_features();
     for (int i = 0; i < CHOICES; i++) {
         const struct Choice *choice = &choices[i];
         if (forced && *forced && strcmp(forced, choice->isa.name) != 0) continue;
-        if (choice->available()) {
+        if ((choice->needs & ~features) == 0) {
             *out = &choice->isa;
             return EFFNET_OK;
         }
@@ -53,17 +71,24 @@ effnet_status cpu_isa_choose(const CpuIsa **out, effnet_error *err) {
             return fail(err, EFFNET_ERROR_UNSUPPORTED,
                         "EFFNET_ISA=%s, but this processor or its system lacks it; unset it", forced);
     }
-    return fail(err, EFFNET_ERROR_ARGUMENT, "EFFNET_ISA=%.40s is unknown; allowed: scalar, avx2, avx512, avx512bf16",
-                forced);
+    return fail(err, EFFNET_ERROR_ARGUMENT,
+                "EFFNET_ISA=%.40s is unknown; allowed: scalar, avx2, avx512, avx512bf16, amx", forced);
 }
 
 void cpu_isa_describe(char *found, size_t found_size, char *used, size_t used_size) {
-    size_t length = 0;
-    if (found_size) found[0] = 0;
-    for (int i = CHOICES - 1; i >= 0 && length < found_size; i--)
-        if (choices[i].available())
-            length +=
-                (size_t)snprintf(found + length, found_size - length, "%s%s", length ? " " : "", choices[i].isa.name);
+    static const struct {
+        unsigned feature;
+        const char *name;
+    } names[] = {{CPU_AVX2, "avx2"},
+                 {CPU_AVX512, "avx512"},
+                 {CPU_AVX512_BF16, "avx512_bf16"},
+                 {CPU_AVX512_VNNI, "avx512_vnni"},
+                 {CPU_AMX_BF16, "amx_bf16"}};
+    const unsigned features = cpu_features();
+    size_t length = (size_t)snprintf(found, found_size, "scalar");
+    for (size_t i = 0; i < sizeof names / sizeof *names && length < found_size; i++)
+        if (features & names[i].feature)
+            length += (size_t)snprintf(found + length, found_size - length, " %s", names[i].name);
     const CpuIsa *isa = NULL;
     effnet_error err;
     if (cpu_isa_choose(&isa, &err) == EFFNET_OK)

@@ -5,16 +5,26 @@
 #include "backend/cpu/kernels.h"
 #include "base/error.h"
 
+/* What processor and operating system allow, as bits; a table of kernels needs several (isa.c). */
+enum {
+    CPU_AVX2 = 1 << 0,   /* and FMA */
+    CPU_AVX512 = 1 << 1, /* F, BW, VL, DQ */
+    CPU_AVX512_BF16 = 1 << 2,
+    CPU_AVX512_VNNI = 1 << 3,
+    CPU_AMX_BF16 = 1 << 4,
+};
+unsigned cpu_features(void);
+
 /* An instruction set: its tables of kernels over fp32 and over bf16 values. */
 typedef struct CpuIsa {
     const char *name;
     const CpuKernels *fp32, *bf16;
 } CpuIsa;
 
-/* The best set, or the one that EFFNET_ISA=scalar|avx2|avx512|avx512bf16 names; an unknown name, or a set that this
+/* The best set, or the one that EFFNET_ISA=scalar|avx2|avx512|avx512bf16|amx names; an unknown name, or a set that this
  * machine lacks, is an error. */
 effnet_status cpu_isa_choose(const CpuIsa **out, effnet_error *err);
-/* found: "scalar avx2 avx512"; used: the set's name, or what is wrong with EFFNET_ISA. */
+/* found: "scalar avx2 avx512 avx512_bf16"; used: the set's name, or what is wrong with EFFNET_ISA. */
 void cpu_isa_describe(char *found, size_t found_size, char *used, size_t used_size);
 
 #endif

@@ -83,7 +83,7 @@ typedef struct CpuKernels {
  * residual_rows          out = bn(p) * factor + bn(x)
  * gradient_sums          sum += g * factor, sum_centred += g * factor * (p - mean)
  * pool_gradient          dz = gradient * activation'(bn(y)), and its two sums
- * peak_multiply_adds     rounds * PEAK_CHAINS vectors of multiply-adds in registers; sink: `lanes` floats
+ * peak_multiply_adds     rounds * PEAK_CHAINS vectors of multiply-adds in registers, in bf16 of pairs; sink: `lanes` floats
  * peak_read              reads `floats` (a multiple of 8 * lanes); sink: `lanes` floats */
 /* clang-format on */
 
@@ -94,6 +94,7 @@ extern const CpuKernels cpu_kernels_scalar, cpu_kernels_scalar_bf16;
 extern const CpuKernels cpu_kernels_avx2, cpu_kernels_avx2_bf16;
 extern const CpuKernels cpu_kernels_avx512, cpu_kernels_avx512_bf16;
 extern const CpuKernels cpu_kernels_avx512bf16_bf16; /* fp32 beside it is cpu_kernels_avx512's */
+extern const CpuKernels cpu_kernels_amx_bf16;        /* the same with other matrix kernels (amx/) */
 #endif
 
 #endif

@@ -2,6 +2,7 @@
  * the best run counts, since other programs can only make it slower. */
 #include "backend/cpu/limits.h"
 
+#include "backend/cpu/amx/gemm_amx.h"
 #include "backend/cpu/isa.h"
 #include "base/clock.h"
 #include "base/memory.h"
@@ -13,6 +14,7 @@ enum { RUNS = 8, ROUNDS = 2000000, BLOCK_MB = 256, MOST_LANES = 64 };
 
 typedef struct LimitRun {
     const CpuKernels *kernels;
+    void (*peak)(long rounds, float *sink);
     float *block;
     size_t floats; /* a thread's part */
 } LimitRun;
@@ -21,7 +23,7 @@ static void multiply_adds_task(void *context, int task, int thread) {
     const LimitRun *run = context;
     float sink[MOST_LANES];
     (void)task, (void)thread;
-    run->kernels->peak_multiply_adds(ROUNDS, sink);
+    run->peak(ROUNDS, sink);
 }
 
 static void read_task(void *context, int task, int thread) {
@@ -49,6 +51,12 @@ static double best_seconds(ThreadTeam *team, TaskFunction *function, LimitRun *r
     return best;
 }
 
+/* `operations` a round. */
+static double peak_gflops(ThreadTeam *team, LimitRun *run, void (*peak)(long rounds, float *sink), double operations) {
+    run->peak = peak;
+    return operations * ROUNDS * thread_team_size(team) / best_seconds(team, multiply_adds_task, run) / 1e9;
+}
+
 effnet_status cpu_limits_measure(ThreadTeam *team, CpuLimits *out, effnet_error *err) {
     LimitRun run = {0};
     void *block;
@@ -61,12 +69,18 @@ effnet_status cpu_limits_measure(ThreadTeam *team, CpuLimits *out, effnet_error 
     TRY(memory_allocate(floats, sizeof(float), "a block to measure memory with", &block, err));
     run.block = block;
     memset(run.block, 0, floats * sizeof(float));
-    double work = 2.0 * PEAK_CHAINS * run.kernels->lanes * ROUNDS * threads;
     double bytes = (double)run.floats * sizeof(float) * threads;
     memset(out, 0, sizeof *out);
     snprintf(out->isa, sizeof out->isa, "%s", run.kernels->isa);
     out->threads = threads;
-    out->gflops = work / best_seconds(team, multiply_adds_task, &run) / 1e9;
+    out->gflops = peak_gflops(team, &run, run.kernels->peak_multiply_adds, 2.0 * PEAK_CHAINS * run.kernels->lanes);
+#ifdef EFFNET_X86
+    const unsigned features = cpu_features();
+    const CpuKernels *dots = &cpu_kernels_avx512bf16_bf16;
+    if ((features & CPU_AVX512) && (features & CPU_AVX512_BF16))
+        out->bf16_gflops = peak_gflops(team, &run, dots->peak_multiply_adds, 4.0 * PEAK_CHAINS * dots->lanes);
+    if (features & CPU_AMX_BF16) out->amx_gflops = peak_gflops(team, &run, peak_multiply_adds_amx, AMX_ROUND);
+#endif
     out->read_gbps = bytes / best_seconds(team, read_task, &run) / 1e9;
     out->copy_gbps = bytes / best_seconds(team, copy_task, &run) / 1e9;
     memory_free(block);

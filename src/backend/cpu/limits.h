@@ -7,9 +7,11 @@
 typedef struct CpuLimits {
     char isa[32];
     int threads;
-    double gflops;    /* fp32 multiply-adds, two operations each, of all threads together */
-    double read_gbps; /* reads of memory far larger than any cache, all threads together, 1e9 bytes a second */
-    double copy_gbps; /* the same for copies, bytes read plus bytes written */
+    double gflops;      /* fp32 multiply-adds, two operations each, of all threads together */
+    double bf16_gflops; /* bf16 dot products of AVX512-BF16; 0: not on this processor */
+    double amx_gflops;  /* bf16 dot products of AMX; 0: not on this processor */
+    double read_gbps;   /* reads of memory far larger than any cache, all threads together, 1e9 bytes a second */
+    double copy_gbps;   /* the same for copies, bytes read plus bytes written */
 } CpuLimits;
 
 /* Takes about a second: each figure is the best of several short runs of every thread of the team at once. */

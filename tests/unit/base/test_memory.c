@@ -3,6 +3,7 @@
 #include "huge_allocations.h"
 
 #include <string.h>
+#include <sys/resource.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,6 +29,26 @@ static void test_allocate(void **state) {
             memory_free(block);
         }
     memory_free(NULL);
+}
+
+/* Pages that nobody has written take no memory: the large block is far larger than what is touched of it. */
+static void test_untouched(void **state) {
+    (void)state;
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    skip();
+#endif
+    enum { MB = 1 << 20 };
+    effnet_error err = {0};
+    struct rusage before, after;
+    void *block;
+    getrusage(RUSAGE_SELF, &before);
+    assert_int_equal(memory_allocate(200, MB, "a test", &block, &err), EFFNET_OK);
+    char *bytes = block;
+    bytes[0] = bytes[100 * MB] = bytes[200 * MB - 1] = 1;
+    getrusage(RUSAGE_SELF, &after);
+    memory_free(block);
+    if (!(after.ru_maxrss - before.ru_maxrss < 50 * 1024))
+        fail_msg("%ld kB for three bytes", after.ru_maxrss - before.ru_maxrss);
 }
 
 static void test_refused(void **state) {
@@ -63,6 +84,7 @@ static void test_sizes(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_allocate),
+        cmocka_unit_test(test_untouched),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_sizes),
     };

@@ -125,6 +125,45 @@ static void test_create(void **state) {
     }
 }
 
+/* The number of processors each task's thread may use. */
+static void allowed_processors(void *context, int task, int thread) {
+    int *counts = context;
+    cpu_set_t set;
+    (void)task;
+    if (sched_getaffinity(0, sizeof set, &set) == 0) counts[thread] = CPU_COUNT(&set);
+    usleep(2000); /* so that every thread takes a task */
+}
+
+/* Workers pinned where asked for and the team fits the machine; never otherwise, and never the caller. */
+static void test_pinned(void **state) {
+    (void)state;
+    static const struct {
+        const char *pin, *bind;
+        int more;
+        bool pinned;
+    } cases[] = {{"1", NULL, 0, true}, {"0", NULL, 0, false}, {"1", "false", 0, false}, {"1", NULL, 1, false}};
+    const int processors = processors_available();
+    if (processors < 2 || processors > 500) skip();
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        effnet_error err = {0};
+        ThreadTeam *team;
+        int counts[1024] = {0}, size = processors + cases[c].more;
+        setenv("EFFNET_PIN", cases[c].pin, 1);
+        if (cases[c].bind)
+            setenv("OMP_PROC_BIND", cases[c].bind, 1);
+        else
+            unsetenv("OMP_PROC_BIND");
+        assert_int_equal(thread_team_create(size, &team, &err), EFFNET_OK);
+        thread_team_run(team, allowed_processors, counts, 8 * size);
+        for (int i = 0; i < size; i++)
+            if (counts[i]) assert_int_equal(counts[i], i && cases[c].pinned ? 1 : processors);
+        assert_true(counts[0] == processors);
+        thread_team_free(team);
+    }
+    unsetenv("EFFNET_PIN");
+    unsetenv("OMP_PROC_BIND");
+}
+
 /* Where the machine gives no more threads, those that began are ended and the error says so. */
 static void test_no_more_threads(void **state) {
     (void)state;
@@ -154,7 +193,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_task_once), cmocka_unit_test(test_many_runs),
         cmocka_unit_test(test_two_teams),       cmocka_unit_test(test_create),
-        cmocka_unit_test(test_no_more_threads),
+        cmocka_unit_test(test_no_more_threads), cmocka_unit_test(test_pinned),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

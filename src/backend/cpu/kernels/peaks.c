@@ -3,11 +3,32 @@
  * leaves it out. */
 #include "backend/cpu/kernels/common.h"
 
+#ifdef EFFNET_VALUES_BF16
+typedef Pairs Factor;
+INLINE Factor factor_all(void) {
+    return pairs_all(0x3f003f00u); /* two halves */
+}
+INLINE Vector peak_step(Vector chain, Factor a, Factor b, Vector term) {
+    (void)term;
+    return vector_dot(chain, a, b);
+}
+#else
+typedef Vector Factor;
+INLINE Factor factor_all(void) {
+    return vector_all(0.999f);
+}
+INLINE Vector peak_step(Vector chain, Factor a, Factor b, Vector term) {
+    (void)b;
+    return vector_fma(chain, a, term);
+}
+#endif
+
 void ISA_NAME(peak_multiply_adds)(long rounds, float *sink) {
-    Vector chain[PEAK_CHAINS], factor = vector_all(0.999f), term = vector_all(0.001f);
+    Vector chain[PEAK_CHAINS], term = vector_all(0.001f);
+    const Factor factor = factor_all();
     UNROLL for (int i = 0; i < PEAK_CHAINS; i++) chain[i] = vector_all((float)i);
     for (long round = 0; round < rounds; round++) UNROLL for (int i = 0; i < PEAK_CHAINS; i++) {
-            chain[i] = vector_fma(chain[i], factor, term);
+            chain[i] = peak_step(chain[i], factor, factor, term);
 #ifdef __x86_64__
             __asm__("" : "+x"(chain[i])); /* or a compiler would fold the rounds */
 #endif

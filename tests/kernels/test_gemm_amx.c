@@ -19,7 +19,7 @@
 
 typedef struct Kernels {
     const char *name;
-    void (*tile)(const Tile *, int, int, int, const Packed *, int, Stored *, size_t, const Stored *);
+    void (*tile)(const Tile *, int, int, int, const Packed *, int, Stored *, size_t, const Stored *, const float *);
     void (*transposed)(const Tile *, const Tile *, int, int, int, int, float *, size_t);
 } Kernels;
 
@@ -57,6 +57,9 @@ static void check_tile(const Kernels *kernels, int rows, int depth, int columns,
     Value *tile = filled_tile(1, rows, depth), *packed = values(panels * pairs * 2 * BLOCK, 0);
     Value *c = values(count, NOT_A_NUMBER), *plus = values(count, NOT_A_NUMBER);
     float *got = calloc(count, sizeof *got), *want = calloc(count, sizeof *want);
+    float *bias = malloc((size_t)columns * sizeof *bias); /* exactly as many: no kernel may read behind */
+    assert_non_null(bias);
+    for (int n = 0; n < columns; n++) bias[n] = random_normal(random_key(7), (uint64_t)n);
     for (size_t d = 0; d < (size_t)depth; d++)
         for (size_t n = 0; n < (size_t)columns; n++)
             packed[(n / BLOCK * pairs + d / 2) * 2 * BLOCK + 2 * (n % BLOCK) + d % 2] =
@@ -65,13 +68,13 @@ static void check_tile(const Kernels *kernels, int rows, int depth, int columns,
         for (int n = 0; n < columns; n++) {
             size_t at = (size_t)r * stride + (size_t)n;
             plus[at] = number(3, at);
-            double sum = add ? (double)float_from_bfloat16(plus[at]) : 0;
+            double sum = add ? (double)float_from_bfloat16(plus[at]) + bias[n] : 0;
             for (int d = 0; d < depth; d++)
                 sum +=
                     tile_number(tile, rows, r, d) * (double)float_from_bfloat16(number(2, (size_t)(d * columns + n)));
             want[at] = (float)sum;
         }
-    kernels->tile(tile, rows, rows, depth, packed, columns, c, stride, add ? plus : NULL);
+    kernels->tile(tile, rows, rows, depth, packed, columns, c, stride, add ? plus : NULL, add ? bias : NULL);
     for (size_t i = 0; i < count; i++) {
         got[i] = (int)(i % stride) < columns ? float_from_bfloat16(c[i]) : 0.0f;
         if ((int)(i % stride) >= columns) assert_int_equal(c[i], NOT_A_NUMBER);
@@ -80,7 +83,7 @@ static void check_tile(const Kernels *kernels, int rows, int depth, int columns,
     snprintf(name, sizeof name, "gemm_tile %s, rows %d depth %d columns %d%s", kernels->name, rows, depth, columns,
              add ? ", added" : "");
     assert_true(compare_floats(name, got, want, count, (int[]){rows, (int)stride}, 2, 4e-3)); /* stored in bf16 */
-    free(tile), free(packed), free(c), free(plus), free(got), free(want);
+    free(tile), free(packed), free(c), free(plus), free(got), free(want), free(bias);
 }
 
 static void check_transposed(const Kernels *kernels, int pixels, int m, int n) {

@@ -153,6 +153,11 @@ static void run_tile_kernels(const CpuKernels *k, int rows, int channels, Activa
     keep_tile(out, k, tile, tile_rows, rows, channels);
     k->tile_load(x, c, rows, channels, NULL, ACTIVATION_NONE, tile, tile_rows);
     keep_tile(out, k, tile, tile_rows, rows, channels);
+    k->tile_load(x, c, rows, channels, NULL, activation, tile, tile_rows);
+    keep_tile(out, k, tile, tile_rows, rows, channels);
+    k->tile_pool(x, c, rows, channels, NULL, activation, tile, tile_rows, sums);
+    keep_tile(out, k, tile, tile_rows, rows, channels);
+    keep(out, sums, c);
     k->tile_load_gradient(x, y, c, rows, channels, &gradient, 1.25f, tile, tile_rows);
     keep_tile(out, k, tile, tile_rows, rows, channels);
     k->tile_pool(x, c, rows, channels, &bn, activation, tile, tile_rows, sums);
@@ -180,6 +185,8 @@ static void run_tile_kernels(const CpuKernels *k, int rows, int channels, Activa
     }
     BnVectors other = {v + 9 * c, v + 10 * c, v + 11 * c};
     k->residual_rows(x, &bn, 1.5f, y, NULL, rows, channels, slope);
+    keep_values(out, k, slope, values);
+    k->residual_rows(x, NULL, 1.5f, y, NULL, rows, channels, slope);
     keep_values(out, k, slope, values);
     k->residual_rows(x, &bn, 1.5f, y, &other, rows, channels, slope);
     keep_values(out, k, slope, values);
@@ -231,6 +238,7 @@ static void matrix_kernels_multiply(void **state) {
             size_t m = (size_t)rows, d = (size_t)depth, n = (size_t)columns;
             float *a = filled(11, m * d, 1), *b = filled(12, d * n, 1), *turned = filled(14, d * n, 1);
             float *c = filled(13, m * n, 1), *want = filled(13, m * n, 1), *want_turned = filled(14, d * n, 1);
+            float *bias = filled(15, n, 1);
             size_t a_size = round_up(d, 64) * m, c_size = round_up(n, 64) * m;
             void *a_tile = room(a_size, (size_t)k->value_bytes), *c_tile = room(c_size, (size_t)k->value_bytes);
             void *c_values = room(m * n, (size_t)k->value_bytes);
@@ -246,9 +254,10 @@ static void matrix_kernels_multiply(void **state) {
             for (size_t j = 0; j < n; j += panel) {                                   /* from either layout in turn */
                 int width = n - j < panel ? (int)(n - j) : (int)panel;
                 if (j / panel % 2 == 0)
-                    k->pack_panel(b + j, n, 1, depth, width, packed + j * deep * (size_t)k->value_bytes);
+                    k->pack_panel(b + j, n, 1, depth, width, NULL, packed + j * deep * (size_t)k->value_bytes);
                 else
-                    k->pack_panel(b_turned + j * d, 1, d, depth, width, packed + j * deep * (size_t)k->value_bytes);
+                    k->pack_panel(b_turned + j * d, 1, d, depth, width, NULL,
+                                  packed + j * deep * (size_t)k->value_bytes);
             }
             k->tile_fill(a, d, rows, depth, a_tile, tile_rows);
             k->tile_fill(c, n, rows, columns, c_tile, tile_rows);
@@ -260,17 +269,17 @@ static void matrix_kernels_multiply(void **state) {
                 }
             k->gemm_transposed(a_tile, c_tile, tile_rows, rows, depth, columns, turned, n);
             close_enough("gemm_transposed", k, turned, want_turned, d * n, STRICT);
-            for (size_t i = 0; i < m; i++) /* c = a b + c */
+            for (size_t i = 0; i < m; i++) /* c = a b + c + bias */
                 for (size_t j = 0; j < n; j++) {
-                    double sum = want[i * n + j];
+                    double sum = (double)want[i * n + j] + bias[j];
                     for (size_t r = 0; r < d; r++) sum += (double)a[i * d + r] * b[r * n + j];
                     want[i * n + j] = (float)sum;
                 }
-            k->gemm_tile(a_tile, tile_rows, rows, depth, packed, columns, c_values, n, c_values);
+            k->gemm_tile(a_tile, tile_rows, rows, depth, packed, columns, c_values, n, c_values, bias);
             values_close_enough("gemm_tile", k, c_values, want, m * n);
             memory_free(a), memory_free(b), memory_free(c), memory_free(want), memory_free(turned);
             memory_free(want_turned), memory_free(a_tile), memory_free(c_tile), memory_free(packed);
-            memory_free(b_turned), memory_free(c_values);
+            memory_free(b_turned), memory_free(bias), memory_free(c_values);
         }
 }
 
@@ -317,7 +326,8 @@ static void depthwise_kernels_convolve(void **state) {
                     float *ring = filled(21, 5 * row_floats, 1), *weights = filled(22, padded * (size_t)taps, 1);
                     float *gradient = filled(23, padded * (size_t)(width + 3), 1);
                     void *out = filled_values(k, 0, (size_t)(width * count), 0);
-                    float *want = filled(0, (size_t)(width * count), 0);
+                    float *want = filled(0, (size_t)(width * count), 0), *bias = filled(25, (size_t)count, 1);
+                    for (int i = 0; i < width * count; i++) want[i] = bias[i % count];
                     float *dw = filled(24, padded * (size_t)taps, 1), *want_dw = filled(24, padded * (size_t)taps, 1);
                     const float *rows[5];
                     for (int ky = 0; ky < kernel; ky++)
@@ -340,7 +350,7 @@ static void depthwise_kernels_convolve(void **state) {
                             }
                             TAP(want_dw, tap, c) = (float)sum;
                         }
-                    k->depthwise_row(rows, weights, kernel, step, width, count, row_width, out, (size_t)count);
+                    k->depthwise_row(rows, weights, kernel, step, width, count, row_width, bias, out, (size_t)count);
                     values_close_enough("depthwise_row", k, out, want, (size_t)(width * count));
                     k->depthwise_weights_row(gradient, 2, gradient_width, rows, kernel, step, width, count, row_width,
                                              dw);
@@ -350,7 +360,7 @@ static void depthwise_kernels_convolve(void **state) {
                             dw[i] = want_dw[i];
                     close_enough("depthwise_weights_row", k, dw, want_dw, padded * (size_t)taps, STRICT);
                     memory_free(ring), memory_free(weights), memory_free(gradient), memory_free(out), memory_free(want);
-                    memory_free(dw), memory_free(want_dw);
+                    memory_free(dw), memory_free(want_dw), memory_free(bias);
                 }
 }
 

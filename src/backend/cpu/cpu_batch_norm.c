@@ -91,7 +91,10 @@ void batch_norm_from_running(CpuEngine *engine, const EngineForward *call, int b
     BnState *state = &engine->batch_norms[batch_norm];
     const float *mean = call->statistics + engine->network->statistics[op->running_mean].offset;
     const float *variance = call->statistics + engine->network->statistics[op->running_variance].offset;
-    for (int c = 0; c < state->channels; c++) set_vectors(engine, call, op, state, c, mean[c], variance[c]);
+    for (int c = 0; c < state->channels; c++) {
+        set_vectors(engine, call, op, state, c, mean[c], variance[c]);
+        if (engine->folded) state->folded[c] = state->bias[c] - state->mean[c] * state->scale[c];
+    }
 }
 
 void sums_merge(const PassRun *run, int task, float *sum, float *sum_centred, int channels, int first, int count) {

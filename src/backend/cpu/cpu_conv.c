@@ -89,7 +89,7 @@ static void conv_forward_task(void *context, int task, int thread) {
         Stored *y = buffer_at(engine, run->pass->raw, (size_t)first * (size_t)out);
         load_input(run, first, rows, tile, patches);
         engine->kernels->gemm_tile(tile, TILE_ROWS, rows, depth, engine->packed[run->pass->op], out, y, (size_t)out,
-                                   NULL);
+                                   NULL, folded_bias(engine, run->pass->batch_norm, 0));
         if (run->call->training) moments_merge(run, task, y, (size_t)out, rows, out, 0, out, first - begin, moments);
     }
     engine->partial_count[task] = end - begin;
@@ -125,7 +125,7 @@ static void conv_backward_task(void *context, int task, int thread) {
         if (pass->gradient_out >= 0) {
             Stored *dx = buffer_at(engine, pass->gradient_out, (size_t)first * (size_t)depth);
             engine->kernels->gemm_tile(dy_tile, TILE_ROWS, rows, out, engine->packed_back[pass->op], depth, dx,
-                                       (size_t)depth, pass->add_residual ? dx : NULL);
+                                       (size_t)depth, pass->add_residual ? dx : NULL, NULL);
         }
     }
 }

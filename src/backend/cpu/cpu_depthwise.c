@@ -105,7 +105,7 @@ static void load_row(const PassRun *run, const Geometry *g, const ExpandScratch 
                            pending(engine, pass->input, 0, &x_storage), ACTIVATION_NONE, expand->x_tile, width);
         kernels->gemm_tile(expand->x_tile, width, width, narrow,
                            packed_column(kernels, engine->packed[pass->expand], narrow, c), count, expand->row,
-                           (size_t)count, NULL);
+                           (size_t)count, NULL, folded_bias(engine, operand.batch_norm, c));
         stride = (size_t)count;
     } else {
         row = buffer_at(engine, pass->input.buffer, pixel * stride + (size_t)c);
@@ -132,6 +132,7 @@ static void forward_rows(const PassRun *run, const Geometry *g, int image, int y
             rows[ky] =
                 top + ky < 0 || top + ky >= g->in.height ? NULL : ring + (size_t)((top + ky) % g->kernel) * ring_row;
         engine->kernels->depthwise_row(rows, weights, g->kernel, g->stride, g->out.width, count, g->row_width,
+                                       folded_bias(engine, run->pass->batch_norm, c),
                                        buffer_at(engine, run->pass->raw, at + (size_t)(y * g->out.width) * out_stride),
                                        out_stride);
     }
@@ -252,7 +253,7 @@ static void use_rows(const PassRun *run, const Geometry *g, const BackwardRings 
     const Packed *packed =
         (const float *)gram->packed_scaled + gram_packed_block(engine, gram, g->block) * (size_t)(c / g->block);
     kernels->gemm_tile(rings->expand.dz_tile, tile_rows, rows, count, packed, gram->in, dx, narrow,
-                       c > 0 || pass->add_residual ? dx : NULL);
+                       c > 0 || pass->add_residual ? dx : NULL, NULL);
 }
 
 /* The gradient of input row y is complete: writes dz of that row, channels [c, c + count). */
@@ -269,8 +270,8 @@ static void finish_row(const PassRun *run, const Geometry *g, const BackwardRing
     }
     const float *turned = (const float *)engine->packed_back[pass->op] + (size_t)c * (size_t)(g->kernel * g->kernel);
     if (g->stride == 1)
-        engine->kernels->depthwise_row(rows, turned, g->kernel, 1, g->in.width, count, g->gradient_width, rings->da,
-                                       (size_t)count);
+        engine->kernels->depthwise_row(rows, turned, g->kernel, 1, g->in.width, count, g->gradient_width, NULL,
+                                       rings->da, (size_t)count);
     else
         engine->kernels->depthwise_row_turned(rows, turned, g->kernel, g->inserted_pad, g->in.width, count,
                                               g->gradient_width, rings->da, (size_t)count);

@@ -34,6 +34,7 @@ typedef struct BnState {
     float *mean, *inverse; /* inverse: 1 / sqrt(variance + eps) */
     float *scale, *bias;   /* scale = weight * inverse */
     float *alpha, *beta, *delta;
+    float *folded; /* where batch norm is folded into the weights: what is added, bias - mean * scale */
 } BnState;
 
 /* A squeeze-excite between forward and backward. */
@@ -71,7 +72,9 @@ typedef struct CpuEngine {
     EngineOptions options;
     Plan plan;
     const CpuKernels *kernels; /* over the values that activations are stored in */
-    const CpuKernels *exact;   /* over fp32: squeeze-excite, classifier; the same table where activations are fp32 */
+    bool folded; /* made for inference: weights are packed times their batch norm's scale, and nothing is pending but
+                    activations */
+    const CpuKernels *exact; /* over fp32: squeeze-excite, classifier; the same table where activations are fp32 */
     ThreadTeam *team;
     char *arena;   /* activations and their gradients, placed by the plan */
     float *memory; /* everything below, one block */
@@ -132,10 +135,14 @@ static inline const float *parameter_data(const PassRun *run, int parameter) {
 }
 /* What an operand still wants applied from channel `first` on; *bn NULL-able through `none`. */
 static inline const BnVectors *pending(const CpuEngine *engine, Operand operand, int first, BnVectors *storage) {
-    if (operand.batch_norm < 0) return NULL;
+    if (operand.batch_norm < 0 || engine->folded) return NULL;
     const BnState *state = &engine->batch_norms[operand.batch_norm];
     *storage = (BnVectors){state->mean + first, state->scale + first, state->bias + first};
     return storage;
+}
+/* What a convolution adds to its output, from channel `first` on: the batch norm that is folded into it; or NULL. */
+static inline const float *folded_bias(const CpuEngine *engine, int batch_norm, int first) {
+    return engine->folded && batch_norm >= 0 ? engine->batch_norms[batch_norm].folded + first : NULL;
 }
 static inline BnGradient pending_gradient(const CpuEngine *engine, int batch_norm, int first) {
     const BnState *state = &engine->batch_norms[batch_norm];
@@ -176,9 +183,9 @@ void sums_merge(const PassRun *run, int task, float *sum, float *sum_centred, in
 void batch_norm_finish_gradient(PassRun *run, int batch_norm);
 
 /* ---- cpu_pack.c ---- */
-/* (depth, columns) from values at depth * depth_stride + column * column_stride. */
+/* (depth, columns) from values at depth * depth_stride + column * column_stride, times a column's scale (NULL: 1). */
 void pack_weights(const CpuKernels *kernels, const float *weights, size_t depth_stride, size_t column_stride, int depth,
-                  int columns, Packed *packed);
+                  int columns, const float *scale, Packed *packed);
 /* Room for packed weights, in floats whatever the values are; and where a column begins, a multiple of a panel. */
 size_t packed_floats(const CpuKernels *kernels, int depth, int columns);
 const Packed *packed_column(const CpuKernels *kernels, const Packed *packed, int depth, int column);

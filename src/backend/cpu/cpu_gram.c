@@ -151,7 +151,7 @@ static void direct_task(void *context, int task, int thread) {
             int count = gram->out - j < TILE_CHANNELS ? gram->out - j : TILE_CHANNELS;
             engine->kernels->gemm_tile(tile, TILE_ROWS, rows, gram->in,
                                        packed_column(engine->kernels, engine->packed[run->pass->op], gram->in, j),
-                                       count, y, (size_t)count, NULL);
+                                       count, y, (size_t)count, NULL, NULL);
             moments_merge(run, task, y, (size_t)count, rows, gram->out, j, count, first - begin, moments);
         }
     }
@@ -237,7 +237,7 @@ static void scaled_block(void *context, int task, int thread) {
     const float *factor = engine->batch_norms[run->pass->expanded.batch_norm].scale;
     for (size_t j = first; j < first + count; j++)
         for (size_t i = 0; i < c; i++) gram->scaled[j * c + i] = gram->filters[j * c + i] * factor[j];
-    pack_weights(engine->kernels, gram->scaled + first * c, c, 1, (int)count, gram->in,
+    pack_weights(engine->kernels, gram->scaled + first * c, c, 1, (int)count, gram->in, NULL,
                  (float *)gram->packed_scaled + gram_packed_block(engine, gram, scale->block) * (size_t)task);
 }
 
@@ -322,7 +322,7 @@ void gram_finish_gradient(PassRun *run, const float *slots, size_t slot_floats) 
     GradientRun gradient = {run, slots, slot_floats};
     thread_team_run(engine->team, gradient_block, &gradient, channel_blocks(gram->out));
     thread_team_run(engine->team, mix_row, run, gram->in + 1);
-    pack_weights(engine->kernels, gram->mixed, (size_t)gram->in, 1, gram->in + 1, gram->in, gram->packed_mixed);
+    pack_weights(engine->kernels, gram->mixed, (size_t)gram->in, 1, gram->in + 1, gram->in, NULL, gram->packed_mixed);
 }
 
 /* dx += (xc, 1) (-M; -v) */
@@ -342,7 +342,7 @@ static void expand_backward_task(void *context, int task, int thread) {
                                    &centred, ACTIVATION_NONE, tile, TILE_ROWS);
         for (size_t r = 0; r < (size_t)rows; r++) /* behind the channels */
             set_value(engine, tile, (c / TILE_CHANNELS * TILE_ROWS + r) * TILE_CHANNELS + c % TILE_CHANNELS, 1);
-        engine->kernels->gemm_tile(tile, TILE_ROWS, rows, gram->in + 1, gram->packed_mixed, gram->in, dx, c, dx);
+        engine->kernels->gemm_tile(tile, TILE_ROWS, rows, gram->in + 1, gram->packed_mixed, gram->in, dx, c, dx, NULL);
     }
 }
 

@@ -95,11 +95,7 @@ static void dense_task(void *context, int task, int thread) {
                                  dense->depth, tile, TILE_ROWS);
         engine->exact->gemm_tile(tile, TILE_ROWS, rows, dense->depth,
                                  packed_column(engine->exact, dense->packed, dense->depth, first), columns, out,
-                                 (size_t)dense->columns, NULL);
-        if (dense->bias)
-            for (int r = 0; r < rows; r++)
-                for (int c = 0; c < columns; c++)
-                    out[(size_t)r * (size_t)dense->columns + (size_t)c] += dense->bias[first + c];
+                                 (size_t)dense->columns, NULL, dense->bias ? dense->bias + first : NULL);
     }
 }
 

@@ -20,34 +20,35 @@ const Packed *packed_column(const CpuKernels *kernels, const Packed *packed, int
 }
 
 void pack_weights(const CpuKernels *kernels, const float *weights, size_t depth_stride, size_t column_stride, int depth,
-                  int columns, Packed *packed) {
+                  int columns, const float *scale, Packed *packed) {
     int most = kernels->gemm_columns;
     size_t panel_bytes = panel_values(kernels, depth) * (size_t)kernels->value_bytes;
     for (int column = 0; column < columns; column += most)
         kernels->pack_panel(weights + (size_t)column * column_stride, depth_stride, column_stride, depth,
-                            columns - column < most ? columns - column : most,
+                            columns - column < most ? columns - column : most, scale ? scale + column : NULL,
                             (char *)packed + (size_t)(column / most) * panel_bytes);
 }
 
 /* The stem's patches are (ky, kx, channel), its weights (O, I, K, K): turned to (O, patch) on the way. */
 static void pack_stem(const CpuKernels *kernels, const float *weights, int in_channels, int taps, int columns,
-                      float *turned, Packed *packed) {
+                      const float *scale, float *turned, Packed *packed) {
     int depth = in_channels * taps;
     for (int o = 0; o < columns; o++)
         for (int tap = 0; tap < taps; tap++)
             for (int i = 0; i < in_channels; i++)
                 turned[o * depth + tap * in_channels + i] = weights[(o * in_channels + i) * taps + tap];
-    pack_weights(kernels, turned, 1, (size_t)depth, depth, columns, packed);
+    pack_weights(kernels, turned, 1, (size_t)depth, depth, columns, scale, packed);
 }
 
-/* (C, 1, K, K) -> (C / lanes, K * K, lanes); `turned` by 180 degrees for the data gradient. */
+/* (C, 1, K, K) -> (C / lanes, K * K, lanes), times a channel's scale (NULL: 1); `turned` by 180 degrees for the data
+ * gradient. */
 static void pack_depthwise(const CpuKernels *kernels, const float *weights, int channels, int taps, bool turned,
-                           float *packed) {
+                           const float *scale, float *packed) {
     int lanes = kernels->lanes;
     for (int c = 0; c < channels; c++)
         for (int tap = 0; tap < taps; tap++)
             packed[(size_t)(c / lanes) * (size_t)(lanes * taps) + (size_t)(tap * lanes + c % lanes)] =
-                weights[(size_t)c * (size_t)taps + (size_t)(turned ? taps - 1 - tap : tap)];
+                weights[(size_t)c * (size_t)taps + (size_t)(turned ? taps - 1 - tap : tap)] * (scale ? scale[c] : 1);
 }
 
 typedef struct PackRun {
@@ -60,7 +61,7 @@ enum { PACK_PARTS = 8 }; /* tasks of an op: the classifier has a quarter of B0's
 
 /* Part of a matrix: some of its panels. */
 static void pack_part(const CpuKernels *kernels, const float *weights, size_t depth_stride, size_t column_stride,
-                      int depth, int columns, int part, Packed *packed) {
+                      int depth, int columns, const float *scale, int part, Packed *packed) {
     int panels = (columns + kernels->gemm_columns - 1) / kernels->gemm_columns;
     int first = panels * part / PACK_PARTS * kernels->gemm_columns;
     int end = panels * (part + 1) / PACK_PARTS * kernels->gemm_columns;
@@ -68,7 +69,7 @@ static void pack_part(const CpuKernels *kernels, const float *weights, size_t de
     if (first >= end) return;
     size_t bytes = packed_floats(kernels, depth, first) * sizeof(float);
     pack_weights(kernels, weights + (size_t)first * column_stride, depth_stride, column_stride, depth, end - first,
-                 (char *)packed + bytes);
+                 scale ? scale + first : NULL, (char *)packed + bytes);
 }
 
 static void pack_gate(const PackRun *run, const Op *op, GateState *gate, int part) {
@@ -78,11 +79,11 @@ static void pack_gate(const PackRun *run, const Op *op, GateState *gate, int par
     const float *expand = run->parameters + parameters[op->expand_weight].offset;
     int c = gate->channels, s = gate->squeezed;
     if (run->backward) {
-        pack_part(kernels, reduce, (size_t)c, 1, s, c, part, gate->packed_reduce_back);
-        pack_part(kernels, expand, (size_t)s, 1, c, s, part, gate->packed_expand_back);
+        pack_part(kernels, reduce, (size_t)c, 1, s, c, NULL, part, gate->packed_reduce_back);
+        pack_part(kernels, expand, (size_t)s, 1, c, s, NULL, part, gate->packed_expand_back);
     } else {
-        pack_part(kernels, reduce, 1, (size_t)c, c, s, part, gate->packed_reduce);
-        pack_part(kernels, expand, 1, (size_t)s, s, c, part, gate->packed_expand);
+        pack_part(kernels, reduce, 1, (size_t)c, c, s, NULL, part, gate->packed_reduce);
+        pack_part(kernels, expand, 1, (size_t)s, s, c, NULL, part, gate->packed_expand);
     }
 }
 
@@ -94,18 +95,20 @@ static void pack_task(void *context, int task, int thread) {
     int in = engine->network->tensors[op->input].channels, out = engine->network->tensors[op->output].channels;
     const float *weights = op->weight >= 0 ? run->parameters + engine->network->parameters[op->weight].offset : NULL;
     Packed *packed = run->backward ? engine->packed_back[index] : engine->packed[index];
+    /* The batch norm that follows a convolution, where it is folded into it. */
+    const float *scale = engine->folded && op->kind != OP_DENSE ? engine->batch_norms[index + 1].scale : NULL;
     if (op->kind == OP_DEPTHWISE && part == 0) {
-        pack_depthwise(engine->kernels, weights, out, op->kernel * op->kernel, run->backward, packed);
+        pack_depthwise(engine->kernels, weights, out, op->kernel * op->kernel, run->backward, scale, packed);
     } else if (op->kind == OP_CONV && op->kernel > 1) {
         if (!run->backward && part == 0)
-            pack_stem(engine->kernels, weights, in, op->kernel * op->kernel, out, thread_scratch(engine, thread),
+            pack_stem(engine->kernels, weights, in, op->kernel * op->kernel, out, scale, thread_scratch(engine, thread),
                       packed);
     } else if (op->kind == OP_CONV || op->kind == OP_DENSE) {
         const CpuKernels *kernels = op->kind == OP_DENSE ? engine->exact : engine->kernels;
         if (run->backward)
-            pack_part(kernels, weights, (size_t)in, 1, out, in, part, packed);
+            pack_part(kernels, weights, (size_t)in, 1, out, in, NULL, part, packed);
         else
-            pack_part(kernels, weights, 1, (size_t)in, in, out, part, packed);
+            pack_part(kernels, weights, 1, (size_t)in, in, out, scale, part, packed);
     } else if (op->kind == OP_SQUEEZE_EXCITE) {
         pack_gate(run, op, &engine->gates[index], part);
     }

@@ -72,10 +72,7 @@ static int tile_rows_at(const Group *group, int first) {
 static void rows_times_matrix(const CpuKernels *kernels, const float *x, int count, int depth, const Packed *packed,
                               int columns, const float *bias, float *tile, float *out) {
     kernels->tile_fill(x, (size_t)depth, count, depth, tile, count);
-    kernels->gemm_tile(tile, count, count, depth, packed, columns, out, (size_t)columns, NULL);
-    if (!bias) return;
-    for (int row = 0; row < count; row++)
-        for (int c = 0; c < columns; c++) out[(size_t)row * (size_t)columns + (size_t)c] += bias[c];
+    kernels->gemm_tile(tile, count, count, depth, packed, columns, out, (size_t)columns, NULL, bias);
 }
 
 /* pooled -> reduce -> activation -> expand -> sigmoid = gate, of a group's images. */
@@ -156,7 +153,8 @@ static void forward_group(const PassRun *run, const Project *project, int task, 
                 kernels->tile_scale(image_rows(engine, project, tile, i), TILE_ROWS, project->pixels, in,
                                     gates + (size_t)i * (size_t)in);
         Stored *to = buffer_at(engine, pass->raw, p_at + (size_t)first * (size_t)out);
-        kernels->gemm_tile(tile, TILE_ROWS, rows, in, engine->packed[pass->op], out, to, (size_t)out, NULL);
+        kernels->gemm_tile(tile, TILE_ROWS, rows, in, engine->packed[pass->op], out, to, (size_t)out, NULL,
+                           folded_bias(engine, pass->batch_norm, 0));
         if (run->call->training) moments_merge(run, task, to, (size_t)out, rows, out, 0, out, seen + first, moments);
     }
 }
@@ -229,7 +227,8 @@ static void few_project_task(void *context, int task, int thread) {
     size_t at = (size_t)tile.image * shape_floats(project.out) + (size_t)tile.first * (size_t)out;
     engine->kernels->tile_scale(tile.tile, most, tile.rows, in, project.gate->gate + (size_t)tile.image * (size_t)in);
     engine->kernels->gemm_tile(tile.tile, most, tile.rows, in, engine->packed[run->pass->op], out,
-                               buffer_at(engine, run->pass->raw, at), (size_t)out, NULL);
+                               buffer_at(engine, run->pass->raw, at), (size_t)out, NULL,
+                               folded_bias(engine, run->pass->batch_norm, 0));
 }
 
 static void project_few(PassRun *run, const Project *project) {
@@ -370,7 +369,7 @@ static void backward_group(const PassRun *run, const Project *project, int task,
             load_dp(run, project, group, (first + row) / project->pixels, first + row, step < rows ? step : rows,
                     value_at(engine, scratch.dp_tile, (size_t)row * TILE_CHANNELS));
         kernels->gemm_tile(scratch.dp_tile, TILE_ROWS, rows, out, engine->packed_back[run->pass->op], in,
-                           value_at(engine, dz, (size_t)first * in_size), in_size, NULL);
+                           value_at(engine, dz, (size_t)first * in_size), in_size, NULL, NULL);
         for (int row = 0; row < rows; row += step)
             use_dv(run, project, group, (first + row) / project->pixels, first + row, step < rows ? step : rows,
                    value_at(engine, scratch.a_tile, (size_t)row * TILE_CHANNELS), &scratch);

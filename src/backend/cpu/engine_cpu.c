@@ -24,7 +24,7 @@ static float *take(Layout *layout, size_t floats) {
 static void lay_out_batch_norm(Layout *layout, BnState *state, int channels) {
     state->channels = channels;
     float **vectors[] = {&state->mean,  &state->inverse, &state->scale, &state->bias,
-                         &state->alpha, &state->beta,    &state->delta};
+                         &state->alpha, &state->beta,    &state->delta, &state->folded};
     for (size_t i = 0; i < sizeof vectors / sizeof vectors[0]; i++) *vectors[i] = take(layout, (size_t)channels);
 }
 
@@ -203,6 +203,7 @@ static effnet_status cpu_create(const Network *network, const EngineOptions *opt
     engine->base.vtable = &cpu_engine;
     engine->network = network;
     engine->options = *options;
+    engine->folded = !options->training;
     engine->team = options->team;
     const CpuIsa *isa;
     effnet_status status = cpu_isa_choose(&isa, err);
@@ -258,11 +259,10 @@ static effnet_status check_call(const CpuEngine *engine, const EngineForward *ca
 }
 
 static void prepare_weights(CpuEngine *engine, const EngineForward *call) {
+    for (int i = 0; !call->training && i < engine->network->num_ops; i++)
+        if (engine->network->ops[i].kind == OP_BATCH_NORM) batch_norm_from_running(engine, call, i);
     pack_all(engine, call, false);
     engine->version = call->training ? 0 : call->version;
-    if (call->training) return;
-    for (int i = 0; i < engine->network->num_ops; i++)
-        if (engine->network->ops[i].kind == OP_BATCH_NORM) batch_norm_from_running(engine, call, i);
 }
 
 static effnet_status cpu_forward(Engine *base, const EngineForward *call, effnet_error *err) {

@@ -58,10 +58,10 @@ typedef struct CpuKernels {
 } CpuKernels;
 
 /* clang-format off */
-/* gemm_tile              C (rows, columns) = tile (rows, depth) * packed (depth, columns) [+ add, laid out as C]
+/* gemm_tile              C (rows, columns) = tile (rows, depth) * packed (depth, columns) [+ add, laid out as C] [+ bias, a column's]
  * gemm_transposed        C (m, n) += a_tile (pixels, m)^T * b_tile (pixels, n)
- * pack_panel             panel (depth, gemm_columns) of weights[d * depth_stride + n * column_stride], n < width, zeros
- *                        behind; one of the strides is 1
+ * pack_panel             panel (depth, gemm_columns) of weights[d * depth_stride + n * column_stride] [* scale[n]], n < width,
+ *                        zeros behind; one of the strides is 1
  * tile_fill              tile = x
  * tile_load              tile = activation(bn(x))
  * tile_scale             tile *= factor, a channel's
@@ -70,7 +70,8 @@ typedef struct CpuKernels {
  * column_moments         mean and sum of squared differences from it, of each channel over the rows
  * row_load               value = activation(bn(x)), slope = activation'(bn(x)) (NULL: not wanted); borders untouched
  * row_load_gradient      row = bn backward of (dz, u), pixel x at pad + x
- * depthwise_row          out pixel x = sum over ky, kx of rows[ky][x * step + kx] * weights[ky][kx]; rows[ky] NULL: zeros
+ * depthwise_row          out pixel x = sum over ky, kx of rows[ky][x * step + kx] * weights[ky][kx] [+ bias, a channel's]; rows[ky] NULL:
+ *                        zeros
  * depthwise_row_turned   the same over rows with a zero between any two pixels that are not stored:
  *                        rows[ky][(x + kx - inserted_pad) / 2 + inserted_pad / 2] where x + kx - inserted_pad is even
  * depthwise_weights_row  weights_gradient[ky][kx] += sum over x of gradient[pad + x] * rows[ky][x * step + kx]
@@ -80,7 +81,7 @@ typedef struct CpuKernels {
  * project_gradient_tile  a = activation(bn(u)); tile = a * gate; dv = dv * gate * slope; sums (gate NULL: 1)
  * sigmoid                x = 1 / (1 + exp(-x))
  * add_scaled             x += slope * factor, a channel's
- * residual_rows          out = bn(p) * factor + bn(x)
+ * residual_rows          out = bn(p) * factor + bn(x) (p_bn NULL: neither has one)
  * gradient_sums          sum += g * factor, sum_centred += g * factor * (p - mean)
  * pool_gradient          dz = gradient * activation'(bn(y)), and its two sums
  * peak_multiply_adds     rounds * PEAK_CHAINS vectors of multiply-adds in registers, in bf16 of pairs; sink: `lanes` floats

@@ -82,19 +82,21 @@ static void copy_last(const Value *from, int rows, int count, Value *to) {
     for (int r = 0; r < rows; r++) memcpy(to + r * STEP, from + (size_t)r * TILE_CHANNELS, (size_t)count * sizeof *to);
 }
 
-static void store_block(const float *sums, int rows, int columns, Value *c, size_t c_stride, const Value *add) {
+static void store_block(const float *sums, int rows, int columns, Value *c, size_t c_stride, const Value *add,
+                        const float *bias) {
     for (int r = 0; r < rows; r++)
         for (int column = 0; column < columns; column += LANES) {
             int left = columns - column, tail = left < LANES ? left : 0;
             size_t at = (size_t)r * c_stride + (size_t)column;
             Vector value = vector_load(sums + (size_t)r * BLOCK + (size_t)column);
+            if (bias) value = value + load_lanes(bias + column, tail);
             if (add) value = value + load_values(add + at, tail);
             store_values(c + at, value, tail);
         }
 }
 
 static void tile_rows_block(const Value *tile, int tile_rows, int rows, int depth, const Value *packed, int columns,
-                            Value *c, size_t c_stride, const Value *add) {
+                            Value *c, size_t c_stride, const Value *add, const float *bias) {
     _Alignas(64) Value a_last[BLOCK * STEP], b_last[STEP * BLOCK];
     _Alignas(64) float sums[BLOCK * BLOCK];
     const int whole = depth / STEP * STEP, rest = depth - whole;
@@ -114,12 +116,12 @@ static void tile_rows_block(const Value *tile, int tile_rows, int rows, int dept
             step(a_last, STEP * sizeof *a_last, lower, b_last, 4 * BLOCK, right);
         }
         write_block(sums, lower, right);
-        store_block(sums, rows, left, c + n, c_stride, add ? add + n : NULL);
+        store_block(sums, rows, left, c + n, c_stride, add ? add + n : NULL, bias ? bias + n : NULL);
     }
 }
 
 void AMX_NAME(gemm_tile)(const Tile *tile, int tile_rows, int rows, int depth, const Packed *packed, int columns,
-                         Stored *c, size_t c_stride, const Stored *add) {
+                         Stored *c, size_t c_stride, const Stored *add, const float *bias) {
     int configured = 0;
     for (int r = 0; r < rows; r += BLOCK) {
         int count = rows - r < BLOCK ? rows - r : BLOCK;
@@ -127,7 +129,7 @@ void AMX_NAME(gemm_tile)(const Tile *tile, int tile_rows, int rows, int depth, c
         if (count != configured) configure(count < SIDE ? count : SIDE, count > SIDE ? count - SIDE : 0);
         configured = count;
         tile_rows_block((const Value *)tile + (size_t)r * TILE_CHANNELS, tile_rows, count, depth, packed, columns,
-                        (Value *)c + at, c_stride, add ? (const Value *)add + at : NULL);
+                        (Value *)c + at, c_stride, add ? (const Value *)add + at : NULL, bias);
     }
     tile_release();
 }

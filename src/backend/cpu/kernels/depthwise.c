@@ -29,16 +29,10 @@ INLINE void row_load_block(const Value *x, size_t stride, int width, int c, int 
 
 void ISA_NAME(row_load)(const Stored *x, size_t stride, int width, int channels, const BnVectors *bn,
                         Activation activation, float *value, float *slope, int row_width, int pad) {
-    if (!bn) {
 #define BODY(c, vectors, tail)                                                                                         \
-    row_load_block(x, stride, width, c, vectors, tail, NULL, ACTIVATION_NONE, value, NULL, row_width, pad)
-        FOR_CHANNEL_BLOCKS(channels, BODY);
-#undef BODY
-        return;
-    }
-#define BODY(c, vectors, tail)                                                                                         \
-    (slope ? row_load_block(x, stride, width, c, vectors, tail, bn, ACTIVE, value, slope, row_width, pad)              \
-           : row_load_block(x, stride, width, c, vectors, tail, bn, ACTIVE, value, NULL, row_width, pad))
+    (!bn     ? row_load_block(x, stride, width, c, vectors, tail, NULL, ACTIVE, value, NULL, row_width, pad)           \
+     : slope ? row_load_block(x, stride, width, c, vectors, tail, bn, ACTIVE, value, slope, row_width, pad)            \
+             : row_load_block(x, stride, width, c, vectors, tail, bn, ACTIVE, value, NULL, row_width, pad))
 #define ACTIVATED(kind)                                                                                                \
     const Activation ACTIVE = kind;                                                                                    \
     FOR_CHANNEL_BLOCKS(channels, BODY)
@@ -68,9 +62,10 @@ void ISA_NAME(row_load_gradient)(const Stored *dz, const Stored *u, size_t strid
 
 /* `pixels` outputs from x on, of one vector of channels; of each kernel row the taps first, first + tap_step, ... */
 INLINE void depthwise_block(const float *const *rows, size_t row_offset, const float *weights, int kernel, int first,
-                            int taps, int tap_step, int step, int pixels, int x, Value *out, size_t stride, int tail) {
+                            int taps, int tap_step, int step, int pixels, int x, Vector start, Value *out,
+                            size_t stride, int tail) {
     Vector acc[DEPTHWISE_PIXELS];
-    UNROLL for (int i = 0; i < pixels; i++) acc[i] = vector_all(0.0f);
+    UNROLL for (int i = 0; i < pixels; i++) acc[i] = start;
     for (int ky = 0; ky < kernel; ky++) {
         if (!rows[ky]) continue;
         const float *row = rows[ky] + row_offset + (size_t)x * (size_t)step * LANES;
@@ -89,31 +84,36 @@ INLINE void depthwise_block(const float *const *rows, size_t row_offset, const f
 }
 
 INLINE void depthwise_pixels(const float *const *rows, size_t row_offset, const float *weights, int kernel, int first,
-                             int taps, int tap_step, int step, int width, Value *out, size_t stride, int tail) {
+                             int taps, int tap_step, int step, int width, Vector start, Value *out, size_t stride,
+                             int tail) {
     int x = 0;
     for (; x + DEPTHWISE_PIXELS <= width; x += DEPTHWISE_PIXELS)
-        depthwise_block(rows, row_offset, weights, kernel, first, taps, tap_step, step, DEPTHWISE_PIXELS, x, out,
+        depthwise_block(rows, row_offset, weights, kernel, first, taps, tap_step, step, DEPTHWISE_PIXELS, x, start, out,
                         stride, tail);
     for (; x + 2 <= width; x += 2)
-        depthwise_block(rows, row_offset, weights, kernel, first, taps, tap_step, step, 2, x, out, stride, tail);
+        depthwise_block(rows, row_offset, weights, kernel, first, taps, tap_step, step, 2, x, start, out, stride, tail);
     if (x < width)
-        depthwise_block(rows, row_offset, weights, kernel, first, taps, tap_step, step, 1, x, out, stride, tail);
+        depthwise_block(rows, row_offset, weights, kernel, first, taps, tap_step, step, 1, x, start, out, stride, tail);
 }
 
 INLINE void depthwise_row_body(const float *const *rows, const float *weights, int kernel, int step, int width,
-                               int channels, int row_width, Value *out, size_t stride) {
-    for (int c = 0; c < channels; c += LANES)
+                               int channels, int row_width, const float *bias, Value *out, size_t stride) {
+    for (int c = 0; c < channels; c += LANES) {
+        int tail = channels - c < LANES ? channels - c : 0;
         depthwise_pixels(rows, (size_t)(c / LANES) * (size_t)row_width * LANES,
-                         weights + (size_t)c * (size_t)(kernel * kernel), kernel, 0, kernel, 1, step, width, out + c,
-                         stride, channels - c < LANES ? channels - c : 0);
+                         weights + (size_t)c * (size_t)(kernel * kernel), kernel, 0, kernel, 1, step, width,
+                         bias ? load_lanes(bias + c, tail) : vector_all(0.0f), out + c, stride, tail);
+    }
 }
 
 void ISA_NAME(depthwise_row)(const float *const *rows, const float *weights, int kernel, int step, int width,
-                             int channels, int row_width, Stored *out, size_t stride) {
-    if (kernel == 3 && step == 1) depthwise_row_body(rows, weights, 3, 1, width, channels, row_width, out, stride);
-    if (kernel == 3 && step == 2) depthwise_row_body(rows, weights, 3, 2, width, channels, row_width, out, stride);
-    if (kernel == 5 && step == 1) depthwise_row_body(rows, weights, 5, 1, width, channels, row_width, out, stride);
-    if (kernel == 5 && step == 2) depthwise_row_body(rows, weights, 5, 2, width, channels, row_width, out, stride);
+                             int channels, int row_width, const float *bias, Stored *out, size_t stride) {
+#define BODY(k, s) depthwise_row_body(rows, weights, k, s, width, channels, row_width, bias, out, stride)
+    if (kernel == 3 && step == 1) BODY(3, 1);
+    if (kernel == 3 && step == 2) BODY(3, 2);
+    if (kernel == 5 && step == 1) BODY(5, 1);
+    if (kernel == 5 && step == 2) BODY(5, 2);
+#undef BODY
 }
 
 /* Pixel x takes the taps j with x + j - inserted_pad even, each from the row's place pad + (x + j - inserted_pad) / 2.
@@ -129,9 +129,11 @@ INLINE void turned_row_body(const float *const *rows, const float *weights, int 
             size_t from = offset + (size_t)((x + first - inserted_pad) / 2 + inserted_pad / 2) * LANES;
             Value *to = out + c + (size_t)x * stride;
             if (first)
-                depthwise_pixels(rows, from, w, kernel, 1, kernel / 2, 2, 1, pixels, to, 2 * stride, tail);
+                depthwise_pixels(rows, from, w, kernel, 1, kernel / 2, 2, 1, pixels, vector_all(0.0f), to, 2 * stride,
+                                 tail);
             else
-                depthwise_pixels(rows, from, w, kernel, 0, kernel / 2 + 1, 2, 1, pixels, to, 2 * stride, tail);
+                depthwise_pixels(rows, from, w, kernel, 0, kernel / 2 + 1, 2, 1, pixels, vector_all(0.0f), to,
+                                 2 * stride, tail);
         }
     }
 }

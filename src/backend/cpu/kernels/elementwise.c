@@ -32,19 +32,15 @@ void ISA_NAME(tile_fill)(const float *x, size_t stride, int rows, int channels, 
     }
 }
 
-void ISA_NAME(tile_load)(const Stored *x, size_t stride, int rows, int channels, const BnVectors *bn,
-                         Activation activation, Tile *tile, int tile_rows) {
-    if (!bn) {
-#define BODY(c, vectors, tail)                                                                                         \
-    tile_load_block(x, stride, rows, c, vectors, tail, NULL, ACTIVATION_NONE, tile, tile_rows, NULL)
-        FOR_CHANNEL_BLOCKS(channels, BODY);
-#undef BODY
-        return;
-    }
-#define BODY(c, vectors, tail) tile_load_block(x, stride, rows, c, vectors, tail, bn, ACTIVE, tile, tile_rows, NULL)
 #define ACTIVATED(kind)                                                                                                \
     const Activation ACTIVE = kind;                                                                                    \
     FOR_CHANNEL_BLOCKS(channels, BODY)
+
+void ISA_NAME(tile_load)(const Stored *x, size_t stride, int rows, int channels, const BnVectors *bn,
+                         Activation activation, Tile *tile, int tile_rows) {
+#define BODY(c, vectors, tail)                                                                                         \
+    (bn ? tile_load_block(x, stride, rows, c, vectors, tail, bn, ACTIVE, tile, tile_rows, NULL)                        \
+        : tile_load_block(x, stride, rows, c, vectors, tail, NULL, ACTIVE, tile, tile_rows, NULL))
     WITH_ACTIVATION(activation, ACTIVATED);
 #undef BODY
 }
@@ -52,12 +48,13 @@ void ISA_NAME(tile_load)(const Stored *x, size_t stride, int rows, int channels,
 void ISA_NAME(tile_pool)(const Stored *x, size_t stride, int rows, int channels, const BnVectors *bn,
                          Activation activation, Tile *tile, int tile_rows, float *sums) {
 #define BODY(c, vectors, tail)                                                                                         \
-    (tile ? tile_load_block(x, stride, rows, c, vectors, tail, bn, ACTIVE, tile, tile_rows, sums)                      \
-          : tile_load_block(x, stride, rows, c, vectors, tail, bn, ACTIVE, NULL, tile_rows, sums))
+    (!bn    ? tile_load_block(x, stride, rows, c, vectors, tail, NULL, ACTIVE, tile, tile_rows, sums)                  \
+     : tile ? tile_load_block(x, stride, rows, c, vectors, tail, bn, ACTIVE, tile, tile_rows, sums)                    \
+            : tile_load_block(x, stride, rows, c, vectors, tail, bn, ACTIVE, NULL, tile_rows, sums))
     WITH_ACTIVATION(activation, ACTIVATED);
 #undef BODY
-#undef ACTIVATED
 }
+#undef ACTIVATED
 
 INLINE void tile_scale_block(Value *tile, int tile_rows, int rows, int c, int vectors, int tail, const float *factor) {
     Vector by[BLOCK_VECTORS];
@@ -272,13 +269,14 @@ void ISA_NAME(pool_gradient)(const Stored *y, int rows, int channels, const BnVe
 
 INLINE void residual_block(const Value *p, const BnVectors *p_bn, float factor, const Value *x, const BnVectors *x_bn,
                            int rows, int channels, int c, int vectors, int tail, Value *out) {
-    BnLanes p_lanes = load_bn(p_bn, c, vectors, tail);
+    BnLanes p_lanes = p_bn ? load_bn(p_bn, c, vectors, tail) : (BnLanes){0};
     BnLanes x_lanes = x_bn ? load_bn(x_bn, c, vectors, tail) : (BnLanes){0};
     for (int row = 0; row < rows; row++) UNROLL for (int v = 0; v < vectors; v++) {
             size_t at = (size_t)row * (size_t)channels + (size_t)(c + v * LANES);
             Vector skip = load_values(x + at, tail);
             if (x_bn) skip = normalise(&x_lanes, v, skip);
-            Vector branch = normalise(&p_lanes, v, load_values(p + at, tail));
+            Vector branch = load_values(p + at, tail);
+            if (p_bn) branch = normalise(&p_lanes, v, branch);
             store_values(out + at, vector_fma(branch, vector_all(factor), skip), tail);
         }
 }
@@ -286,8 +284,9 @@ INLINE void residual_block(const Value *p, const BnVectors *p_bn, float factor, 
 void ISA_NAME(residual_rows)(const Stored *p, const BnVectors *p_bn, float factor, const Stored *x,
                              const BnVectors *x_bn, int rows, int channels, Stored *out) {
 #define BODY(c, vectors, tail)                                                                                         \
-    (x_bn ? residual_block(p, p_bn, factor, x, x_bn, rows, channels, c, vectors, tail, out)                            \
-          : residual_block(p, p_bn, factor, x, NULL, rows, channels, c, vectors, tail, out))
+    (!p_bn  ? residual_block(p, NULL, factor, x, NULL, rows, channels, c, vectors, tail, out)                          \
+     : x_bn ? residual_block(p, p_bn, factor, x, x_bn, rows, channels, c, vectors, tail, out)                          \
+            : residual_block(p, p_bn, factor, x, NULL, rows, channels, c, vectors, tail, out))
     FOR_CHANNEL_BLOCKS(channels, BODY);
 #undef BODY
 }

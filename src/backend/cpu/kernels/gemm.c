@@ -66,9 +66,13 @@ INLINE void multiply_add_single(Vector acc[GEMM_ROWS][GEMM_VECTORS], int rows, i
 }
 
 INLINE void tile_block(int rows, int vectors, const Value *tile, int tile_rows, int depth, const Value *packed,
-                       int columns, Value *c, size_t c_stride, const Value *add) {
+                       int columns, Value *c, size_t c_stride, const Value *add, const float *bias) {
     Vector acc[GEMM_ROWS][GEMM_VECTORS];
-    UNROLL for (int r = 0; r < rows; r++) UNROLL for (int v = 0; v < vectors; v++) acc[r][v] = vector_all(0.0f);
+    UNROLL for (int v = 0; v < vectors; v++) {
+        int left = columns - v * LANES, tail = left < LANES ? left : 0;
+        Vector start = bias && left > 0 ? load_lanes(bias + v * LANES, tail) : vector_all(0.0f);
+        UNROLL for (int r = 0; r < rows; r++) acc[r][v] = start;
+    }
     const int steps = depth / DEPTH_UNIT;
     for (int k = 0; k < steps; k += STEPS) {
         int count = steps - k < STEPS ? steps - k : STEPS;
@@ -131,7 +135,7 @@ INLINE int even_share(int left) {
 }
 
 void ISA_NAME(gemm_tile)(const Tile *tile, int tile_rows, int rows, int depth, const Packed *packed, int columns,
-                         Stored *c, size_t c_stride, const Stored *add) {
+                         Stored *c, size_t c_stride, const Stored *add, const float *bias) {
     const size_t panel_values = round_up((size_t)depth, DEPTH_UNIT) * PANEL;
     const Value *panel = packed;
     for (int n = 0; n < columns; n += PANEL, panel += panel_values) {
@@ -141,8 +145,10 @@ void ISA_NAME(gemm_tile)(const Tile *tile, int tile_rows, int rows, int depth, c
             const Value *from = (const Value *)tile + (size_t)r * TILE_CHANNELS;
             const Value *plus = add ? (const Value *)add + (size_t)r * c_stride + n : NULL;
             Value *to = (Value *)c + (size_t)r * c_stride + n;
-#define BLOCK_WIDE(count)   tile_block(count, GEMM_VECTORS, from, tile_rows, depth, panel, left, to, c_stride, plus)
-#define BLOCK_NARROW(count) tile_block(count, 1, from, tile_rows, depth, panel, left, to, c_stride, plus)
+            const float *start = bias ? bias + n : NULL;
+#define BLOCK_WIDE(count)                                                                                              \
+    tile_block(count, GEMM_VECTORS, from, tile_rows, depth, panel, left, to, c_stride, plus, start)
+#define BLOCK_NARROW(count) tile_block(count, 1, from, tile_rows, depth, panel, left, to, c_stride, plus, start)
             if (left > LANES)
                 WITH_ROWS(share, BLOCK_WIDE)
             else

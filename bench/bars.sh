@@ -112,7 +112,7 @@ run_job() { # WORDS -> JSON lines on standard output
 
 field() { sed -nE "s/.*\"$1\" *: *([0-9.eE+-]+).*/\1/p" <<<"$2" | tail -n 1; }
 median() { tr ' ' '\n' <<<"$1" | sed '/^$/d' | sort -g | awk '{ v[NR] = $1 } END { if (NR) print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
-compute() { awk "BEGIN { printf \"$1\", $2 }"; }
+compute() { awk "BEGIN { printf \"$1\", ($2) }"; } # parentheses: else > would be a redirection
 
 measure() { # WORDS ROUND
     local line

@@ -8,9 +8,9 @@
  * memory. The run is over when every worker has said so in `finished`, so that the next run may reuse the fields.
  *
  * Workers are pinned, one to a processor, where a team has exactly as many threads as this process has processors and
- * fewer threads of other programs run at that moment: a system that sees short pieces of work tends to wake a worker on
- * the processor that its caller keeps busy, and a pass then takes twice as long. EFFNET_PIN=1 pins on a machine that is
- * full too, EFFNET_PIN=0 or OMP_PROC_BIND=false never. The caller's own thread is left alone. */
+ * fewer threads of other programs run at that moment: on several memory nodes a thread must stay by the pages that it
+ * touched first. EFFNET_PIN=1 pins on a machine that is full too, EFFNET_PIN=0 or OMP_PROC_BIND=false never. The
+ * caller's own thread is left alone. */
 #include "base/threads.h"
 
 #include "base/memory.h"

@@ -20,7 +20,7 @@
 typedef struct Kernels {
     const char *name;
     void (*tile)(const Tile *, int, int, int, const Packed *, int, Stored *, size_t, const Stored *, const float *);
-    void (*transposed)(const Tile *, const Tile *, int, int, int, int, float *, size_t);
+    void (*transposed)(const Tile *, const Tile *, int, int, int, int, bool, float *, size_t);
 } Kernels;
 
 static const Kernels emulated = {"emulated", gemm_tile_amx_emulated, gemm_transposed_amx_emulated};
@@ -86,7 +86,7 @@ static void check_tile(const Kernels *kernels, int rows, int depth, int columns,
     free(tile), free(packed), free(c), free(plus), free(got), free(want), free(bias);
 }
 
-static void check_transposed(const Kernels *kernels, int pixels, int m, int n) {
+static void check_transposed(const Kernels *kernels, int pixels, int m, int n, bool add) {
     const size_t stride = (size_t)n + SPARE, count = (size_t)m * stride;
     Value *a = filled_tile(4, pixels, m), *b = filled_tile(5, pixels, n);
     float *got = malloc(count * sizeof *got), *want = malloc(count * sizeof *want);
@@ -94,11 +94,13 @@ static void check_transposed(const Kernels *kernels, int pixels, int m, int n) {
     for (size_t i = 0; i < count; i++) got[i] = want[i] = random_normal(random_key(6), i);
     for (int i = 0; i < m; i++)
         for (int j = 0; j < n; j++) {
-            double sum = (double)want[(size_t)i * stride + (size_t)j];
+            size_t at = (size_t)i * stride + (size_t)j;
+            double sum = add ? (double)want[at] : 0;
+            if (!add) got[at] = NAN; /* not read */
             for (int p = 0; p < pixels; p++) sum += tile_number(a, pixels, p, i) * tile_number(b, pixels, p, j);
-            want[(size_t)i * stride + (size_t)j] = (float)sum;
+            want[at] = (float)sum;
         }
-    kernels->transposed(a, b, pixels, pixels, m, n, got, stride);
+    kernels->transposed(a, b, pixels, pixels, m, n, add, got, stride);
     char name[120];
     snprintf(name, sizeof name, "gemm_transposed %s, pixels %d m %d n %d", kernels->name, pixels, m, n);
     assert_true(compare_floats(name, got, want, count, (int[]){m, (int)stride}, 2, 2e-6));
@@ -112,7 +114,7 @@ static void check(const Kernels *kernels) {
         for (size_t d = 0; d < sizeof depths / sizeof *depths; d++) {
             for (size_t c = 0; c < sizeof columns / sizeof *columns; c++)
                 check_tile(kernels, rows[r], depths[d], columns[c], (r + d + c) % 2 == 0);
-            check_transposed(kernels, rows[r], depths[d], columns[(r + d) % 7]);
+            check_transposed(kernels, rows[r], depths[d], columns[(r + d) % 7], d % 2 == 0);
         }
 }
 

@@ -267,8 +267,14 @@ static void matrix_kernels_multiply(void **state) {
                     for (size_t r = 0; r < m; r++) sum += (double)a[r * d + i] * c[r * n + j];
                     want_turned[i * n + j] = (float)sum;
                 }
-            k->gemm_transposed(a_tile, c_tile, tile_rows, rows, depth, columns, turned, n);
+            k->gemm_transposed(a_tile, c_tile, tile_rows, rows, depth, columns, true, turned, n);
             close_enough("gemm_transposed", k, turned, want_turned, d * n, STRICT);
+            for (size_t i = 0; i < d * n; i++) turned[i] = NAN; /* not read */
+            k->gemm_transposed(a_tile, c_tile, tile_rows, rows, depth, columns, false, turned, n);
+            float *start = filled(14, d * n, 1);
+            for (size_t i = 0; i < d * n; i++) want_turned[i] -= start[i];
+            memory_free(start);
+            close_enough("gemm_transposed without add", k, turned, want_turned, d * n, STRICT);
             for (size_t i = 0; i < m; i++) /* c = a b + c + bias */
                 for (size_t j = 0; j < n; j++) {
                     double sum = (double)want[i * n + j] + bias[j];

@@ -114,14 +114,14 @@ static void conv_backward_task(void *context, int task, int thread) {
     float *slot = engine->slots + (size_t)task * (size_t)depth * (size_t)out; /* (depth, out) */
     BnGradient bn = pending_gradient(engine, pass->batch_norm, 0);
     task_range(run, task, &begin, &end);
-    memset(slot, 0, (size_t)depth * (size_t)out * sizeof *slot);
     for (int first = begin; first < end; first += TILE_ROWS) {
         int rows = end - first < TILE_ROWS ? end - first : TILE_ROWS;
         size_t at = (size_t)first * (size_t)out;
         engine->kernels->tile_load_gradient(buffer_at(engine, pass->gradient, at), buffer_at(engine, pass->raw, at),
                                             (size_t)out, rows, out, &bn, 1.0f, dy_tile, TILE_ROWS);
         load_input(run, first, rows, x_tile, patches);
-        engine->kernels->gemm_transposed(x_tile, dy_tile, TILE_ROWS, rows, depth, out, slot, (size_t)out);
+        engine->kernels->gemm_transposed(x_tile, dy_tile, TILE_ROWS, rows, depth, out, first > begin, slot,
+                                         (size_t)out);
         if (pass->gradient_out >= 0) {
             Stored *dx = buffer_at(engine, pass->gradient_out, (size_t)first * (size_t)depth);
             engine->kernels->gemm_tile(dy_tile, TILE_ROWS, rows, out, engine->packed_back[pass->op], depth, dx,

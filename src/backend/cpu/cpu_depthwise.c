@@ -247,7 +247,7 @@ static void use_rows(const PassRun *run, const Geometry *g, const BackwardRings 
     BnVectors centred = gram_centred(gram);
     kernels->tile_load(buffer_at(engine, pass->input.buffer, at), narrow, rows, gram->in, &centred, ACTIVATION_NONE,
                        rings->expand.x_tile, tile_rows);
-    kernels->gemm_transposed(rings->expand.x_tile, rings->expand.dz_tile, tile_rows, rows, gram->in, count,
+    kernels->gemm_transposed(rings->expand.x_tile, rings->expand.dz_tile, tile_rows, rows, gram->in, count, true,
                              rings->products + c, (size_t)gram->out);
     Stored *dx = buffer_at(engine, pass->gradient_out, at);
     const Packed *packed =

@@ -79,10 +79,10 @@ static void gram_task(void *context, int task, int thread) {
     memset(slot, 0, (c + c * c) * sizeof *slot);
     for (int first = begin; first < end; first += TILE_ROWS) {
         int rows = end - first < TILE_ROWS ? end - first : TILE_ROWS;
-        memset(products, 0, (c * c + c) * sizeof *products);
+        memset(sums, 0, c * sizeof *sums);
         engine->kernels->tile_pool(buffer_at(engine, run->pass->input.buffer, (size_t)first * c), c, rows, gram->in,
                                    &shifted, ACTIVATION_NONE, tile, TILE_ROWS, sums);
-        engine->kernels->gemm_transposed(tile, tile, TILE_ROWS, rows, gram->in, gram->in, products, c);
+        engine->kernels->gemm_transposed(tile, tile, TILE_ROWS, rows, gram->in, gram->in, false, products, c);
         for (size_t i = 0; i < c; i++) slot[i] += sums[i];
         for (size_t i = 0; i < c * c; i++) slot[c + i] += products[i];
     }

@@ -185,18 +185,15 @@ static void small_rows(void *context, int task, int thread) {
     int count = small->a_width - first < TILE_CHANNELS ? small->a_width - first : TILE_CHANNELS;
     float *a_tile = thread_scratch(engine, thread), *b_tile = a_tile + tile_floats(TILE_CHANNELS);
     float *weight = small->weight + (size_t)first * (size_t)small->b_width;
-    if (!small->run->accumulate) {
-        memset(weight, 0, (size_t)count * (size_t)small->b_width * sizeof *weight);
-        memset(small->bias + first, 0, (size_t)count * sizeof *weight);
-    }
+    if (!small->run->accumulate) memset(small->bias + first, 0, (size_t)count * sizeof *weight);
     for (int row = 0; row < small->rows; row += TILE_ROWS) {
         int rows = small->rows - row < TILE_ROWS ? small->rows - row : TILE_ROWS;
         const float *a = small->a + (size_t)row * (size_t)small->a_width + first;
         const float *b = small->b + (size_t)row * (size_t)small->b_width;
         engine->exact->tile_fill(a, (size_t)small->a_width, rows, count, a_tile, TILE_ROWS);
         engine->exact->tile_fill(b, (size_t)small->b_width, rows, small->b_width, b_tile, TILE_ROWS);
-        engine->exact->gemm_transposed(a_tile, b_tile, TILE_ROWS, rows, count, small->b_width, weight,
-                                       (size_t)small->b_width);
+        engine->exact->gemm_transposed(a_tile, b_tile, TILE_ROWS, rows, count, small->b_width,
+                                       row > 0 || small->run->accumulate, weight, (size_t)small->b_width);
         for (int r = 0; r < rows; r++)
             for (int c = 0; c < count; c++) small->bias[first + c] += a[(size_t)r * (size_t)small->a_width + (size_t)c];
     }

@@ -353,8 +353,9 @@ static void use_dv(const PassRun *run, const Project *project, const Group *grou
                                            value_at(engine, scratch->slopes, (size_t)first * in), sums);
 }
 
-static void backward_group(const PassRun *run, const Project *project, int task, const Group *group, float *slot,
-                           float *from) {
+/* `slot`: the task's part of dW (out, in), its first values or added to. */
+static void backward_group(const PassRun *run, const Project *project, int task, const Group *group, bool add,
+                           float *slot, float *from) {
     CpuEngine *engine = run->engine;
     const CpuKernels *kernels = engine->kernels;
     int in = project->in.channels, out = project->out.channels;
@@ -373,7 +374,8 @@ static void backward_group(const PassRun *run, const Project *project, int task,
         for (int row = 0; row < rows; row += step)
             use_dv(run, project, group, (first + row) / project->pixels, first + row, step < rows ? step : rows,
                    value_at(engine, scratch.a_tile, (size_t)row * TILE_CHANNELS), &scratch);
-        kernels->gemm_transposed(scratch.dp_tile, scratch.a_tile, TILE_ROWS, rows, out, in, slot, in_size);
+        kernels->gemm_transposed(scratch.dp_tile, scratch.a_tile, TILE_ROWS, rows, out, in, add || first > 0, slot,
+                                 in_size);
     }
     if (project->gate) {
         squeeze_backward(run, project, group, scratch.gate, scratch.tile, scratch.q);
@@ -397,11 +399,10 @@ static void project_backward_task(void *context, int task, int thread) {
     float *slot = run->engine->slots + (size_t)task * floats; /* (out, in), as the weights */
     int begin, end;
     task_range(run, task, &begin, &end);
-    memset(slot, 0, floats * sizeof *slot);
     partial_clear(run, task, project.in.channels);
     for (int image = begin; image < end; image += project.group) {
         Group group = next_group(&project, image, end);
-        backward_group(run, &project, task, &group, slot, thread_scratch(run->engine, thread));
+        backward_group(run, &project, task, &group, image > begin, slot, thread_scratch(run->engine, thread));
     }
 }
 

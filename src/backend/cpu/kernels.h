@@ -59,7 +59,7 @@ typedef struct CpuKernels {
 
 /* clang-format off */
 /* gemm_tile              C (rows, columns) = tile (rows, depth) * packed (depth, columns) [+ add, laid out as C] [+ bias, a column's]
- * gemm_transposed        C (m, n) += a_tile (pixels, m)^T * b_tile (pixels, n)
+ * gemm_transposed        C (m, n) = a_tile (pixels, m)^T * b_tile (pixels, n) [+ C where add]
  * pack_panel             panel (depth, gemm_columns) of weights[d * depth_stride + n * column_stride] [* scale[n]], n < width,
  *                        zeros behind; one of the strides is 1
  * tile_fill              tile = x

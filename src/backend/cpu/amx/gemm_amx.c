@@ -134,7 +134,8 @@ void AMX_NAME(gemm_tile)(const Tile *tile, int tile_rows, int rows, int depth, c
     tile_release();
 }
 
-/* ---- C += a_tile^T * b_tile ------------------------------------------------------------------------------------ */
+/* ---- C = a_tile^T * b_tile [+ C] ------------------------------------------------------------------------------------
+ */
 
 /* (pixels, 64) -> (64, CHUNK), zeros after the pixels. */
 static void transpose_block(const Value *from, int pixels, Value *to) {
@@ -159,17 +160,19 @@ static void interleave_panel(const Value *from, int pixels, Value *to) {
     }
 }
 
-static void add_block(const float *sums, int rows, int columns, float *c, size_t c_stride) {
+static void add_block(const float *sums, int rows, int columns, bool add, float *c, size_t c_stride) {
     for (int r = 0; r < rows; r++)
         for (int column = 0; column < columns; column += LANES) {
-            int left = columns - column;
-            add_lanes(c + (size_t)r * c_stride + (size_t)column, vector_load(sums + (size_t)r * BLOCK + (size_t)column),
-                      left < LANES ? left : 0);
+            int left = columns - column, tail = left < LANES ? left : 0;
+            Vector value = vector_load(sums + (size_t)r * BLOCK + (size_t)column);
+            float *to = c + (size_t)r * c_stride + (size_t)column;
+            if (add) value = value + load_lanes(to, tail);
+            store_lanes(to, value, tail);
         }
 }
 
 static void transposed_chunk(const Value *a_tile, const Value *b_tile, int tile_rows, int pixels, int m, int n,
-                             float *c, size_t c_stride) {
+                             bool add, float *c, size_t c_stride) {
     _Alignas(64) Value a[TILE_CHANNELS * CHUNK], b[CHUNK * BLOCK];
     _Alignas(64) float sums[BLOCK * BLOCK];
     for (int block = 0; block < m; block += TILE_CHANNELS) {
@@ -187,19 +190,19 @@ static void transposed_chunk(const Value *a_tile, const Value *b_tile, int tile_
                     step(a + (size_t)row * CHUNK + (size_t)k, CHUNK * sizeof *a, lower, b + (size_t)k * BLOCK,
                          4 * BLOCK, right);
                 write_block(sums, lower, right);
-                add_block(sums, rows, columns, c + (size_t)(block + row) * c_stride + (size_t)column, c_stride);
+                add_block(sums, rows, columns, add, c + (size_t)(block + row) * c_stride + (size_t)column, c_stride);
             }
         }
     }
 }
 
 void AMX_NAME(gemm_transposed)(const Tile *a_tile, const Tile *b_tile, int tile_rows, int pixels, int m, int n,
-                               float *c, size_t c_stride) {
+                               bool add, float *c, size_t c_stride) {
     const Value *a = a_tile, *b = b_tile;
     configure(SIDE, SIDE);
     for (int first = 0; first < pixels; first += CHUNK)
         transposed_chunk(a + (size_t)first * TILE_CHANNELS, b + (size_t)first * TILE_CHANNELS, tile_rows,
-                         pixels - first < CHUNK ? pixels - first : CHUNK, m, n, c, c_stride);
+                         pixels - first < CHUNK ? pixels - first : CHUNK, m, n, add || first > 0, c, c_stride);
     tile_release();
 }
 

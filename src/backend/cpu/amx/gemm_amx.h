@@ -14,7 +14,7 @@
 void AMX_NAME(gemm_tile)(const Tile *tile, int tile_rows, int rows, int depth, const Packed *packed, int columns,
                          Stored *c, size_t c_stride, const Stored *add, const float *bias);
 void AMX_NAME(gemm_transposed)(const Tile *a_tile, const Tile *b_tile, int tile_rows, int pixels, int m, int n,
-                               float *c, size_t c_stride);
+                               bool add, float *c, size_t c_stride);
 /* A round is AMX_ROUND operations. */
 enum { AMX_ROUND = 4 * 2 * 16 * 16 * 32 };
 void AMX_NAME(peak_multiply_adds)(long rounds, float *sink);

@@ -95,12 +95,12 @@ INLINE void tile_block(int rows, int vectors, const Value *tile, int tile_rows, 
 
 /* `steps` of pixels; a and b: values of one channel and pixel step lie together, channels next to each other. */
 INLINE void transposed_block(int rows, int vectors, const Value *a, size_t a_stride, const Value *b, size_t b_stride,
-                             int steps, int columns, float *c, size_t c_stride) {
+                             int steps, int columns, bool add, float *c, size_t c_stride) {
     Vector acc[GEMM_ROWS][GEMM_VECTORS];
     UNROLL for (int v = 0; v < vectors; v++) {
         int left = columns - v * LANES, tail = left < LANES ? left : 0;
         UNROLL for (int r = 0; r < rows; r++) acc[r][v] =
-            left <= 0 ? vector_all(0.0f) : load_lanes(c + (size_t)r * c_stride + v * LANES, tail);
+            left <= 0 || !add ? vector_all(0.0f) : load_lanes(c + (size_t)r * c_stride + v * LANES, tail);
     }
     multiply_add(acc, rows, vectors, a, DEPTH_UNIT, a_stride, b, b_stride, steps);
     UNROLL for (int v = 0; v < vectors; v++) {
@@ -178,7 +178,7 @@ INLINE const Value *pixel_steps(const Value *tile, int pixels, int count, Value 
 }
 
 static void transposed_pixels(const Value *a_tile, const Value *b_tile, int tile_rows, int pixels, int m, int n,
-                              float *c, size_t c_stride) {
+                              bool add, float *c, size_t c_stride) {
     const int steps = (pixels + DEPTH_UNIT - 1) / DEPTH_UNIT;
 #ifdef EFFNET_VALUES_BF16
     _Alignas(64) Value a_pairs[TILE_ROWS * TILE_CHANNELS], b_pairs[TILE_ROWS * PANEL];
@@ -197,8 +197,9 @@ static void transposed_pixels(const Value *a_tile, const Value *b_tile, int tile
                 int share = even_share(block_end - row);
                 const Value *a = a_block + (size_t)(row - block) * DEPTH_UNIT;
                 float *to = c + (size_t)row * c_stride + column;
-#define BLOCK_WIDE(count)   transposed_block(count, GEMM_VECTORS, a, a_stride, b, b_stride, steps, left, to, c_stride)
-#define BLOCK_NARROW(count) transposed_block(count, 1, a, a_stride, b, b_stride, steps, left, to, c_stride)
+#define BLOCK_WIDE(count)                                                                                              \
+    transposed_block(count, GEMM_VECTORS, a, a_stride, b, b_stride, steps, left, add, to, c_stride)
+#define BLOCK_NARROW(count) transposed_block(count, 1, a, a_stride, b, b_stride, steps, left, add, to, c_stride)
                 if (left > LANES)
                     WITH_ROWS(share, BLOCK_WIDE)
                 else
@@ -212,11 +213,11 @@ static void transposed_pixels(const Value *a_tile, const Value *b_tile, int tile
 }
 
 void ISA_NAME(gemm_transposed)(const Tile *a_tile, const Tile *b_tile, int tile_rows, int pixels, int m, int n,
-                               float *c, size_t c_stride) {
+                               bool add, float *c, size_t c_stride) {
     int parts = DEPTH_UNIT == 1 ? 1 : (pixels + TILE_ROWS - 1) / TILE_ROWS; /* that fit into the interleaved blocks */
     int most = (int)round_up((size_t)(pixels + parts - 1) / (size_t)parts, DEPTH_UNIT);
     const Value *a = a_tile, *b = b_tile;
     for (int first = 0; first < pixels; first += most)
         transposed_pixels(a + (size_t)first * TILE_CHANNELS, b + (size_t)first * TILE_CHANNELS, tile_rows,
-                          pixels - first < most ? pixels - first : most, m, n, c, c_stride);
+                          pixels - first < most ? pixels - first : most, m, n, add || first > 0, c, c_stride);
 }

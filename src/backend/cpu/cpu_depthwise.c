@@ -101,8 +101,10 @@ static void load_row(const PassRun *run, const Geometry *g, const ExpandScratch 
     size_t pixel = ((size_t)image * (size_t)g->in.height + (size_t)y) * (size_t)width, stride = (size_t)g->in.channels;
     const Stored *row = expand->row;
     if (pass->expand >= 0) {
+        BnVectors centred = gram_centred(&engine->grams[pass->expand]); /* y's mean is then zero, and digits are kept */
         kernels->tile_load(buffer_at(engine, pass->input.buffer, pixel * (size_t)narrow), (size_t)narrow, width, narrow,
-                           pending(engine, pass->input, 0, &x_storage), ACTIVATION_NONE, expand->x_tile, width);
+                           run->call->training ? &centred : pending(engine, pass->input, 0, &x_storage),
+                           ACTIVATION_NONE, expand->x_tile, width);
         kernels->gemm_tile(expand->x_tile, width, width, narrow,
                            packed_column(kernels, engine->packed[pass->expand], narrow, c), count, expand->row,
                            (size_t)count, NULL, folded_bias(engine, operand.batch_norm, c));

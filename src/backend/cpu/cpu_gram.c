@@ -214,8 +214,10 @@ void gram_forward(PassRun *run) {
     thread_team_run(engine->team, variances_block, run, channel_blocks(gram->out));
     set_centred(run, gram, gram->mean);
     if (is_magnified(gram)) direct_variances(run);
-    for (int j = 0; j < gram->out; j++)
+    for (int j = 0; j < gram->out; j++) {
         batch_norm_set(run, run->pass->batch_norm, j, gram->share[j], gram->mix[j], pixels);
+        engine->batch_norms[run->pass->batch_norm].mean[j] = 0; /* its rows are made from x - mean(x) */
+    }
 }
 
 /* ---- backward ------------------------------------------------------------------------------------------------ */

@@ -4,14 +4,20 @@ source "$(dirname "$0")/harness.sh"
 need_fashion
 small_fashion
 
-for threads in 1 2 3; do
-    run 0 "${train[@]}" --out "$work/$threads" --steps 4 --threads "$threads" --set workers="$threads"
+for amp in none bf16; do
+    for threads in 1 2 3; do
+        run 0 "${train[@]}" --out "$work/$amp-$threads" --steps 4 --threads "$threads" --set workers="$threads" --set amp=$amp
+    done
+    same_checkpoint "$work/$amp-1/checkpoints/last" "$work/$amp-2/checkpoints/last"
+    same_checkpoint "$work/$amp-1/checkpoints/last" "$work/$amp-3/checkpoints/last"
 done
-same_checkpoint "$work/1/checkpoints/last" "$work/2/checkpoints/last"
-same_checkpoint "$work/1/checkpoints/last" "$work/3/checkpoints/last"
 
-# And a seed does change something, or the comparison above would mean nothing.
+# And a seed does change something, and so does bf16, or the comparison above would mean nothing.
+differ() {
+    if cmp -s "$work/none-1/checkpoints/last/raw.safetensors" "$work/$1/checkpoints/last/raw.safetensors"; then
+        die "$2 give the same weights"
+    fi
+}
+differ bf16-1 "fp32 and bf16"
 run 0 "${train[@]}" --out "$work/seed" --steps 4 --set seed=43
-if cmp -s "$work/1/checkpoints/last/raw.safetensors" "$work/seed/checkpoints/last/raw.safetensors"; then
-    die "seed 42 and 43 give the same weights"
-fi
+differ seed "seed 42 and 43"

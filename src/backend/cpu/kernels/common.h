@@ -28,10 +28,15 @@
 
 #define JOIN_(a, b) a##_##b
 #define JOIN(a, b)  JOIN_(a, b)
-#ifdef EFFNET_VALUES_BF16
-#define ISA_NAME(name) JOIN(JOIN(name, VECTOR_ISA), bf16) /* gemm_tile -> gemm_tile_avx512_bf16 */
+#ifdef EFFNET_INTRINSICS
+#define SET_NAME(name) JOIN(JOIN(name, VECTOR_ISA), emulated)
 #else
-#define ISA_NAME(name) JOIN(name, VECTOR_ISA) /* gemm_tile -> gemm_tile_avx512 */
+#define SET_NAME(name) JOIN(name, VECTOR_ISA)
+#endif
+#ifdef EFFNET_VALUES_BF16
+#define ISA_NAME(name) JOIN(SET_NAME(name), bf16) /* gemm_tile -> gemm_tile_avx512_bf16 */
+#else
+#define ISA_NAME(name) SET_NAME(name) /* gemm_tile -> gemm_tile_avx512 */
 #endif
 
 #define KERNEL(name, arguments) void ISA_NAME(name) arguments;

@@ -29,7 +29,7 @@ void ISA_NAME(peak_multiply_adds)(long rounds, float *sink) {
     UNROLL for (int i = 0; i < PEAK_CHAINS; i++) chain[i] = vector_all((float)i);
     for (long round = 0; round < rounds; round++) UNROLL for (int i = 0; i < PEAK_CHAINS; i++) {
             chain[i] = peak_step(chain[i], factor, factor, term);
-#ifdef __x86_64__
+#if defined(__x86_64__) && !defined(EFFNET_INTRINSICS)
             __asm__("" : "+x"(chain[i])); /* or a compiler would fold the rounds */
 #endif
         }

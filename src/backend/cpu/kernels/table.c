@@ -4,7 +4,11 @@
 #define TEXT_(x) #x
 #define TEXT(x)  TEXT_(x)
 const CpuKernels ISA_NAME(cpu_kernels) = {
+#ifdef EFFNET_INTRINSICS
+    .isa = TEXT(VECTOR_ISA) ", emulated",
+#else
     .isa = TEXT(VECTOR_ISA),
+#endif
     .value_bytes = (int)sizeof(Value),
     .depth_unit = DEPTH_UNIT,
     .lanes = LANES,

@@ -2,7 +2,11 @@
 #ifndef EFFNET_VECTOR_H
 #define EFFNET_VECTOR_H
 
+#ifdef EFFNET_INTRINSICS
+#include EFFNET_INTRINSICS /* tests: the same instructions in C, for processors that lack them */
+#else
 #include <immintrin.h>
+#endif
 #include <stdint.h>
 
 #define VECTOR_ISA avx2

@@ -3,11 +3,16 @@
 #ifndef EFFNET_VECTOR_H
 #define EFFNET_VECTOR_H
 
+#ifdef EFFNET_INTRINSICS
+#include EFFNET_INTRINSICS /* tests: the same instructions in C, for processors that lack them */
+#else
 #include <immintrin.h>
+#endif
 #include <stdint.h>
 
-#ifdef __AVX512BF16__
-#define VECTOR_ISA avx512bf16
+#if defined(__AVX512BF16__) || defined(EFFNET_EMULATED_BF16)
+#define VECTOR_BF16 1
+#define VECTOR_ISA  avx512bf16
 #else
 #define VECTOR_ISA avx512
 #endif
@@ -83,7 +88,7 @@ static inline Vector vector_load_bf16_some(const uint16_t *p, int n) {
     return vector_widen_bf16(_mm256_maskz_loadu_epi16(vector_mask(n), p));
 }
 static inline __m256i vector_narrow_bf16(Vector v) {
-#ifdef __AVX512BF16__
+#ifdef VECTOR_BF16
     return (__m256i)_mm512_cvtneps_pbh(v);
 #else
     __m512i bits = _mm512_castps_si512(v), upper = _mm512_srli_epi32(bits, 16);
@@ -117,7 +122,7 @@ static inline void pairs_interleave(const uint16_t *first, const uint16_t *secon
     _mm512_storeu_si512(to, pairs);
 }
 static inline Vector vector_dot(Vector sum, Pairs a, Pairs b) {
-#ifdef __AVX512BF16__
+#ifdef VECTOR_BF16
     return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)b);
 #else
     const __m512i upper = _mm512_set1_epi32((int)0xffff0000u);

@@ -69,7 +69,7 @@ static void check_across(const ResizeRows *loops, int width, int side, int taps,
     ResizeAxis axis;
     uint8_t *rows[ROWS_AT_ONCE];
     float *out[ROWS_AT_ONCE], *levels = malloc((size_t)width * PIXEL_FLOATS * sizeof *levels);
-    float *want = malloc(3 * (size_t)side * sizeof *want);
+    float *want = calloc(3 * (size_t)side, sizeof *want);
     fill_axis(&axis, width, side, taps);
     for (int r = 0; r < ROWS_AT_ONCE; r++) {
         rows[r] = malloc(3 * (size_t)width); /* to the byte: the sanitizer sees one behind */
@@ -116,7 +116,7 @@ enum { MOST_ROWS = 13, LONGEST = 700 };
 
 static void check_down(const ResizeRows *loops, int count, int length, bool keep_overshoot) {
     float *rows[MOST_ROWS], weights[MOST_ROWS], scale[LONGEST + ROW_PADDING] = {0}, bias[LONGEST + ROW_PADDING] = {0};
-    float *out = malloc((size_t)length * sizeof *out), *want = malloc((size_t)length * sizeof *want);
+    float *out = calloc((size_t)length, sizeof *out), *want = calloc((size_t)length, sizeof *want);
     for (int i = 0; i < length; i++) {
         scale[i] = weight();
         bias[i] = weight();

@@ -52,6 +52,9 @@ static effnet_status run(int argc, char **argv, effnet_error *err) {
     Recipe recipe;
     Dataset *dataset;
     recipe_defaults(&recipe);
+    recipe.batch_size = BATCH;
+    recipe.cache = false;
+    recipe.workers = atoi(argv[2]);
     for (int i = 3; i < argc; i++) {
         char *value = strchr(argv[i], '=');
         if (!value) return fail(err, EFFNET_ERROR_ARGUMENT, "'%s' is not KEY=VALUE", argv[i]);
@@ -59,11 +62,8 @@ static effnet_status run(int argc, char **argv, effnet_error *err) {
         TRY(recipe_set(&recipe, argv[i], value + 1, err));
     }
     TRY(dataset_open(argv[1], SPLIT_TRAIN, NULL, &dataset, err));
-    LoaderOptions options = {.dataset = dataset, .training = true, .batch = BATCH, .workers = atoi(argv[2]), .seed = 1};
-    preprocess_from_recipe(&recipe, RESOLUTION, &options.preprocess);
-    options.decode = recipe.decode;
-    options.mix = mix_from_recipe(&recipe);
-    effnet_status status = preprocess_augment_from_recipe(&recipe, &options.preprocess, err);
+    LoaderOptions options;
+    effnet_status status = loader_options_from_recipe(&recipe, RESOLUTION, dataset, true, &options, err);
     if (status == EFFNET_OK) status = measure(&options, err);
     dataset_free(dataset);
     return status;

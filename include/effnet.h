@@ -324,9 +324,15 @@ typedef struct effnet_data_show_options {
     bool validation;   /* as in evaluation, in order; else as in training: shuffled, augmented, mixed */
     int rows, columns; /* 0: 4 and 8 */
     int workers;
+    bool operations; /* instead: the first picture under each operation of the recipe's aa and aa_ops, stronger to the
+                        right */
+    const char *const *named_rows; /* NULL, or num_named_rows rows of the same pictures, each with settings of its own
+                                      over the recipe: "KEY=VALUE KEY=VALUE ..." */
+    int num_named_rows;
 } effnet_data_show_options;
 
-/* A contact sheet, as PNG, of what the network of `recipe` will see of `source`, with labels. */
+/* A contact sheet, as PNG or where `path` ends with .jpg as JPEG, of what the network of `recipe` will see of `source`,
+ * with labels. */
 EFFNET_API effnet_status effnet_data_show(const effnet_recipe *recipe, const char *source, const char *path,
                                           const effnet_data_show_options *options, effnet_error *error);
 

@@ -8,8 +8,9 @@
 #   gcc          release build with -Werror, every test, those of the whole program (label e2e) included
 #   clang        release build with -Werror, every test but slow and e2e
 #   asan         AddressSanitizer and UndefinedBehaviorSanitizer: every test but slow and e2e
-#   tsan         ThreadSanitizer: the loader and the thread team
-# Each build has its own folder (build, build-clang, build-asan, build-tsan). Goes on after a failure, shows what
+#   tsan         ThreadSanitizer: the thread team, the loader, every source under it, packing and checking
+#   fuzz         libFuzzer with clang and sanitizers: every parser of ours, FUZZ_SECONDS (60) in all
+# Each build has its own folder (build, build-clang, build-asan, build-tsan, build-fuzz). Goes on after a failure, shows what
 # failed, and ends with one line "N passed, N failed, N skipped" over all of it; exit status 1 if anything failed.
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -77,10 +78,27 @@ check "clang builds without a warning" build release-clang && tests clang build-
 step "AddressSanitizer and UndefinedBehaviorSanitizer"
 check "the asan build" build asan && tests asan build-asan -LE 'e2e|slow'
 
-step "ThreadSanitizer: loader and thread team"
-tsan=(test_threads test_loader)
+step "ThreadSanitizer: thread team, loader, sources, packing"
+tsan=(test_threads test_loader test_loader_damage test_sources_agree test_effpack test_data_check)
 check "the tsan build" build tsan "${tsan[@]}" &&
     tests tsan build-tsan -R "^($(IFS='|'; echo "${tsan[*]}"))\$"
+
+# fuzz TARGET SECONDS: from the seed corpus on, into a corpus that is kept from one run to the next beside the build.
+fuzz() {
+    mkdir -p "build-fuzz/corpus/$1"
+    "build-fuzz/tests/fuzz_$1" -max_total_time="$2" -timeout=10 -rss_limit_mb=2048 -artifact_prefix="build-fuzz/$1-" \
+        "build-fuzz/corpus/$1" "tests/fuzz/corpus/$1"
+}
+
+step "libFuzzer: every parser"
+targets=(tests/fuzz/fuzz_*.c)
+targets=("${targets[@]##*/fuzz_}")
+targets=("${targets[@]%.c}")
+if check "the fuzz build" build fuzz "${targets[@]/#/fuzz_}"; then
+    for target in "${targets[@]}"; do
+        check "a while of any bytes: $target" fuzz "$target" $(((${FUZZ_SECONDS:-60} + ${#targets[@]} - 1) / ${#targets[@]}))
+    done
+fi
 
 step "done"
 for failure in "${failures[@]}"; do echo "FAILED: $failure"; done

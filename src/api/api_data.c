@@ -78,6 +78,9 @@ effnet_status effnet_data_show(const effnet_recipe *recipe, const char *source, 
                                 .validation = options->validation,
                                 .rows = options->rows ? options->rows : 4,
                                 .columns = options->columns ? options->columns : 8,
-                                .workers = options->workers};
+                                .workers = options->workers,
+                                .operations = options->operations,
+                                .named = options->named_rows,
+                                .num_named = options->named_rows ? options->num_named_rows : 0};
     return contact_sheet_write(&recipe->recipe, &sheet, error);
 }

@@ -1,6 +1,6 @@
 /* verb_bench.c - effnet bench: images a second of a training step or of inference, on random pictures. */
 #include "bench_profile.h"
-#include "options.h"
+#include "common_options.h"
 #include "text.h"
 #include "verbs.h"
 
@@ -104,24 +104,14 @@ int verb_bench(int argc, char **argv) {
          .kind = OPTION_CHOICE,
          .choices = "fp32|bf16",
          .help = "numbers that activations are kept in; default fp32"},
-        {.name = "threads",
-         .argument = "N",
-         .target = &threads,
-         .kind = OPTION_INTEGER,
-         .most = 1024,
-         .help = "engine threads; 0, the default: one for each processor"},
+        OPTION_ROW_THREADS(&threads, ONE_EACH_PROCESSOR),
         {.name = "steps",
          .argument = "N",
          .target = &steps,
          .kind = OPTION_INTEGER,
          .most = 1000000,
          .help = "steps measured; default 10"},
-        {.name = "engine",
-         .argument = "fast|reference",
-         .target = &engine,
-         .kind = OPTION_CHOICE,
-         .choices = "fast|reference",
-         .help = "reference: plain loops, slow, the specification"},
+        OPTION_ROW_ENGINE(&engine),
         {.name = "fuse",
          .argument = "auto|all|none",
          .target = &fuse,
@@ -132,7 +122,7 @@ int verb_bench(int argc, char **argv) {
          .target = &profile,
          .kind = OPTION_FLAG,
          .help = "the time of each pass, beside what the machine could do"},
-        {.name = "json", .target = &json, .kind = OPTION_FLAG, .help = "one JSON object on standard output"},
+        OPTION_ROW_JSON(&json, "one JSON object"),
         {0}};
     CommandLine line;
     int status = parse_options(&help, options, argc, argv, &line);

@@ -1,7 +1,8 @@
 /* verb_data.c - effnet data check and effnet data show: a data set looked over, and looked at. */
+#include "common_options.h"
 #include "interrupt.h"
-#include "options.h"
 #include "progress.h"
+#include "settings.h"
 #include "text.h"
 #include "verbs.h"
 
@@ -152,18 +153,9 @@ static int show(const char *source, const char *path, const char *recipe_path, c
                 const effnet_data_show_options *options) {
     effnet_recipe *recipe = NULL;
     effnet_error error;
-    effnet_status status = effnet_recipe_open(recipe_path, &recipe, &error);
-    for (int i = 0; status == EFFNET_OK && i < settings->count; i++) {
-        char key[128];
-        const char *equals = strchr(settings->items[i], '=');
-        if (!equals || (size_t)(equals - settings->items[i]) >= sizeof key) {
-            effnet_recipe_free(recipe);
-            return usage_error("data", "--set '%.60s' is not KEY=VALUE", settings->items[i]);
-        }
-        snprintf(key, sizeof key, "%.*s", (int)(equals - settings->items[i]), settings->items[i]);
-        status = effnet_recipe_set(recipe, key, equals + 1, &error);
-    }
-    if (status == EFFNET_OK) status = effnet_data_show(recipe, source, path, options, &error);
+    int opened = open_recipe("data", recipe_path, settings, NULL, &recipe);
+    if (opened != EXIT_OK) return opened;
+    effnet_status status = effnet_data_show(recipe, source, path, options, &error);
     effnet_recipe_free(recipe);
     return status == EFFNET_OK ? EXIT_OK : report("data", &error);
 }
@@ -175,27 +167,27 @@ int verb_data(int argc, char **argv) {
             "effnet data check SOURCE reads every picture once: lists those that cannot be read, duplicates (equal\n"
             "pixels) within a split and across training and evaluation, and counts classes. Exit status 1 where a\n"
             "picture is bad or lost.\n"
-            "effnet data show SOURCE OUT.png draws a contact sheet of what the network will see, with labels: the\n"
-            "first pictures of the recipe's first epoch, cropped, augmented and mixed as in training.\n",
+            "effnet data show SOURCE OUT.png (or OUT.jpg) draws a contact sheet of what the network will see, with\n"
+            "labels: the first pictures of the recipe's first epoch, cropped, augmented and mixed as in training.\n"
+            "With --row, again and again, each row shows the same pictures under other settings; --operations shows\n"
+            "the first picture under each operation of augmentation, stronger to the right.\n",
         .examples = "  effnet data check imagenet/ --json > report.json\n"
                     "  effnet data show hymenoptera.tar sheet.png --recipe recipes/hymenoptera.yaml\n"
-                    "  effnet data show cifar.effpack sheet.png --set mixup=0.2 --rows 2\n",
+                    "  effnet data show cifar.effpack sheet.png --set mixup=0.2 --rows 2\n"
+                    "  effnet data show cifar.effpack sheet.jpg --row '' --row aa=v0 --row 'aa=trivial reprob=1'\n",
     };
     const char *recipe = NULL, *split = "train";
     bool json = false;
     int64_t workers = 0, rows = 0, columns = 0;
-    OptionList settings = {0};
+    OptionList settings = {0}, named = {0};
+    bool operations = false;
     const Option options[] = {
         {.name = "recipe",
          .argument = "RECIPE",
          .target = &recipe,
          .kind = OPTION_TEXT,
          .help = "show: the recipe; without it the defaults, EfficientNet-B0 as published"},
-        {.name = "set",
-         .argument = "KEY=VALUE",
-         .target = &settings,
-         .kind = OPTION_LIST,
-         .help = "show: a recipe key"},
+        OPTION_ROW_SET(&settings, "show: a recipe key"),
         {.name = "split",
          .argument = "train|val",
          .target = &split,
@@ -216,13 +208,17 @@ int verb_data(int argc, char **argv) {
          .least = 1,
          .most = 64,
          .help = "show: columns; 8"},
-        {.name = "workers",
-         .argument = "N",
-         .target = &workers,
-         .kind = OPTION_INTEGER,
-         .most = 256,
-         .help = "threads; 0, the default: one for each processor"},
-        {.name = "json", .target = &json, .kind = OPTION_FLAG, .help = "check: one JSON object on standard output"},
+        {.name = "row",
+         .argument = "'KEY=VALUE ...'",
+         .target = &named,
+         .kind = OPTION_LIST,
+         .help = "show: a row of its own for these settings over the recipe; '' for the recipe as it is"},
+        {.name = "operations",
+         .target = &operations,
+         .kind = OPTION_FLAG,
+         .help = "show: a row for each operation, with the strengths and pixels of the recipe's aa and aa_ops"},
+        OPTION_ROW_WORKERS(&workers, "threads"),
+        OPTION_ROW_JSON(&json, "check: one JSON object"),
         {0}};
     CommandLine line;
     int status = parse_options(&help, options, argc, argv, &line);
@@ -238,10 +234,14 @@ int verb_data(int argc, char **argv) {
                                               .validation = strcmp(split, "val") == 0,
                                               .rows = (int)rows,
                                               .columns = (int)columns,
-                                              .workers = (int)workers};
+                                              .workers = (int)workers,
+                                              .operations = operations,
+                                              .named_rows = named.items,
+                                              .num_named_rows = named.count};
     if (status == PARSED)
         status = checks ? check(line.arguments[1], (int)workers, json)
                         : show(line.arguments[1], line.arguments[2], recipe, &settings, &showing);
     free(settings.items);
+    free(named.items);
     return status;
 }

@@ -1,6 +1,6 @@
 /* verb_eval.c - effnet eval: accuracy of a trained model on a folder of pictures. */
+#include "common_options.h"
 #include "interrupt.h"
-#include "options.h"
 #include "progress.h"
 #include "text.h"
 #include "verbs.h"
@@ -64,50 +64,24 @@ int verb_eval(int argc, char **argv) {
     const char *data = NULL, *weights = "ema", *engine = "fast", *dtype = "fp32";
     bool json = false;
     int64_t batch = 0, threads = 0, workers = 0;
-    const Option options[] = {
-        {.name = "data",
-         .argument = "DIR",
-         .target = &data,
-         .kind = OPTION_TEXT,
-         .help = "pictures: val/CLASS/*.jpg (or validation/, test/), or IDX files"},
-        {.name = "weights",
-         .argument = "ema|raw",
-         .target = &weights,
-         .kind = OPTION_CHOICE,
-         .choices = "ema|raw",
-         .help = "averaged, the default, or as the last step left them"},
-        {.name = "batch",
-         .argument = "N",
-         .target = &batch,
-         .kind = OPTION_INTEGER,
-         .most = 65536,
-         .help = "pictures at a time; changes speed and memory, not the result"},
-        {.name = "threads",
-         .argument = "N",
-         .target = &threads,
-         .kind = OPTION_INTEGER,
-         .most = 1024,
-         .help = "engine threads; 0, the default: one for each processor"},
-        {.name = "workers",
-         .argument = "N",
-         .target = &workers,
-         .kind = OPTION_INTEGER,
-         .most = 256,
-         .help = "threads that read pictures; 0, the default: one for each processor"},
-        {.name = "engine",
-         .argument = "fast|reference",
-         .target = &engine,
-         .kind = OPTION_CHOICE,
-         .choices = "fast|reference",
-         .help = "reference: plain loops, slow, the specification"},
-        {.name = "dtype",
-         .argument = "fp32|bf16",
-         .target = &dtype,
-         .kind = OPTION_CHOICE,
-         .choices = "fp32|bf16",
-         .help = "bf16: activations in bfloat16; half the memory, faster where the processor has its dot products"},
-        {.name = "json", .target = &json, .kind = OPTION_FLAG, .help = "one JSON object on standard output"},
-        {0}};
+    const Option options[] = {{.name = "data",
+                               .argument = "DIR",
+                               .target = &data,
+                               .kind = OPTION_TEXT,
+                               .help = "pictures: val/CLASS/*.jpg (or validation/, test/), or IDX files"},
+                              OPTION_ROW_WEIGHTS(&weights),
+                              {.name = "batch",
+                               .argument = "N",
+                               .target = &batch,
+                               .kind = OPTION_INTEGER,
+                               .most = 65536,
+                               .help = "pictures at a time; changes speed and memory, not the result"},
+                              OPTION_ROW_THREADS(&threads, ONE_EACH_PROCESSOR),
+                              OPTION_ROW_WORKERS(&workers, "threads that read pictures"),
+                              OPTION_ROW_ENGINE(&engine),
+                              OPTION_ROW_DTYPE(&dtype),
+                              OPTION_ROW_JSON(&json, "one JSON object"),
+                              {0}};
     CommandLine line;
     int status = parse_options(&help, options, argc, argv, &line);
     if (status != PARSED) return status;

@@ -1,5 +1,5 @@
 /* verb_export.c - effnet export: a model as one file for other programs. */
-#include "options.h"
+#include "common_options.h"
 #include "text.h"
 #include "verbs.h"
 
@@ -49,25 +49,19 @@ int verb_export(int argc, char **argv) {
     const char *weights = "ema";
     int64_t resolution = 0;
     bool json = false, keep_batch_norm = false;
-    const Option options[] = {
-        {.name = "weights",
-         .argument = "ema|raw",
-         .target = &weights,
-         .kind = OPTION_CHOICE,
-         .choices = "ema|raw",
-         .help = "averaged, the default, or as the last step left them"},
-        {.name = "res",
-         .argument = "R",
-         .target = &resolution,
-         .kind = OPTION_INTEGER,
-         .most = 2048,
-         .help = "input side; 0, the default: the checkpoint's"},
-        {.name = "keep-batch-norm",
-         .target = &keep_batch_norm,
-         .kind = OPTION_FLAG,
-         .help = "ONNX: batch norm as nodes of its own, not folded into the convolutions"},
-        {.name = "json", .target = &json, .kind = OPTION_FLAG, .help = "one JSON object on standard output"},
-        {0}};
+    const Option options[] = {OPTION_ROW_WEIGHTS(&weights),
+                              {.name = "res",
+                               .argument = "R",
+                               .target = &resolution,
+                               .kind = OPTION_INTEGER,
+                               .most = 2048,
+                               .help = "input side; 0, the default: the checkpoint's"},
+                              {.name = "keep-batch-norm",
+                               .target = &keep_batch_norm,
+                               .kind = OPTION_FLAG,
+                               .help = "ONNX: batch norm as nodes of its own, not folded into the convolutions"},
+                              OPTION_ROW_JSON(&json, "one JSON object"),
+                              {0}};
     CommandLine line;
     int status = parse_options(&help, options, argc, argv, &line);
     if (status != PARSED) return status;

@@ -1,5 +1,5 @@
 /* verb_import.c - effnet import: weights of another program as a checkpoint of ours. */
-#include "options.h"
+#include "common_options.h"
 #include "text.h"
 #include "verbs.h"
 
@@ -62,12 +62,10 @@ int verb_import(int argc, char **argv) {
          .target = &class_names,
          .kind = OPTION_TEXT,
          .help = "names of the classes in order, one a line"},
-        {.name = "set",
-         .argument = "KEY=VALUE",
-         .target = &settings,
-         .kind = OPTION_LIST,
-         .help = "a recipe key on the model or its pictures: padding, bn_eps, mean, std, crop_pct, resolution, ..."},
-        {.name = "json", .target = &json, .kind = OPTION_FLAG, .help = "one JSON object on standard output"},
+        OPTION_ROW_SET(
+            &settings,
+            "a recipe key on the model or its pictures: padding, bn_eps, mean, std, crop_pct, resolution, ..."),
+        OPTION_ROW_JSON(&json, "one JSON object"),
         {0}};
     CommandLine line;
     int status = parse_options(&help, options, argc, argv, &line);

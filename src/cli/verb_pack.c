@@ -1,6 +1,6 @@
 /* verb_pack.c - effnet pack: a data set into one file. */
+#include "common_options.h"
 #include "interrupt.h"
-#include "options.h"
 #include "progress.h"
 #include "text.h"
 #include "verbs.h"
@@ -74,32 +74,26 @@ int verb_pack(int argc, char **argv) {
     };
     int64_t size = 256, quality = 90, workers = 0;
     bool raw = false, json = false;
-    const Option options[] = {
-        {.name = "size",
-         .argument = "N",
-         .target = &size,
-         .kind = OPTION_INTEGER,
-         .most = 30000,
-         .help = "larger pictures get a shorter side of N pixels; 256; 0: none is made smaller"},
-        {.name = "quality",
-         .argument = "Q",
-         .target = &quality,
-         .kind = OPTION_INTEGER,
-         .least = 1,
-         .most = 100,
-         .help = "of the JPEGs that are made; 90. Pictures not made smaller stay as they are"},
-        {.name = "raw",
-         .target = &raw,
-         .kind = OPTION_FLAG,
-         .help = "pixels instead of JPEGs: larger, and nothing to decode"},
-        {.name = "workers",
-         .argument = "N",
-         .target = &workers,
-         .kind = OPTION_INTEGER,
-         .most = 256,
-         .help = "threads; 0, the default: one for each processor"},
-        {.name = "json", .target = &json, .kind = OPTION_FLAG, .help = "one JSON object on standard output"},
-        {0}};
+    const Option options[] = {{.name = "size",
+                               .argument = "N",
+                               .target = &size,
+                               .kind = OPTION_INTEGER,
+                               .most = 30000,
+                               .help = "larger pictures get a shorter side of N pixels; 256; 0: none is made smaller"},
+                              {.name = "quality",
+                               .argument = "Q",
+                               .target = &quality,
+                               .kind = OPTION_INTEGER,
+                               .least = 1,
+                               .most = 100,
+                               .help = "of the JPEGs that are made; 90. Pictures not made smaller stay as they are"},
+                              {.name = "raw",
+                               .target = &raw,
+                               .kind = OPTION_FLAG,
+                               .help = "pixels instead of JPEGs: larger, and nothing to decode"},
+                              OPTION_ROW_WORKERS(&workers, "threads"),
+                              OPTION_ROW_JSON(&json, "one JSON object"),
+                              {0}};
     CommandLine line;
     int status = parse_options(&help, options, argc, argv, &line);
     if (status != PARSED) return status;

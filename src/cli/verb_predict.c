@@ -1,6 +1,6 @@
 /* verb_predict.c - effnet predict: what a trained model sees in pictures. A picture that cannot be read is a line on
  * standard error and status 1 at the end; the others are classified all the same. */
-#include "options.h"
+#include "common_options.h"
 #include "text.h"
 #include "verbs.h"
 
@@ -88,40 +88,19 @@ int verb_predict(int argc, char **argv) {
     const char *weights = "ema", *engine = "fast", *dtype = "fp32";
     bool json = false;
     int64_t topk = 0, threads = 0;
-    const Option options[] = {
-        {.name = "topk",
-         .argument = "K",
-         .target = &topk,
-         .kind = OPTION_INTEGER,
-         .least = 1,
-         .most = 100000,
-         .help = "classes shown for each picture, the likeliest first; default 5, or all"},
-        {.name = "weights",
-         .argument = "ema|raw",
-         .target = &weights,
-         .kind = OPTION_CHOICE,
-         .choices = "ema|raw",
-         .help = "averaged, the default, or as the last step left them"},
-        {.name = "threads",
-         .argument = "N",
-         .target = &threads,
-         .kind = OPTION_INTEGER,
-         .most = 1024,
-         .help = "engine threads; 0, the default: one for each processor"},
-        {.name = "engine",
-         .argument = "fast|reference",
-         .target = &engine,
-         .kind = OPTION_CHOICE,
-         .choices = "fast|reference",
-         .help = "reference: plain loops, slow, the specification"},
-        {.name = "dtype",
-         .argument = "fp32|bf16",
-         .target = &dtype,
-         .kind = OPTION_CHOICE,
-         .choices = "fp32|bf16",
-         .help = "bf16: activations in bfloat16; half the memory, faster where the processor has its dot products"},
-        {.name = "json", .target = &json, .kind = OPTION_FLAG, .help = "one JSON array on standard output"},
-        {0}};
+    const Option options[] = {{.name = "topk",
+                               .argument = "K",
+                               .target = &topk,
+                               .kind = OPTION_INTEGER,
+                               .least = 1,
+                               .most = 100000,
+                               .help = "classes shown for each picture, the likeliest first; default 5, or all"},
+                              OPTION_ROW_WEIGHTS(&weights),
+                              OPTION_ROW_THREADS(&threads, ONE_EACH_PROCESSOR),
+                              OPTION_ROW_ENGINE(&engine),
+                              OPTION_ROW_DTYPE(&dtype),
+                              OPTION_ROW_JSON(&json, "one JSON array"),
+                              {0}};
     CommandLine line;
     int status = parse_options(&help, options, argc, argv, &line);
     if (status != PARSED) return status;

@@ -1,6 +1,6 @@
 /* verb_replay.c - effnet replay: training on batches given as tensors, to be held against another program's run. */
+#include "common_options.h"
 #include "interrupt.h"
-#include "options.h"
 #include "settings.h"
 #include "text.h"
 #include "verbs.h"
@@ -103,41 +103,17 @@ int verb_replay(int argc, char **argv) {
          .target = &arguments.dump,
          .kind = OPTION_TEXT,
          .help = "write weights, statistics, slots, averages and the steps' numbers here at the end"},
-        {.name = "threads",
-         .argument = "N",
-         .target = &arguments.threads,
-         .kind = OPTION_INTEGER,
-         .most = 1024,
-         .help = "engine threads; 0, the default: the recipe's, or one for each processor"},
-        {.name = "engine",
-         .argument = "fast|reference",
-         .target = &arguments.engine,
-         .kind = OPTION_CHOICE,
-         .choices = "fast|reference",
-         .help = "reference: plain loops, slow, the specification"},
-        {.name = "set",
-         .argument = "KEY=VALUE",
-         .target = &arguments.settings,
-         .kind = OPTION_LIST,
-         .help = "change one key of the recipe"},
-        {.name = "json",
-         .target = &arguments.json,
-         .kind = OPTION_FLAG,
-         .help = "one JSON object a step on standard output"},
+        OPTION_ROW_THREADS(&arguments.threads, "the recipe's, or " ONE_EACH_PROCESSOR),
+        OPTION_ROW_ENGINE(&arguments.engine),
+        OPTION_ROW_SET(&arguments.settings, "change one key of the recipe"),
+        OPTION_ROW_JSON(&arguments.json, "one JSON object a step"),
         {0}};
     CommandLine line;
     effnet_recipe *recipe = NULL;
-    effnet_error error;
     int status = parse_options(&help, options, argc, argv, &line);
-    if (status == PARSED && line.count != 1)
-        status = line.count
-                     ? usage_error("replay", "one recipe at a time; unexpected argument '%.60s'", line.arguments[1])
-                     : usage_error("replay", "no recipe given");
     if (status == PARSED && !arguments.batches) status = usage_error("replay", "--batches FILE is missing");
-    if (status == PARSED && effnet_recipe_open(line.arguments[0], &recipe, &error) != EFFNET_OK)
-        status = report("replay", &error);
     if (status == PARSED) {
-        status = apply_settings("replay", recipe, &arguments.settings, arguments.engine);
+        status = open_only_recipe("replay", &line, &arguments.settings, arguments.engine, &recipe);
         if (status == EXIT_OK) status = run(recipe, &arguments);
     }
     effnet_recipe_free(recipe);

@@ -1,5 +1,5 @@
 /* verb_summarize.c - effnet summarize: the blocks of a model, their shapes and what they cost. */
-#include "options.h"
+#include "common_options.h"
 #include "text.h"
 #include "verbs.h"
 
@@ -77,15 +77,14 @@ int verb_summarize(int argc, char **argv) {
     };
     bool json = false;
     int64_t resolution = 0;
-    const Option options[] = {
-        {.name = "res",
-         .argument = "R",
-         .target = &resolution,
-         .kind = OPTION_INTEGER,
-         .most = 2048,
-         .help = "height and width of the input; default: the recipe's or the model's own"},
-        {.name = "json", .target = &json, .kind = OPTION_FLAG, .help = "one JSON object on standard output"},
-        {0}};
+    const Option options[] = {{.name = "res",
+                               .argument = "R",
+                               .target = &resolution,
+                               .kind = OPTION_INTEGER,
+                               .most = 2048,
+                               .help = "height and width of the input; default: the recipe's or the model's own"},
+                              OPTION_ROW_JSON(&json, "one JSON object"),
+                              {0}};
     CommandLine line;
     int status = parse_options(&help, options, argc, argv, &line);
     if (status != PARSED) return status;

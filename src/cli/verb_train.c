@@ -1,6 +1,6 @@
 /* verb_train.c - effnet train: a run as a recipe says, watched. */
+#include "common_options.h"
 #include "interrupt.h"
-#include "options.h"
 #include "progress.h"
 #include "settings.h"
 #include "text.h"
@@ -114,23 +114,9 @@ int verb_train(int argc, char **argv) {
          .least = 1,
          .most = INT64_MAX / 2,
          .help = "stop after step N of the run; default: the recipe's epochs"},
-        {.name = "threads",
-         .argument = "N",
-         .target = &arguments.threads,
-         .kind = OPTION_INTEGER,
-         .most = 1024,
-         .help = "engine threads; 0, the default: the recipe's, or one for each processor"},
-        {.name = "engine",
-         .argument = "fast|reference",
-         .target = &arguments.engine,
-         .kind = OPTION_CHOICE,
-         .choices = "fast|reference",
-         .help = "reference: plain loops, slow, the specification"},
-        {.name = "set",
-         .argument = "KEY=VALUE",
-         .target = &arguments.settings,
-         .kind = OPTION_LIST,
-         .help = "change one key of the recipe"},
+        OPTION_ROW_THREADS(&arguments.threads, "the recipe's, or " ONE_EACH_PROCESSOR),
+        OPTION_ROW_ENGINE(&arguments.engine),
+        OPTION_ROW_SET(&arguments.settings, "change one key of the recipe"),
         {.name = "quiet",
          .target = &arguments.quiet,
          .kind = OPTION_FLAG,
@@ -139,17 +125,10 @@ int verb_train(int argc, char **argv) {
         {0}};
     CommandLine line;
     effnet_recipe *recipe = NULL;
-    effnet_error error;
     int status = parse_options(&help, options, argc, argv, &line);
     if (status == PARSED && arguments.help_keys) status = print_keys();
-    if (status == PARSED && line.count != 1)
-        status = line.count
-                     ? usage_error("train", "one recipe at a time; unexpected argument '%.60s'", line.arguments[1])
-                     : usage_error("train", "no recipe given");
-    if (status == PARSED && effnet_recipe_open(line.arguments[0], &recipe, &error) != EFFNET_OK)
-        status = report("train", &error);
     if (status == PARSED) {
-        status = apply_settings("train", recipe, &arguments.settings, arguments.engine);
+        status = open_only_recipe("train", &line, &arguments.settings, arguments.engine, &recipe);
         if (status == EXIT_OK) status = run(recipe, &arguments);
     }
     effnet_recipe_free(recipe);

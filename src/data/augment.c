@@ -13,6 +13,15 @@ const char *augment_name(AugmentKind kind) {
     return names[kind];
 }
 
+bool augment_has_argument(AugmentKind kind) {
+    static const char *const arguments[AUGMENT_KINDS] = {
+#define OPERATION(suffix, name, argument) [AUGMENT_##suffix] = argument,
+#include "data/augment_operations.def"
+#undef OPERATION
+    };
+    return strcmp(arguments[kind], "none") != 0;
+}
+
 bool augment_find(const char *name, AugmentKind *out) {
     for (int kind = 0; kind < AUGMENT_KINDS; kind++)
         if (strcmp(names[kind], name) == 0) {

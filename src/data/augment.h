@@ -35,6 +35,7 @@ typedef struct AugmentStyle {
 void augment_apply(const AugmentOperation *operation, const AugmentStyle *style, Picture *picture, uint8_t **scratch);
 
 const char *augment_name(AugmentKind kind);
+bool augment_has_argument(AugmentKind kind);
 bool augment_find(const char *name, AugmentKind *out); /* false: no operation is called so */
 
 /* ---- the parts of augment_apply: in place, or from picture to `out` of the same size ---- */

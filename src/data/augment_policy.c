@@ -137,18 +137,18 @@ static double argument_of_timm(const AugmentPolicy *policy, AugmentKind kind, do
     return argument;
 }
 
-/* torchvision's 31 strengths of TrivialAugmentWide, number `bin` of 0..30. */
+/* torchvision's 31 strengths of TrivialAugmentWide, number `bin` of 0..30; unsigned. */
 static double argument_of_trivial(AugmentKind kind, int bin, double sign) {
     double share = bin / 30.0;
     switch (kind) {
     case AUGMENT_SHEAR_X:
     case AUGMENT_SHEAR_Y:
-        return sign * 0.99 * share;
+        return 0.99 * share;
     case AUGMENT_TRANSLATE_X:
     case AUGMENT_TRANSLATE_Y:
-        return sign * trunc(32 * share);
+        return trunc(32 * share);
     case AUGMENT_ROTATE:
-        return sign * 135 * share;
+        return 135 * share;
     case AUGMENT_POSTERIZE:
         return 8 - rint(bin / 5.0);
     case AUGMENT_SOLARIZE:
@@ -156,6 +156,15 @@ static double argument_of_trivial(AugmentKind kind, int bin, double sign) {
     default:
         return is_blend(kind) ? 1 + sign * 0.99 * share : 0;
     }
+}
+
+/* What an operation is called with at `share` of its full strength; the sign turns what has a direction. */
+static double signed_argument(const AugmentPolicy *policy, AugmentKind kind, double share, double sign, int height,
+                              int width) {
+    double argument = policy->family == FAMILY_RAND_TIMM ? argument_of_timm(policy, kind, share, sign, height, width)
+                      : policy->family == FAMILY_TRIVIAL ? argument_of_trivial(kind, (int)rint(share * 30), sign)
+                                                         : argument_of(policy, kind, share, height, width);
+    return is_symmetric(kind) ? sign * argument : argument;
 }
 
 /* ---- drawing ---- */
@@ -205,7 +214,7 @@ int augment_policy_count(const AugmentPolicy *policy) {
 AugmentOperation augment_policy_draw(const AugmentPolicy *policy, int place, int height, int width, RandomKey key,
                                      AugmentStyle *style) {
     RandomKey own = random_fold_in(key, (uint32_t)place);
-    double sign = random_below(own, DRAW_SIGN, 2) ? 1 : -1, probability = 1;
+    double sign = random_below(own, DRAW_SIGN, 2) ? 1 : -1, probability = 1, share = 0;
     AugmentOperation made = {.kind = AUGMENT_IDENTITY};
     *style = (AugmentStyle){.reference = policy->reference, .sampling = draw_sampling(policy, own)};
     memcpy(style->fill, policy->fill, sizeof style->fill);
@@ -213,34 +222,41 @@ AugmentOperation augment_policy_draw(const AugmentPolicy *policy, int place, int
     case FAMILY_AUTO_V0: { /* the pair is drawn once a picture, from its own key */
         const PolicyStep *step = &auto_v0[random_below(key, DRAW_WHICH, 25)][place];
         made.kind = step->kind;
-        made.argument = argument_of(policy, step->kind, step->magnitude / full_magnitude, height, width);
-        if (is_symmetric(made.kind)) made.argument *= sign;
+        share = step->magnitude / full_magnitude;
         probability = step->probability;
         break;
     }
     case FAMILY_RANDAUG:
         made.kind = randaug_set[random_below(own, DRAW_WHICH, 16)];
-        made.argument = argument_of(policy, made.kind, policy->magnitude / full_magnitude, height, width);
-        if (is_symmetric(made.kind)) made.argument *= sign;
+        share = policy->magnitude / full_magnitude;
         break;
     case FAMILY_RAND_TIMM:
         made.kind = timm_set[random_below(own, DRAW_WHICH, 15)];
-        made.argument =
-            argument_of_timm(policy, made.kind, timm_magnitude(policy, own) / full_magnitude, sign, height, width);
-        if (is_symmetric(made.kind)) made.argument *= sign;
+        share = timm_magnitude(policy, own) / full_magnitude;
         probability = policy->probability;
         break;
     case FAMILY_TRIVIAL:
         made.kind = trivial_set[random_below(own, DRAW_WHICH, 14)];
-        made.argument = argument_of_trivial(made.kind, (int)random_below(own, DRAW_MAGNITUDE, 31), sign);
+        share = random_below(own, DRAW_MAGNITUDE, 31) / 30.0;
         break;
     default:
         break;
     }
+    made.argument = signed_argument(policy, made.kind, share, sign, height, width);
     made.center_y = (int)random_below(own, DRAW_CENTER_Y, (uint32_t)height);
     made.center_x = (int)random_below(own, DRAW_CENTER_X, (uint32_t)width);
     if (!(draw(own, DRAW_WHETHER) < probability)) made.kind = AUGMENT_IDENTITY;
     return made;
+}
+
+AugmentOperation augment_policy_operation(const AugmentPolicy *policy, AugmentKind kind, double share, int height,
+                                          int width, AugmentStyle *style) {
+    *style = (AugmentStyle){.reference = policy->reference, .sampling = SAMPLING_BILINEAR};
+    memcpy(style->fill, policy->fill, sizeof style->fill);
+    return (AugmentOperation){.kind = kind,
+                              .argument = signed_argument(policy, kind, share, 1, height, width),
+                              .center_y = height / 2,
+                              .center_x = width / 2};
 }
 
 /* ---- colour jitter and grey, as torchvision has them on Pillow pictures ---- */

@@ -53,6 +53,11 @@ int augment_policy_count(const AugmentPolicy *policy);
 AugmentOperation augment_policy_draw(const AugmentPolicy *policy, int place, int height, int width, RandomKey key,
                                      AugmentStyle *style);
 
+/* The operation at `share` (0 to 1) of its full strength, magnitude 10 or the strongest of TrivialAugment's, as the
+ * policy's family has it (no family: as AutoAugment has it); the square of cutout in the middle. */
+AugmentOperation augment_policy_operation(const AugmentPolicy *policy, AugmentKind kind, double share, int height,
+                                          int width, AugmentStyle *style);
+
 /* All of it: policy, colour jitter, grey. picture->pixels and *scratch may change places. */
 void augment_policy_apply(const AugmentPolicy *policy, RandomKey key, Picture *picture, uint8_t **scratch);
 

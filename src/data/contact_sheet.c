@@ -2,139 +2,252 @@
  * dot a square, so that there is room for their labels. Values that augmentation put outside of 0..1 (random erasing's
  * noise, bicubic's overshoot) are clipped. */
 #include "data/contact_sheet.h"
-#include "base/file.h"
 #include "base/memory.h"
 #include "data/glyphs.h"
 #include "data/loader.h"
+#include "data/picture_write.h"
 #include "model/network.h"
 
-#include <spng.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { GAP = 8, LEAST_CELL = 112, LINE = GLYPH_HEIGHT + 3, MOST_CELLS = 64, MOST_PIXELS = 100 << 20 };
 
 typedef struct Sheet {
-    const PreprocessOptions *preprocess;
-    int columns, height, width, cell, times; /* times: dots of the sheet for one of a picture */
-    uint8_t *pixels;
+    Picture picture;
+    int rows, columns, cell;
+    int above, below; /* lines of text over a row, and under a cell */
 } Sheet;
 
-static void draw_image(const Sheet *sheet, const float *image, int y, int x) {
-    int side = sheet->preprocess->resolution;
-    for (int row = 0; row < sheet->cell; row++) {
-        uint8_t *out = sheet->pixels + 3 * ((size_t)(y + row) * (size_t)sheet->width + (size_t)x);
-        const float *line = image + 3 * (size_t)(row / sheet->times) * (size_t)side;
-        for (int column = 0; column < sheet->cell; column++)
-            for (int c = 0; c < 3; c++) {
-                double level =
-                    line[3 * (column / sheet->times) + c] * sheet->preprocess->std[c] + sheet->preprocess->mean[c];
-                level = level > 0 ? level * 255 + 0.5 : 0; /* NaN becomes 0 */
-                *out++ = (uint8_t)(level < 255 ? level : 255);
-            }
+/* ---- drawing ---- */
+
+/* A white sheet for pictures of `side`. */
+static effnet_status sheet_create(Sheet *sheet, int side, effnet_error *err) {
+    int times = side < LEAST_CELL ? (LEAST_CELL + side - 1) / side : 1;
+    sheet->cell = side * times;
+    int64_t width = GAP + (int64_t)sheet->columns * (sheet->cell + GAP);
+    int64_t height = GAP + (int64_t)sheet->rows * (sheet->cell + (sheet->above + sheet->below) * LINE + GAP);
+    if (width * height > MOST_PIXELS)
+        return fail(err, EFFNET_ERROR_ARGUMENT,
+                    "a sheet of %lld x %lld pixels is too large; take fewer rows or columns", (long long)width,
+                    (long long)height);
+    sheet->picture = (Picture){.height = (int)height, .width = (int)width};
+    size_t size = 3 * (size_t)width * (size_t)height;
+    sheet->picture.pixels = malloc(size);
+    if (!sheet->picture.pixels) return fail(err, EFFNET_ERROR_MEMORY, "no memory for a sheet of %zu bytes", size);
+    memset(sheet->picture.pixels, 255, size);
+    return EFFNET_OK;
+}
+
+static int row_top(const Sheet *sheet, int row) {
+    return GAP + row * (sheet->cell + (sheet->above + sheet->below) * LINE + GAP);
+}
+
+static int cell_left(const Sheet *sheet, int column) {
+    return GAP + column * (sheet->cell + GAP);
+}
+
+static void draw_heading(const Sheet *sheet, int row, const char *text) {
+    glyphs_draw(sheet->picture.pixels, sheet->picture.width, row_top(sheet, row), GAP, sheet->picture.width - 2 * GAP,
+                text);
+}
+
+static void draw_caption(const Sheet *sheet, int row, int column, int line, const char *text) {
+    int y = row_top(sheet, row) + sheet->above * LINE + sheet->cell + 3 + line * LINE;
+    glyphs_draw(sheet->picture.pixels, sheet->picture.width, y, cell_left(sheet, column), sheet->cell, text);
+}
+
+static void draw_levels(const Sheet *sheet, int row, int column, const Picture *square) {
+    int y = row_top(sheet, row) + sheet->above * LINE, x = cell_left(sheet, column), side = square->width;
+    for (int i = 0; i < sheet->cell; i++) {
+        uint8_t *out = sheet->picture.pixels + 3 * ((size_t)(y + i) * (size_t)sheet->picture.width + (size_t)x);
+        const uint8_t *line = square->pixels + 3 * (size_t)(i * side / sheet->cell) * (size_t)side;
+        for (int k = 0; k < sheet->cell; k++) memcpy(out + 3 * k, line + 3 * (k * side / sheet->cell), 3);
     }
 }
 
-static void draw_cell(const Sheet *sheet, const Dataset *dataset, const Batch *batch, int n, int place) {
-    int y = GAP + place / sheet->columns * (sheet->cell + 2 * LINE + GAP);
-    int x = GAP + place % sheet->columns * (sheet->cell + GAP), below = y + sheet->cell + 3;
-    size_t side = (size_t)sheet->preprocess->resolution;
+/* Normalisation undone. */
+static void levels_of_image(const PreprocessOptions *preprocess, const float *image, const Picture *out) {
+    size_t count = 3 * (size_t)out->height * (size_t)out->width;
+    for (size_t i = 0; i < count; i++) {
+        double level = image[i] * preprocess->std[i % 3] + preprocess->mean[i % 3];
+        level = level > 0 ? level * 255 + 0.5 : 0; /* NaN becomes 0 */
+        out->pixels[i] = (uint8_t)(level < 255 ? level : 255);
+    }
+}
+
+static void draw_labels(const Sheet *sheet, int row, int column, const Dataset *dataset, const Batch *batch, int n) {
     char text[300];
-    draw_image(sheet, batch->images + 3 * side * side * (size_t)n, y, x);
     bool mixed = batch->others && batch->shares[n] < 1;
     const char *name = dataset_class_name(dataset, batch->labels[n]);
     if (mixed)
         snprintf(text, sizeof text, "%.2f %s", (double)batch->shares[n], name);
     else
         snprintf(text, sizeof text, "%s", name);
-    glyphs_draw(sheet->pixels, sheet->width, below, x, sheet->cell, text);
+    draw_caption(sheet, row, column, 0, text);
     if (!mixed) return;
     snprintf(text, sizeof text, "%.2f %s", 1 - (double)batch->shares[n], dataset_class_name(dataset, batch->others[n]));
-    glyphs_draw(sheet->pixels, sheet->width, below + LINE, x, sheet->cell, text);
+    draw_caption(sheet, row, column, 1, text);
 }
 
-static effnet_status write_png(const Sheet *sheet, const char *path, effnet_error *err) {
-    struct spng_ihdr header = {.width = (uint32_t)sheet->width,
-                               .height = (uint32_t)sheet->height,
-                               .bit_depth = 8,
-                               .color_type = SPNG_COLOR_TYPE_TRUECOLOR};
-    struct spng_ctx *context = spng_ctx_new(SPNG_CTX_ENCODER);
-    if (!context) return fail(err, EFFNET_ERROR_MEMORY, "no memory to write '%s'", path);
-    AtomicFile file = {0};
-    effnet_status status = atomic_file_open(&file, path, err);
-    if (status == EFFNET_OK) {
-        size_t size = 3 * (size_t)sheet->width * (size_t)sheet->height;
-        int failed = spng_set_png_file(context, file.stream);
-        if (!failed) failed = spng_set_ihdr(context, &header);
-        if (!failed) failed = spng_encode_image(context, sheet->pixels, size, SPNG_FMT_PNG, SPNG_ENCODE_FINALIZE);
-        if (failed) status = fail(err, EFFNET_ERROR_IO, "cannot write '%s': %s", path, spng_strerror(failed));
-        if (status == EFFNET_OK) status = atomic_file_commit(&file, err);
-        atomic_file_abort(&file);
+/* ---- rows of batches ---- */
+
+static effnet_status open_loader(const Recipe *recipe, const SheetOptions *options, const Dataset *dataset,
+                                 Loader **loader, PreprocessOptions *preprocess, effnet_error *err) {
+    ModelConfig config;
+    LoaderOptions loading;
+    TRY(model_config_by_name(recipe->model, &config, err));
+    TRY(loader_options_from_recipe(recipe, recipe->resolution ? (int)recipe->resolution : config.resolution, dataset,
+                                   !options->validation, &loading, err));
+    if (loading.batch > dataset_size(dataset)) loading.batch = (int)dataset_size(dataset);
+    loading.workers = options->workers;
+    loading.ahead = 1;
+    loading.cache = loading.drop_remainder = false;
+    *preprocess = loading.preprocess;
+    return loader_create(&loading, loader, err);
+}
+
+/* Cells from (first_row, 0) on, row by row, as long as there are pictures. The sheet is made for the first of them. */
+static effnet_status draw_batches(Sheet *sheet, const Recipe *recipe, const SheetOptions *options,
+                                  const Dataset *dataset, int first_row, int rows, effnet_error *err) {
+    Loader *loader;
+    PreprocessOptions preprocess;
+    TRY(open_loader(recipe, options, dataset, &loader, &preprocess, err));
+    int side = preprocess.resolution, place = 0;
+    Picture square = {.height = side, .width = side, .pixels = malloc(3 * (size_t)side * (size_t)side)};
+    effnet_status status = square.pixels ? EFFNET_OK : fail(err, EFFNET_ERROR_MEMORY, "no memory for a picture");
+    if (status == EFFNET_OK && !sheet->picture.pixels) status = sheet_create(sheet, side, err);
+    if (status == EFFNET_OK && sheet->cell % side)
+        status = fail(err, EFFNET_ERROR_ARGUMENT, "a row has resolution %d, which does not go into the first row's %d",
+                      side, sheet->cell);
+    while (status == EFFNET_OK && place < rows * sheet->columns) {
+        Batch batch;
+        status = loader_next(loader, &batch, err);
+        if (status != EFFNET_OK || !batch.size) break; /* an evaluation's end */
+        for (int n = 0; n < batch.size && place < rows * sheet->columns; n++, place++) {
+            int row = first_row + place / sheet->columns, column = place % sheet->columns;
+            levels_of_image(&preprocess, batch.images + 3 * (size_t)side * (size_t)side * (size_t)n, &square);
+            draw_levels(sheet, row, column, &square);
+            draw_labels(sheet, row, column, dataset, &batch, n);
+        }
     }
-    spng_ctx_free(context);
+    free(square.pixels);
+    loader_free(loader);
     return status;
 }
 
-static effnet_status fill_sheet(const Sheet *sheet, const Dataset *dataset, Loader *loader, int cells,
-                                effnet_error *err) {
-    for (int place = 0; place < cells;) {
-        Batch batch;
-        TRY(loader_next(loader, &batch, err));
-        if (!batch.size) break; /* an evaluation's end */
-        for (int n = 0; n < batch.size && place < cells; n++) draw_cell(sheet, dataset, &batch, n, place++);
+/* "KEY=VALUE KEY=VALUE": changes the recipe. */
+static effnet_status apply_text(Recipe *recipe, const char *text, effnet_error *err) {
+    char copy[1000];
+    if (strlen(text) >= sizeof copy)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "a row's settings are longer than %zu bytes", sizeof copy - 1);
+    snprintf(copy, sizeof copy, "%s", text);
+    char *rest = copy, *setting;
+    while ((setting = strsep(&rest, " "))) {
+        char *equals = strchr(setting, '=');
+        if (!*setting) continue;
+        if (!equals || equals == setting)
+            return fail(err, EFFNET_ERROR_ARGUMENT, "'%.60s' of the row '%.200s' is not KEY=VALUE", setting, text);
+        *equals = 0;
+        TRY(recipe_set(recipe, setting, equals + 1, err));
     }
     return EFFNET_OK;
 }
 
-static effnet_status make_sheet(const Recipe *recipe, const SheetOptions *options, const Dataset *dataset,
-                                effnet_error *err) {
-    ModelConfig config;
-    TRY(model_config_by_name(recipe->model, &config, err));
-    int64_t pictures = dataset_size(dataset), batch = recipe->batch_size;
-    LoaderOptions loading = {.dataset = dataset,
-                             .training = !options->validation,
-                             .mix = mix_from_recipe(recipe),
-                             .repeats = (int)recipe->aug_repeats,
-                             .batch = (int)(batch < pictures ? batch : pictures),
-                             .workers = options->workers,
-                             .ahead = 1,
-                             .seed = (uint64_t)recipe->seed,
-                             .bad_images = recipe->bad_images};
-    preprocess_from_recipe(recipe, recipe->resolution ? (int)recipe->resolution : config.resolution,
-                           &loading.preprocess);
-    TRY(preprocess_augment_from_recipe(recipe, &loading.preprocess, err));
-    int side = loading.preprocess.resolution;
-    Sheet sheet = {.preprocess = &loading.preprocess, .columns = options->columns};
-    sheet.times = side < LEAST_CELL ? (LEAST_CELL + side - 1) / side : 1;
-    sheet.cell = side * sheet.times;
-    sheet.width = GAP + options->columns * (sheet.cell + GAP);
-    sheet.height = GAP + options->rows * (sheet.cell + 2 * LINE + GAP);
-    if ((int64_t)sheet.width * sheet.height > MOST_PIXELS)
-        return fail(err, EFFNET_ERROR_ARGUMENT, "a sheet of %d x %d pixels is too large; take fewer rows or columns",
-                    sheet.width, sheet.height);
-    size_t size = 3 * (size_t)sheet.width * (size_t)sheet.height;
-    sheet.pixels = malloc(size);
-    if (!sheet.pixels) return fail(err, EFFNET_ERROR_MEMORY, "no memory for a sheet of %zu bytes", size);
-    memset(sheet.pixels, 255, size);
-    Loader *loader;
-    effnet_status status = loader_create(&loading, &loader, err);
-    if (status == EFFNET_OK) {
-        status = fill_sheet(&sheet, dataset, loader, options->rows * options->columns, err);
-        loader_free(loader);
+static effnet_status draw_named_rows(Sheet *sheet, const Recipe *recipe, const SheetOptions *options,
+                                     const Dataset *dataset, effnet_error *err) {
+    for (int row = 0; row < options->num_named; row++) {
+        Recipe changed = *recipe;
+        TRY(apply_text(&changed, options->named[row], err));
+        TRY(draw_batches(sheet, &changed, options, dataset, row, 1, err));
+        draw_heading(sheet, row, options->named[row][0] ? options->named[row] : "(as the recipe is)");
     }
-    if (status == EFFNET_OK) status = write_png(&sheet, options->path, err);
-    free(sheet.pixels);
+    return EFFNET_OK;
+}
+
+/* ---- operations ---- */
+
+static effnet_status draw_operations(Sheet *sheet, const AugmentPolicy *policy, const Picture *plain,
+                                     effnet_error *err) {
+    size_t size = 3 * (size_t)plain->height * (size_t)plain->width;
+    Picture square = {.height = plain->height, .width = plain->width, .pixels = malloc(size)};
+    uint8_t *scratch = malloc(size);
+    effnet_status status =
+        square.pixels && scratch ? EFFNET_OK : fail(err, EFFNET_ERROR_MEMORY, "no memory for a picture");
+    for (int kind = 0; status == EFFNET_OK && kind < AUGMENT_KINDS; kind++)
+        for (int column = 0; column < sheet->columns; column++) {
+            double share = sheet->columns > 1 ? (double)column / (sheet->columns - 1) : 1;
+            AugmentStyle style;
+            AugmentOperation operation =
+                augment_policy_operation(policy, (AugmentKind)kind, share, plain->height, plain->width, &style);
+            char text[64];
+            memcpy(square.pixels, plain->pixels, size);
+            augment_apply(&operation, &style, &square, &scratch);
+            draw_levels(sheet, kind, column, &square);
+            snprintf(text, sizeof text, augment_has_argument((AugmentKind)kind) ? "%s %.3g" : "%s",
+                     augment_name((AugmentKind)kind), operation.argument);
+            draw_caption(sheet, kind, column, 0, text);
+        }
+    free(square.pixels);
+    free(scratch);
     return status;
 }
 
+/* The first picture as training crops it, without any augmentation; then each operation. */
+static effnet_status draw_operations_of_first(Sheet *sheet, const Recipe *recipe, const SheetOptions *options,
+                                              const Dataset *dataset, effnet_error *err) {
+    Recipe bare = *recipe;
+    AugmentPolicy policy;
+    Loader *loader;
+    PreprocessOptions preprocess;
+    Batch batch;
+    TRY(augment_policy_from_recipe(recipe, &policy, err));
+    bare.aa[0] = 0;
+    bare.color_jitter = bare.grayscale_prob = bare.reprob = bare.mixup = bare.cutmix = 0;
+    TRY(open_loader(&bare, options, dataset, &loader, &preprocess, err));
+    int side = preprocess.resolution;
+    Picture plain = {.height = side, .width = side, .pixels = malloc(3 * (size_t)side * (size_t)side)};
+    effnet_status status = plain.pixels ? EFFNET_OK : fail(err, EFFNET_ERROR_MEMORY, "no memory for a picture");
+    if (status == EFFNET_OK) status = loader_next(loader, &batch, err);
+    if (status == EFFNET_OK && !batch.size) status = fail(err, EFFNET_ERROR_FORMAT, "no picture could be read");
+    if (status == EFFNET_OK) status = sheet_create(sheet, side, err);
+    if (status == EFFNET_OK) {
+        levels_of_image(&preprocess, batch.images, &plain);
+        status = draw_operations(sheet, &policy, &plain, err);
+    }
+    free(plain.pixels);
+    loader_free(loader);
+    return status;
+}
+
+/* ---- all together ---- */
+
+static effnet_status check_options(const SheetOptions *options, int rows, effnet_error *err) {
+    if (rows < 1 || options->columns < 1 || rows > MOST_CELLS || options->columns > MOST_CELLS)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "a sheet of %d rows and %d columns; allowed are 1 to %d each", rows,
+                    options->columns, (int)MOST_CELLS);
+    if (options->operations && options->num_named)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "a sheet of operations has no other rows: one or the other");
+    return EFFNET_OK;
+}
+
 effnet_status contact_sheet_write(const Recipe *recipe, const SheetOptions *options, effnet_error *err) {
-    if (options->rows < 1 || options->columns < 1 || options->rows > MOST_CELLS || options->columns > MOST_CELLS)
-        return fail(err, EFFNET_ERROR_ARGUMENT, "a sheet of %d rows and %d columns; allowed are 1 to %d each",
-                    options->rows, options->columns, (int)MOST_CELLS);
+    Sheet sheet = {.rows = options->operations  ? AUGMENT_KINDS
+                           : options->num_named ? options->num_named
+                                                : options->rows,
+                   .columns = options->columns,
+                   .above = options->num_named ? 1 : 0,
+                   .below = options->operations ? 1 : 2};
     Dataset *dataset;
+    TRY(check_options(options, sheet.rows, err));
     TRY(dataset_open(options->source, options->validation ? SPLIT_VALIDATION : SPLIT_TRAIN,
                      options->validation ? recipe->val_split : recipe->train_split, &dataset, err));
-    effnet_status status = make_sheet(recipe, options, dataset, err);
+    effnet_status status = options->operations  ? draw_operations_of_first(&sheet, recipe, options, dataset, err)
+                           : options->num_named ? draw_named_rows(&sheet, recipe, options, dataset, err)
+                                                : draw_batches(&sheet, recipe, options, dataset, 0, sheet.rows, err);
+    if (status == EFFNET_OK) status = picture_write(&sheet.picture, options->path, err);
+    free(sheet.picture.pixels);
     dataset_free(dataset);
     return status;
 }

@@ -12,13 +12,15 @@
  *     `kept` is written by the one worker that claimed it, without the mutex.
  *  5. In evaluation no step beyond the current pass is opened: the next pass begins when its end was handed out.
  *
- * What a place of a batch holds is a function of (seed, epoch, place) and the files, never of a worker. In training a
- * picture that cannot be read is replaced by the next one of the data set, in evaluation it is left out and the batch
- * closed up. After loader_create nothing is allocated here; workers' decoders grow to the largest picture met. */
+ * What a place of a batch holds is a function of (seed, epoch, place) and the files (batch_order.h), never of a worker.
+ * In training a picture that cannot be read is replaced by the next one of the data set, in evaluation it is left out
+ * and the batch closed up. After loader_create nothing is allocated here; workers' decoders grow to the largest picture
+ * met. */
 #include "data/loader.h"
 #include "base/memory.h"
 #include "base/threads.h"
 #include "data/bad_pictures.h"
+#include "data/batch_order.h"
 #include "data/picture_cache.h"
 #include "data/source.h"
 
@@ -35,8 +37,7 @@ enum {
     PART = 8,                    /* pictures claimed at once */
     SCALED_LEAST = 2,            /* a scaled crop keeps twice the input's side: docs/data.md has what it costs */
     MOST_REPLACED = 1000,        /* bad pictures in a row after which the data itself must be gone */
-    STREAM_ORDER = 0x6F726472,   /* "ordr": apart from the other uses of the seed */
-    STREAM_AUGMENT = 0x6175676D, /* "augm" */
+    STREAM_AUGMENT = 0x6175676D, /* "augm": apart from the other uses of the seed */
     STREAM_MIX = 0x6D697865,     /* "mixe" */
 };
 
@@ -63,12 +64,9 @@ typedef struct Worker {
 
 struct Loader {
     LoaderOptions options;
-    uint32_t pictures;
-    int64_t steps_per_pass; /* an epoch, or one evaluation; where batches wrap rounded up */
+    BatchOrder order; /* filled from under the mutex */
     size_t image_floats;
-    RandomKey order_key, augment_key, mix_key;
-    uint32_t *order; /* (pictures) of epoch order_epoch */
-    int64_t order_epoch;
+    RandomKey augment_key, mix_key;
     PictureCache *cache; /* or NULL */
     BadPictures *bad;
     int num_workers;
@@ -125,27 +123,9 @@ static effnet_status get_region(Loader *loader, Worker *worker, uint32_t index, 
     return EFFNET_OK;
 }
 
-/* Where a place of a step lies in the stream of training pictures: which pass over the data, and where in its order.
- * With repeats the first pictures of the order stand several times each, and the last not at all. */
-static int64_t pass_of(const Loader *loader, int64_t step, int place, uint32_t *position) {
-    int64_t batch = loader->options.batch;
-    if (loader->options.training && loader->options.wrap) {
-        int64_t at = step * batch + place;
-        *position = (uint32_t)(at % loader->pictures);
-        return at / loader->pictures;
-    }
-    *position = (uint32_t)(step % loader->steps_per_pass * batch + place);
-    return step / loader->steps_per_pass;
-}
-
-static uint32_t repeats_of(const Loader *loader) {
-    return loader->options.training && loader->options.repeats > 1 ? (uint32_t)loader->options.repeats : 1;
-}
-
 static RandomKey augment_key(const Loader *loader, int64_t step, int place, uint32_t index) {
-    uint32_t position, pass = (uint32_t)pass_of(loader, step, place, &position);
+    uint32_t repetition, pass = (uint32_t)batch_order_pass(&loader->order, step, place, &repetition);
     RandomKey key = random_fold_in(random_fold_in(loader->augment_key, pass), index);
-    uint32_t repetition = position % repeats_of(loader);
     return repetition ? random_fold_in(key, repetition) : key;
 }
 
@@ -173,7 +153,7 @@ static bool may_skip(const Loader *loader, effnet_status status) {
 static effnet_status make_place(Loader *loader, Worker *worker, Slot *slot, int place, effnet_error *err) {
     uint32_t index = slot->indices[place];
     slot->kept[place] = false;
-    for (uint32_t tries = 0; tries < loader->pictures && tries < MOST_REPLACED; tries++) {
+    for (uint32_t tries = 0; tries < loader->order.pictures && tries < MOST_REPLACED; tries++) {
         if (!bad_pictures_has(loader->bad, index)) {
             effnet_status status = make_one(loader, worker, slot, place, index, err);
             if (status == EFFNET_OK || !may_skip(loader, status)) return status;
@@ -181,7 +161,7 @@ static effnet_status make_place(Loader *loader, Worker *worker, Slot *slot, int 
         }
         if (!loader->options.training || atomic_load_explicit(&loader->stopping, memory_order_relaxed))
             return EFFNET_OK;
-        index = index + 1 < loader->pictures ? index + 1 : 0;
+        index = index + 1 < loader->order.pictures ? index + 1 : 0;
     }
     char name[256];
     dataset_describe(loader->options.dataset, slot->indices[place], name, sizeof name);
@@ -190,25 +170,10 @@ static effnet_status make_place(Loader *loader, Worker *worker, Slot *slot, int 
 
 /* ---- handing out work (mutex held) ---- */
 
-static int step_size(const Loader *loader, int64_t step) {
-    if (loader->options.training) return loader->options.batch;
-    int64_t first = step % loader->steps_per_pass * loader->options.batch, left = loader->pictures - first;
-    return left < loader->options.batch ? (int)left : loader->options.batch;
-}
-
 static void open_slot(Loader *loader, Slot *slot, int64_t step) {
     slot->step = step;
-    slot->size = slot->pending = step_size(loader, step);
-    slot->failed_place = slot->size;
-    for (int i = 0; i < slot->size; i++) {
-        uint32_t position;
-        int64_t pass = pass_of(loader, step, i, &position);
-        if (loader->options.training && pass != loader->order_epoch) {
-            dataset_order(loader->options.dataset, random_fold_in(loader->order_key, (uint32_t)pass), loader->order);
-            loader->order_epoch = pass;
-        }
-        slot->indices[i] = loader->options.training ? loader->order[position / repeats_of(loader)] : position;
-    }
+    slot->size = slot->pending = slot->failed_place = batch_order_size(&loader->order, step);
+    batch_order_fill(&loader->order, step, slot->indices);
 }
 
 static bool may_open(const Loader *loader) {
@@ -249,6 +214,7 @@ static void *worker_main(void *argument) {
     Loader *loader = worker->loader;
     Slot *slot;
     int first, count;
+    pthread_setname_np(pthread_self(), "effnet-loader"); /* for top -H, and bench/loader_share.sh */
     while (claim(loader, &slot, &first, &count)) {
         effnet_error err;
         effnet_status status = EFFNET_OK;
@@ -304,9 +270,9 @@ effnet_status loader_next(Loader *loader, Batch *out, effnet_error *err) {
     while (!loader->broken && !out->size) { /* again only where an evaluation batch was left out whole */
         release_previous(loader);
         if (!loader->options.training && loader->next_step == loader->pass_end) {
-            loader->at_end = !loader->at_end;
+            loader->at_end = !loader->at_end || !loader->order.steps; /* a process without a share has no passes */
             if (loader->at_end) break;
-            loader->pass_end += loader->steps_per_pass; /* the caller came back: another pass */
+            loader->pass_end += loader->order.steps; /* the caller came back: another pass */
             pthread_cond_broadcast(&loader->work);
         }
         Slot *slot = &loader->slots[loader->next_step % loader->num_slots];
@@ -330,7 +296,7 @@ effnet_status loader_next(Loader *loader, Batch *out, effnet_error *err) {
 }
 
 int64_t loader_steps_per_epoch(const Loader *loader) {
-    return loader->steps_per_pass;
+    return loader->order.steps;
 }
 
 int64_t loader_skipped(const Loader *loader) {
@@ -343,28 +309,43 @@ bool loader_take_warning(Loader *loader, char *buffer, size_t size) {
 
 /* ---- making and ending a loader ---- */
 
+effnet_status loader_options_from_recipe(const Recipe *recipe, int resolution, const Dataset *dataset, bool training,
+                                         LoaderOptions *out, effnet_error *err) {
+    *out = (LoaderOptions){.dataset = dataset,
+                           .training = training,
+                           .mix = mix_from_recipe(recipe),
+                           .repeats = (int)recipe->aug_repeats,
+                           .batch = (int)recipe->batch_size,
+                           .workers = (int)recipe->workers,
+                           .wrap = recipe->train_remainder == TRAIN_REMAINDER_WRAP,
+                           .drop_remainder = recipe->eval_remainder == EVAL_REMAINDER_DROP,
+                           .seed = (uint64_t)recipe->seed,
+                           .bad_images = recipe->bad_images,
+                           .decode = recipe->decode,
+                           .cache = recipe->cache};
+    preprocess_from_recipe(recipe, resolution, &out->preprocess);
+    return preprocess_augment_from_recipe(recipe, &out->preprocess, err);
+}
+
+static BatchShape shape_of(const LoaderOptions *options) {
+    return (BatchShape){.training = options->training,
+                        .wrap = options->wrap,
+                        .drop_remainder = options->drop_remainder,
+                        .batch = options->batch,
+                        .repeats = options->repeats,
+                        .process = options->process,
+                        .processes = options->processes};
+}
+
 static effnet_status check_options(const LoaderOptions *options, effnet_error *err) {
-    int64_t pictures = dataset_size(options->dataset);
-    if (options->batch < 1)
-        return fail(err, EFFNET_ERROR_ARGUMENT, "batch is %d; at least 1 is allowed", options->batch);
     if (options->workers < 0 || options->workers > MOST_WORKERS)
         return fail(err, EFFNET_ERROR_ARGUMENT, "workers is %d; allowed are 0 (every processor) to %d",
                     options->workers, (int)MOST_WORKERS);
     if (options->ahead < 0 || options->ahead > MOST_AHEAD)
         return fail(err, EFFNET_ERROR_ARGUMENT, "ahead is %d; allowed are 0 to %d", options->ahead, (int)MOST_AHEAD);
+    const BatchShape shape = shape_of(options);
     if (options->first_step < 0) return fail(err, EFFNET_ERROR_ARGUMENT, "first_step is negative");
-    if (pictures < 1 || pictures > UINT32_MAX)
-        return fail(err, EFFNET_ERROR_ARGUMENT, "the data set has %lld pictures; allowed are 1 to %u",
-                    (long long)pictures, UINT32_MAX);
-    if (options->training && pictures < options->batch)
-        return fail(err, EFFNET_ERROR_ARGUMENT,
-                    "the training data has %lld pictures, fewer than one batch of %d: use a smaller batch_size",
-                    (long long)pictures, options->batch);
-    if (!options->training && options->drop_remainder && pictures < options->batch)
-        return fail(err, EFFNET_ERROR_ARGUMENT,
-                    "the evaluation data has %lld pictures, and eval_remainder: drop leaves out what fills no batch of "
-                    "%d; use a smaller eval_batch_size",
-                    (long long)pictures, options->batch);
+    TRY(batch_shape_check(&shape, dataset_size(options->dataset), err));
     return preprocess_check(&options->preprocess, err);
 }
 
@@ -421,26 +402,19 @@ static effnet_status fill_loader(Loader *loader, effnet_error *err) {
     void *block;
     int workers = options->workers ? options->workers : processors_available();
     size_t side = (size_t)options->preprocess.resolution;
-    loader->pictures = (uint32_t)dataset_size(options->dataset);
+    const BatchShape shape = shape_of(options);
+    TRY(batch_order_create(&loader->order, options->dataset, &shape, options->seed, err));
     loader->image_floats = 3 * side * side;
-    loader->steps_per_pass = loader->pictures / options->batch;
-    bool partial = options->training ? options->wrap : !options->drop_remainder;
-    if (partial && loader->pictures % options->batch) loader->steps_per_pass++;
-    loader->order_key = random_fold_in(random_key(options->seed), STREAM_ORDER);
     loader->augment_key = random_fold_in(random_key(options->seed), STREAM_AUGMENT);
     loader->mix_key = random_fold_in(random_key(options->seed), STREAM_MIX);
-    loader->order_epoch = -1;
+    if (options->process) loader->mix_key = random_fold_in(loader->mix_key, (uint32_t)options->process);
     loader->open_step = loader->released = loader->next_step = options->training ? options->first_step : 0;
-    loader->pass_end = loader->steps_per_pass;
-    TRY(bad_pictures_create(loader->pictures, &loader->bad, err));
+    loader->pass_end = loader->order.steps;
+    TRY(bad_pictures_create(loader->order.pictures, &loader->bad, err));
     TRY(take_losses(loader, err));
     bool scaled = options->training && options->decode == DECODE_SCALED;
     if (options->cache && !scaled && !options->dataset->in_memory)
-        TRY(picture_cache_create(loader->pictures, picture_cache_default_budget(), &loader->cache, err));
-    if (options->training) {
-        TRY(memory_allocate(loader->pictures, sizeof *loader->order, "the order of an epoch", &block, err));
-        loader->order = block;
-    }
+        TRY(picture_cache_create(loader->order.pictures, picture_cache_default_budget(), &loader->cache, err));
     /* One slot is with the caller while `ahead` others wait or are being made. */
     int slots = (options->ahead ? options->ahead : DEFAULT_AHEAD) + 1;
     TRY(memory_allocate((size_t)slots, sizeof *loader->slots, "the ring of batches", &block, err));
@@ -501,7 +475,7 @@ void loader_free(Loader *loader) {
     }
     memory_free(loader->slots);
     memory_free(loader->workers);
-    memory_free(loader->order);
+    batch_order_release(&loader->order);
     picture_cache_free(loader->cache);
     bad_pictures_free(loader->bad);
     pthread_cond_destroy(&loader->ready);

@@ -1,10 +1,8 @@
 /* loader.h - batches made ahead of the engine by threads of its own.
  *
- * The order of an epoch is a permutation keyed by (seed, epoch); a picture's augmentation is keyed by (seed,
- * epoch, index, its repetition), the mixing of a batch by (seed, step): batches do not depend on the number of workers,
- * nor on where a run was resumed. In evaluation the pictures that fill no batch make a partial last batch, or are left
- * out (drop_remainder). In training they are left out, or, with `wrap`, begin a batch that goes on with the next pass's
- * order: step s then begins at picture s * batch of the stream of passes. */
+ * Which pictures a batch holds is batch_order.h's: a permutation keyed by (seed, epoch), shared out over processes. A
+ * picture's augmentation is keyed by (seed, epoch, index, its repetition), the mixing of a batch by (seed, step,
+ * process): batches do not depend on the number of workers, nor on where a run was resumed. */
 #ifndef EFFNET_DATA_LOADER_H
 #define EFFNET_DATA_LOADER_H
 
@@ -21,9 +19,11 @@ typedef struct LoaderOptions {
     bool wrap;           /* training: batches go on from one pass into the next */
     bool drop_remainder; /* evaluation: no partial last batch */
     int repeats;         /* training: times a picture stands in a row, augmented differently; 0: 1 */
-    int batch;
-    int workers; /* 0: one for each processor */
-    int ahead;   /* batches made ahead; 0: 4 */
+    int batch;           /* pictures a step, of this process */
+    int process;         /* which of `processes` that share the run, from 0: makes its part of each step's pictures */
+    int processes;       /* 0: 1 */
+    int workers;         /* 0: one for each processor */
+    int ahead;           /* batches made ahead; 0: 4 */
     uint64_t seed;
     int64_t first_step; /* training: the global step to begin at (resume); step s is in epoch s /
                            steps_per_epoch */
@@ -40,9 +40,12 @@ typedef struct Batch {
     float *shares;
 } Batch;
 
+/* Everything that a recipe says; the rest is zero. For evaluation in training, and for what it shows. */
+effnet_status loader_options_from_recipe(const Recipe *recipe, int resolution, const Dataset *dataset, bool training,
+                                         LoaderOptions *out, effnet_error *err);
 effnet_status loader_create(const LoaderOptions *options, Loader **out, effnet_error *err);
-void loader_free(Loader *loader); /* stops the workers, whatever they are doing */
-int64_t loader_steps_per_epoch(const Loader *loader);
+void loader_free(Loader *loader);                     /* stops the workers, whatever they are doing */
+int64_t loader_steps_per_epoch(const Loader *loader); /* of evaluation: this process's, which may be 0 */
 /* Waits for the next batch; it belongs to the loader and stays valid until the next call. */
 effnet_status loader_next(Loader *loader, Batch *out, effnet_error *err);
 /* Pictures that could not be read so far, each counted once. */

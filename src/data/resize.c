@@ -1,19 +1,19 @@
-/* resize.c - separable resampling in floats; resize_axis.c says which source pixels an output pixel is made of.
+/* resize.c - separable resampling in floats; resize_axis.c says which source pixels an output pixel is made of, and
+ * resize_rows.h has the loops.
  *
- * Rows are resampled across first, each as it is needed, into a ring of as many rows as the filter is high; then each
- * output row is a weighted sum of ring rows. Pillow clips to 0..255 after both passes, which bicubic's overshoot makes
- * visible; so do we, unless asked to keep it. The other methods know no clipping between the passes. Sums run in a
- * fixed order: the same bits on every machine. */
+ * Rows are resampled across first, four at once and only when they are needed, into a ring of as many rows as the
+ * filter is high; then each output row is a weighted sum of ring rows, clipped, normalised and written where it is
+ * wanted. Pillow clips to 0..255 after both passes, which bicubic's overshoot makes visible; so do we, unless asked to
+ * keep it. The other methods know no clipping between the passes. Sums run in a fixed order: the same bits on every
+ * machine. */
 #include "data/resize.h"
 #include "base/memory.h"
-#include "data/resize_axis.h"
+#include "data/resize_rows.h"
 #include "recipe/recipe.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-typedef float Float4 __attribute__((vector_size(16)));
 
 void resizer_release(Resizer *resizer) {
     free(resizer->block);
@@ -24,68 +24,16 @@ static ResizeKind kind_of(const ResizeOptions *options) {
     return (ResizeKind){options->method, options->interpolation};
 }
 
-/* ---- passes ---- */
-
-/* One source row to floats, then across: out (side, 3), with room for one float more. */
-static void resample_row(const uint8_t *row, int width, const ResizeAxis *axis, int side, bool clip, float *levels,
-                         float *out) {
-    for (int i = 0; i < 3 * width; i++) levels[i] = row[i];
-    for (int x = 0; x < side; x++) {
-        const float *source = levels + 3 * axis->first[x], *weights = axis->weights + (size_t)x * (size_t)axis->taps;
-        Float4 sum = {0}; /* the fourth lane is the next pixel's first: written, then overwritten */
-        for (int k = 0; k < axis->count[x]; k++) {
-            Float4 pixel;
-            memcpy(&pixel, source + 3 * k, sizeof pixel);
-            sum += weights[k] * pixel;
-        }
-        memcpy(out + 3 * x, &sum, sizeof sum);
-    }
-    if (!clip) return;
-    for (int i = 0; i < 3 * side; i++) {
-        float level = out[i] > 0 ? out[i] : 0;
-        out[i] = level < 255 ? level : 255;
-    }
-}
-
-/* total += the rows times their weights, four rows at a time. */
-static void add_rows(float *restrict total, float *const *rows, const float *weights, int count, int length) {
-    int k = 0;
-    for (; k + 4 <= count; k += 4) {
-        const float *restrict a = rows[k], *restrict b = rows[k + 1], *restrict c = rows[k + 2],
-                              *restrict d = rows[k + 3];
-        float wa = weights[k], wb = weights[k + 1], wc = weights[k + 2], wd = weights[k + 3];
-        for (int i = 0; i < length; i++) total[i] += wa * a[i] + wb * b[i] + (wc * c[i] + wd * d[i]);
-    }
-    for (; k < count; k++) {
-        const float *restrict a = rows[k];
-        float wa = weights[k];
-        for (int i = 0; i < length; i++) total[i] += wa * a[i];
-    }
-}
-
-/* Clips and normalises in place; scale and bias (length) repeat the three channels. */
-static void finish_row(float *restrict row, const float *restrict scale, const float *restrict bias, int length,
-                       bool keep_overshoot) {
-    if (keep_overshoot) {
-        for (int i = 0; i < length; i++) row[i] = row[i] * scale[i] + bias[i];
-        return;
-    }
-    for (int i = 0; i < length; i++) {
-        float level = row[i] > 0 ? row[i] : 0;
-        level = level < 255 ? level : 255;
-        row[i] = level * scale[i] + bias[i];
-    }
-}
-
 /* ---- memory ---- */
 
 typedef struct Workspace {
     ResizeAxis across, down;
-    float *levels;       /* a source row, (box width + 1) * 3 */
-    float *ring;         /* down.taps rows of ring_stride floats */
+    float *levels;       /* four source rows, (box width, PIXEL_FLOATS) */
+    float *ring;         /* ring_rows + 1 rows of ring_stride floats; the last for rows that nobody wants */
     float **rows;        /* the ring rows of one output row */
-    float *scale, *bias; /* (side, 3) */
+    float *scale, *bias; /* (side, 3) and ROW_PADDING */
     size_t ring_stride;
+    int ring_rows;
 } Workspace;
 
 /* `count` elements of `size` bytes at *used, 64-aligned. */
@@ -111,12 +59,13 @@ static size_t lay_out(Workspace *space, char *block, const ResizeSpan spans[2], 
         axes[i]->count = carve(block, &used, (size_t)output[i], sizeof(int));
         axes[i]->weights = carve(block, &used, (size_t)output[i] * (size_t)axes[i]->taps, sizeof(float));
     }
-    space->ring_stride = round_up(3 * side + 1, 16);
-    space->levels = carve(block, &used, 3 * ((size_t)spans[0].pixels + 1), sizeof(float));
-    space->ring = carve(block, &used, (size_t)space->down.taps * space->ring_stride, sizeof(float));
+    space->ring_stride = round_up(3 * side, 16) + ROW_PADDING;
+    space->ring_rows = space->down.taps + ROWS_AT_ONCE - 1; /* those of an output row, and three made with the last */
+    space->levels = carve(block, &used, (size_t)spans[0].pixels * PIXEL_FLOATS, sizeof(float));
+    space->ring = carve(block, &used, ((size_t)space->ring_rows + 1) * space->ring_stride, sizeof(float));
     space->rows = carve(block, &used, (size_t)space->down.taps, sizeof(float *));
-    space->scale = carve(block, &used, 3 * side, sizeof(float));
-    space->bias = carve(block, &used, 3 * side, sizeof(float));
+    space->scale = carve(block, &used, 3 * side + ROW_PADDING, sizeof(float));
+    space->bias = carve(block, &used, 3 * side + ROW_PADDING, sizeof(float));
     return used;
 }
 
@@ -133,12 +82,29 @@ static effnet_status prepare(Resizer *resizer, Workspace *space, const ResizeSpa
     lay_out(space, resizer->block, spans, options);
     resize_axis_fill(&space->across, spans[0], options->side, kind_of(options), options->flip);
     resize_axis_fill(&space->down, spans[1], height_of(options), kind_of(options), false);
-    for (int i = 0; i < 3 * options->side; i++) {
-        space->scale[i] = options->scale[i % 3];
-        space->bias[i] = options->bias[i % 3];
+    size_t length = 3 * (size_t)options->side;
+    for (size_t i = 0; i < length + ROW_PADDING; i++) {
+        space->scale[i] = i < length ? options->scale[i % 3] : 0;
+        space->bias[i] = i < length ? options->bias[i % 3] : 0;
     }
-    for (int i = 0; i < 3; i++) space->levels[3 * spans[0].pixels + i] = 0; /* read into a lane that nobody keeps */
+    for (int r = 0; r <= space->ring_rows; r++) /* read into lanes that nobody keeps */
+        memset(space->ring + (size_t)r * space->ring_stride + length, 0, ROW_PADDING * sizeof(float));
     return EFFNET_OK;
+}
+
+/* Source rows made, made + 1, ... below `end` into the ring, four at most; returns behind the last. */
+static int make_rows(const Workspace *space, const ResizeRows *loops, const uint8_t *pixels, size_t stride, int width,
+                     int side, bool clip, int made, int end) {
+    const uint8_t *rows[ROWS_AT_ONCE];
+    float *out[ROWS_AT_ONCE];
+    int count = end - made < ROWS_AT_ONCE ? end - made : ROWS_AT_ONCE;
+    for (int r = 0; r < ROWS_AT_ONCE; r++) {
+        int row = r < count ? made + r : made, place = r < count ? row % space->ring_rows : space->ring_rows;
+        rows[r] = pixels + (size_t)row * stride;
+        out[r] = space->ring + (size_t)place * space->ring_stride;
+    }
+    loops->across(rows, width, &space->across, side, clip, space->levels, out);
+    return made + count;
 }
 
 /* pixels: the first that is touched. */
@@ -147,22 +113,20 @@ static effnet_status resize_spans(Resizer *resizer, const uint8_t *pixels, size_
     Workspace space;
     TRY(prepare(resizer, &space, spans, options, err));
     const ResizeAxis *down = &space.down;
-    bool clip =
-        options->method == RESIZE_PILLOW && options->interpolation == INTERPOLATION_BICUBIC && !options->keep_overshoot;
-    int side = options->side, made = 0; /* source rows [0, made) were resampled; the last `taps` are in the ring */
+    const ResizeRows *loops = resize_rows(0);
+    bool pillow = options->method == RESIZE_PILLOW;
+    bool clip = pillow && options->interpolation == INTERPOLATION_BICUBIC && !options->keep_overshoot;
+    int side = options->side, made = 0; /* of source rows [0, made) the last are in the ring */
     for (int y = 0; y < height_of(options); y++) {
         int first = down->first[y], end = first + down->count[y];
         if (made < first) made = first;
-        for (; made < end; made++) {
-            resample_row(pixels + (size_t)made * stride, spans[0].pixels, &space.across, side, clip, space.levels,
-                         space.ring + (size_t)(made % down->taps) * space.ring_stride);
-        }
+        while (made < end) /* Pillow's filter needs every row; the others may skip those behind `end` */
+            made = make_rows(&space, loops, pixels, stride, spans[0].pixels, side, clip, made,
+                             pillow ? spans[1].pixels : end);
         for (int i = first; i < end; i++)
-            space.rows[i - first] = space.ring + (size_t)(i % down->taps) * space.ring_stride;
-        float *row = out + (size_t)y * 3 * (size_t)side;
-        memset(row, 0, 3 * (size_t)side * sizeof *row);
-        add_rows(row, space.rows, down->weights + (size_t)y * (size_t)down->taps, down->count[y], 3 * side);
-        finish_row(row, space.scale, space.bias, 3 * side, options->keep_overshoot);
+            space.rows[i - first] = space.ring + (size_t)(i % space.ring_rows) * space.ring_stride;
+        loops->down(space.rows, down->weights + (size_t)y * (size_t)down->taps, down->count[y], 3 * side, space.scale,
+                    space.bias, options->keep_overshoot, out + (size_t)y * 3 * (size_t)side);
     }
     return EFFNET_OK;
 }

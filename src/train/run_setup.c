@@ -120,21 +120,9 @@ static effnet_status open_state(Run *run, effnet_error *err) {
 static effnet_status open_loaders(Run *run, effnet_error *err) {
     const Recipe *recipe = run->recipe;
     int eval_batch = recipe->eval_batch_size > 0 ? (int)recipe->eval_batch_size : run->trainer.part;
-    LoaderOptions options = {.dataset = run->train_set,
-                             .training = true,
-                             .mix = mix_from_recipe(recipe),
-                             .repeats = (int)recipe->aug_repeats,
-                             .batch = (int)recipe->batch_size,
-                             .workers = (int)recipe->workers,
-                             .wrap = recipe->train_remainder == TRAIN_REMAINDER_WRAP,
-                             .drop_remainder = recipe->eval_remainder == EVAL_REMAINDER_DROP,
-                             .seed = (uint64_t)recipe->seed,
-                             .first_step = run->trainer.state.step,
-                             .bad_images = recipe->bad_images,
-                             .decode = recipe->decode,
-                             .cache = recipe->cache};
-    preprocess_from_recipe(recipe, run->network.config.resolution, &options.preprocess);
-    TRY(preprocess_augment_from_recipe(recipe, &options.preprocess, err));
+    LoaderOptions options;
+    TRY(loader_options_from_recipe(recipe, run->network.config.resolution, run->train_set, true, &options, err));
+    options.first_step = run->trainer.state.step;
     TRY(loader_create(&options, &run->train_loader, err));
     options.dataset = run->val_set;
     options.training = false;

@@ -1,5 +1,6 @@
 /* test_data_check.c - bad pictures, duplicates and counts are found, all of them and no others; a contact sheet shows
  * the loader's own pictures. */
+#include "data/augment.h"
 #include "data/contact_sheet.h"
 #include "data/data_check.h"
 #include "make_pictures.h"
@@ -102,8 +103,101 @@ static void a_sheet_shows_the_pictures(void **state) {
     scratch_folder_remove(&folder);
 }
 
+/* The centre of cell (row, column) of a sheet whose rows are `pitch` apart, `above` lines below the row's top. */
+static const uint8_t *cell_centre(const Picture *sheet, int row, int column, int pitch, int above, int cell) {
+    int y = 8 + row * pitch + 10 * above + cell / 2, x = 8 + column * (cell + 8) + cell / 2;
+    return sheet->pixels + 3 * ((size_t)y * (size_t)sheet->width + (size_t)x);
+}
+
+/* Rows with settings of their own show the same pictures; a row for each operation shows what it does. */
+static void a_sheet_with_named_rows(void **state) {
+    (void)state;
+    enum { CELL = 128, PITCH = CELL + 3 * 10 + 8 };
+    ScratchFolder folder = scratch_folder_create();
+    char path[512];
+    for (int i = 0; i < 5; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "a/%d.jpg", i);
+        place_file(&folder, name, make_plain_jpeg(40, 40, 40 * i, 200 - 30 * i, 90));
+    }
+    snprintf(path, sizeof path, "%s", scratch_path(&folder, "rows.png"));
+    Recipe recipe;
+    effnet_error err = {0};
+    recipe_defaults(&recipe);
+    assert_int_equal(recipe_set(&recipe, "resolution", "32", &err), EFFNET_OK);
+    const char *const rows[] = {"", "train_crop=center  hflip=0", "grayscale_prob=1"};
+    SheetOptions options = {
+        .source = folder.path, .path = path, .columns = 3, .workers = 1, .named = rows, .num_named = 3};
+    if (contact_sheet_write(&recipe, &options, &err) != EFFNET_OK) fail_msg("%s", err.message);
+    Picture sheet;
+    assert_int_equal(picture_read(path, &sheet, &err), EFFNET_OK);
+    assert_int_equal(sheet.height, 8 + 3 * PITCH);
+    for (int column = 0; column < 3; column++) {
+        const uint8_t *plain = cell_centre(&sheet, 0, column, PITCH, 1, CELL);
+        const uint8_t *central = cell_centre(&sheet, 1, column, PITCH, 1, CELL);
+        const uint8_t *grey = cell_centre(&sheet, 2, column, PITCH, 1, CELL);
+        for (int c = 0; c < 3; c++) assert_true(abs(plain[c] - central[c]) <= 2);
+        assert_true(plain[0] != plain[2] && grey[0] == grey[1] && grey[1] == grey[2]);
+    }
+    picture_free(&sheet);
+    const char *const wrong[] = {"aa=v9", "grayscale_prob", "resolution=48", "nothing=1"};
+    static const char *const wanted[] = {"aa is 'v9'", "is not KEY=VALUE", "does not go into the first row's 128",
+                                         "unknown key"};
+    for (int i = 0; i < 4; i++) {
+        const char *const two[] = {"", wrong[i]};
+        options.named = two;
+        options.num_named = 2;
+        assert_int_not_equal(contact_sheet_write(&recipe, &options, &err), EFFNET_OK);
+        if (!strstr(err.message, wanted[i])) fail_msg("wanted '%s', got '%s'", wanted[i], err.message);
+    }
+    scratch_folder_remove(&folder);
+}
+
+static void a_sheet_of_operations(void **state) {
+    (void)state;
+    enum { CELL = 128, PITCH = CELL + 10 + 8 };
+    ScratchFolder folder = scratch_folder_create();
+    char path[512];
+    place_file(&folder, "a/1.jpg", make_plain_jpeg(40, 40, 200, 100, 60));
+    snprintf(path, sizeof path, "%s", scratch_path(&folder, "operations.jpg"));
+    Recipe recipe;
+    effnet_error err = {0};
+    recipe_defaults(&recipe);
+    assert_int_equal(recipe_set(&recipe, "resolution", "32", &err), EFFNET_OK);
+    assert_int_equal(recipe_set(&recipe, "aa", "randaug-n2-m9", &err), EFFNET_OK);
+    SheetOptions options = {.source = folder.path, .path = path, .columns = 3, .workers = 1, .operations = true};
+    if (contact_sheet_write(&recipe, &options, &err) != EFFNET_OK) fail_msg("%s", err.message);
+    Picture sheet;
+    FILE *stream = fopen(path, "rb");
+    assert_int_equal(fgetc(stream), 0xFF); /* a JPEG, as its name says */
+    fclose(stream);
+    assert_int_equal(picture_read(path, &sheet, &err), EFFNET_OK);
+    assert_int_equal(sheet.height, 8 + AUGMENT_KINDS * PITCH);
+    static const struct {
+        AugmentKind kind;
+        int column, wanted[3];
+    } cells[] = {{AUGMENT_IDENTITY, 0, {200, 100, 60}},    {AUGMENT_INVERT, 1, {55, 155, 195}},
+                 {AUGMENT_SOLARIZE, 1, {55, 100, 60}},     {AUGMENT_SOLARIZE_ADD, 2, {200, 210, 170}},
+                 {AUGMENT_BRIGHTNESS, 0, {20, 10, 6}},     {AUGMENT_POSTERIZE, 2, {192, 96, 48}},
+                 {AUGMENT_TRANSLATE_X, 2, {128, 128, 128}}};
+    for (size_t i = 0; i < sizeof cells / sizeof *cells; i++) {
+        const uint8_t *got = cell_centre(&sheet, (int)cells[i].kind, cells[i].column, PITCH, 0, CELL);
+        for (int c = 0; c < 3; c++)
+            if (!(abs(got[c] - cells[i].wanted[c]) <= 4))
+                fail_msg("%s, column %d, channel %d: %d, wanted %d", augment_name(cells[i].kind), cells[i].column, c,
+                         got[c], cells[i].wanted[c]);
+    }
+    picture_free(&sheet);
+    const char *const rows[] = {""};
+    options.named = rows;
+    options.num_named = 1;
+    assert_int_equal(contact_sheet_write(&recipe, &options, &err), EFFNET_ERROR_ARGUMENT);
+    scratch_folder_remove(&folder);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(everything_is_found),
-                                       cmocka_unit_test(a_sheet_shows_the_pictures)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(everything_is_found), cmocka_unit_test(a_sheet_shows_the_pictures),
+        cmocka_unit_test(a_sheet_with_named_rows), cmocka_unit_test(a_sheet_of_operations)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

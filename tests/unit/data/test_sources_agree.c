@@ -1,7 +1,9 @@
 /* test_sources_agree.c - the same pictures from every kind of source give the same batches, bit for bit: those of
- * training (shuffled, cropped and flipped) and those of evaluation, with one thread and with three. */
+ * training (shuffled, cropped and flipped) and those of evaluation, with one thread and with three. From every kind,
+ * several processes together make the batches of one. */
 #include "data/effpack.h"
-#include "data/loader.h"
+#include "data/shard_source.h"
+#include "loader_fixture.h"
 #include "make_shards.h"
 
 enum { CLASSES = 3, EACH = 5, PICTURES = CLASSES * EACH, BATCH = 4, SIDE = 32 };
@@ -150,30 +152,44 @@ static void place_tables(const ScratchFolder *folder) {
 /* ---- comparing ---- */
 
 static void open_source(const char *root, DatasetSplit split, Dataset **out) {
-    effnet_error err = {0};
-    if (dataset_open(root, split, NULL, out, &err) != EFFNET_OK) fail_msg("%s", err.message);
+    *out = open_split(root, split);
     assert_int_equal(dataset_size(*out), PICTURES);
     assert_int_equal(dataset_lost(*out), 0);
     assert_int_equal(dataset_num_classes(*out), CLASSES);
     for (int c = 0; c < CLASSES; c++) assert_string_equal(dataset_class_name(*out, c), class_names[c]);
 }
 
-/* Two epochs of training, or one evaluation: every float and every label, one behind the other. */
-static Growing run_loader(const Dataset *dataset, bool training, int workers) {
-    Growing all = {0};
-    LoaderOptions options = {.dataset = dataset, .training = training, .batch = BATCH, .workers = workers, .seed = 7};
-    Loader *loader;
+static Loader *open_loader(const Dataset *dataset, bool training, int batch, int workers, int process, int processes) {
+    LoaderOptions options = {.dataset = dataset,
+                             .training = training,
+                             .batch = batch,
+                             .process = process,
+                             .processes = processes,
+                             .workers = workers,
+                             .seed = 7};
     Recipe recipe;
-    effnet_error err = {0};
     recipe_defaults(&recipe);
     preprocess_from_recipe(&recipe, SIDE, &options.preprocess);
-    if (loader_create(&options, &loader, &err) != EFFNET_OK) fail_msg("%s", err.message);
-    for (int step = 0; step < (training ? 2 * (PICTURES / BATCH) : (PICTURES + BATCH - 1) / BATCH); step++) {
-        Batch batch;
-        if (loader_next(loader, &batch, &err) != EFFNET_OK) fail_msg("%s", err.message);
-        grow(&all, batch.images, (size_t)batch.size * SIDE * SIDE * 3 * sizeof(float));
-        grow(&all, batch.labels, (size_t)batch.size * sizeof *batch.labels);
+    return create_loader(&options);
+}
+
+/* The next batch behind the others: each picture's floats and its label. Returns how many. */
+static int grow_batch(Growing *all, Loader *loader) {
+    enum { FLOATS = SIDE * SIDE * 3 };
+    Batch batch = next_batch(loader);
+    for (int i = 0; i < batch.size; i++) {
+        grow(all, batch.images + i * FLOATS, FLOATS * sizeof(float));
+        grow(all, &batch.labels[i], sizeof batch.labels[i]);
     }
+    return batch.size;
+}
+
+/* Two epochs of training, or one evaluation. */
+static Growing run_loader(const Dataset *dataset, bool training, int workers) {
+    Growing all = {0};
+    Loader *loader = open_loader(dataset, training, BATCH, workers, 0, 0);
+    int steps = training ? 2 * (PICTURES / BATCH) : (PICTURES + BATCH - 1) / BATCH;
+    for (int step = 0; step < steps; step++) grow_batch(&all, loader);
     assert_int_equal(loader_skipped(loader), 0);
     loader_free(loader);
     return all;
@@ -184,6 +200,76 @@ static void expect_same(Growing wanted, Growing got, const char *what) {
     for (size_t i = 0; i < wanted.size; i++)
         if (wanted.data[i] != got.data[i]) fail_msg("%s: byte %zu of %zu of the batches differs", what, i, wanted.size);
     free(got.data);
+}
+
+/* ---- several processes ---- */
+
+enum { PROCESSES = 3, SHARE = 2 };
+
+/* Three processes with batches of two, each with a data set of its own: one process's batches of six. 15 pictures leave
+ * three for the last batch of an evaluation: two for the first process, one for the second, none for the third. */
+static void expect_shares(Dataset *const datasets[PROCESSES], const char *what) {
+    for (int training = 0; training < 2; training++) {
+        Growing wanted = {0}, got = {0};
+        Loader *loaders[PROCESSES], *one = open_loader(datasets[0], training, PROCESSES * SHARE, 2, 0, 0);
+        int pictures = (int)dataset_size(datasets[0]), seen = 0;
+        for (int p = 0; p < PROCESSES; p++) loaders[p] = open_loader(datasets[p], training, SHARE, 2, p, PROCESSES);
+        for (int step = 0; step < (training ? 5 : (pictures + 5) / 6); step++) {
+            grow_batch(&wanted, one);
+            for (int p = 0; p < PROCESSES; p++) seen += grow_batch(&got, loaders[p]);
+        }
+        assert_int_equal(seen, training ? 30 : pictures);
+        for (int p = 0; !training && p < PROCESSES; p++) { /* another pass, also where the share was smaller */
+            if (pictures % 6 > p * SHARE) assert_int_equal(grow_batch(&got, loaders[p]), 0);
+            assert_int_equal(grow_batch(&got, loaders[p]), SHARE);
+        }
+        if (!training) {
+            assert_int_equal(grow_batch(&wanted, one), 0);
+            assert_int_equal(grow_batch(&wanted, one), PROCESSES * SHARE);
+        }
+        expect_same(wanted, got, what);
+        free(wanted.data);
+        loader_free(one);
+        for (int p = 0; p < PROCESSES; p++) loader_free(loaders[p]);
+    }
+}
+
+static void expect_shares_of(const char *root, DatasetSplit split) {
+    Dataset *datasets[PROCESSES];
+    for (int p = 0; p < PROCESSES; p++) datasets[p] = open_split(root, split);
+    expect_shares(datasets, root);
+    for (int p = 0; p < PROCESSES; p++) dataset_free(datasets[p]);
+}
+
+/* Compressed tars that find no room in memory. */
+static void expect_shares_of_streams(const ScratchFolder *folder) {
+    static const char *const splits[] = {"train", NULL};
+    Dataset *datasets[PROCESSES];
+    NameList paths = {0};
+    effnet_error err = {0};
+    name_list_add(&paths, scratch_path(folder, "gzip/train-000000.tar.gz"), NULL);
+    name_list_add(&paths, scratch_path(folder, "gzip/train-000001.tar.gz"), NULL);
+    for (int p = 0; p < PROCESSES; p++)
+        if (source_tar_open(&paths, splits, "train", 0, &datasets[p], &err) != EFFNET_OK) fail_msg("%s", err.message);
+    expect_shares(datasets, "compressed tars, streamed");
+    for (int p = 0; p < PROCESSES; p++) dataset_free(datasets[p]);
+    name_list_free(&paths);
+}
+
+/* Sources whose pictures have a size of their own. */
+static void place_small_kinds(const ScratchFolder *folder) {
+    const uint32_t shape[3] = {PICTURES, 28, 28};
+    Bytes images = make_idx(3, shape, PICTURES * 28 * 28, 0, 1), labels = make_idx(1, shape, PICTURES, 1, 7);
+    for (int i = 0; i < PICTURES * 28 * 28; i++) images.data[16 + i] = (uint8_t)(i / (28 * 28) * 16 + i % 13);
+    place_file(folder, "idx/train-images-idx3-ubyte", images);
+    place_file(folder, "idx/train-labels-idx1-ubyte", labels);
+    Growing cifar = {0};
+    for (int i = 0; i < PICTURES; i++) {
+        uint8_t row[3073] = {(uint8_t)(i % 10)};
+        for (int k = 1; k < 3073; k++) row[k] = (uint8_t)(i * 16 + k % 11);
+        grow(&cifar, row, sizeof row);
+    }
+    place_file(folder, "cifar/data_batch_1.bin", (Bytes){cifar.data, cifar.size});
 }
 
 static void the_same_batches(void **state) {
@@ -234,7 +320,13 @@ static void the_same_batches(void **state) {
             expect_same(evaluated, run_loader(dataset, false, workers), sources[i].root);
             expect_same(trained, run_loader(dataset, true, workers), sources[i].root);
             dataset_free(dataset);
+            if (workers == 1) expect_shares_of(root, sources[i].split);
         }
+    place_small_kinds(&folder);
+    expect_shares_of(scratch_path(&folder, "idx"), SPLIT_TRAIN);
+    expect_shares_of(scratch_path(&folder, "cifar"), SPLIT_TRAIN);
+    expect_shares_of(scratch_path(&folder, "folder"), SPLIT_TRAIN);
+    expect_shares_of_streams(&folder);
     free(trained.data);
     free(evaluated.data);
     scratch_folder_remove(&folder);

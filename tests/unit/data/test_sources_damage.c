@@ -1,16 +1,9 @@
 /* test_sources_damage.c - what is wrong with shards: what is lost is counted and told, the rest is read, and what
  * contradicts itself is an error that names the place. */
 #include "base/crc32c.h"
-#include "data/loader.h"
 #include "data/shard_source.h"
+#include "loader_fixture.h"
 #include "make_shards.h"
-
-static Dataset *open_well(const char *root) {
-    Dataset *dataset;
-    effnet_error err = {0};
-    if (dataset_open(root, SPLIT_TRAIN, NULL, &dataset, &err) != EFFNET_OK) fail_msg("%s", err.message);
-    return dataset;
-}
 
 static void expect_error(const char *root, effnet_status status, const char *wanted) {
     Dataset *dataset;
@@ -23,7 +16,7 @@ static void expect_error(const char *root, effnet_status status, const char *wan
 
 /* `pictures` are left, every one readable, and `lost` messages, the first with `message`. */
 static void expect_left(const char *root, int pictures, int lost, const char *message) {
-    Dataset *dataset = open_well(root);
+    Dataset *dataset = open_split(root, SPLIT_TRAIN);
     if (dataset_size(dataset) != pictures || dataset_lost(dataset) != lost)
         fail_msg("%lld pictures and %lld lost ('%s'); wanted %d and %d", (long long)dataset_size(dataset),
                  (long long)dataset_lost(dataset), dataset_loss(dataset, 0) ? dataset_loss(dataset, 0) : "", pictures,
@@ -119,7 +112,7 @@ static void labels_that_cannot_be(void **state) {
     scratch_write(scratch_path(&folder, "labels.txt"), "cat\ndog\ncat\n", 12);
     expect_error(folder.path, EFFNET_ERROR_FORMAT, "classes 0 and 2 are both called 'cat'");
     scratch_write(scratch_path(&folder, "labels.txt"), "0:cat\n1:dog\n2:cow\n", 18);
-    Dataset *dataset = open_well(folder.path);
+    Dataset *dataset = open_split(folder.path, SPLIT_TRAIN);
     assert_string_equal(dataset_class_name(dataset, 2), "cow");
     dataset_free(dataset);
     const char *const twice[3] = {"a", "b", "a"}, *const other[3] = {"a", "b", "c"};
@@ -140,7 +133,7 @@ static void losses_are_counted_by_the_loader(void **state) {
     const int64_t wild[4] = {0, 1, -5, 1};
     Growing file = make_records(4, NULL, wild, NULL);
     write_growing(scratch_path(&folder, "train.tfrecord"), &file);
-    Dataset *dataset = open_well(folder.path);
+    Dataset *dataset = open_split(folder.path, SPLIT_TRAIN);
     LoaderOptions options = {.dataset = dataset, .training = true, .batch = 2, .workers = 1};
     Recipe recipe;
     Loader *loader;
@@ -169,7 +162,7 @@ static void changes_under_the_run_are_noticed(void **state) {
     snprintf(path, sizeof path, "%s", scratch_path(&folder, "train.tfrecord"));
     Growing file = make_records(4, NULL, NULL, NULL);
     scratch_write(path, file.data, file.size);
-    Dataset *dataset = open_well(folder.path);
+    Dataset *dataset = open_split(folder.path, SPLIT_TRAIN);
     Picture picture;
     effnet_error err = {0};
     assert_int_equal(dataset_read(dataset, 3, &picture, &err), EFFNET_OK);
@@ -239,7 +232,7 @@ static void truncated_tars_cost_their_rest(void **state) {
     fclose(stream);
     scratch_write(scratch_path(&folder, "train-0.tar.gz"), packed, size * 2 / 3);
     free(packed);
-    Dataset *dataset = open_well(folder.path);
+    Dataset *dataset = open_split(folder.path, SPLIT_TRAIN);
     assert_true(dataset_size(dataset) >= 1 && dataset_size(dataset) < 6);
     assert_true(dataset_lost(dataset) >= 1);
     Picture picture;
@@ -266,7 +259,7 @@ static void samples_that_are_not_whole(void **state) {
     grow_tar_end(&tar);
     write_growing(scratch_path(&folder, "train.tar"), &tar);
     expect_left(folder.path, 1, 4, "the sample 'b' has a picture and no .cls");
-    Dataset *dataset = open_well(folder.path);
+    Dataset *dataset = open_split(folder.path, SPLIT_TRAIN);
     assert_non_null(strstr(dataset_loss(dataset, 1), "'c' has a label and no picture"));
     assert_non_null(strstr(dataset_loss(dataset, 2), "'d' has a .cls that is not one whole number"));
     assert_non_null(strstr(dataset_loss(dataset, 3), "'e' has a label that is out of range"));
@@ -359,7 +352,7 @@ static void cifar_in_binary(void **state) {
     const char names[] = "airplane\nautomobile\nbird\ncat\ndeer\ndog\nfrog\nhorse\nship\ntruck\n\n";
     scratch_write(scratch_path(&folder, "batches.meta.txt"), names, sizeof names - 1);
     expect_left(folder.path, 12, 2, "#11': its label 10 is out of range");
-    Dataset *dataset = open_well(folder.path);
+    Dataset *dataset = open_split(folder.path, SPLIT_TRAIN);
     assert_string_equal(dataset_class_name(dataset, 9), "truck");
     assert_int_equal(dataset_label(dataset, 3), 3);
     Picture picture;
@@ -379,7 +372,7 @@ static void cifar_in_binary(void **state) {
     folder = scratch_folder_create();
     uint8_t record[3074] = {19, 99};
     scratch_write(scratch_path(&folder, "train.bin"), record, sizeof record);
-    dataset = open_well(folder.path);
+    dataset = open_split(folder.path, SPLIT_TRAIN);
     assert_int_equal(dataset_num_classes(dataset), 100);
     assert_int_equal(dataset_label(dataset, 0), 99);
     dataset_free(dataset);
@@ -399,7 +392,7 @@ static void tables_that_are_wrong(void **state) {
     const char good[] = "\"a, \"\"b\"\".jpg\",7\n\n\"a, \"\"b\"\".jpg\",2\n";
     scratch_write(path, good, sizeof good - 1);
     expect_left(path, 2, 0, "");
-    Dataset *dataset = open_well(path);
+    Dataset *dataset = open_split(path, SPLIT_TRAIN);
     assert_int_equal(dataset_num_classes(dataset), 8);
     assert_int_equal(dataset_label(dataset, 0), 7);
     dataset_free(dataset);
@@ -408,7 +401,7 @@ static void tables_that_are_wrong(void **state) {
     expect_error(path, EFFNET_ERROR_FORMAT, "the quote of line 2 does not end");
     const char short_row[] = "nothere.jpg,1\nalone\n";
     scratch_write(path, short_row, sizeof short_row - 1);
-    dataset = open_well(path);
+    dataset = open_split(path, SPLIT_TRAIN);
     assert_int_equal(dataset_lost(dataset), 1);
     assert_non_null(strstr(dataset_loss(dataset, 0), "line 2 has 1 fields"));
     Picture picture;

@@ -3,8 +3,7 @@
  * counting. */
 #include "golden/overshoot_golden.h"
 
-#include "data/loader.h"
-#include "make_pictures.h"
+#include "loader_fixture.h"
 
 #include <math.h>
 
@@ -81,25 +80,6 @@ static void levels_as_they_are(void **state) {
 
 /* ---- remainders ---- */
 
-/* PICTURES grey 6x6 pictures of level 4 * i. */
-static ScratchFolder make_idx_folder(void) {
-    ScratchFolder folder = scratch_folder_create();
-    const uint32_t shape[3] = {PICTURES, SIDE, SIDE};
-    Bytes images = make_idx(3, shape, PICTURES * SIDE * SIDE, 0, 1), labels = make_idx(1, shape, PICTURES, 1, 7);
-    for (int i = 0; i < PICTURES * SIDE * SIDE; i++) images.data[16 + i] = (uint8_t)(4 * (i / (SIDE * SIDE)));
-    static const char *const names[] = {"train", "test"};
-    for (int i = 0; i < 2; i++) {
-        char name[64];
-        snprintf(name, sizeof name, "%s-images-idx3-ubyte", names[i]);
-        write_bytes(scratch_path(&folder, name), images);
-        snprintf(name, sizeof name, "%s-labels-idx1-ubyte", names[i]);
-        write_bytes(scratch_path(&folder, name), labels);
-    }
-    free(images.data);
-    free(labels.data);
-    return folder;
-}
-
 static Loader *open_loader(const Dataset *dataset, bool training, int workers, int64_t first_step) {
     Recipe recipe = plain_recipe();
     recipe.normalize = false;
@@ -113,38 +93,21 @@ static Loader *open_loader(const Dataset *dataset, bool training, int workers, i
                              .seed = 42,
                              .first_step = first_step};
     preprocess_from_recipe(&recipe, SIDE, &options.preprocess);
-    Loader *loader;
-    effnet_error err = {0};
-    if (loader_create(&options, &loader, &err) != EFFNET_OK) fail_msg("%s", err.message);
-    return loader;
-}
-
-static Dataset *open_dataset(const ScratchFolder *folder, DatasetSplit split) {
-    Dataset *dataset;
-    effnet_error err = {0};
-    if (dataset_open(folder->path, split, NULL, &dataset, &err) != EFFNET_OK) fail_msg("%s", err.message);
-    return dataset;
-}
-
-static Batch next_well(Loader *loader) {
-    Batch batch;
-    effnet_error err = {0};
-    if (loader_next(loader, &batch, &err) != EFFNET_OK) fail_msg("%s", err.message);
-    return batch;
+    return create_loader(&options);
 }
 
 /* Every 53 pictures of the stream are each picture once, in another order, and batches are whole throughout. */
 static void training_wraps(void **state) {
     (void)state;
-    ScratchFolder folder = make_idx_folder();
-    Dataset *dataset = open_dataset(&folder, SPLIT_TRAIN);
+    ScratchFolder folder = make_idx_folder(PICTURES, SIDE, SIDE, false);
+    Dataset *dataset = open_split(folder.path, SPLIT_TRAIN);
     enum { STEPS = 2 * PICTURES }; /* sixteen passes */
     int stream[STEPS * BATCH];
     for (int workers = 1; workers <= 3; workers += 2) {
         Loader *loader = open_loader(dataset, true, workers, 0);
         assert_int_equal(loader_steps_per_epoch(loader), 7); /* 53 / 8 = 6.6, rounded up */
         for (int s = 0; s < STEPS; s++) {
-            Batch batch = next_well(loader);
+            Batch batch = next_batch(loader);
             assert_int_equal(batch.size, BATCH);
             for (int i = 0; i < BATCH; i++) {
                 int picture = (int)lrintf(batch.images[i * FLOATS] / 4);
@@ -168,7 +131,7 @@ static void training_wraps(void **state) {
     assert_true(same_order < 60);                        /* one of 53 by chance: about 15 in 15 passes */
     Loader *resumed = open_loader(dataset, true, 2, 33); /* in the midst of a pass */
     for (int s = 33; s < 50; s++) {
-        Batch batch = next_well(resumed);
+        Batch batch = next_batch(resumed);
         for (int i = 0; i < BATCH; i++)
             assert_int_equal((int)lrintf(batch.images[i * FLOATS] / 4), stream[s * BATCH + i]);
     }
@@ -179,13 +142,13 @@ static void training_wraps(void **state) {
 
 static void evaluation_drops(void **state) {
     (void)state;
-    ScratchFolder folder = make_idx_folder();
-    Dataset *dataset = open_dataset(&folder, SPLIT_VALIDATION);
+    ScratchFolder folder = make_idx_folder(PICTURES, SIDE, SIDE, false);
+    Dataset *dataset = open_split(folder.path, SPLIT_VALIDATION);
     Loader *loader = open_loader(dataset, false, 2, 0);
     assert_int_equal(loader_steps_per_epoch(loader), 6);
     for (int pass = 0; pass < 3; pass++) {
         int total = 0;
-        for (Batch batch = next_well(loader); batch.size; batch = next_well(loader)) {
+        for (Batch batch = next_batch(loader); batch.size; batch = next_batch(loader)) {
             assert_int_equal(batch.size, BATCH);
             for (int i = 0; i < BATCH; i++, total++) assert_int_equal((int)lrintf(batch.images[i * FLOATS] / 4), total);
         }

@@ -118,6 +118,30 @@ static void test_tpu_runs(void **state) {
     }
 }
 
+/* The CIFAR-10 recipes are one, but for the keys that their heads name: their runs can be compared. */
+static void test_cifar_variants(void **state) {
+    (void)state;
+    static const struct {
+        const char *file;
+        const char *changes[4][2];
+    } variants[] = {
+        {"cifar10-b0-randaugment", {{"aa", "rand-m9-mstd0.5-inc1"}, {"aa_ops", "pillow"}}},
+        {"cifar10-b0-mixup", {{"mixup", "0.2"}, {"cutmix", "1"}, {"mixup_prob", "1"}, {"mixup_switch_prob", "0.5"}}},
+    };
+    for (size_t i = 0; i < sizeof variants / sizeof *variants; i++) {
+        char file[64];
+        effnet_error error;
+        snprintf(file, sizeof file, "%s.yaml", variants[i].file);
+        Recipe variant = read_recipe(file), plain = read_recipe("cifar10-b0.yaml");
+        for (int c = 0; c < 4 && variants[i].changes[c][0]; c++)
+            assert_int_equal(recipe_set(&plain, variants[i].changes[c][0], variants[i].changes[c][1], &error),
+                             EFFNET_OK);
+        memset(plain.name, 0, sizeof plain.name);
+        strcpy(plain.name, variants[i].file);
+        assert_memory_equal(&variant, &plain, sizeof plain);
+    }
+}
+
 static void test_paper(void **state) {
     (void)state;
     static const struct {
@@ -164,8 +188,9 @@ static void test_timm(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_all),      cmocka_unit_test(test_published), cmocka_unit_test(test_demo),
-        cmocka_unit_test(test_tpu_runs), cmocka_unit_test(test_paper),     cmocka_unit_test(test_timm),
+        cmocka_unit_test(test_all),      cmocka_unit_test(test_published),      cmocka_unit_test(test_demo),
+        cmocka_unit_test(test_tpu_runs), cmocka_unit_test(test_cifar_variants), cmocka_unit_test(test_paper),
+        cmocka_unit_test(test_timm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

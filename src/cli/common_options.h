@@ -1,0 +1,47 @@
+/* common_options.h - rows of a verb's option table that other verbs have too: one wording, one range. `place` is the
+ * option's target. */
+#ifndef EFFNET_CLI_COMMON_OPTIONS_H
+#define EFFNET_CLI_COMMON_OPTIONS_H
+
+#include "options.h"
+
+/* `otherwise`: what the default 0 means, a text. */
+#define OPTION_ROW_THREADS(place, otherwise)                                                                           \
+    {                                                                                                                  \
+        .name = "threads", .argument = "N", .target = (place), .kind = OPTION_INTEGER, .most = 1024,                   \
+        .help = "engine threads; 0, the default: " otherwise                                                           \
+    }
+#define ONE_EACH_PROCESSOR "one for each processor"
+
+/* `what`: "threads that ..." */
+#define OPTION_ROW_WORKERS(place, what)                                                                                \
+    {                                                                                                                  \
+        .name = "workers", .argument = "N", .target = (place), .kind = OPTION_INTEGER, .most = 256,                    \
+        .help = what "; 0, the default: " ONE_EACH_PROCESSOR                                                           \
+    }
+
+#define OPTION_ROW_ENGINE(place)                                                                                       \
+    {                                                                                                                  \
+        .name = "engine", .argument = "fast|reference", .target = (place), .kind = OPTION_CHOICE,                      \
+        .choices = "fast|reference", .help = "reference: plain loops, slow, the specification"                         \
+    }
+
+#define OPTION_ROW_DTYPE(place)                                                                                        \
+    {                                                                                                                  \
+        .name = "dtype", .argument = "fp32|bf16", .target = (place), .kind = OPTION_CHOICE, .choices = "fp32|bf16",    \
+        .help = "bf16: activations in bfloat16; half the memory, faster where the processor has its dot products"      \
+    }
+
+#define OPTION_ROW_WEIGHTS(place)                                                                                      \
+    {                                                                                                                  \
+        .name = "weights", .argument = "ema|raw", .target = (place), .kind = OPTION_CHOICE, .choices = "ema|raw",      \
+        .help = "averaged, the default, or as the last step left them"                                                 \
+    }
+
+#define OPTION_ROW_SET(place, what)                                                                                    \
+    { .name = "set", .argument = "KEY=VALUE", .target = (place), .kind = OPTION_LIST, .help = what }
+
+#define OPTION_ROW_JSON(place, what)                                                                                   \
+    { .name = "json", .target = (place), .kind = OPTION_FLAG, .help = what " on standard output" }
+
+#endif

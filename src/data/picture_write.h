@@ -1,0 +1,10 @@
+/* picture_write.h - a picture into a file: PNG, or JPEG where the name ends with .jpg or .jpeg. Internal to data/. */
+#ifndef EFFNET_DATA_PICTURE_WRITE_H
+#define EFFNET_DATA_PICTURE_WRITE_H
+
+#include "data/dataset.h"
+
+/* The file is there whole or not at all. */
+effnet_status picture_write(const Picture *picture, const char *path, effnet_error *err);
+
+#endif

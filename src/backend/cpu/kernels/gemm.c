@@ -70,7 +70,7 @@ INLINE void tile_block(int rows, int vectors, const Value *tile, int tile_rows, 
     Vector acc[GEMM_ROWS][GEMM_VECTORS];
     UNROLL for (int v = 0; v < vectors; v++) {
         int left = columns - v * LANES, tail = left < LANES ? left : 0;
-        Vector start = bias && left > 0 ? load_lanes(bias + v * LANES, tail) : vector_all(0.0f);
+        Vector start = left <= 0 || !bias ? vector_all(0.0f) : load_lanes(bias + v * LANES, tail);
         UNROLL for (int r = 0; r < rows; r++) acc[r][v] = start;
     }
     const int steps = depth / DEPTH_UNIT;

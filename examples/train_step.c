@@ -15,9 +15,10 @@ static int say(const effnet_error *error) {
 int main(void) {
     static float images[BATCH * PIXELS]; /* (N, H, W, 3), normalised */
     static int32_t labels[BATCH];
-    static const char *const settings[][2] = {{"resolution", "32"},   {"batch_size", "16"}, {"warmup_epochs", "0"},
-                                              {"lr", "0.002"},        {"drop_path", "0"},   {"drop", "0"},
-                                              {"bn_momentum", "0.8"}, {"sched", "constant"}};
+    static const char *const settings[][2] = {{"resolution", "32"}, {"batch_size", "16"},   {"warmup_epochs", "0"},
+                                              {"lr", "0.0005"},     {"drop_path", "0"},     {"drop", "0"},
+                                              {"clip_grad", "1"},   {"bn_momentum", "0.8"}, {"epochs", "1"},
+                                              {"sched", "cosine"},  {"init_dense", "zeros"}}; /* few classes */
     effnet_recipe *recipe = NULL;
     effnet_trainer *trainer = NULL;
     effnet_model *model = NULL;

@@ -269,7 +269,7 @@ static bool compare_tensors(const Problem *problem, const char *isa, bool statis
         double scale = compare_scale(want + at, false, tensor->count);
         if (tensor->role == ROLE_BN_BIAS) /* its batch norm's scale stands before it */
             scale = fmax(scale, compare_scale(want + tensors[p - 1].offset, false, tensors[p - 1].count));
-        char name[256];
+        char name[320];
         snprintf(name, sizeof name, "%s, %s: %s of %s", problem->name, isa, statistics ? "new value" : "gradient",
                  tensor->name);
         same = compare_tensor(name, tensor, got + at, want + at, moved + at, scale, worst) && same;
@@ -281,7 +281,7 @@ static bool compare_outcomes(const Problem *problem, const char *isa, const Outc
                              const Outcome *moved) {
     const Parameter logits = {.rank = 2, .shape = {problem->batch, CLASSES}, .count = (size_t)problem->batch * CLASSES};
     Worst worst[4] = {{0, 0}};
-    char name[256];
+    char name[320];
     snprintf(name, sizeof name, "%s, %s: logits in training", problem->name, isa);
     bool same = compare_tensor(name, &logits, got->logits, want->logits, moved->logits,
                                compare_scale(want->logits, false, logits.count), &worst[0]);
@@ -308,7 +308,7 @@ static bool compare_outcomes(const Problem *problem, const char *isa, const Outc
 
 static bool same_bits(const Problem *problem, const char *isa, int threads, const Outcome *got, const Outcome *want) {
     const size_t logits = (size_t)problem->batch * CLASSES;
-    char name[256];
+    char name[320];
     snprintf(name, sizeof name, "%s, %s, %d threads against 1", problem->name, isa, threads);
     return compare_bits(name, got->logits, want->logits, logits, NULL, 0) &&
            compare_bits(name, got->gradients, want->gradients, problem->network.parameter_floats, NULL, 0) &&
@@ -415,7 +415,7 @@ static bool compare_bf16(const Problem *problem, const char *isa, const Outcome 
         {"in evaluation", got->evaluated, want->evaluated, {noisy[0].evaluated, noisy[1].evaluated}, logits},
         {"of inference", got->inferred, want->inferred, {noisy[0].inferred, noisy[1].inferred}, 2 * logits},
     };
-    char name[256];
+    char name[320];
     for (size_t i = 0; i < sizeof results / sizeof *results; i++) {
         const float *off[2] = {results[i].noisy[0], results[i].noisy[1]};
         snprintf(name, sizeof name, "%s, %s: logits %s", problem->name, isa, results[i].what);

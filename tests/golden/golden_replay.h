@@ -213,4 +213,18 @@ static inline effnet_recipe *open_recipe(const char *name, const char *const (*s
     return recipe;
 }
 
+/* Fifty steps of a recipe from the formula's weights, against a golden file: a test that has nothing else to say. */
+static inline void replay_from_formula(const char *recipe_name, const char *const (*settings)[2], size_t count,
+                                       const char *golden_name, const ScratchFolder *folder) {
+    char weights[300];
+    snprintf(weights, sizeof weights, "%s/weights", folder->path);
+    write_formula_weights(weights);
+    effnet_recipe *recipe = open_recipe(recipe_name, settings, count);
+    json_t *golden = golden_load(golden_name);
+    int failures = check_replay(golden, recipe, weights, folder);
+    json_decref(golden);
+    effnet_recipe_free(recipe);
+    assert_int_equal(failures, 0);
+}
+
 #endif

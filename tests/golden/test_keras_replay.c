@@ -13,15 +13,7 @@ static void test_fifty_steps(void **state) {
         {"accumulate", "1"},      {"lr", "1e-4"},        {"warmup_epochs", "1"},
         {"decay_epochs", "0.75"}, {"decay_rate", "0.9"}, {"weight_decay", "0.01"},
     };
-    char weights[300];
-    snprintf(weights, sizeof weights, "%s/weights", folder.path);
-    write_formula_weights(weights);
-    effnet_recipe *recipe = open_recipe("paper-b0.yaml", settings, sizeof settings / sizeof settings[0]);
-    json_t *golden = golden_load("keras_replay.json");
-    int failures = check_replay(golden, recipe, weights, &folder);
-    json_decref(golden);
-    effnet_recipe_free(recipe);
-    assert_int_equal(failures, 0);
+    replay_from_formula("paper-b0.yaml", settings, sizeof settings / sizeof settings[0], "keras_replay.json", &folder);
 }
 
 int main(void) {

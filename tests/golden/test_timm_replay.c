@@ -11,15 +11,7 @@ static void test_fifty_steps(void **state) {
         {"num_classes", "0"}, {"resolution", "64"}, {"batch_size", "8"},
         {"accumulate", "1"},  {"lr", "2e-4"},       {"weight_decay", "0.01"},
     };
-    char weights[300];
-    snprintf(weights, sizeof weights, "%s/weights", folder.path);
-    write_formula_weights(weights);
-    effnet_recipe *recipe = open_recipe("timm-b0-ra.yaml", settings, sizeof settings / sizeof settings[0]);
-    json_t *golden = golden_load("timm_replay.json");
-    int failures = check_replay(golden, recipe, weights, &folder);
-    json_decref(golden);
-    effnet_recipe_free(recipe);
-    assert_int_equal(failures, 0);
+    replay_from_formula("timm-b0-ra.yaml", settings, sizeof settings / sizeof settings[0], "timm_replay.json", &folder);
 }
 
 int main(void) {

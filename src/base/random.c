@@ -108,6 +108,38 @@ float random_uniform(RandomKey key, uint64_t index) {
     return uniform_from_bits(random_bits(key, index));
 }
 
+/* random_uniform of LANES successive indices: the rounds of threefry_2x32 with a lane for each, for the compiler to
+ * vectorise. */
+enum { LANES = 16 };
+static void uniform_lanes(RandomKey key, uint64_t first, float out[LANES]) {
+    static const int rotations[2][4] = {{13, 15, 26, 6}, {17, 29, 16, 24}};
+    const uint32_t keys[3] = {key.high, key.low, key.high ^ key.low ^ 0x1BD11BDAu};
+    uint32_t x0[LANES], x1[LANES];
+    for (int lane = 0; lane < LANES; lane++) {
+        uint64_t index = first + (uint64_t)lane;
+        x0[lane] = (uint32_t)(index >> 32) + keys[0];
+        x1[lane] = (uint32_t)index + keys[1];
+    }
+    for (int group = 0; group < 5; group++) {
+        for (int round = 0; round < 4; round++)
+            for (int lane = 0; lane < LANES; lane++) {
+                x0[lane] += x1[lane];
+                x1[lane] = rotate_left(x1[lane], rotations[group & 1][round]) ^ x0[lane];
+            }
+        for (int lane = 0; lane < LANES; lane++) {
+            x0[lane] += keys[(group + 1) % 3];
+            x1[lane] += keys[(group + 2) % 3] + (uint32_t)group + 1;
+        }
+    }
+    for (int lane = 0; lane < LANES; lane++) out[lane] = uniform_from_bits(x0[lane] ^ x1[lane]);
+}
+
+void random_uniforms(RandomKey key, uint64_t first, size_t count, float *out) {
+    size_t i = 0;
+    for (; i + LANES <= count; i += LANES) uniform_lanes(key, first + i, out + i);
+    for (; i < count; i++) out[i] = random_uniform(key, first + i);
+}
+
 float random_uniform_between(RandomKey key, uint64_t index, float low, float high) {
     return uniform_between_from_bits(random_bits(key, index), low, high);
 }

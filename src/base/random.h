@@ -39,6 +39,8 @@ float truncated_normal_from_bits(uint32_t bits, float low, float high);
 uint32_t random_bits(RandomKey key, uint64_t index);
 /* Uniform in [0, 1), 23 bits, as jax.random.uniform makes it. */
 float random_uniform(RandomKey key, uint64_t index);
+/* random_uniform of `count` indices from `first` on: the same numbers, several at a time. */
+void random_uniforms(RandomKey key, uint64_t first, size_t count, float *out);
 /* Uniform in [low, high), as jax.random.uniform(key, shape, minval=low, maxval=high). */
 float random_uniform_between(RandomKey key, uint64_t index, float low, float high);
 /* True with `probability`: uniform < probability, as jax.random.bernoulli. */

@@ -209,7 +209,7 @@ int thread_team_size(const ThreadTeam *team) {
 }
 
 void thread_team_run(ThreadTeam *team, TaskFunction *function, void *context, int tasks) {
-    if (team->size == 1 || tasks <= 1) {
+    if (!team || team->size == 1 || tasks <= 1) {
         for (int task = 0; task < tasks; task++) function(context, task, 0);
         return;
     }

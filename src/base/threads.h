@@ -17,7 +17,7 @@ typedef void TaskFunction(void *context, int task, int thread);
 effnet_status thread_team_create(int threads, ThreadTeam **out, effnet_error *err);
 void thread_team_free(ThreadTeam *team);
 int thread_team_size(const ThreadTeam *team);
-/* Runs every task and returns when all are done. Not reentrant: a task must not call it. */
+/* Runs every task and returns when all are done. Not reentrant: a task must not call it. NULL: the caller does all. */
 void thread_team_run(ThreadTeam *team, TaskFunction *function, void *context, int tasks);
 int processors_available(void);
 

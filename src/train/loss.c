@@ -28,30 +28,68 @@ static double image_loss(const float *logits, int label, int other, double share
         return NAN;
     }
     double sum_exp = 0;
-    for (int c = 0; c < classes; c++) sum_exp += exp(logits[c] - largest);
+    for (int c = 0; c < classes; c++) {
+        double power = exp(logits[c] - largest);
+        sum_exp += power;
+        if (gradient) gradient[c] = (float)power;
+    }
     double uniform = smoothing / classes, first = (1 - smoothing) * share, second = (1 - smoothing) * (1 - share);
     for (int c = 0; gradient && c < classes; c++) {
         double target = uniform + (c == label ? first : 0) + (c == other ? second : 0);
-        gradient[c] = (float)(scale * (exp(logits[c] - largest) / sum_exp - target));
+        gradient[c] = (float)(scale * ((double)gradient[c] / sum_exp - target));
     }
     return log(sum_exp) - (first * (logits[label] - largest) + second * (logits[other] - largest)) -
            uniform * (sum - classes * largest);
 }
 
-double loss_soft_cross_entropy(const float *logits, const Targets *targets, int batch, int classes, double smoothing,
-                               double gradient_scale, float *gradient) {
+/* The batch in at most LOSS_TASKS spans of pictures, whose bounds depend on its size alone: the same sum for any team.
+ */
+enum { LOSS_TASKS = 64 };
+
+typedef struct LossPass {
+    const float *logits;
+    const Targets *targets;
+    int batch, classes, span;
+    double smoothing, gradient_scale;
+    float *gradient;
+    double totals[LOSS_TASKS];
+} LossPass;
+
+static void loss_task(void *context, int task, int thread) {
+    (void)thread;
+    LossPass *pass = context;
+    const Targets *targets = pass->targets;
+    int end = (task + 1) * pass->span < pass->batch ? (task + 1) * pass->span : pass->batch;
     double total = 0;
-    for (int n = 0; n < batch; n++) {
-        size_t row = (size_t)n * (size_t)classes;
+    for (int n = task * pass->span; n < end; n++) {
+        size_t row = (size_t)n * (size_t)pass->classes;
         int label = targets->labels[n], other = targets->others ? targets->others[n] : label;
-        total += image_loss(logits + row, label, other, targets->others ? (double)targets->shares[n] : 1, classes,
-                            smoothing, gradient_scale / batch, gradient ? gradient + row : NULL);
+        total += image_loss(pass->logits + row, label, other, targets->others ? (double)targets->shares[n] : 1,
+                            pass->classes, pass->smoothing, pass->gradient_scale,
+                            pass->gradient ? pass->gradient + row : NULL);
     }
+    pass->totals[task] = total;
+}
+
+double loss_soft_cross_entropy(const float *logits, const Targets *targets, int batch, int classes, double smoothing,
+                               double gradient_scale, ThreadTeam *team, float *gradient) {
+    LossPass pass = {.logits = logits,
+                     .targets = targets,
+                     .batch = batch,
+                     .classes = classes,
+                     .span = (batch + LOSS_TASKS - 1) / LOSS_TASKS,
+                     .smoothing = smoothing,
+                     .gradient_scale = gradient_scale / batch,
+                     .gradient = gradient};
+    int tasks = (batch + pass.span - 1) / pass.span;
+    thread_team_run(team, loss_task, &pass, tasks);
+    double total = 0;
+    for (int task = 0; task < tasks; task++) total += pass.totals[task];
     return total / batch;
 }
 
 double loss_cross_entropy(const float *logits, const int32_t *labels, int batch, int classes, double smoothing,
                           double gradient_scale, float *gradient) {
     const Targets targets = {.labels = labels};
-    return loss_soft_cross_entropy(logits, &targets, batch, classes, smoothing, gradient_scale, gradient);
+    return loss_soft_cross_entropy(logits, &targets, batch, classes, smoothing, gradient_scale, NULL, gradient);
 }

@@ -25,15 +25,35 @@ static RandomKey layer_key(uint64_t seed, int64_t step, int layer) {
 /* out[i] for i in 0..count-1 from the indices first..first+count-1 of `key`. */
 static void draw(RandomKey key, uint64_t first, size_t count, double keep, float *out) {
     float scale = (float)(1 / keep);
-    for (size_t i = 0; i < count; i++) out[i] = random_uniform(key, first + i) < (float)keep ? scale : 0.0f;
+    random_uniforms(key, first, count, out);
+    for (size_t i = 0; i < count; i++) out[i] = out[i] < (float)keep ? scale : 0.0f;
 }
 
-void masks_draw(const Network *network, uint64_t seed, int64_t step, int first_image, int batch, float *drop_path_scale,
-                float *dropout_scale) {
+typedef struct Dropout {
+    RandomKey key;
+    uint64_t first; /* index of the first value */
+    size_t count;
+    double keep;
+    float *out;
+} Dropout;
+
+enum { DROPOUT_TASK = 16384 }; /* values of a task */
+
+static void dropout_task(void *context, int task, int thread) {
+    (void)thread;
+    const Dropout *dropout = context;
+    size_t first = (size_t)task * DROPOUT_TASK, left = dropout->count - first;
+    draw(dropout->key, dropout->first + first, left < DROPOUT_TASK ? left : DROPOUT_TASK, dropout->keep,
+         dropout->out + first);
+}
+
+void masks_draw(const Network *network, uint64_t seed, int64_t step, int first_image, int batch, ThreadTeam *team,
+                float *drop_path_scale, float *dropout_scale) {
     for (int r = 0; r < network->num_residuals; r++)
         draw(layer_key(seed, step, r), (uint64_t)first_image, (size_t)batch, network_keep_probability(network, r),
              drop_path_scale + (size_t)r * (size_t)batch);
-    uint64_t features = (uint64_t)network->features;
-    draw(layer_key(seed, step, network->num_residuals), (uint64_t)first_image * features, (size_t)batch * features,
-         1 - network->config.drop, dropout_scale);
+    size_t features = (size_t)network->features;
+    Dropout dropout = {layer_key(seed, step, network->num_residuals), (uint64_t)first_image * features,
+                       (size_t)batch * features, 1 - network->config.drop, dropout_scale};
+    thread_team_run(team, dropout_task, &dropout, (int)((dropout.count + DROPOUT_TASK - 1) / DROPOUT_TASK));
 }

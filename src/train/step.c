@@ -127,7 +127,8 @@ static void draw_masks(Trainer *trainer, int first, int count) {
         masks_draw_flax(&trainer->mask_chains[part], &options, trainer->network, step, count, trainer->drop_path_scale,
                         trainer->dropout_scale);
     } else
-        masks_draw(trainer->network, seed, step, first, count, trainer->drop_path_scale, trainer->dropout_scale);
+        masks_draw(trainer->network, seed, step, first, count, trainer->team, trainer->drop_path_scale,
+                   trainer->dropout_scale);
 }
 
 /* Forward, loss and backward of images first .. first+count-1 of `batch`; adds count * mean loss to *loss_sum. */
@@ -149,9 +150,9 @@ static effnet_status run_part(Trainer *trainer, const float *images, const Targe
     const Targets part = {.labels = targets->labels + first,
                           .others = targets->others ? targets->others + first : NULL,
                           .shares = targets->shares ? targets->shares + first : NULL};
-    double loss =
-        loss_soft_cross_entropy(trainer->logits, &part, count, network->config.num_classes,
-                                recipe_smoothing(trainer->recipe), (double)count / batch, trainer->logits_gradient);
+    double loss = loss_soft_cross_entropy(trainer->logits, &part, count, network->config.num_classes,
+                                          recipe_smoothing(trainer->recipe), (double)count / batch, trainer->team,
+                                          trainer->logits_gradient);
     if (!isfinite(loss)) {
         const char *layer = engine_find_nonfinite(trainer->engine);
         return fail(err, EFFNET_ERROR_NUMERIC,

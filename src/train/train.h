@@ -35,7 +35,7 @@ double schedule_learning_rate(const Recipe *recipe, int64_t step, int64_t steps_
 /* ---- loss.c: label-smoothed softmax cross-entropy ----
  * logits (N, C), labels (N); target = (1 - smoothing) * onehot + smoothing / C (Szegedy et al., arXiv
  * 1512.00567, section 7). Writes d(mean loss)/d(logits) * gradient_scale if gradient is not NULL; returns the
- * mean loss. */
+ * mean loss. A team (NULL: the caller alone) does not change a bit. */
 double loss_cross_entropy(const float *logits, const int32_t *labels, int batch, int classes, double smoothing,
                           double gradient_scale, float *gradient);
 
@@ -46,13 +46,13 @@ typedef struct Targets {
     const float *shares;            /* (N) */
 } Targets;
 double loss_soft_cross_entropy(const float *logits, const Targets *targets, int batch, int classes, double smoothing,
-                               double gradient_scale, float *gradient);
+                               double gradient_scale, ThreadTeam *team, float *gradient);
 
 /* ---- masks.c: dropout and drop path, each value 0 or 1/keep ----
  * drop_path_scale (num_residuals, batch), dropout_scale (batch, features); keyed by seed, step, layer and the
  * image's place in the whole batch (first_image: of this accumulated part). */
-void masks_draw(const Network *network, uint64_t seed, int64_t step, int first_image, int batch, float *drop_path_scale,
-                float *dropout_scale);
+void masks_draw(const Network *network, uint64_t seed, int64_t step, int first_image, int batch, ThreadTeam *team,
+                float *drop_path_scale, float *dropout_scale);
 
 /* ---- masks_flax.c: the same as the original Flax trainer draws them ---- */
 typedef struct FlaxMaskChain { /* where a device's chain of keys stands; zeros: before its beginning */

@@ -51,20 +51,20 @@ static void load_patches(const PassRun *run, int first, int rows, float *to) {
 }
 
 /* patches: room for TILE_ROWS of them, used by the stem. */
-static void load_input(const PassRun *run, int first, int rows, Tile *tile, float *patches) {
+static void load_input(const PassRun *run, int first, int rows, Tile *tile, int tile_rows, float *patches) {
     const Pass *pass = run->pass;
     const CpuEngine *engine = run->engine;
     if (pass->input.buffer < 0) {
         int depth = conv_depth(engine, pass_op(run));
         load_patches(run, first, rows, patches);
-        engine->kernels->tile_fill(patches, (size_t)depth, rows, depth, tile, TILE_ROWS);
+        engine->kernels->tile_fill(patches, (size_t)depth, rows, depth, tile, tile_rows);
         return;
     }
     int channels = buffer_shape(engine, pass->input.buffer).channels;
     BnVectors storage;
     const BnVectors *bn = pending(engine, pass->input, 0, &storage);
     engine->kernels->tile_load(buffer_at(engine, pass->input.buffer, (size_t)first * (size_t)channels),
-                               (size_t)channels, rows, channels, bn, pass->input.activation, tile, TILE_ROWS);
+                               (size_t)channels, rows, channels, bn, pass->input.activation, tile, tile_rows);
 }
 
 /* Pixels are shared out by whole tiles; where there are only a few tiles of them, by smaller ones, so that several
@@ -87,7 +87,7 @@ static void conv_forward_task(void *context, int task, int thread) {
     for (int first = begin; first < end; first += TILE_ROWS) {
         int rows = end - first < TILE_ROWS ? end - first : TILE_ROWS;
         Stored *y = buffer_at(engine, run->pass->raw, (size_t)first * (size_t)out);
-        load_input(run, first, rows, tile, patches);
+        load_input(run, first, rows, tile, TILE_ROWS, patches);
         engine->kernels->gemm_tile(tile, TILE_ROWS, rows, depth, engine->packed[run->pass->op], out, y, (size_t)out,
                                    NULL, folded_bias(engine, run->pass->batch_norm, 0));
         if (run->call->training) moments_merge(run, task, y, (size_t)out, rows, out, 0, out, first - begin, moments);
@@ -113,18 +113,22 @@ static void conv_backward_task(void *context, int task, int thread) {
     float *patches = dy_tile + tile_floats(out);
     float *slot = engine->slots + (size_t)task * (size_t)depth * (size_t)out; /* (depth, out) */
     BnGradient bn = pending_gradient(engine, pass->batch_norm, 0);
+    const KeptTiles own = {x_tile, dy_tile, TILE_ROWS};
+    bool kept = weights_kept(engine, pass) > 0;
     task_range(run, task, &begin, &end);
     for (int first = begin; first < end; first += TILE_ROWS) {
         int rows = end - first < TILE_ROWS ? end - first : TILE_ROWS;
         size_t at = (size_t)first * (size_t)out;
+        KeptTiles tiles = kept ? kept_tiles(engine, pass, run->units, first) : own;
         engine->kernels->tile_load_gradient(buffer_at(engine, pass->gradient, at), buffer_at(engine, pass->raw, at),
-                                            (size_t)out, rows, out, &bn, 1.0f, dy_tile, TILE_ROWS);
-        load_input(run, first, rows, x_tile, patches);
-        engine->kernels->gemm_transposed(x_tile, dy_tile, TILE_ROWS, rows, depth, out, first > begin, slot,
-                                         (size_t)out);
+                                            (size_t)out, rows, out, &bn, 1.0f, tiles.out, tiles.rows);
+        load_input(run, first, rows, tiles.in, tiles.rows, patches);
+        if (!kept)
+            engine->kernels->gemm_transposed(tiles.in, tiles.out, tiles.rows, rows, depth, out, first > begin, slot,
+                                             (size_t)out);
         if (pass->gradient_out >= 0) {
             Stored *dx = buffer_at(engine, pass->gradient_out, (size_t)first * (size_t)depth);
-            engine->kernels->gemm_tile(dy_tile, TILE_ROWS, rows, out, engine->packed_back[pass->op], depth, dx,
+            engine->kernels->gemm_tile(tiles.out, tiles.rows, rows, out, engine->packed_back[pass->op], depth, dx,
                                        (size_t)depth, pass->add_residual ? dx : NULL, NULL);
         }
     }
@@ -138,6 +142,10 @@ void conv_backward(PassRun *run) {
     int pixels = run->call->batch * out.height * out.width;
     run_split(run, pixels, slot_count(floats), rows_multiple(pixels));
     thread_team_run(run->engine->team, conv_backward_task, run, run->tasks);
+    if (weights_kept(run->engine, run->pass)) {
+        kept_weights_gradient(run, pixels);
+        return;
+    }
     if (op->kernel == 1) {
         slots_reduce(run, op->weight, run->tasks, depth, out.channels, 1, (size_t)depth);
         return;

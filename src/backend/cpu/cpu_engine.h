@@ -4,7 +4,8 @@
  * partial sums, and partial sums are combined in task order: the bits do not depend on the number of threads.
  *
  *   cpu_batch_norm.c   moments -> mean, scale, bias; sums -> alpha, beta, delta and the gradients of scale and bias
- *   cpu_pack.c         weights into the kernels' layouts, once a step; partial weight gradients back out of them
+ *   cpu_pack.c         weights into the kernels' layouts, once a step
+ *   cpu_weight_gradients.c   sums of weight gradients over pixels and tasks
  *   cpu_conv.c         stem, expand and head, forward and backward
  *   cpu_depthwise.c    depthwise, forward and backward, with the expand convolution on the fly where that is not stored
  *   cpu_gram.c         such a convolution's batch norm from the second moments of its input
@@ -21,10 +22,11 @@
 #include "plan/plan.h"
 
 enum {
-    MAX_TASKS = 64,       /* of a pass whose tasks keep partial moments */
-    MIN_SLOTS = 8,        /* partial weight gradients of a pass: at least, ... */
-    MAX_SLOTS = 32,       /* ... at most, */
-    SLOT_FLOATS = 1 << 21 /* and about this much memory for all of them in between */
+    MAX_TASKS = 64,        /* of a pass whose tasks keep partial moments */
+    MIN_SLOTS = 8,         /* partial weight gradients of a pass: at least, ... */
+    MAX_SLOTS = 32,        /* ... at most, */
+    SLOT_FLOATS = 1 << 21, /* and about this much memory for all of them in between */
+    KEPT_SHARE = 16        /* a whole batch's tiles are kept where they are not more than this many times the weights */
 };
 
 /* A batch norm between forward and backward; each vector has `channels` floats. */
@@ -91,7 +93,8 @@ typedef struct CpuEngine {
     double *partial_count; /* rows in each task's moments */
     EnginePassTime *times; /* by pass */
     uint64_t version;      /* of the weights that are packed; 0: unknown */
-    float *shared_tiles;   /* inference on a few images: activated tiles between a pass's phases (cpu_project.c) */
+    float *shared_tiles;   /* tiles between a pass's phases: cpu_weight_gradients.c; inference on a few images,
+                              cpu_project.c */
     float *shared_sums;    /* and each tile's sums */
 } CpuEngine;
 
@@ -191,6 +194,8 @@ size_t packed_floats(const CpuKernels *kernels, int depth, int columns);
 const Packed *packed_column(const CpuKernels *kernels, const Packed *packed, int depth, int column);
 /* Every weight, for the forward pass, or for the data gradients. */
 void pack_all(CpuEngine *engine, const EngineForward *call, bool backward);
+
+/* ---- cpu_weight_gradients.c ---- */
 /* Partial gradients a pass may keep for weights of `floats`. */
 int slot_count(size_t floats);
 /* gradient[column * column_stride + row * row_stride] = sum over slots of slots[(row, column)]. */
@@ -199,6 +204,16 @@ void slots_reduce(PassRun *run, int parameter, int used, int rows, int columns, 
 /* dW (a_width, b_width) = a (rows, a_width)^T b (rows, b_width), into a parameter; and the bias: column sums of a. */
 void small_weights_gradient(PassRun *run, const float *a, int a_width, const float *b, int b_width, int rows,
                             int weight, int bias);
+/* Floats of shared_tiles that a backward pass of a 1x1 convolution keeps its tiles in; 0: it uses slots. */
+size_t weights_kept(const CpuEngine *engine, const Pass *pass);
+/* A pass's kept tiles of x and dy, from pixel `first` of `pixels` on; tile_rows of both. */
+typedef struct KeptTiles {
+    Tile *in, *out;
+    int rows;
+} KeptTiles;
+KeptTiles kept_tiles(const CpuEngine *engine, const Pass *pass, int pixels, int first);
+/* The weights' gradient from them. */
+void kept_weights_gradient(PassRun *run, int pixels);
 
 /* ---- cpu_gram.c ---- */
 /* Floats of a task's partial second moments, of scratch, and of a packed block of `block` expanded channels. */

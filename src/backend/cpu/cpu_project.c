@@ -324,7 +324,7 @@ static BackwardScratch backward_scratch(const Project *project, float *from) {
 
 /* Rows [first, first + rows) of the group, all of one image, the group's `image`-th: dp into dp_tile. */
 static void load_dp(const PassRun *run, const Project *project, const Group *group, int image, int first, int rows,
-                    Tile *dp_tile) {
+                    Tile *dp_tile, int tile_rows) {
     const CpuEngine *engine = run->engine;
     size_t out = (size_t)project->out.channels;
     size_t at = (size_t)group->first * shape_floats(project->out) + (size_t)first * out;
@@ -332,12 +332,12 @@ static void load_dp(const PassRun *run, const Project *project, const Group *gro
     engine->kernels->tile_load_gradient(buffer_at(engine, run->pass->gradient, at),
                                         buffer_at(engine, run->pass->raw, at), out, rows, project->out.channels, &bn,
                                         drop_path_factor(run, run->pass->residual_op, group->first + image), dp_tile,
-                                        TILE_ROWS);
+                                        tile_rows);
 }
 
 /* The same rows: a * gate into a_tile, dv -> e in dz, slopes and sums. */
 static void use_dv(const PassRun *run, const Project *project, const Group *group, int image, int first, int rows,
-                   Tile *a_tile, const BackwardScratch *scratch) {
+                   Tile *a_tile, int tile_rows, const BackwardScratch *scratch) {
     CpuEngine *engine = run->engine;
     const Pass *pass = run->pass;
     size_t in = (size_t)project->in.channels, own = (size_t)image * in;
@@ -349,11 +349,11 @@ static void use_dv(const PassRun *run, const Project *project, const Group *grou
     pending(engine, pass->input, 0, &bn);
     engine->kernels->project_gradient_tile(buffer_at(engine, pass->input.buffer, at),
                                            buffer_at(engine, pass->gradient_out, at), in, rows, project->in.channels,
-                                           &bn, pass->input.activation, gate, a_tile, TILE_ROWS,
+                                           &bn, pass->input.activation, gate, a_tile, tile_rows,
                                            value_at(engine, scratch->slopes, (size_t)first * in), sums);
 }
 
-/* `slot`: the task's part of dW (out, in), its first values or added to. */
+/* `slot`: the task's part of dW (out, in), its first values or added to; NULL: tiles are kept. */
 static void backward_group(const PassRun *run, const Project *project, int task, const Group *group, bool add,
                            float *slot, float *from) {
     CpuEngine *engine = run->engine;
@@ -364,18 +364,22 @@ static void backward_group(const PassRun *run, const Project *project, int task,
     memset(scratch.gate, 0, (size_t)(scratch.q - scratch.gate) * sizeof(float));
     Stored *dz = buffer_at(engine, run->pass->gradient_out, (size_t)group->first * shape_floats(project->in));
     int step = group->count > 1 ? project->pixels : TILE_ROWS; /* rows at a time: of one image */
+    KeptTiles tiles = {scratch.a_tile, scratch.dp_tile, TILE_ROWS};
     for (int first = 0; first < group->rows; first += TILE_ROWS) {
         int rows = tile_rows_at(group, first);
+        if (!slot)
+            tiles = kept_tiles(engine, run->pass, run->call->batch * project->pixels,
+                               group->first * project->pixels + first);
         for (int row = 0; row < rows; row += step)
             load_dp(run, project, group, (first + row) / project->pixels, first + row, step < rows ? step : rows,
-                    value_at(engine, scratch.dp_tile, (size_t)row * TILE_CHANNELS));
-        kernels->gemm_tile(scratch.dp_tile, TILE_ROWS, rows, out, engine->packed_back[run->pass->op], in,
+                    value_at(engine, tiles.out, (size_t)row * TILE_CHANNELS), tiles.rows);
+        kernels->gemm_tile(tiles.out, tiles.rows, rows, out, engine->packed_back[run->pass->op], in,
                            value_at(engine, dz, (size_t)first * in_size), in_size, NULL, NULL);
         for (int row = 0; row < rows; row += step)
             use_dv(run, project, group, (first + row) / project->pixels, first + row, step < rows ? step : rows,
-                   value_at(engine, scratch.a_tile, (size_t)row * TILE_CHANNELS), &scratch);
-        kernels->gemm_transposed(scratch.dp_tile, scratch.a_tile, TILE_ROWS, rows, out, in, add || first > 0, slot,
-                                 in_size);
+                   value_at(engine, tiles.in, (size_t)row * TILE_CHANNELS), tiles.rows, &scratch);
+        if (slot)
+            kernels->gemm_transposed(tiles.out, tiles.in, tiles.rows, rows, out, in, add || first > 0, slot, in_size);
     }
     if (project->gate) {
         squeeze_backward(run, project, group, scratch.gate, scratch.tile, scratch.q);
@@ -396,7 +400,8 @@ static void project_backward_task(void *context, int task, int thread) {
     const PassRun *run = context;
     Project project = project_of(run->engine, run->pass);
     size_t floats = (size_t)project.in.channels * (size_t)project.out.channels;
-    float *slot = run->engine->slots + (size_t)task * floats; /* (out, in), as the weights */
+    /* (out, in), as the weights */
+    float *slot = weights_kept(run->engine, run->pass) ? NULL : run->engine->slots + (size_t)task * floats;
     int begin, end;
     task_range(run, task, &begin, &end);
     partial_clear(run, task, project.in.channels);
@@ -413,7 +418,10 @@ void project_backward(PassRun *run) {
     run_split(run, run->call->batch, slot_count((size_t)in * (size_t)out), project.group);
     thread_team_run(engine->team, project_backward_task, run, run->tasks);
     batch_norm_finish_gradient(run, run->pass->input.batch_norm);
-    slots_reduce(run, project.op->weight, run->tasks, out, in, (size_t)in, 1);
+    if (weights_kept(engine, run->pass))
+        kept_weights_gradient(run, run->call->batch * project.pixels);
+    else
+        slots_reduce(run, project.op->weight, run->tasks, out, in, (size_t)in, 1);
     if (project.gate) {
         const Op *op = &engine->network->ops[run->pass->squeeze_excite];
         const GateState *state = project.gate;

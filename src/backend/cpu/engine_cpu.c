@@ -132,6 +132,10 @@ static void lay_out(CpuEngine *engine, Layout *layout) {
         if (pass->kind == PASS_PROJECT_FORWARD || pass->kind == PASS_PROJECT_BACKWARD)
             floats = project_scratch(engine, pass);
         if (floats > scratch) scratch = floats;
+        if (pass->kind == PASS_CONV_BACKWARD || pass->kind == PASS_PROJECT_BACKWARD) {
+            size_t kept = weights_kept(engine, pass);
+            if (kept > tiles) tiles = kept;
+        }
     }
     size_t small = tile_floats(TILE_CHANNELS) + tile_floats((int)channels); /* small_weights_gradient's two tiles */
     if (small > scratch) scratch = small;

@@ -192,17 +192,27 @@ static void test_permutation(void **state) {
     assert_int_equal(kinds, 6);
 }
 
+/* Several at a time are the same numbers, over the place where the index outgrows 32 bits too, and write no further. */
+static void test_uniforms(void **state) {
+    (void)state;
+    const uint64_t firsts[3] = {0, 5, 0xFFFFFFF0u};
+    for (int f = 0; f < 3; f++)
+        for (size_t count = 0; count < 50; count += 7) {
+            float got[51], mark = -1;
+            for (int i = 0; i < 51; i++) got[i] = mark;
+            random_uniforms(random_key(9), firsts[f], count, got);
+            for (size_t i = 0; i < count; i++) assert_true(got[i] == random_uniform(random_key(9), firsts[f] + i));
+            assert_true(got[count] == mark);
+        }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_threefry),
-        cmocka_unit_test(test_jax_keys),
-        cmocka_unit_test(test_jax_draws),
-        cmocka_unit_test(test_jax_splits),
-        cmocka_unit_test(test_jax_bounded_draws),
-        cmocka_unit_test(test_large_index),
-        cmocka_unit_test(test_below),
-        cmocka_unit_test(test_permutation),
-        cmocka_unit_test(test_jax_original),
+        cmocka_unit_test(test_threefry),          cmocka_unit_test(test_jax_keys),
+        cmocka_unit_test(test_jax_draws),         cmocka_unit_test(test_jax_splits),
+        cmocka_unit_test(test_jax_bounded_draws), cmocka_unit_test(test_large_index),
+        cmocka_unit_test(test_uniforms),          cmocka_unit_test(test_below),
+        cmocka_unit_test(test_permutation),       cmocka_unit_test(test_jax_original),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -82,7 +82,7 @@ static void test_soft_targets_against_pytorch(void **state) {
         read += fscanf(golden, "%f", &loss);
         for (int i = 0; i < N * C; i++) read += fscanf(golden, "%f", &want[i]);
         const Targets targets = {.labels = first, .others = second, .shares = shares};
-        double got = loss_soft_cross_entropy(logits, &targets, N, C, smoothing, 1, gradient);
+        double got = loss_soft_cross_entropy(logits, &targets, N, C, smoothing, 1, NULL, gradient);
         assert_true(fabs(got - (double)loss) < 1e-6 * fabs((double)loss));
         const int shape[2] = {N, C};
         assert_true(compare_floats("gradient of mixed targets", gradient, want, N * C, shape, 2, 1e-6));
@@ -107,13 +107,13 @@ static void test_soft_targets_against_differences(void **state) {
     const float shares[BATCH] = {.25f, .5f, 1, 0, .9f};
     const Targets targets = {.labels = labels, .others = others, .shares = shares};
     draw_logits(logits);
-    loss_soft_cross_entropy(logits, &targets, BATCH, CLASSES, .1, .5, gradient);
+    loss_soft_cross_entropy(logits, &targets, BATCH, CLASSES, .1, .5, NULL, gradient);
     for (int i = 0; i < BATCH * CLASSES; i++) {
         float kept = logits[i], above = kept + 0x1p-10f, below = kept - 0x1p-10f;
         logits[i] = above;
-        double difference = loss_soft_cross_entropy(logits, &targets, BATCH, CLASSES, .1, .5, NULL);
+        double difference = loss_soft_cross_entropy(logits, &targets, BATCH, CLASSES, .1, .5, NULL, NULL);
         logits[i] = below;
-        difference -= loss_soft_cross_entropy(logits, &targets, BATCH, CLASSES, .1, .5, NULL);
+        difference -= loss_soft_cross_entropy(logits, &targets, BATCH, CLASSES, .1, .5, NULL, NULL);
         logits[i] = kept;
         want[i] = (float)(.5 * difference / ((double)above - (double)below));
     }
@@ -121,7 +121,7 @@ static void test_soft_targets_against_differences(void **state) {
     assert_true(compare_floats("gradient of mixed targets", gradient, want, BATCH * CLASSES, shape, 2, 1e-5));
     const float wrong[BATCH] = {.5f, 1.5f, .5f, .5f, NAN};
     const Targets bad = {.labels = labels, .others = others, .shares = wrong};
-    assert_true(isnan(loss_soft_cross_entropy(logits, &bad, BATCH, CLASSES, .1, .5, gradient)));
+    assert_true(isnan(loss_soft_cross_entropy(logits, &bad, BATCH, CLASSES, .1, .5, NULL, gradient)));
     assert_true(isnan(gradient[CLASSES]) && isnan(gradient[4 * CLASSES + 6]) && isfinite(gradient[2 * CLASSES]));
 }
 
@@ -162,12 +162,36 @@ static void test_not_finite_is_nan(void **state) {
         }
 }
 
+/* More pictures than tasks, three threads: the same bits as the caller alone. */
+static void test_team(void **state) {
+    (void)state;
+    enum { N = 333, C = 10 };
+    static float logits[N * C], alone[N * C], shared[N * C], shares[N];
+    static int32_t first[N], second[N];
+    RandomKey key = random_key(11);
+    for (int i = 0; i < N * C; i++) logits[i] = 3 * random_normal(key, (uint64_t)i);
+    for (int n = 0; n < N; n++) {
+        first[n] = n % C;
+        second[n] = n * 7 % C;
+        shares[n] = random_uniform(key, (uint64_t)n);
+    }
+    const Targets targets = {first, second, shares};
+    ThreadTeam *team;
+    assert_int_equal(thread_team_create(3, &team, NULL), EFFNET_OK);
+    double want = loss_soft_cross_entropy(logits, &targets, N, C, .1, .5, NULL, alone);
+    double got = loss_soft_cross_entropy(logits, &targets, N, C, .1, .5, team, shared);
+    thread_team_free(team);
+    assert_true(want == got);
+    assert_true(compare_bits("gradient of the logits", shared, alone, N * C, NULL, 0));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_against_finite_differences),
         cmocka_unit_test(test_soft_targets_against_pytorch),
         cmocka_unit_test(test_soft_targets_against_differences),
         cmocka_unit_test(test_known_values),
+        cmocka_unit_test(test_team),
         cmocka_unit_test(test_large_logits),
         cmocka_unit_test(test_not_finite_is_nan),
     };

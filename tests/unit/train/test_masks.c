@@ -24,7 +24,7 @@ static Masks draw(uint64_t seed, int64_t step, int first_image, int images) {
                    malloc((size_t)network.features * (size_t)images * sizeof(float))};
     assert_non_null(masks.path);
     assert_non_null(masks.dropout);
-    masks_draw(&network, seed, step, first_image, images, masks.path, masks.dropout);
+    masks_draw(&network, seed, step, first_image, images, NULL, masks.path, masks.dropout);
     return masks;
 }
 
@@ -102,6 +102,21 @@ static void test_seed_step_and_layer_matter(void **state) {
     masks_release(base);
 }
 
+/* 30,000 values of dropout are several tasks. */
+static void test_team(void **state) {
+    (void)state;
+    enum { IMAGES = 24 };
+    Masks alone = draw(42, 5, 3, IMAGES), shared = draw(42, 5, 0, IMAGES);
+    ThreadTeam *team;
+    assert_int_equal(thread_team_create(3, &team, NULL), EFFNET_OK);
+    masks_draw(&network, 42, 5, 3, IMAGES, team, shared.path, shared.dropout);
+    thread_team_free(team);
+    assert_true(compare_bits("drop path", shared.path, alone.path, (size_t)network.num_residuals * IMAGES, NULL, 0));
+    assert_true(compare_bits("dropout", shared.dropout, alone.dropout, (size_t)network.features * IMAGES, NULL, 0));
+    masks_release(alone);
+    masks_release(shared);
+}
+
 static void test_nothing_dropped(void **state) {
     (void)state;
     ModelConfig config = network.config;
@@ -110,7 +125,7 @@ static void test_nothing_dropped(void **state) {
     assert_int_equal(network_build(&config, &plain, NULL), EFFNET_OK);
     float *path = malloc((size_t)plain.num_residuals * 9 * sizeof *path);
     float *dropout = malloc((size_t)plain.features * 9 * sizeof *dropout);
-    masks_draw(&plain, 1, 2, 3, 9, path, dropout);
+    masks_draw(&plain, 1, 2, 3, 9, NULL, path, dropout);
     for (int i = 0; i < plain.num_residuals * 9; i++) assert_true(path[i] == 1);
     for (int i = 0; i < plain.features * 9; i++) assert_true(dropout[i] == 1);
     free(path);
@@ -128,6 +143,7 @@ int main(void) {
         cmocka_unit_test(test_shares),
         cmocka_unit_test(test_parts_make_the_whole),
         cmocka_unit_test(test_seed_step_and_layer_matter),
+        cmocka_unit_test(test_team),
         cmocka_unit_test(test_nothing_dropped),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

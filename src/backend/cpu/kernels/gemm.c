@@ -39,11 +39,14 @@ INLINE Vector step_multiply_add(Step a, Step b, Vector sum) {
 }
 #endif
 
-/* acc (rows, vectors) += sum over steps k of a[r * row_stride + k * a_stride ...] * b[k * b_stride ...] */
+/* acc (rows, vectors) += sum over steps k of a[r * row_stride + k * a_stride ...] * b[k * b_stride ...]; b[... + ahead]
+ * is asked into the cache on the way (0: nothing is). */
 INLINE void multiply_add(Vector acc[GEMM_ROWS][GEMM_VECTORS], int rows, int vectors, const Value *a, size_t row_stride,
-                         size_t a_stride, const Value *b, size_t b_stride, int steps) {
+                         size_t a_stride, const Value *b, size_t b_stride, int steps, size_t ahead) {
     for (int k = 0; k < steps; k++) {
         Step bk[GEMM_VECTORS];
+        if (ahead)
+            for (int v = 0; v < vectors; v++) __builtin_prefetch(b + ahead + v * LANES * DEPTH_UNIT, 0, 2);
         UNROLL for (int v = 0; v < vectors; v++) bk[v] = step_load(b + v * LANES * DEPTH_UNIT);
         UNROLL for (int r = 0; r < rows; r++) {
             Step ar = step_all(a + (size_t)r * row_stride);
@@ -74,10 +77,11 @@ INLINE void tile_block(int rows, int vectors, const Value *tile, int tile_rows, 
         UNROLL for (int r = 0; r < rows; r++) acc[r][v] = start;
     }
     const int steps = depth / DEPTH_UNIT;
+    const size_t next_panel = round_up((size_t)depth, DEPTH_UNIT) * PANEL;
     for (int k = 0; k < steps; k += STEPS) {
         int count = steps - k < STEPS ? steps - k : STEPS;
         multiply_add(acc, rows, vectors, tile + tile_offset(k * DEPTH_UNIT, tile_rows), TILE_CHANNELS, DEPTH_UNIT,
-                     packed + (size_t)k * PANEL * DEPTH_UNIT, PANEL * DEPTH_UNIT, count);
+                     packed + (size_t)k * PANEL * DEPTH_UNIT, PANEL * DEPTH_UNIT, count, next_panel);
     }
     if (depth % DEPTH_UNIT)
         multiply_add_single(acc, rows, vectors, tile + tile_offset(depth - 1, tile_rows),
@@ -102,7 +106,7 @@ INLINE void transposed_block(int rows, int vectors, const Value *a, size_t a_str
         UNROLL for (int r = 0; r < rows; r++) acc[r][v] =
             left <= 0 || !add ? vector_all(0.0f) : load_lanes(c + (size_t)r * c_stride + v * LANES, tail);
     }
-    multiply_add(acc, rows, vectors, a, DEPTH_UNIT, a_stride, b, b_stride, steps);
+    multiply_add(acc, rows, vectors, a, DEPTH_UNIT, a_stride, b, b_stride, steps, 0);
     UNROLL for (int v = 0; v < vectors; v++) {
         int left = columns - v * LANES, tail = left < LANES ? left : 0;
         if (left <= 0) break;

@@ -64,8 +64,10 @@ typedef struct effnet_model_options {
     bool raw_weights; /* effnet_model_open of a checkpoint folder: the raw weights, not the averaged (EMA)
                          ones */
     bool reference;   /* the plain-loop reference engine: slow, exact */
-    bool bf16;        /* activations in bfloat16: half the memory, and faster where the processor has its dot
-                         products; logits differ by a few thousandths of their size */
+    /* NULL or "fp32"; "bf16": activations in bfloat16, half the memory, and faster where the processor has its dot
+     * products, logits differ by a few thousandths of their size; "int8": the same with 1x1 convolutions in bytes,
+     * weights rounded to 8 bits a channel and pixels as they come. */
+    const char *dtype;
 } effnet_model_options;
 
 /* A new model by name ("efficientnet_b0" ... "efficientnet_b8", "efficientnet_l2", "efficientnet_lite0" ...
@@ -377,7 +379,7 @@ typedef struct effnet_bench_options {
     bool infer;                            /* else a training step */
     const char *model;                     /* NULL: efficientnet_b0 */
     int resolution, batch, threads, steps; /* 0: the model's, 32, every processor, 10 */
-    const char *dtype;                     /* NULL or "fp32"; "bf16": activations in bfloat16 */
+    const char *dtype;                     /* as in effnet_model_options; "int8" with infer alone */
     bool reference;
     /* Called for each pass of a step after the measuring, in the order they ran; NULL: nobody asks. */
     void (*on_pass)(void *context, const effnet_pass_profile *pass);
@@ -396,11 +398,11 @@ EFFNET_API effnet_status effnet_bench(const effnet_bench_options *options, effne
                                       effnet_error *error);
 
 /* What this machine can do at most, all threads together: multiply-adds (two operations each) in fp32, in dot products
- * of bf16 and in AMX's tiles (0: not on this processor), and memory. */
+ * of bf16, of bytes and in AMX's tiles (0: not on this processor), and memory. */
 typedef struct effnet_limits {
     char isa[32];
     int threads;
-    double gflops, bf16_gflops, amx_gflops, read_gbps, copy_gbps;
+    double gflops, bf16_gflops, int8_gops, amx_gflops, read_gbps, copy_gbps;
 } effnet_limits;
 
 /* threads 0: every processor. Takes about a second. */

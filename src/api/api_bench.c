@@ -45,8 +45,10 @@ static effnet_status check(effnet_bench_options *options, effnet_error *err) {
     if (!options->dtype) options->dtype = "fp32";
     if (options->batch == 0) options->batch = DEFAULT_CHOSEN_BATCH;
     if (options->steps == 0) options->steps = DEFAULT_STEPS;
-    if (strcmp(options->dtype, "bf16") != 0 && strcmp(options->dtype, "fp32") != 0)
-        return fail(err, EFFNET_ERROR_ARGUMENT, "dtype is '%.40s'; allowed: fp32, bf16", options->dtype);
+    Dtype dtype;
+    TRY(dtype_by_name(options->dtype, &dtype, err));
+    if (dtype.int8 && !options->infer)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "dtype int8 is for inference; training takes fp32 or bf16");
     if (options->batch < 1 || options->batch > 65536)
         return fail(err, EFFNET_ERROR_ARGUMENT, "batch is %d; allowed: 1 to 65536", options->batch);
     if (options->steps < 1 || options->steps > 1000000)
@@ -65,7 +67,9 @@ static effnet_status prepare(Bench *bench, effnet_error *err) {
     ModelConfig config;
     recipe_defaults(&bench->recipe);
     bench->recipe.batch_size = options->batch;
-    bench->recipe.amp = strcmp(options->dtype, "bf16") == 0 ? AMP_BF16 : AMP_NONE;
+    Dtype dtype;
+    TRY(dtype_by_name(options->dtype, &dtype, err));
+    bench->recipe.amp = dtype.bf16 ? AMP_BF16 : AMP_NONE;
     bench->recipe.engine = options->reference ? ENGINE_REFERENCE : ENGINE_FAST;
     bench->recipe.fuse = options->fuse;
     TRY(model_config_by_name(options->model, &config, err));
@@ -89,7 +93,8 @@ static effnet_status prepare(Bench *bench, effnet_error *err) {
     }
     const EngineOptions engine = {.batch = options->batch,
                                   .fuse = bench->recipe.fuse,
-                                  .bf16 = bench->recipe.amp == AMP_BF16,
+                                  .bf16 = dtype.bf16,
+                                  .int8 = dtype.int8,
                                   .team = bench->team};
     const InitializeOptions initialize = {.seed = 42};
     TRY(engine_create(options->reference ? &reference_engine : &cpu_engine, &bench->network, &engine, &bench->engine,
@@ -212,6 +217,7 @@ effnet_status effnet_measure_limits(int threads, effnet_limits *out, effnet_erro
     out->threads = limits.threads;
     out->gflops = limits.gflops;
     out->bf16_gflops = limits.bf16_gflops;
+    out->int8_gops = limits.int8_gops;
     out->amx_gflops = limits.amx_gflops;
     out->read_gbps = limits.read_gbps;
     out->copy_gbps = limits.copy_gbps;

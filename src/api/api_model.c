@@ -91,13 +91,22 @@ effnet_status model_engine(effnet_model *model, int batch, effnet_error *err) {
     if (model->engine && model->engine_batch >= batch) return EFFNET_OK;
     engine_free(model->engine);
     model->engine = NULL;
-    const EngineOptions options = {.batch = batch, .training = false, .bf16 = model->bf16, .team = model->team};
+    const EngineOptions options = {
+        .batch = batch, .training = false, .bf16 = model->dtype.bf16, .int8 = model->dtype.int8, .team = model->team};
     TRY(engine_create(model->engine_kind, &model->network, &options, &model->engine, err));
     model->engine_batch = batch;
     return EFFNET_OK;
 }
 
-static effnet_status check_options(const effnet_model_options *options, effnet_error *err) {
+effnet_status dtype_by_name(const char *name, Dtype *out, effnet_error *err) {
+    out->int8 = name && strcmp(name, "int8") == 0;
+    out->bf16 = out->int8 || (name && strcmp(name, "bf16") == 0);
+    if (!name || out->bf16 || strcmp(name, "fp32") == 0) return EFFNET_OK;
+    return fail(err, EFFNET_ERROR_ARGUMENT, "dtype is '%.40s'; allowed: fp32, bf16, int8", name);
+}
+
+static effnet_status check_options(const effnet_model_options *options, Dtype *dtype, effnet_error *err) {
+    TRY(dtype_by_name(options->dtype, dtype, err));
     if (options->num_classes < 0 || options->num_classes > 100000)
         return fail(err, EFFNET_ERROR_ARGUMENT, "num_classes is %d; allowed: 1 to 100000, or 0 for the default",
                     options->num_classes);
@@ -110,19 +119,20 @@ static effnet_status check_options(const effnet_model_options *options, effnet_e
 effnet_status effnet_model_create(const char *name, const effnet_model_options *options, effnet_model **out,
                                   effnet_error *error) {
     effnet_model_options chosen;
+    Dtype dtype;
     ModelConfig config;
     ModelCard card;
     Recipe recipe;
     *out = NULL;
     TRY(options_copy(options, &chosen, sizeof chosen, "effnet_model_options", error));
-    TRY(check_options(&chosen, error));
+    TRY(check_options(&chosen, &dtype, error));
     TRY(model_config_by_name(name, &config, error));
     if (chosen.num_classes) config.num_classes = chosen.num_classes;
     if (chosen.resolution) config.resolution = chosen.resolution;
     recipe_defaults(&recipe);
     model_card_from_recipe(&recipe, &config, &card);
     TRY(model_allocate(&card, chosen.threads, chosen.reference, out, error));
-    (*out)->bf16 = chosen.bf16;
+    (*out)->dtype = dtype;
     const InitializeOptions initialize = {.seed = chosen.seed};
     network_initialize(&(*out)->network, &initialize, (*out)->parameters, (*out)->statistics);
     return EFFNET_OK;
@@ -159,11 +169,12 @@ static effnet_status find_weights(const char *path, bool raw, char *out, size_t 
 effnet_status effnet_model_open(const char *path, const effnet_model_options *options, effnet_model **out,
                                 effnet_error *error) {
     effnet_model_options chosen;
+    Dtype dtype;
     ModelCard card;
     char file[1100];
     *out = NULL;
     TRY(options_copy(options, &chosen, sizeof chosen, "effnet_model_options", error));
-    TRY(check_options(&chosen, error));
+    TRY(check_options(&chosen, &dtype, error));
     TRY(find_weights(path, chosen.raw_weights, file, sizeof file, error));
     TRY(weights_read_card(file, &card, error));
     if (chosen.num_classes && chosen.num_classes != card.config.num_classes) {
@@ -175,7 +186,7 @@ effnet_status effnet_model_open(const char *path, const effnet_model_options *op
     if (chosen.resolution) card.resolution = chosen.resolution;
     effnet_model *model;
     TRY(model_allocate(&card, chosen.threads, chosen.reference, &model, error));
-    model->bf16 = chosen.bf16;
+    model->dtype = dtype;
     effnet_status status =
         weights_read(file, &model->network, model->parameters, model->statistics, false, NULL, error);
     if (status != EFFNET_OK) {

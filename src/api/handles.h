@@ -10,6 +10,12 @@ struct effnet_recipe {
     Recipe recipe;
 };
 
+/* The options' dtype: NULL or "fp32"; "bf16"; "int8", which is bf16 with 1x1 convolutions in bytes, for inference. */
+typedef struct Dtype {
+    bool bf16, int8;
+} Dtype;
+effnet_status dtype_by_name(const char *name, Dtype *out, effnet_error *err);
+
 struct effnet_model {
     Network network;
     ModelCard card; /* owns its class names */
@@ -19,7 +25,7 @@ struct effnet_model {
     char (*numbers)[12];            /* labels where the card names no classes */
     ThreadTeam *team;
     const EngineVtable *engine_kind;
-    bool bf16;
+    Dtype dtype;
     Engine *engine; /* forward only, made at the first call; NULL before */
     int engine_batch;
 };

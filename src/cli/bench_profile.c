@@ -39,7 +39,8 @@ void bench_profile_free(BenchProfile *profile) {
 
 double bench_profile_peak(const BenchProfile *profile, const effnet_limits *limits) {
     double dots = limits->amx_gflops > limits->bf16_gflops ? limits->amx_gflops : limits->bf16_gflops;
-    return profile->bf16 && dots > limits->gflops ? dots : limits->gflops;
+    if (strcmp(profile->dtype, "int8") == 0) dots = limits->int8_gops;
+    return strcmp(profile->dtype, "fp32") != 0 && dots > limits->gflops ? dots : limits->gflops;
 }
 
 static double roof_ms(const effnet_pass_profile *pass, double peak, const effnet_limits *limits) {
@@ -97,7 +98,8 @@ void bench_profile_print(const BenchProfile *profile, const effnet_limits *limit
     }
     qsort(kinds, (size_t)count, sizeof *kinds, by_time);
     printf("\nthis machine at most: %.0f GFLOP/s %s, %.1f GB/s read, %.1f GB/s copied (%s, %d threads)\n", peak,
-           peak > limits->gflops ? "bf16" : "fp32", limits->read_gbps, limits->copy_gbps, limits->isa, limits->threads);
+           peak > limits->gflops ? profile->dtype : "fp32", limits->read_gbps, limits->copy_gbps, limits->isa,
+           limits->threads);
     print_head("pass", "");
     for (int i = 0; i < count; i++) {
         char passes[32];

@@ -11,7 +11,7 @@ typedef struct BenchProfile {
     effnet_pass_profile *passes;
     int count, capacity;
     bool no_memory;
-    bool bf16; /* the step's matrix products are bf16's: its peak is the roof, where the processor has such products */
+    const char *dtype; /* of the matrix products: its peak is the roof, where the processor has such products */
 } BenchProfile;
 
 /* effnet_bench_options.on_pass; context is a BenchProfile, zeroed at first. The names are kept, not copied text of the

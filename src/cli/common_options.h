@@ -28,8 +28,10 @@
 
 #define OPTION_ROW_DTYPE(place)                                                                                        \
     {                                                                                                                  \
-        .name = "dtype", .argument = "fp32|bf16", .target = (place), .kind = OPTION_CHOICE, .choices = "fp32|bf16",    \
-        .help = "bf16: activations in bfloat16; half the memory, faster where the processor has its dot products"      \
+        .name = "dtype", .argument = "fp32|bf16|int8", .target = (place), .kind = OPTION_CHOICE,                       \
+        .choices = "fp32|bf16|int8",                                                                                   \
+        .help = "bf16: activations in bfloat16, half the memory, faster where the processor has its dot products; "    \
+                "int8: the same with 1x1 convolutions in bytes"                                                        \
     }
 
 #define OPTION_ROW_WEIGHTS(place)                                                                                      \

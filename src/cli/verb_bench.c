@@ -25,6 +25,7 @@ static int print_limits(const effnet_limits *limits, bool json) {
         json_object_set_new(object, "threads", json_integer(limits->threads));
         json_object_set_new(object, "gflops", json_rounded(limits->gflops, 5));
         json_object_set_new(object, "bf16_gflops", json_limit(limits->bf16_gflops));
+        json_object_set_new(object, "int8_gops", json_limit(limits->int8_gops));
         json_object_set_new(object, "amx_gflops", json_limit(limits->amx_gflops));
         json_object_set_new(object, "read_gbps", json_rounded(limits->read_gbps, 4));
         json_object_set_new(object, "copy_gbps", json_rounded(limits->copy_gbps, 4));
@@ -33,6 +34,7 @@ static int print_limits(const effnet_limits *limits, bool json) {
     printf("%s, %d threads\n", limits->isa, limits->threads);
     printf("  fp32 multiply-adds  %.0f GFLOP/s\n", limits->gflops);
     print_limit("bf16 dot products", limits->bf16_gflops);
+    print_limit("int8 dot products", limits->int8_gops);
     print_limit("AMX bf16 tiles", limits->amx_gflops);
     printf("  memory              %.1f GB/s read, %.1f GB/s copied\n", limits->read_gbps, limits->copy_gbps);
     return EXIT_OK;
@@ -99,11 +101,12 @@ int verb_bench(int argc, char **argv) {
          .most = 65536,
          .help = "images a step; default 32"},
         {.name = "dtype",
-         .argument = "fp32|bf16",
+         .argument = "fp32|bf16|int8",
          .target = &dtype,
          .kind = OPTION_CHOICE,
-         .choices = "fp32|bf16",
-         .help = "numbers that activations are kept in; default fp32"},
+         .choices = "fp32|bf16|int8",
+         .help = "numbers that activations are kept in; default fp32; int8, for infer: bf16, and 1x1 convolutions in "
+                 "bytes"},
         OPTION_ROW_THREADS(&threads, ONE_EACH_PROCESSOR),
         {.name = "steps",
          .argument = "N",
@@ -133,7 +136,7 @@ int verb_bench(int argc, char **argv) {
     bool only_limits = strcmp(mode, "limits") == 0;
     if (strcmp(mode, "train") != 0 && strcmp(mode, "infer") != 0 && !only_limits)
         return usage_error("bench", "cannot measure '%.60s'; allowed: train, infer, limits", mode);
-    BenchProfile passes = {.bf16 = dtype && strcmp(dtype, "bf16") == 0};
+    BenchProfile passes = {.dtype = dtype ? dtype : "fp32"};
     const effnet_bench_options bench = {
         .struct_size = sizeof bench,
         .infer = strcmp(mode, "infer") == 0,

@@ -93,7 +93,7 @@ int verb_eval(int argc, char **argv) {
         .threads = (int)threads,
         .raw_weights = strcmp(weights, "raw") == 0,
         .reference = strcmp(engine, "reference") == 0,
-        .bf16 = strcmp(dtype, "bf16") == 0,
+        .dtype = dtype,
     };
     return evaluate(line.arguments[0], data, &model_options, (int)batch, (int)workers, json);
 }

@@ -111,7 +111,7 @@ int verb_predict(int argc, char **argv) {
         .threads = (int)threads,
         .raw_weights = strcmp(weights, "raw") == 0,
         .reference = strcmp(engine, "reference") == 0,
-        .bf16 = strcmp(dtype, "bf16") == 0,
+        .dtype = dtype,
     };
     effnet_model *model = NULL;
     effnet_error error;

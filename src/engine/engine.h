@@ -20,8 +20,18 @@ typedef struct EngineOptions {
     bool training;    /* false: forward with running statistics only; less memory */
     int fuse;         /* expand convolutions not stored: 0 where it pays, 1 all, 2 none (recipe key fuse) */
     bool bf16;        /* activations and their gradients in bfloat16; parameters, statistics and sums stay fp32 */
+    bool int8;        /* 1x1 convolutions (engine_multiplies_bytes) multiply bytes: weights rounded to 8 bits a channel,
+                         pixels to 8 bits each as they come; inference only */
     ThreadTeam *team; /* shared, not owned; must outlive the engine */
 } EngineOptions;
+
+/* Whether a convolution is one that options.int8 is about: 1x1, and wide enough on both sides that rounding its input
+ * costs less than the products gain. */
+enum { LEAST_BYTE_CHANNELS = 40 };
+static inline bool engine_multiplies_bytes(const Network *network, const Op *op) {
+    return op->kind == OP_CONV && op->kernel == 1 && network->tensors[op->input].channels >= LEAST_BYTE_CHANNELS &&
+           network->tensors[op->output].channels >= LEAST_BYTE_CHANNELS;
+}
 
 typedef struct EngineForward {
     int batch;                    /* images in this call, 1..options.batch */

@@ -13,7 +13,11 @@
  * bf16, and computed in double in between. Rounded are the pictures; the output of every convolution, squeeze-excite
  * and residual; batch norm's where a convolution or squeeze-excite reads it; the weights of every convolution but the
  * depthwise ones; and the gradients of all these, but not the one that a depthwise convolution goes back from.
- * Statistics, depthwise products, pooled features and the classifier are not. */
+ * Statistics, depthwise products, pooled features and the classifier are not.
+ *
+ * int8 (options.int8, inference) is defined here and in reference_conv.c: the weights of the wider 1x1 convolutions
+ * (engine.h) are rounded to bytes, and what they read is as it is read. Together with bf16 the latter is rounded to
+ * bf16 before. */
 #include "engine/engine.h"
 
 #include "base/bfloat16.h"
@@ -35,7 +39,7 @@ typedef struct ReferenceEngine {
     size_t values_count, largest_op; /* reals in values; most parameters of one op */
     real *values, *value_gradients, *saved;
     real *parameter_gradients; /* (GROUPS, largest_op): of the op that backward is at */
-    float *rounded;            /* bf16: the call's parameters, those of convolutions rounded; else NULL */
+    float *rounded;            /* bf16, int8: the call's parameters, those of convolutions rounded; else NULL */
     int trained_images;        /* of the last training forward, which backward goes back through; or 0 */
     int first_nonfinite;       /* op of the last forward, or -1 */
 } ReferenceEngine;
@@ -73,15 +77,26 @@ static const float *parameter(const Pass *pass, int index) {
     return parameters + pass->engine->network->parameters[index].offset;
 }
 
-/* ---- bf16: see above ----------------------------------------------------------------------------------- */
+/* ---- bf16, int8: see above ----------------------------------------------------------------------------------- */
+
+static bool in_bytes(const ReferenceEngine *engine, const Op *op) {
+    return engine->options.int8 && engine_multiplies_bytes(engine->network, op);
+}
 
 static void round_parameters(ReferenceEngine *engine, const float *parameters) {
     const Network *network = engine->network;
     if (!engine->rounded) return;
     memcpy(engine->rounded, parameters, sizeof(float) * network->parameter_floats);
     for (int i = 0; i < network->num_ops; i++) {
-        if (network->ops[i].kind != OP_CONV) continue;
-        const Parameter *weights = &network->parameters[network->ops[i].weight];
+        const Op *op = &network->ops[i];
+        if (op->kind != OP_CONV) continue;
+        const Parameter *weights = &network->parameters[op->weight];
+        if (in_bytes(engine, op)) {
+            int in = network->tensors[op->input].channels, out = network->tensors[op->output].channels;
+            for (int o = 0; o < out; o++) reference_round_bytes(engine->rounded + weights->offset + (size_t)o * in, in);
+            continue;
+        }
+        if (!engine->options.bf16) continue;
         for (size_t j = weights->offset; j < weights->offset + weights->count; j++)
             engine->rounded[j] = bfloat16_round(engine->rounded[j]);
     }
@@ -198,7 +213,10 @@ static void forward_image(void *context, int slot, int thread) {
     real *y = value(engine, op->output, slot);
     switch (op->kind) {
     case OP_CONV:
-        reference_conv_forward(&window, in.channels, out.channels, x, parameter(pass, op->weight), y);
+        if (in_bytes(engine, op))
+            reference_conv_bytes_forward(pixels, in.channels, out.channels, x, parameter(pass, op->weight), y);
+        else
+            reference_conv_forward(&window, in.channels, out.channels, x, parameter(pass, op->weight), y);
         break;
     case OP_DEPTHWISE:
         reference_depthwise_forward(&window, in.channels, x, parameter(pass, op->weight), y);
@@ -476,7 +494,7 @@ static effnet_status allocate(ReferenceEngine *engine, effnet_error *err) {
     TRY(place(engine, &saved_count, err));
     TRY(memory_allocate(engine->values_count, sizeof(real), "activations", (void **)&engine->values, err));
     TRY(memory_allocate(saved_count, sizeof(real), "batch norm's sums", (void **)&engine->saved, err));
-    if (engine->options.bf16)
+    if (engine->options.bf16 || engine->options.int8)
         TRY(memory_allocate(network->parameter_floats, sizeof(float), "rounded weights", (void **)&engine->rounded,
                             err));
     if (!engine->options.training) return EFFNET_OK;
@@ -489,6 +507,8 @@ static effnet_status allocate(ReferenceEngine *engine, effnet_error *err) {
 static effnet_status reference_create(const Network *network, const EngineOptions *options, Engine **out,
                                       effnet_error *err) {
     ReferenceEngine *engine;
+    if (options->int8 && options->training)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "int8 is for inference, not for training");
     TRY(memory_allocate(1, sizeof *engine, "the reference engine", (void **)&engine, err));
     engine->base.vtable = &reference_engine;
     engine->network = network;

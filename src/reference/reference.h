@@ -29,6 +29,15 @@ typedef struct Window {
  * x (H,W,I), weight (O,I,K,K), y (OH,OW,O). Source: torch.nn.functional.conv2d, tf.nn.conv2d (cross-correlation). */
 void reference_conv_forward(const Window *window, int in_channels, int out_channels, const real *x, const float *weight,
                             real *y);
+/* A 1x1 convolution in int8, dynamically quantised (as kernels/gemm_int8.c has it): each output channel's weights in
+ * 255 steps around zero, each pixel in 256 steps over its own range, zero included.
+ *   w = scale round(w / scale), scale = max |w| / 127;   x = low + step round((x - low) / step), step = (high - low) /
+ * 255 x (pixels, in_channels), weight (out_channels, in_channels) as reference_round_bytes leaves it, y (pixels,
+ * out_channels) */
+void reference_conv_bytes_forward(size_t pixels, int in_channels, int out_channels, const real *x, const float *weight,
+                                  real *y);
+/* The weights of one output channel, in place. */
+void reference_round_bytes(float *weight, int in_channels);
 void reference_conv_backward(const Window *window, int in_channels, int out_channels, const real *x,
                              const float *weight, const real *dy, real *dx, real *dweight);
 

@@ -4,6 +4,8 @@
  * innermost loop runs over input channels: contiguous in x, and in w for the 1x1 convolutions, which are the most. */
 #include "reference/reference.h"
 
+#include <math.h>
+
 void reference_conv_forward(const Window *window, int in_channels, int out_channels, const real *x, const float *weight,
                             real *y) {
     const int kernel = window->kernel, taps = kernel * kernel;
@@ -21,6 +23,31 @@ void reference_conv_forward(const Window *window, int in_channels, int out_chann
                 }
                 y[((size_t)oy * window->out_width + ox) * out_channels + o] = sum;
             }
+}
+
+void reference_round_bytes(float *weight, int in_channels) {
+    float largest = 0;
+    for (int i = 0; i < in_channels; i++) largest = fmaxf(largest, fabsf(weight[i]));
+    const float scale = largest / 127;
+    for (int i = 0; i < in_channels && scale > 0; i++) weight[i] = scale * nearbyintf(weight[i] / scale);
+}
+
+void reference_conv_bytes_forward(size_t pixels, int in_channels, int out_channels, const real *x, const float *weight,
+                                  real *y) {
+    for (size_t p = 0; p < pixels; p++, x += in_channels, y += out_channels) {
+        real low = 0, high = 0;
+        for (int i = 0; i < in_channels; i++) {
+            low = fmin(low, x[i]);
+            high = fmax(high, x[i]);
+        }
+        const real step = high > low ? (high - low) / 255 : 1;
+        for (int o = 0; o < out_channels; o++) {
+            real sum = 0;
+            for (int i = 0; i < in_channels; i++)
+                sum += (low + step * nearbyint((x[i] - low) / step)) * weight[(size_t)o * in_channels + i];
+            y[o] = sum;
+        }
+    }
 }
 
 void reference_conv_backward(const Window *window, int in_channels, int out_channels, const real *x,

@@ -56,7 +56,8 @@ complains 2 "--res is '5000'; allowed: 0 to 2048" "$effnet" summarize efficientn
 complains 2 "train or infer" "$effnet" bench
 complains 2 "cannot measure 'fly'; allowed: train, infer, limits" "$effnet" bench fly
 complains 2 "unknown model" "$effnet" bench train --model nonsense
-complains 2 "--dtype is 'fp8'" "$effnet" bench train --dtype fp8
+complains 2 "--dtype is 'fp8'; allowed: fp32.bf16.int8" "$effnet" bench train --dtype fp8
+complains 2 "int8 is for inference" "$effnet" bench train --dtype int8
 complains 2 "unexpected argument" "$effnet" version now
 
 echo "-- failed runs: 1"

@@ -30,12 +30,14 @@ same "$work/out" "$work/first"
 run 0 "$effnet" predict "$model" "$work/0.png" --topk 2
 [ "$(grep -cE '[0-9]' "$work/out")" -ge 2 ] || die "two classes take fewer than two lines"
 
-# In bf16: nearly the same scores, not the same bits.
-run 0 "$effnet" predict "$model" "$work/0.png" --topk 10 --dtype bf16 --json
-if cmp -s "$work/out" "$work/first"; then die "--dtype bf16 changes nothing"; fi
-grep -oE '"score"[ ]*:[ ]*[0-9.eE-]+' "$work/out" | sed 's/.*://' | paste - "$work/scores" |
-    awk '{ d = $1 - $2; if (d < 0) d = -d; if (!(d <= 0.05)) exit 1 } END { exit NR != 10 }' ||
-    die "scores in bf16 are far from those in fp32"
+# In bf16 and in int8: nearly the same scores, not the same bits.
+for dtype in bf16 int8; do
+    run 0 "$effnet" predict "$model" "$work/0.png" --topk 10 --dtype $dtype --json
+    if cmp -s "$work/out" "$work/first"; then die "--dtype $dtype changes nothing"; fi
+    grep -oE '"score"[ ]*:[ ]*[0-9.eE-]+' "$work/out" | sed 's/.*://' | paste - "$work/scores" |
+        awk '{ d = $1 - $2; if (d < 0) d = -d; if (!(d <= 0.05)) exit 1 } END { exit NR != 10 }' ||
+        die "scores in $dtype are far from those in fp32"
+done
 complains 2 "--dtype is 'fp64'" "$effnet" predict "$model" "$work/0.png" --dtype fp64
 
 complains 1 'nothing.jpg' "$effnet" predict "$model" "$work/nothing.jpg"

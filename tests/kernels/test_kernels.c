@@ -8,6 +8,7 @@
 #include "base/bfloat16.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "reference/reference.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -304,6 +305,66 @@ static void matrix_kernels_multiply(void **state) {
         }
 }
 
+/* Products of bytes against the reference's. A value in the middle of two steps may be rounded to the other one, which
+ * moves a whole row by up to a step of one value: few results, and by no more. */
+static void byte_kernels_multiply(void **state) {
+    (void)state;
+    static const int sizes[][3] = {{1, 1, 1},      {5, 27, 32},  {13, 16, 96},  {96, 130, 33}, {49, 65, 17},
+                                   {12, 4096, 48}, {25, 200, 1}, {31, 48, 100}, {2, 63, 31},   {17, 3, 9}};
+    for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++)
+        for (int t = 0; t < num_tables; t++) {
+            const CpuKernels table = cpu_kernels_with_int8(tables[t]), *k = &table;
+            int rows = sizes[s][0], depth = sizes[s][1], columns = sizes[s][2];
+            size_t m = (size_t)rows, d = (size_t)depth, n = (size_t)columns, panel = (size_t)k->gemm_columns;
+            float *a = filled(11, m * d, 1), *weights = filled(12, n * d, 1), *c = filled(13, m * n, 1);
+            float *scale = filled(14, n, 1), *bias = filled(15, n, 1), *want = filled(13, m * n, 1);
+            float *rounded = filled(0, n * d, 0);
+            real *x = room(m * d, sizeof *x), *product = room(m * n, sizeof *product);
+            void *tile = room(round_up(d, 64) * m, (size_t)k->value_bytes);
+            void *values = room(m * n, (size_t)k->value_bytes);
+            size_t panel_bytes = (size_t)k->panel_head + round_up(d, (size_t)k->depth_unit) * panel;
+            char *packed = room(round_up(n, panel) / panel, panel_bytes);
+            memset(tile, 0xff, round_up(d, 64) * m * (size_t)k->value_bytes); /* NaN */
+            memset(packed, 0xff, round_up(n, panel) / panel * panel_bytes);
+            if (s % 2) /* what an activation leaves */
+                for (size_t i = 0; i < m * d; i++) a[i] = fmaxf(a[i], 0);
+            for (size_t i = 0; i < m * d; i++) x[i] = a[i];
+            for (size_t j = 0; j < n; j++) {
+                for (size_t i = 0; i < d; i++) rounded[j * d + i] = weights[j * d + i] * scale[j];
+                reference_round_bytes(rounded + j * d, depth);
+                if (j % panel == 0)
+                    k->pack_panel(weights + j * d, 1, d, depth, (int)(n - j < panel ? n - j : panel), scale + j,
+                                  packed + j / panel * panel_bytes);
+            }
+            reference_conv_bytes_forward(m, depth, columns, x, rounded, product);
+            for (size_t i = 0; i < m * n; i++) want[i] = (float)(product[i] + c[i] + bias[i % n]);
+            k->tile_fill(a, d, rows, depth, tile, rows);
+            to_values(k, c, m * n, values);
+            k->gemm_tile(tile, rows, rows, depth, packed, columns, values, n, values, bias);
+            double largest = 1, largest_weight = 0;
+            size_t moved = 0;
+            for (size_t i = 0; i < m * n; i++) largest = fmax(largest, fabs((double)want[i]));
+            for (size_t i = 0; i < n * d; i++) largest_weight = fmax(largest_weight, fabs((double)rounded[i]));
+            for (size_t i = 0; i < m * n; i++) {
+                double off = fabs((double)value_of(k, values, i) - want[i]);
+                double allowed = (is_bf16(k) ? LOOSE : STRICT) * largest;
+                if (!(off <= allowed + 10.0 / 255 * largest_weight))
+                    fail_msg("gemm_tile_int8 %s: got %g, want %g at %zu", k->isa, (double)value_of(k, values, i),
+                             (double)want[i], i);
+                moved += off > allowed;
+            }
+            if (moved > m * n / 4) fail_msg("gemm_tile_int8 %s: %zu of %zu results are off", k->isa, moved, m * n);
+            /* What is not finite is not passed on as a number. */
+            for (size_t i = 0; i < m * d; i++) a[i] = i == d - 1 ? INFINITY : a[i];
+            k->tile_fill(a, d, rows, depth, tile, rows);
+            k->gemm_tile(tile, rows, rows, depth, packed, columns, values, n, NULL, NULL);
+            for (size_t i = 0; i < m * n; i++) assert_int_equal(isnan(value_of(k, values, i)) != 0, i < n);
+            memory_free(a), memory_free(weights), memory_free(c), memory_free(scale), memory_free(bias);
+            memory_free(want), memory_free(rounded), memory_free(x), memory_free(product), memory_free(tile);
+            memory_free(values), memory_free(packed);
+        }
+}
+
 static float ring_at(const CpuKernels *k, const float *row, int row_width, int x, int c) {
     return row[((size_t)(c / k->lanes) * (size_t)row_width + (size_t)x) * (size_t)k->lanes + (size_t)(c % k->lanes)];
 }
@@ -486,8 +547,9 @@ int main(void) {
     find_tables();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tile_kernels_agree_with_scalar), cmocka_unit_test(matrix_kernels_multiply),
-        cmocka_unit_test(depthwise_kernels_convolve),     cmocka_unit_test(activations_are_accurate),
-        cmocka_unit_test(moments_survive_a_large_mean),   cmocka_unit_test(bf16_rounds_to_nearest_even),
+        cmocka_unit_test(byte_kernels_multiply),          cmocka_unit_test(depthwise_kernels_convolve),
+        cmocka_unit_test(activations_are_accurate),       cmocka_unit_test(moments_survive_a_large_mean),
+        cmocka_unit_test(bf16_rounds_to_nearest_even),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -88,8 +88,9 @@ static void conv_forward_task(void *context, int task, int thread) {
         int rows = end - first < TILE_ROWS ? end - first : TILE_ROWS;
         Stored *y = buffer_at(engine, run->pass->raw, (size_t)first * (size_t)out);
         load_input(run, first, rows, tile, TILE_ROWS, patches);
-        engine->kernels->gemm_tile(tile, TILE_ROWS, rows, depth, engine->packed[run->pass->op], out, y, (size_t)out,
-                                   NULL, folded_bias(engine, run->pass->batch_norm, 0));
+        products(engine, op)
+            ->gemm_tile(tile, TILE_ROWS, rows, depth, engine->packed[run->pass->op], out, y, (size_t)out, NULL,
+                        folded_bias(engine, run->pass->batch_norm, 0));
         if (run->call->training) moments_merge(run, task, y, (size_t)out, rows, out, 0, out, first - begin, moments);
     }
     engine->partial_count[task] = end - begin;

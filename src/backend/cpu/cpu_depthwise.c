@@ -105,9 +105,10 @@ static void load_row(const PassRun *run, const Geometry *g, const ExpandScratch 
         kernels->tile_load(buffer_at(engine, pass->input.buffer, pixel * (size_t)narrow), (size_t)narrow, width, narrow,
                            run->call->training ? &centred : pending(engine, pass->input, 0, &x_storage),
                            ACTIVATION_NONE, expand->x_tile, width);
-        kernels->gemm_tile(expand->x_tile, width, width, narrow,
-                           packed_column(kernels, engine->packed[pass->expand], narrow, c), count, expand->row,
-                           (size_t)count, NULL, folded_bias(engine, operand.batch_norm, c));
+        const CpuKernels *expanding = products(engine, &engine->network->ops[pass->expand]);
+        expanding->gemm_tile(expand->x_tile, width, width, narrow,
+                             packed_column(expanding, engine->packed[pass->expand], narrow, c), count, expand->row,
+                             (size_t)count, NULL, folded_bias(engine, operand.batch_norm, c));
         stride = (size_t)count;
     } else {
         row = buffer_at(engine, pass->input.buffer, pixel * stride + (size_t)c);

@@ -77,6 +77,7 @@ typedef struct CpuEngine {
     bool folded; /* made for inference: weights are packed times their batch norm's scale, and nothing is pending but
                     activations */
     const CpuKernels *exact; /* over fp32: squeeze-excite, classifier; the same table where activations are fp32 */
+    CpuKernels int8;         /* `kernels` with products in int8, where the options ask for them */
     ThreadTeam *team;
     char *arena;   /* activations and their gradients, placed by the plan */
     float *memory; /* everything below, one block */
@@ -122,6 +123,11 @@ static inline void set_value(const CpuEngine *engine, Stored *values, size_t at,
 }
 static inline Stored *buffer_at(const CpuEngine *engine, int buffer, size_t at) {
     return value_at(engine, engine->arena + engine->plan.buffers[buffer].offset, at);
+}
+/* Whose gemm_tile multiplies by the weights of a convolution or the classifier, and whose layout they are packed in. */
+static inline const CpuKernels *products(const CpuEngine *engine, const Op *op) {
+    if (op->kind == OP_DENSE) return engine->exact;
+    return engine->options.int8 && engine_multiplies_bytes(engine->network, op) ? &engine->int8 : engine->kernels;
 }
 /* A buffer that the plan keeps in fp32 (`exact`). */
 static inline float *exact_buffer(const CpuEngine *engine, int buffer) {

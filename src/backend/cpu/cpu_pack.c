@@ -3,29 +3,30 @@
 
 #include <string.h>
 
-/* Values of a panel of weights of this depth. */
-static size_t panel_values(const CpuKernels *kernels, int depth) {
-    return round_up((size_t)depth, (size_t)kernels->depth_unit) * (size_t)kernels->gemm_columns;
+/* Of a panel of weights of this depth. */
+static size_t panel_bytes(const CpuKernels *kernels, int depth) {
+    size_t values = round_up((size_t)depth, (size_t)kernels->depth_unit) * (size_t)kernels->gemm_columns;
+    return (size_t)kernels->panel_head + values * (size_t)kernels->packed_bytes;
 }
 
 size_t packed_floats(const CpuKernels *kernels, int depth, int columns) {
     size_t panels = round_up((size_t)columns, (size_t)kernels->gemm_columns) / (size_t)kernels->gemm_columns;
-    return panels * panel_values(kernels, depth) * (size_t)kernels->value_bytes / sizeof(float);
+    return panels * panel_bytes(kernels, depth) / sizeof(float);
 }
 
 const Packed *packed_column(const CpuKernels *kernels, const Packed *packed, int depth, int column) {
     size_t panel = (size_t)(column / kernels->gemm_columns);
-    return (const char *)packed + panel * panel_values(kernels, depth) * (size_t)kernels->value_bytes;
+    return (const char *)packed + panel * panel_bytes(kernels, depth);
 }
 
 void pack_weights(const CpuKernels *kernels, const float *weights, size_t depth_stride, size_t column_stride, int depth,
                   int columns, const float *scale, Packed *packed) {
     int most = kernels->gemm_columns;
-    size_t panel_bytes = panel_values(kernels, depth) * (size_t)kernels->value_bytes;
+    size_t bytes = panel_bytes(kernels, depth);
     for (int column = 0; column < columns; column += most)
         kernels->pack_panel(weights + (size_t)column * column_stride, depth_stride, column_stride, depth,
                             columns - column < most ? columns - column : most, scale ? scale + column : NULL,
-                            (char *)packed + (size_t)(column / most) * panel_bytes);
+                            (char *)packed + (size_t)(column / most) * bytes);
 }
 
 /* The stem's patches are (ky, kx, channel), its weights (O, I, K, K): turned to (O, patch) on the way. */
@@ -103,7 +104,7 @@ static void pack_task(void *context, int task, int thread) {
             pack_stem(engine->kernels, weights, in, op->kernel * op->kernel, out, scale, thread_scratch(engine, thread),
                       packed);
     } else if (op->kind == OP_CONV || op->kind == OP_DENSE) {
-        const CpuKernels *kernels = op->kind == OP_DENSE ? engine->exact : engine->kernels;
+        const CpuKernels *kernels = products(engine, op);
         if (run->backward)
             pack_part(kernels, weights, (size_t)in, 1, out, in, NULL, part, packed);
         else

@@ -153,8 +153,9 @@ static void forward_group(const PassRun *run, const Project *project, int task, 
                 kernels->tile_scale(image_rows(engine, project, tile, i), TILE_ROWS, project->pixels, in,
                                     gates + (size_t)i * (size_t)in);
         Stored *to = buffer_at(engine, pass->raw, p_at + (size_t)first * (size_t)out);
-        kernels->gemm_tile(tile, TILE_ROWS, rows, in, engine->packed[pass->op], out, to, (size_t)out, NULL,
-                           folded_bias(engine, pass->batch_norm, 0));
+        products(engine, project->op)
+            ->gemm_tile(tile, TILE_ROWS, rows, in, engine->packed[pass->op], out, to, (size_t)out, NULL,
+                        folded_bias(engine, pass->batch_norm, 0));
         if (run->call->training) moments_merge(run, task, to, (size_t)out, rows, out, 0, out, seen + first, moments);
     }
 }
@@ -226,9 +227,10 @@ static void few_project_task(void *context, int task, int thread) {
     int in = project.in.channels, out = project.out.channels, most = few_rows(&project);
     size_t at = (size_t)tile.image * shape_floats(project.out) + (size_t)tile.first * (size_t)out;
     engine->kernels->tile_scale(tile.tile, most, tile.rows, in, project.gate->gate + (size_t)tile.image * (size_t)in);
-    engine->kernels->gemm_tile(tile.tile, most, tile.rows, in, engine->packed[run->pass->op], out,
-                               buffer_at(engine, run->pass->raw, at), (size_t)out, NULL,
-                               folded_bias(engine, run->pass->batch_norm, 0));
+    products(engine, project.op)
+        ->gemm_tile(tile.tile, most, tile.rows, in, engine->packed[run->pass->op], out,
+                    buffer_at(engine, run->pass->raw, at), (size_t)out, NULL,
+                    folded_bias(engine, run->pass->batch_norm, 0));
 }
 
 static void project_few(PassRun *run, const Project *project) {

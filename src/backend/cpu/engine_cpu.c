@@ -107,7 +107,7 @@ static void lay_out(CpuEngine *engine, Layout *layout) {
         }
         if (op->kind == OP_CONV || op->kind == OP_DENSE) {
             int depth = op->kind == OP_CONV ? in * (int)taps : in;
-            const CpuKernels *kernels = op->kind == OP_CONV ? engine->kernels : engine->exact;
+            const CpuKernels *kernels = products(engine, op);
             engine->packed[i] = take(layout, packed_floats(kernels, depth, out));
             if (training && op->kernel <= 1) engine->packed_back[i] = take(layout, packed_floats(kernels, out, in));
         }
@@ -201,6 +201,19 @@ static effnet_status allocate(CpuEngine *engine, effnet_error *err) {
     return EFFNET_OK;
 }
 
+static effnet_status check_int8(const CpuEngine *engine, effnet_error *err) {
+    if (!engine->options.int8) return EFFNET_OK;
+    if (engine->options.training) return fail(err, EFFNET_ERROR_ARGUMENT, "int8 is for inference, not for training");
+    for (int i = 0; i < engine->network->num_ops; i++) {
+        const Op *op = &engine->network->ops[i];
+        int depth = engine->network->tensors[op->input].channels;
+        if (engine_multiplies_bytes(engine->network, op) && depth > INT8_DEPTH)
+            return fail(err, EFFNET_ERROR_UNSUPPORTED, "%s takes %d channels; int8 allows %d: use fp32 or bf16",
+                        op->name, depth, INT8_DEPTH);
+    }
+    return EFFNET_OK;
+}
+
 static effnet_status cpu_create(const Network *network, const EngineOptions *options, Engine **out, effnet_error *err) {
     CpuEngine *engine = calloc(1, sizeof *engine);
     if (!engine) return fail(err, EFFNET_ERROR_MEMORY, "no memory for an engine of %s", network->config.name);
@@ -214,8 +227,10 @@ static effnet_status cpu_create(const Network *network, const EngineOptions *opt
     if (status == EFFNET_OK) {
         engine->kernels = options->bf16 ? isa->bf16 : isa->fp32;
         engine->exact = isa->fp32;
-        status = allocate(engine, err);
+        engine->int8 = cpu_kernels_with_int8(engine->kernels);
+        status = check_int8(engine, err);
     }
+    if (status == EFFNET_OK) status = allocate(engine, err);
     if (status != EFFNET_OK) {
         cpu_free(&engine->base);
         return status;

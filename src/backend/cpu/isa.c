@@ -48,14 +48,26 @@ static const struct Choice {
     unsigned needs;
 } choices[] = {
 #ifdef EFFNET_X86
-    {{"amx", &cpu_kernels_avx512, &cpu_kernels_amx_bf16}, CPU_AVX2 | CPU_AVX512 | CPU_AVX512_BF16 | CPU_AMX_BF16},
-    {{"avx512bf16", &cpu_kernels_avx512, &cpu_kernels_avx512bf16_bf16}, CPU_AVX2 | CPU_AVX512 | CPU_AVX512_BF16},
+    {{"amx", &cpu_kernels_avx512, &cpu_kernels_amx_bf16},
+     CPU_AVX2 | CPU_AVX512 | CPU_AVX512_BF16 | CPU_AVX512_VNNI | CPU_AMX_BF16},
+    {{"avx512bf16", &cpu_kernels_avx512, &cpu_kernels_avx512bf16_bf16},
+     CPU_AVX2 | CPU_AVX512 | CPU_AVX512_BF16 | CPU_AVX512_VNNI},
     {{"avx512", &cpu_kernels_avx512, &cpu_kernels_avx512_bf16}, CPU_AVX2 | CPU_AVX512},
     {{"avx2", &cpu_kernels_avx2, &cpu_kernels_avx2_bf16}, CPU_AVX2},
 #endif
     {{"scalar", &cpu_kernels_scalar, &cpu_kernels_scalar_bf16}, 0},
 };
 enum { CHOICES = sizeof choices / sizeof choices[0] };
+
+CpuKernels cpu_kernels_with_int8(const CpuKernels *kernels) {
+    CpuKernels table = *kernels;
+    table.gemm_tile = kernels->gemm_tile_int8;
+    table.pack_panel = kernels->pack_panel_int8;
+    table.packed_bytes = 1;
+    table.depth_unit = 4;
+    table.panel_head = (int)INT8_PANEL_HEAD(kernels->gemm_columns);
+    return table;
+}
 
 effnet_status cpu_isa_choose(const CpuIsa **out, effnet_error *err) {
     const char *forced = getenv("EFFNET_ISA");

@@ -12,7 +12,8 @@
  *   row     one image row for a depthwise convolution, in vectors of `lanes` channels, always fp32:
  *           (channels / lanes, row_width, lanes), zero borders included
  *   packed  weights for gemm_tile, zero-padded: (columns / gemm_columns, depth / d, gemm_columns, d) with d the table's
- *           depth_unit: 1, or 2 where a bf16 dot product takes two values at a time
+ *           depth_unit: 1, or 2 where a bf16 dot product takes two values at a time; for products in int8 see
+ *           kernels/gemm_int8.c
  *
  * What is pending on a raw convolution output is applied as it is loaded: activation((x - mean) * scale + bias), and
  * for gradients dy = alpha * dz + beta * (y - mean) + delta (batch norm's backward formula, docs/maths.md).
@@ -25,6 +26,9 @@
 #include <stdbool.h>
 
 enum { TILE_CHANNELS = 64, TILE_ROWS = 96 };
+enum { INT8_DEPTH = 4096 }; /* gemm_tile_int8 takes no more */
+/* Bytes before a panel's weights in int8: two floats a column (kernels/gemm_int8.c). */
+#define INT8_PANEL_HEAD(columns) ((size_t)(columns)*2 * sizeof(float))
 
 /* Arrays of a table's values, which passes hand on without looking inside: tensors, tiles, packed weights. */
 typedef void Stored, Tile, Packed;
@@ -48,7 +52,9 @@ typedef struct ProjectSums {
 
 typedef struct CpuKernels {
     const char *isa;
-    int value_bytes;  /* of Stored, Tile and Packed: 4 (fp32) or 2 (bf16) */
+    int value_bytes;  /* of Stored and Tile: 4 (fp32) or 2 (bf16) */
+    int packed_bytes; /* of a packed weight: the same, or 1 (int8) */
+    int panel_head;   /* bytes before a panel's weights */
     int depth_unit;   /* values along the depth that lie together in packed weights */
     int lanes;        /* floats in a vector */
     int gemm_columns; /* columns of a packed panel */
@@ -57,11 +63,16 @@ typedef struct CpuKernels {
 #undef KERNEL
 } CpuKernels;
 
+/* A table like `kernels` whose gemm_tile and pack_panel are those of int8. */
+CpuKernels cpu_kernels_with_int8(const CpuKernels *kernels);
+
 /* clang-format off */
 /* gemm_tile              C (rows, columns) = tile (rows, depth) * packed (depth, columns) [+ add, laid out as C] [+ bias, a column's]
  * gemm_transposed        C (m, n) = a_tile (pixels, m)^T * b_tile (pixels, n) [+ C where add]
  * pack_panel             panel (depth, gemm_columns) of weights[d * depth_stride + n * column_stride] [* scale[n]], n < width,
  *                        zeros behind; one of the strides is 1
+ * gemm_tile_int8         gemm_tile with the tile and the weights rounded to bytes; depth at most INT8_DEPTH
+ * pack_panel_int8        pack_panel for it
  * tile_fill              tile = x
  * tile_load              tile = activation(bn(x))
  * tile_scale             tile *= factor, a channel's
@@ -85,6 +96,7 @@ typedef struct CpuKernels {
  * gradient_sums          sum += g * factor, sum_centred += g * factor * (p - mean)
  * pool_gradient          dz = gradient * activation'(bn(y)), and its two sums
  * peak_multiply_adds     rounds * PEAK_CHAINS vectors of multiply-adds in registers, in bf16 of pairs; sink: `lanes` floats
+ * peak_byte_dots         the same with dot products of four bytes
  * peak_read              reads `floats` (a multiple of 8 * lanes); sink: `lanes` floats */
 /* clang-format on */
 

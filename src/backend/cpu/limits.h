@@ -9,6 +9,7 @@ typedef struct CpuLimits {
     int threads;
     double gflops;      /* fp32 multiply-adds, two operations each, of all threads together */
     double bf16_gflops; /* bf16 dot products of AVX512-BF16; 0: not on this processor */
+    double int8_gops;   /* dot products of bytes of AVX512-VNNI, in 1e9 operations a second; 0: not on this processor */
     double amx_gflops;  /* bf16 dot products of AMX; 0: not on this processor */
     double read_gbps;   /* reads of memory far larger than any cache, all threads together, 1e9 bytes a second */
     double copy_gbps;   /* the same for copies, bytes read plus bytes written */

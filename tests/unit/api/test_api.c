@@ -117,6 +117,9 @@ static void test_options(void **state) {
     newer.later = 1; /* a field of a library to come */
     assert_int_equal(effnet_model_create("efficientnet_b0", &newer.known, &model, &error), EFFNET_ERROR_UNSUPPORTED);
     assert_null(model);
+    const effnet_model_options narrow = {.struct_size = sizeof narrow, .dtype = "fp8"};
+    assert_int_equal(effnet_model_create("efficientnet_b0", &narrow, &model, &error), EFFNET_ERROR_ARGUMENT);
+    assert_non_null(strstr(error.message, "fp8"));
     const effnet_model_options huge = {.struct_size = sizeof huge, .resolution = 5000};
     assert_int_equal(effnet_model_create("efficientnet_b0", &huge, &model, &error), EFFNET_ERROR_ARGUMENT);
     assert_int_not_equal(effnet_model_create("resnet50", NULL, &model, &error), EFFNET_OK);

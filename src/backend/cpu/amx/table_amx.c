@@ -14,6 +14,7 @@
 const CpuKernels cpu_kernels_amx_bf16 = {
     .isa = "amx",
     .value_bytes = 2,
+    .packed_bytes = 2,
     .depth_unit = 2,
     .lanes = 16,
     .gemm_columns = 32,

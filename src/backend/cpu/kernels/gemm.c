@@ -8,6 +8,7 @@
  * together in a tile; along pixels (gemm_transposed) two rows are interleaved first, a block of 64 channels and a panel
  * at a time, in the first-level cache. Sums are fp32 either way. */
 #include "backend/cpu/kernels/common.h"
+#include "backend/cpu/kernels/row_blocks.h"
 
 #include "base/memory.h"
 
@@ -112,30 +113,6 @@ INLINE void transposed_block(int rows, int vectors, const Value *a, size_t a_str
         if (left <= 0) break;
         UNROLL for (int r = 0; r < rows; r++) store_lanes(c + (size_t)r * c_stride + v * LANES, acc[r][v], tail);
     }
-}
-
-/* CALL(rows) with the row count as a constant. */
-#define ROW_CASE(n, rows, CALL)                                                                                        \
-    case n: {                                                                                                          \
-        if (n <= GEMM_ROWS) {                                                                                          \
-            CALL((n <= GEMM_ROWS ? n : 1));                                                                            \
-        }                                                                                                              \
-        break;                                                                                                         \
-    }
-/* clang-format never settles on this one. */
-/* clang-format off */
-#define WITH_ROWS(rows, CALL)                                                                                          \
-    switch (rows) {                                                                                                    \
-        ROW_CASE(1, rows, CALL) ROW_CASE(2, rows, CALL) ROW_CASE(3, rows, CALL) ROW_CASE(4, rows, CALL)                \
-        ROW_CASE(5, rows, CALL) ROW_CASE(6, rows, CALL) ROW_CASE(7, rows, CALL) ROW_CASE(8, rows, CALL)                \
-        ROW_CASE(9, rows, CALL) ROW_CASE(10, rows, CALL) ROW_CASE(11, rows, CALL) ROW_CASE(12, rows, CALL)             \
-    }
-/* clang-format on */
-
-/* Rows of the next block where `left` rows remain. */
-INLINE int even_share(int left) {
-    int blocks = (left + GEMM_ROWS - 1) / GEMM_ROWS;
-    return (left + blocks - 1) / blocks;
 }
 
 void ISA_NAME(gemm_tile)(const Tile *tile, int tile_rows, int rows, int depth, const Packed *packed, int columns,

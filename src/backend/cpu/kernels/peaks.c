@@ -38,6 +38,22 @@ void ISA_NAME(peak_multiply_adds)(long rounds, float *sink) {
     vector_store(sink, sum);
 }
 
+void ISA_NAME(peak_byte_dots)(long rounds, float *sink) {
+    static const uint8_t ones[4] = {1, 1, 1, 1};
+    Integers chain[PEAK_CHAINS];
+    const Quads factor = quads_all(ones);
+    UNROLL for (int i = 0; i < PEAK_CHAINS; i++) chain[i] = integers_zero();
+    for (long round = 0; round < rounds; round++) UNROLL for (int i = 0; i < PEAK_CHAINS; i++) {
+            chain[i] = integers_dot(chain[i], factor, factor);
+#if defined(__x86_64__) && !defined(EFFNET_INTRINSICS)
+            if (LANES > 1) __asm__("" : "+x"(chain[i])); /* as above; one lane is not in a vector */
+#endif
+        }
+    Vector sum = vector_all(0.0f);
+    UNROLL for (int i = 0; i < PEAK_CHAINS; i++) sum = sum + vector_from_integers(chain[i]);
+    vector_store(sink, sum);
+}
+
 void ISA_NAME(peak_read)(const float *x, size_t floats, float *sink) {
     Vector sum[8];
     UNROLL for (int i = 0; i < 8; i++) sum[i] = vector_all(0.0f);

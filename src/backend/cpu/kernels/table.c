@@ -10,6 +10,7 @@ const CpuKernels ISA_NAME(cpu_kernels) = {
     .isa = TEXT(VECTOR_ISA),
 #endif
     .value_bytes = (int)sizeof(Value),
+    .packed_bytes = (int)sizeof(Value),
     .depth_unit = DEPTH_UNIT,
     .lanes = LANES,
     .gemm_columns = GEMM_VECTORS * LANES,

@@ -8,6 +8,7 @@
 #include <immintrin.h>
 #endif
 #include <stdint.h>
+#include <string.h>
 
 #define VECTOR_ISA avx2
 enum { LANES = 8, GEMM_ROWS = 6, GEMM_VECTORS = 2, BLOCK_VECTORS = 2, DEPTHWISE_PIXELS = 4 };
@@ -117,6 +118,54 @@ static inline Vector vector_dot(Vector sum, Pairs a, Pairs b) {
                           sum);
     return _mm256_fmadd_ps(_mm256_castsi256_ps(_mm256_and_si256(a, upper)),
                            _mm256_castsi256_ps(_mm256_and_si256(b, upper)), sum);
+}
+
+static inline float vector_smallest(Vector v) {
+    __m128 half = _mm_min_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    half = _mm_min_ps(half, _mm_movehl_ps(half, half));
+    return _mm_cvtss_f32(_mm_min_ss(half, _mm_shuffle_ps(half, half, 1)));
+}
+static inline float vector_largest(Vector v) {
+    __m128 half = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    half = _mm_max_ps(half, _mm_movehl_ps(half, half));
+    return _mm_cvtss_f32(_mm_max_ss(half, _mm_shuffle_ps(half, half, 1)));
+}
+static inline float vector_sum(Vector v) {
+    __m128 half = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    half = _mm_add_ps(half, _mm_movehl_ps(half, half));
+    return _mm_cvtss_f32(_mm_add_ss(half, _mm_shuffle_ps(half, half, 1)));
+}
+
+/* ---- int8: see vector_avx512.h ---- */
+typedef __m256i Quads, Integers;
+
+static inline Quads quads_load(const void *p) {
+    return _mm256_loadu_si256((const __m256i *)p);
+}
+static inline Quads quads_all(const void *p) {
+    int32_t quad;
+    memcpy(&quad, p, sizeof quad);
+    return _mm256_set1_epi32(quad);
+}
+static inline Integers integers_zero(void) {
+    return _mm256_setzero_si256();
+}
+/* Products of 16 bits: those of bytes and their sum of two (maddubs) would not fit. */
+static inline Integers integers_dot(Integers sum, Quads a, Quads b) {
+    const __m256i low = _mm256_set1_epi16(0x00ff);
+    sum = _mm256_add_epi32(sum,
+                           _mm256_madd_epi16(_mm256_and_si256(a, low), _mm256_srai_epi16(_mm256_slli_epi16(b, 8), 8)));
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_srli_epi16(a, 8), _mm256_srai_epi16(b, 8)));
+}
+static inline Vector vector_from_integers(Integers x) {
+    return _mm256_cvtepi32_ps(x);
+}
+static inline void vector_store_bytes(uint8_t *p, Vector v) {
+    __m256i integers = _mm256_cvtps_epi32(v), halves = _mm256_packus_epi32(integers, integers);
+    __m256i bytes = _mm256_packus_epi16(halves, halves); /* in each half of the register its own four */
+    int32_t first = _mm256_extract_epi32(bytes, 0), second = _mm256_extract_epi32(bytes, 4);
+    memcpy(p, &first, sizeof first);
+    memcpy(p + sizeof first, &second, sizeof second);
 }
 
 #endif

@@ -9,6 +9,7 @@
 #include <immintrin.h>
 #endif
 #include <stdint.h>
+#include <string.h>
 
 #if defined(__AVX512BF16__) || defined(EFFNET_EMULATED_BF16)
 #define VECTOR_BF16 1
@@ -131,6 +132,55 @@ static inline Vector vector_dot(Vector sum, Pairs a, Pairs b) {
     return _mm512_fmadd_ps(_mm512_castsi512_ps(_mm512_and_si512(a, upper)),
                            _mm512_castsi512_ps(_mm512_and_si512(b, upper)), sum);
 #endif
+}
+
+static inline float vector_smallest(Vector v) {
+    return _mm512_reduce_min_ps(v);
+}
+static inline float vector_largest(Vector v) {
+    return _mm512_reduce_max_ps(v);
+}
+static inline float vector_sum(Vector v) {
+    return _mm512_reduce_add_ps(v);
+}
+
+/* ---- int8 ----
+ * Quads are LANES times four bytes; integers_dot adds the four products of each lane, bytes of a without a sign, of b
+ * with one; vector_store_bytes rounds to the nearest even and keeps within 0..255. */
+typedef __m512i Quads, Integers;
+
+static inline Quads quads_load(const void *p) {
+    return _mm512_loadu_si512(p);
+}
+static inline Quads quads_all(const void *p) {
+    int32_t quad;
+    memcpy(&quad, p, sizeof quad);
+    return _mm512_set1_epi32(quad);
+}
+static inline Integers integers_zero(void) {
+    return _mm512_setzero_si512();
+}
+static inline Integers integers_dot(Integers sum, Quads a, Quads b) {
+#ifdef VECTOR_BF16 /* every processor with bf16 dot products has those of bytes: isa.c */
+#if defined(EFFNET_INTRINSICS)
+    return _mm512_dpbusd_epi32(sum, a, b);
+#else /* gcc 12 moves every sum of _mm512_dpbusd_epi32 through memory */
+    __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+    return sum;
+#endif
+#else /* products of 16 bits: those of bytes and their sum of two (maddubs) would not fit */
+    const __m512i low = _mm512_set1_epi16(0x00ff);
+    sum = _mm512_add_epi32(sum,
+                           _mm512_madd_epi16(_mm512_and_si512(a, low), _mm512_srai_epi16(_mm512_slli_epi16(b, 8), 8)));
+    return _mm512_add_epi32(sum, _mm512_madd_epi16(_mm512_srli_epi16(a, 8), _mm512_srai_epi16(b, 8)));
+#endif
+}
+static inline Vector vector_from_integers(Integers x) {
+    return _mm512_cvtepi32_ps(x);
+}
+static inline void vector_store_bytes(uint8_t *p, Vector v) {
+    __m512i integers = _mm512_max_epi32(_mm512_cvtps_epi32(v), _mm512_setzero_si512());
+    _mm_storeu_si128((__m128i *)(void *)p, _mm512_cvtusepi32_epi8(integers));
 }
 
 #endif

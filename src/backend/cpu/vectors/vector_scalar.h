@@ -90,4 +90,40 @@ static inline Vector vector_dot(Vector sum, Pairs a, Pairs b) {
     return low + float_from_bfloat16((uint16_t)(a >> 16)) * float_from_bfloat16((uint16_t)(b >> 16));
 }
 
+static inline float vector_smallest(Vector v) {
+    return v;
+}
+static inline float vector_largest(Vector v) {
+    return v;
+}
+static inline float vector_sum(Vector v) {
+    return v;
+}
+
+/* ---- int8: see vector_avx512.h ---- */
+typedef uint32_t Quads;
+typedef int32_t Integers;
+
+static inline Quads quads_load(const void *p) {
+    Quads quad;
+    memcpy(&quad, p, sizeof quad);
+    return quad;
+}
+static inline Quads quads_all(const void *p) {
+    return quads_load(p);
+}
+static inline Integers integers_zero(void) {
+    return 0;
+}
+static inline Integers integers_dot(Integers sum, Quads a, Quads b) {
+    for (int i = 0; i < 4; i++) sum += (int32_t)(a >> 8 * i & 255) * (int8_t)(b >> 8 * i & 255);
+    return sum;
+}
+static inline Vector vector_from_integers(Integers x) {
+    return (float)x;
+}
+static inline void vector_store_bytes(uint8_t *p, Vector v) {
+    *p = v > 0 ? (uint8_t)nearbyintf(vector_min(v, 255)) : 0;
+}
+
 #endif

@@ -483,8 +483,8 @@ static void bf16_training_and_evaluation(void **state) {
 
 /* Inference in int8, activations in fp32 and in bf16, on a few images and on many. What the reference's int8 is off by
  * from the exact result is the measure: the CPU engine's may differ from the reference's by INT8_SHARE of it where
- * activations are fp32 (a value between two steps falls to the other side now and then, and the next layers magnify it), and together with bf16 be as
- * far off as NOISE says. An engine that did not round would differ by all of it. */
+ * activations are fp32 (a value between two steps falls to the other side now and then, and the next layers magnify
+ * it), and together with bf16 be as far off as NOISE says. An engine that did not round would differ by all of it. */
 static void int8_inference(void **state) {
     Problem problem;
     problem_create(&cases[*(const size_t *)*state], 0, &problem);

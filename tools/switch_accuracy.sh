@@ -8,8 +8,8 @@
 # epochs, the rate times 0.97 every .02 epochs (to .05 of its height), an average that looks back 100 steps. weight_decay
 # is 1e-3, a hundred times the published, because the rate's sum over this run is some thousandth of the published run's.
 # RESULTS can be continued: a run that it has is not done again. Every experiment with the first seed comes before any
-# with the second, so that a part of the runs is a table too. CIFAR10 may be an effpack. SEEDS="42 43 44"; EFFNET,
-# THREADS, RUNNER: switch_common.sh.
+# with the second, so that a part of the runs is a table too. CIFAR10 may be an effpack. SEEDS="42 43 44"; KEEP, a
+# folder, receives each run's log; EFFNET, THREADS, RUNNER: switch_common.sh.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tools/switch_common.sh
@@ -90,6 +90,8 @@ model_ema_decay=0.999,model_ema_warmup=false
 model_ema_decay=0.999,model_ema_warmup=false,model_ema_start=zeros
 weight_decay=1e-5
 amp=none
+fuse=all
+amp=none,fuse=all
 '
 mapfile -t names <<<"$experiments"
 [ $# -eq 0 ] || names=("$@")
@@ -109,5 +111,6 @@ for seed in ${SEEDS:-42 43 44}; do
             field("top1") != "" { top1 = field("top1"); ema = field("ema_top1"); loss = field("loss") }
             END { printf "%s\t%s\t%s\t%s\t%s\t%s\t%ss\n", name, seed, top1, ema, loss, said, seconds }' \
             "$work/run/log.jsonl" >>"$results"
+        [ -z "${KEEP:-}" ] || cp "$work/run/log.jsonl" "$KEEP/${name//[^a-z0-9_]/-}-$seed.jsonl"
     done
 done

@@ -73,6 +73,8 @@ static const Case cases[] = {
     {"efficientnet_lite0", true, 47, 5, MODEL_PADDING_SYMMETRIC, false},
     {"efficientnet_lite0", true, 64, 3, MODEL_PADDING_SAME, true},
     {"efficientnet_lite0", false, 33, 2, MODEL_PADDING_SAME, true},
+    {"efficientnet_b0", true, 96, 1, MODEL_PADDING_SAME, false},
+    {"efficientnet_lite0", true, 64, 1, MODEL_PADDING_SYMMETRIC, false},
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
@@ -198,15 +200,19 @@ static void infer(const Problem *problem, const EngineVtable *vtable, ThreadTeam
     engine_free(engine);
 }
 
-/* One engine, one size larger than the batch: training forward, backward, evaluation. */
+/* One engine, one size larger than the batch, or for one image: training forward, backward, evaluation. */
 static Outcome problem_run(const Problem *problem, const EngineVtable *vtable, int threads, Variant variant) {
     const Network *network = &problem->network;
     effnet_error err = {0};
     ThreadTeam *team;
     Engine *engine;
     assert_int_equal(thread_team_create(threads, &team, &err), EFFNET_OK);
-    EngineOptions options = {
-        .batch = problem->batch + 1, .training = true, .team = team, .fuse = variant.fuse, .bf16 = variant.bf16};
+    /* An engine for one image goes ways of its own. */
+    EngineOptions options = {.batch = problem->batch == 1 ? 1 : problem->batch + 1,
+                             .training = true,
+                             .team = team,
+                             .fuse = variant.fuse,
+                             .bf16 = variant.bf16};
     if (engine_create(vtable, network, &options, &engine, &err) != EFFNET_OK) fail_msg("%s", err.message);
     Outcome out = {.logits = floats((size_t)problem->batch * CLASSES),
                    .gradients = floats(network->parameter_floats),

@@ -346,6 +346,11 @@ size_t depthwise_slot_floats(const CpuEngine *engine, const Pass *pass) {
     return weight_slot_floats(engine, &g) + (size_t)narrow_channels(engine, pass) * (size_t)g.in.channels;
 }
 
+/* Of a single image a task is a block of channels, where nothing is added up across blocks. */
+static bool is_single(const PassRun *run) {
+    return run->engine->options.batch == 1 && run->pass->expand < 0;
+}
+
 static void depthwise_backward_task(void *context, int task, int thread) {
     const PassRun *run = context;
     CpuEngine *engine = run->engine;
@@ -362,19 +367,23 @@ static void depthwise_backward_task(void *context, int task, int thread) {
     /* Borders and inserted zeros stay zero; so do the sums after each merge. */
     memset(rings.value, 0, (size_t)(rings.da - rings.value) * sizeof *rings.value);
     size_t slot_floats = depthwise_slot_floats(engine, run->pass);
-    float *slot = engine->slots + (size_t)task * slot_floats;
-    memset(slot, 0, slot_floats * sizeof *slot);
+    bool single = is_single(run);
+    float *slot = engine->slots + (single ? 0 : (size_t)task * slot_floats);
+    if (!single) {
+        memset(slot, 0, slot_floats * sizeof *slot);
+        partial_clear(run, task, g.in.channels);
+    }
     rings.products = run->pass->expand < 0 ? NULL : slot + weight_slot_floats(engine, &g);
-    partial_clear(run, task, g.in.channels);
     int begin, end, pixels = g.in.height * g.in.width;
     int sum_images = pixels < SUM_PIXELS ? SUM_PIXELS / pixels : 1; /* images whose sums stay in fp32 */
-    task_range(run, task, &begin, &end);
-    for (int c = 0; c < g.in.channels; c += g.block) {
+    task_range(run, single ? 0 : task, &begin, &end);
+    int first_channel = single ? task * g.block : 0, end_channel = single ? first_channel + g.block : g.in.channels;
+    for (int c = first_channel; c < end_channel && c < g.in.channels; c += g.block) {
         int count = g.in.channels - c < g.block ? g.in.channels - c : g.block;
         for (int image = begin; image < end; image++) {
             backward_image(run, &g, &rings, image, c, count, slot + (size_t)c * (size_t)(g.kernel * g.kernel));
             if ((image - begin) % sum_images == sum_images - 1 || image + 1 == end)
-                sums_merge(run, task, rings.sum, rings.sum_centred, g.in.channels, c, count);
+                sums_merge(run, single ? 0 : task, rings.sum, rings.sum_centred, g.in.channels, c, count);
         }
     }
 }
@@ -408,9 +417,15 @@ void depthwise_backward(PassRun *run) {
     CpuEngine *engine = run->engine;
     Geometry g = geometry_of(engine, run->pass->op);
     size_t floats = depthwise_slot_floats(engine, run->pass);
-    run_split(run, run->call->batch, slot_count(floats), 1);
+    bool single = is_single(run);
+    run_split(run, run->call->batch, single ? 1 : slot_count(floats), 1);
     if (run->pass->expand >= 0) gram_scale(run, g.block);
-    thread_team_run(engine->team, depthwise_backward_task, run, run->tasks);
+    if (single) {
+        memset(engine->slots, 0, floats * sizeof *engine->slots);
+        partial_clear(run, 0, g.in.channels);
+    }
+    thread_team_run(engine->team, depthwise_backward_task, run,
+                    single ? (g.in.channels + g.block - 1) / g.block : run->tasks);
     if (run->pass->expand >= 0)
         gram_finish_gradient(run, engine->slots + weight_slot_floats(engine, &g), floats);
     else if (run->pass->input.activation != ACTIVATION_NONE)

@@ -11,7 +11,8 @@
  * second trip only adds q * slope (docs/maths.md).
  *
  * A group is one image, or as many as fit into one tile where images have few pixels: the matrix products then have
- * rows enough to use each weight more than once. */
+ * rows enough to use each weight more than once. In training on a single image, which would leave all threads but one
+ * without work, it is cut into shares instead, with a phase for each half of the work around the squeeze. */
 #include "backend/cpu/cpu_engine.h"
 
 #include "backend/cpu/small_math.h"
@@ -24,11 +25,14 @@ typedef struct Project {
     int pixels;          /* an image */
     int group;           /* images */
     int tiles;           /* of a group */
+    int shares;          /* training on a single image: tasks of it; else 1 */
+    int share_rows;      /* pixels of each but the last */
     GateState *gate;     /* NULL without squeeze-excite */
     Activation inner;    /* the squeeze's */
 } Project;
 
 enum { LEAST_GROUPS = 8 }; /* of a batch, so that there is work for several threads */
+enum { SHARE_SUMS = 5 };   /* vectors that a share of an image keeps */
 
 static Project project_of(const CpuEngine *engine, const Pass *pass) {
     Project project = {.op = &engine->network->ops[pass->op]};
@@ -39,6 +43,13 @@ static Project project_of(const CpuEngine *engine, const Pass *pass) {
     project.group = fit < share ? fit : share;
     if (project.group < 1) project.group = 1;
     project.tiles = (project.group * project.pixels + TILE_ROWS - 1) / TILE_ROWS;
+    project.shares = 1;
+    if (engine->options.training && engine->options.batch == 1) {
+        int most = slot_count((size_t)project.in.channels * (size_t)project.out.channels);
+        int tiles = (project.tiles + most - 1) / most;
+        project.shares = (project.tiles + tiles - 1) / tiles;
+        project.share_rows = tiles * TILE_ROWS;
+    }
     if (pass->squeeze_excite >= 0) {
         project.gate = &engine->gates[pass->squeeze_excite];
         project.inner = engine->network->ops[pass->squeeze_excite].activation;
@@ -49,8 +60,9 @@ static Project project_of(const CpuEngine *engine, const Pass *pass) {
 size_t project_scratch(const CpuEngine *engine, const Pass *pass) {
     Project project = project_of(engine, pass);
     size_t in = (size_t)project.in.channels, out = (size_t)project.out.channels, group = (size_t)project.group;
-    size_t image_tiles = (project.gate ? (size_t)project.tiles : 1) * tile_floats(project.in.channels);
-    size_t slopes = group * (size_t)project.pixels * in;
+    bool whole = project.shares == 1; /* else what an image has waits in shared_tiles */
+    size_t image_tiles = (project.gate && whole ? (size_t)project.tiles : 1) * tile_floats(project.in.channels);
+    size_t slopes = whole ? group * (size_t)project.pixels * in : 0;
     size_t vector_tile = group * 2 * round_up(in, TILE_CHANNELS);
     size_t forward = image_tiles + vector_tile + 2 * out;
     size_t backward = tile_floats(project.out.channels) + tile_floats(project.in.channels) + slopes +
@@ -181,6 +193,13 @@ static bool is_few(const PassRun *run, const Project *project) {
 size_t project_shared_tiles(const CpuEngine *engine, const Pass *pass, size_t *sums) {
     Project project = project_of(engine, pass);
     *sums = 0;
+    if (project.shares > 1) {
+        size_t batch = (size_t)engine->options.batch, in = (size_t)project.in.channels;
+        *sums = batch * (size_t)project.shares * SHARE_SUMS * in + batch * in;
+        if (pass->kind == PASS_PROJECT_BACKWARD)
+            return weights_kept(engine, pass) + batch * (size_t)project.pixels * in;
+        return project.gate ? batch * (size_t)project.tiles * tile_floats(project.in.channels) : 0;
+    }
     if (engine->options.training || engine->options.batch >= FEW_GROUPS || !project.gate) return 0;
     size_t tiles = (size_t)few_tiles(&project) * (size_t)engine->options.batch;
     *sums = tiles * (size_t)project.in.channels;
@@ -272,8 +291,105 @@ static void project_forward_task(void *context, int task, int thread) {
     run->engine->partial_count[task] = (double)(end - begin) * project.pixels;
 }
 
+/* ---- training on a single image: shares of it ---------------------------------------------------------------- */
+
+typedef struct Share {
+    Group image; /* the whole of it */
+    int first, end;
+    float *sums; /* SHARE_SUMS vectors of `in`: of the gate, d, d_centred, e, e_centred; forward: of the pool */
+} Share;
+
+static Share share_of(const CpuEngine *engine, const Project *project, int task) {
+    int image = task / project->shares, first = task % project->shares * project->share_rows;
+    Share share = {.image = {image, 1, project->pixels}, .first = first, .end = first + project->share_rows};
+    if (share.end > project->pixels) share.end = project->pixels;
+    share.sums = engine->shared_sums + (size_t)task * SHARE_SUMS * (size_t)project->in.channels;
+    return share;
+}
+
+/* sum = the first vector of each of an image's shares, added up in order. */
+static void shares_sum(const CpuEngine *engine, const Project *project, int image, float *sum) {
+    size_t in = (size_t)project->in.channels;
+    memset(sum, 0, in * sizeof *sum);
+    for (int s = 0; s < project->shares; s++) {
+        const float *from = share_of(engine, project, image * project->shares + s).sums;
+        for (size_t c = 0; c < in; c++) sum[c] += from[c];
+    }
+}
+
+static float *shared_tile(const CpuEngine *engine, const Project *project, int image, int first) {
+    size_t at = (size_t)image * (size_t)project->tiles + (size_t)(first / TILE_ROWS);
+    return engine->shared_tiles + at * tile_floats(project->in.channels);
+}
+
+static void share_pool_task(void *context, int task, int thread) {
+    (void)thread;
+    const PassRun *run = context;
+    const CpuEngine *engine = run->engine;
+    Project project = project_of(engine, run->pass);
+    Share share = share_of(engine, &project, task);
+    size_t in = (size_t)project.in.channels, at = (size_t)share.image.first * shape_floats(project.in);
+    BnVectors storage;
+    const BnVectors *bn = pending(engine, run->pass->input, 0, &storage);
+    memset(share.sums, 0, in * sizeof *share.sums);
+    for (int first = share.first; first < share.end; first += TILE_ROWS)
+        engine->kernels->tile_pool(buffer_at(engine, run->pass->input.buffer, at + (size_t)first * in), in,
+                                   tile_rows_at(&share.image, first), project.in.channels, bn,
+                                   run->pass->input.activation, shared_tile(engine, &project, share.image.first, first),
+                                   TILE_ROWS, share.sums);
+}
+
+static void share_project_task(void *context, int task, int thread) {
+    const PassRun *run = context;
+    CpuEngine *engine = run->engine;
+    Project project = project_of(engine, run->pass);
+    Share share = share_of(engine, &project, task);
+    int in = project.in.channels, out = project.out.channels, image = share.image.first;
+    float *own = thread_scratch(engine, thread), *moments = own + tile_floats(in);
+    BnVectors storage;
+    const BnVectors *bn = pending(engine, run->pass->input, 0, &storage);
+    partial_clear(run, task, out);
+    for (int first = share.first; first < share.end; first += TILE_ROWS) {
+        int rows = tile_rows_at(&share.image, first);
+        float *tile = project.gate ? shared_tile(engine, &project, image, first) : own;
+        size_t pixel = (size_t)image * (size_t)project.pixels + (size_t)first;
+        if (project.gate)
+            engine->kernels->tile_scale(tile, TILE_ROWS, rows, in, project.gate->gate + (size_t)image * (size_t)in);
+        else
+            engine->kernels->tile_load(buffer_at(engine, run->pass->input.buffer, pixel * (size_t)in), (size_t)in, rows,
+                                       in, bn, run->pass->input.activation, tile, TILE_ROWS);
+        Stored *to = buffer_at(engine, run->pass->raw, pixel * (size_t)out);
+        engine->kernels->gemm_tile(tile, TILE_ROWS, rows, in, engine->packed[run->pass->op], out, to, (size_t)out, NULL,
+                                   NULL);
+        if (run->call->training)
+            moments_merge(run, task, to, (size_t)out, rows, out, 0, out, first - share.first, moments);
+    }
+    engine->partial_count[task] = share.end - share.first;
+}
+
+static void project_shares(PassRun *run, const Project *project) {
+    const CpuEngine *engine = run->engine;
+    size_t in = (size_t)project->in.channels;
+    run->tasks = run->call->batch * project->shares;
+    if (project->gate) thread_team_run(engine->team, share_pool_task, run, run->tasks);
+    for (int image = 0; project->gate && image < run->call->batch; image++) {
+        Group group = {image, 1, project->pixels};
+        float *pooled = project->gate->pooled + (size_t)image * in;
+        shares_sum(engine, project, image, pooled);
+        for (size_t c = 0; c < in; c++) pooled[c] /= (float)project->pixels;
+        squeeze_forward(run, project, &group, thread_scratch(engine, 0));
+    }
+    thread_team_run(engine->team, share_project_task, run, run->tasks);
+}
+
 void project_forward(PassRun *run) {
     Project project = project_of(run->engine, run->pass);
+    if (project.shares > 1) {
+        project_shares(run, &project);
+        if (run->call->training)
+            batch_norm_finish(run, run->pass->batch_norm, (double)run->call->batch * project.pixels);
+        return;
+    }
     if (is_few(run, &project)) {
         project_few(run, &project);
         return;
@@ -355,34 +471,40 @@ static void use_dv(const PassRun *run, const Project *project, const Group *grou
                                            value_at(engine, scratch->slopes, (size_t)first * in), sums);
 }
 
-/* `slot`: the task's part of dW (out, in), its first values or added to; NULL: tiles are kept. */
+/* Rows [first, first + TILE_ROWS) of the group: dv -> e in dz, slopes, sums, and their part of dW (out, in) in `slot`,
+ * its first values or added to; NULL: tiles are kept. */
+static void backward_tile(const PassRun *run, const Project *project, const Group *group, int first, bool add,
+                          float *slot, const BackwardScratch *scratch) {
+    const CpuEngine *engine = run->engine;
+    const CpuKernels *kernels = engine->kernels;
+    int in = project->in.channels, out = project->out.channels, rows = tile_rows_at(group, first);
+    int step = group->count > 1 ? project->pixels : TILE_ROWS; /* rows at a time: of one image */
+    size_t in_size = (size_t)in, pixel = (size_t)group->first * (size_t)project->pixels + (size_t)first;
+    KeptTiles tiles = {scratch->a_tile, scratch->dp_tile, TILE_ROWS};
+    if (!slot) tiles = kept_tiles(engine, run->pass, run->call->batch * project->pixels, (int)pixel);
+    for (int row = 0; row < rows; row += step)
+        load_dp(run, project, group, (first + row) / project->pixels, first + row, step < rows ? step : rows,
+                value_at(engine, tiles.out, (size_t)row * TILE_CHANNELS), tiles.rows);
+    kernels->gemm_tile(tiles.out, tiles.rows, rows, out, engine->packed_back[run->pass->op], in,
+                       buffer_at(engine, run->pass->gradient_out, pixel * in_size), in_size, NULL, NULL);
+    for (int row = 0; row < rows; row += step)
+        use_dv(run, project, group, (first + row) / project->pixels, first + row, step < rows ? step : rows,
+               value_at(engine, tiles.in, (size_t)row * TILE_CHANNELS), tiles.rows, scratch);
+    if (slot) kernels->gemm_transposed(tiles.out, tiles.in, tiles.rows, rows, out, in, add, slot, in_size);
+}
+
+/* `slot`: as above. */
 static void backward_group(const PassRun *run, const Project *project, int task, const Group *group, bool add,
                            float *slot, float *from) {
     CpuEngine *engine = run->engine;
     const CpuKernels *kernels = engine->kernels;
-    int in = project->in.channels, out = project->out.channels;
+    int in = project->in.channels;
     size_t in_size = (size_t)in;
     BackwardScratch scratch = backward_scratch(project, from);
     memset(scratch.gate, 0, (size_t)(scratch.q - scratch.gate) * sizeof(float));
     Stored *dz = buffer_at(engine, run->pass->gradient_out, (size_t)group->first * shape_floats(project->in));
-    int step = group->count > 1 ? project->pixels : TILE_ROWS; /* rows at a time: of one image */
-    KeptTiles tiles = {scratch.a_tile, scratch.dp_tile, TILE_ROWS};
-    for (int first = 0; first < group->rows; first += TILE_ROWS) {
-        int rows = tile_rows_at(group, first);
-        if (!slot)
-            tiles = kept_tiles(engine, run->pass, run->call->batch * project->pixels,
-                               group->first * project->pixels + first);
-        for (int row = 0; row < rows; row += step)
-            load_dp(run, project, group, (first + row) / project->pixels, first + row, step < rows ? step : rows,
-                    value_at(engine, tiles.out, (size_t)row * TILE_CHANNELS), tiles.rows);
-        kernels->gemm_tile(tiles.out, tiles.rows, rows, out, engine->packed_back[run->pass->op], in,
-                           value_at(engine, dz, (size_t)first * in_size), in_size, NULL, NULL);
-        for (int row = 0; row < rows; row += step)
-            use_dv(run, project, group, (first + row) / project->pixels, first + row, step < rows ? step : rows,
-                   value_at(engine, tiles.in, (size_t)row * TILE_CHANNELS), tiles.rows, &scratch);
-        if (slot)
-            kernels->gemm_transposed(tiles.out, tiles.in, tiles.rows, rows, out, in, add || first > 0, slot, in_size);
-    }
+    for (int first = 0; first < group->rows; first += TILE_ROWS)
+        backward_tile(run, project, group, first, add || first > 0, slot, &scratch);
     if (project->gate) {
         squeeze_backward(run, project, group, scratch.gate, scratch.tile, scratch.q);
         for (int i = 0; i < group->count; i++) {
@@ -396,6 +518,70 @@ static void backward_group(const PassRun *run, const Project *project, int task,
         }
     }
     sums_merge(run, task, scratch.e, scratch.e_centred, in, 0, in);
+}
+
+/* First half of a share's backward pass: all but the squeeze's part of dz. */
+static void share_backward_task(void *context, int task, int thread) {
+    const PassRun *run = context;
+    CpuEngine *engine = run->engine;
+    Project project = project_of(engine, run->pass);
+    Share share = share_of(engine, &project, task);
+    int in = project.in.channels, out = project.out.channels;
+    size_t in_size = (size_t)in, kept = weights_kept(engine, run->pass), image = (size_t)share.image.first;
+    float *slot = kept ? NULL : engine->slots + (size_t)task * in_size * (size_t)out;
+    BackwardScratch scratch = backward_scratch(&project, thread_scratch(engine, thread));
+    scratch.slopes = value_at(engine, engine->shared_tiles + kept, image * (size_t)project.pixels * in_size);
+    scratch.gate = share.sums;
+    scratch.d = scratch.gate + in;
+    scratch.d_centred = scratch.d + in;
+    scratch.e = scratch.d_centred + in;
+    scratch.e_centred = scratch.e + in;
+    memset(share.sums, 0, SHARE_SUMS * in_size * sizeof *share.sums);
+    for (int first = share.first; first < share.end; first += TILE_ROWS)
+        backward_tile(run, &project, &share.image, first, first > share.first, slot, &scratch);
+}
+
+/* The second: q, which stands behind the shares' sums. */
+static float *shared_q(const CpuEngine *engine, const Project *project, int image) {
+    size_t in = (size_t)project->in.channels, tasks = (size_t)(engine->options.batch * project->shares);
+    return engine->shared_sums + (tasks * SHARE_SUMS + (size_t)image) * in;
+}
+
+static void share_finish_task(void *context, int task, int thread) {
+    (void)thread;
+    const PassRun *run = context;
+    const CpuEngine *engine = run->engine;
+    Project project = project_of(engine, run->pass);
+    Share share = share_of(engine, &project, task);
+    size_t in = (size_t)project.in.channels;
+    float *d = share.sums + in, *d_centred = d + in, *e = d_centred + in, *e_centred = e + in;
+    if (project.gate) {
+        const float *q = shared_q(engine, &project, share.image.first);
+        size_t at = ((size_t)share.image.first * (size_t)project.pixels + (size_t)share.first) * in;
+        engine->kernels->add_scaled(buffer_at(engine, run->pass->gradient_out, at),
+                                    value_at(engine, engine->shared_tiles + weights_kept(engine, run->pass), at), q,
+                                    share.end - share.first, project.in.channels, in);
+        for (size_t c = 0; c < in; c++) {
+            e[c] += q[c] * d[c];
+            e_centred[c] += q[c] * d_centred[c];
+        }
+    }
+    partial_clear(run, task, project.in.channels);
+    sums_merge(run, task, e, e_centred, project.in.channels, 0, project.in.channels);
+}
+
+static void backward_shares(PassRun *run, const Project *project) {
+    const CpuEngine *engine = run->engine;
+    run->tasks = run->call->batch * project->shares;
+    thread_team_run(engine->team, share_backward_task, run, run->tasks);
+    for (int image = 0; project->gate && image < run->call->batch; image++) {
+        Group group = {image, 1, project->pixels};
+        float *gate_sums = thread_scratch(engine, 0);
+        float *tile = gate_sums + round_up((size_t)project->in.channels, TILE_CHANNELS);
+        shares_sum(engine, project, image, gate_sums);
+        squeeze_backward(run, project, &group, gate_sums, tile, shared_q(engine, project, image));
+    }
+    thread_team_run(engine->team, share_finish_task, run, run->tasks);
 }
 
 static void project_backward_task(void *context, int task, int thread) {
@@ -417,8 +603,12 @@ void project_backward(PassRun *run) {
     CpuEngine *engine = run->engine;
     Project project = project_of(engine, run->pass);
     int in = project.in.channels, out = project.out.channels;
-    run_split(run, run->call->batch, slot_count((size_t)in * (size_t)out), project.group);
-    thread_team_run(engine->team, project_backward_task, run, run->tasks);
+    if (project.shares > 1) {
+        backward_shares(run, &project);
+    } else {
+        run_split(run, run->call->batch, slot_count((size_t)in * (size_t)out), project.group);
+        thread_team_run(engine->team, project_backward_task, run, run->tasks);
+    }
     batch_norm_finish_gradient(run, run->pass->input.batch_norm);
     if (weights_kept(engine, run->pass))
         kept_weights_gradient(run, run->call->batch * project.pixels);

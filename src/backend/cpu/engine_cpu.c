@@ -124,7 +124,7 @@ static void lay_out(CpuEngine *engine, Layout *layout) {
             lay_out_gram(layout, engine, &engine->grams[pass->op], network->tensors[op->input].channels,
                          network->tensors[op->output].channels);
         }
-        if (pass->kind == PASS_PROJECT_FORWARD) {
+        if (pass->kind == PASS_PROJECT_FORWARD || pass->kind == PASS_PROJECT_BACKWARD) {
             size_t pass_sums, pass_tiles = project_shared_tiles(engine, pass, &pass_sums);
             if (pass_tiles > tiles) tiles = pass_tiles;
             if (pass_sums > sums) sums = pass_sums;

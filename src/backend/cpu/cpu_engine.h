@@ -9,7 +9,7 @@
  *   cpu_conv.c         stem, expand and head, forward and backward
  *   cpu_depthwise.c    depthwise, forward and backward, with the expand convolution on the fly where that is not stored
  *   cpu_gram.c         such a convolution's batch norm from the second moments of its input
- *   cpu_project.c      squeeze-excite and projection, forward and backward
+ *   cpu_project*.c, cpu_squeeze.c   squeeze-excite and projection, forward and backward (cpu_project.h)
  *   cpu_residual.c     residual; the sums of a projection's batch norm
  *   cpu_head.c         pool, dropout, classifier, forward and backward */
 #ifndef EFFNET_BACKEND_CPU_CPU_ENGINE_H

@@ -13,28 +13,13 @@
  * A group is one image, or as many as fit into one tile where images have few pixels: the matrix products then have
  * rows enough to use each weight more than once. In training on a single image, which would leave all threads but one
  * without work, it is cut into shares instead, with a phase for each half of the work around the squeeze. */
-#include "backend/cpu/cpu_engine.h"
+#include "backend/cpu/cpu_project.h"
 
 #include "backend/cpu/small_math.h"
 
 #include <string.h>
 
-typedef struct Project {
-    const Op *op;
-    TensorShape in, out; /* u's shape, p's */
-    int pixels;          /* an image */
-    int group;           /* images */
-    int tiles;           /* of a group */
-    int shares;          /* training on a single image: tasks of it; else 1 */
-    int share_rows;      /* pixels of each but the last */
-    GateState *gate;     /* NULL without squeeze-excite */
-    Activation inner;    /* the squeeze's */
-} Project;
-
-enum { LEAST_GROUPS = 8 }; /* of a batch, so that there is work for several threads */
-enum { SHARE_SUMS = 5 };   /* vectors that a share of an image keeps */
-
-static Project project_of(const CpuEngine *engine, const Pass *pass) {
+Project project_of(const CpuEngine *engine, const Pass *pass) {
     Project project = {.op = &engine->network->ops[pass->op]};
     project.in = engine->network->tensors[project.op->input];
     project.out = engine->network->tensors[project.op->output];
@@ -70,37 +55,10 @@ size_t project_scratch(const CpuEngine *engine, const Pass *pass) {
     return forward > backward ? forward : backward;
 }
 
-/* A task's group: images [first, first + count). */
-typedef struct Group {
-    int first, count, rows;
-} Group;
-
-static int tile_rows_at(const Group *group, int first) {
-    return group->rows - first < TILE_ROWS ? group->rows - first : TILE_ROWS;
-}
-
-/* out (count, columns) = x (count, depth) * packed + bias (NULL: none), in fp32; `tile` holds count * round_up(depth,
- * 64). */
-static void rows_times_matrix(const CpuKernels *kernels, const float *x, int count, int depth, const Packed *packed,
-                              int columns, const float *bias, float *tile, float *out) {
-    kernels->tile_fill(x, (size_t)depth, count, depth, tile, count);
-    kernels->gemm_tile(tile, count, count, depth, packed, columns, out, (size_t)columns, NULL, bias);
-}
-
-/* pooled -> reduce -> activation -> expand -> sigmoid = gate, of a group's images. */
-static void squeeze_forward(const PassRun *run, const Project *project, const Group *group, float *tile) {
-    const CpuKernels *kernels = run->engine->exact;
-    const Op *op = &run->engine->network->ops[run->pass->squeeze_excite];
-    GateState *state = project->gate;
-    size_t c = (size_t)state->channels, s = (size_t)state->squeezed, at = (size_t)group->first;
-    size_t count = (size_t)group->count;
-    float *hidden_sum = state->hidden_sum + at * s, *hidden = state->hidden + at * s, *gate = state->gate + at * c;
-    rows_times_matrix(kernels, state->pooled + at * c, group->count, (int)c, state->packed_reduce, (int)s,
-                      parameter_data(run, op->bias), tile, hidden_sum);
-    for (size_t i = 0; i < count * s; i++) hidden[i] = activate(hidden_sum[i], project->inner);
-    rows_times_matrix(kernels, hidden, group->count, (int)s, state->packed_expand, (int)c,
-                      parameter_data(run, op->expand_bias), tile, gate);
-    kernels->sigmoid(gate, count * c);
+size_t project_shared_tiles(const CpuEngine *engine, const Pass *pass, size_t *sums) {
+    Project project = project_of(engine, pass);
+    return project.shares > 1 ? project_shares_tiles(engine, pass, &project, sums)
+                              : project_few_tiles(engine, &project, sums);
 }
 
 /* Of a group of several images, which have a tile together: image i's rows of it. */
@@ -172,105 +130,6 @@ static void forward_group(const PassRun *run, const Project *project, int task, 
     }
 }
 
-/* ---- a few images at inference: tiles of one image are shared out among the threads ------------------------------ */
-
-enum { FEW_GROUPS = LEAST_GROUPS, FEW_LEAST_ROWS = 16 };
-
-/* Rows of a task's tile: an eighth of an image, within reason. */
-static int few_rows(const Project *project) {
-    int share = (int)round_up((size_t)(project->pixels + 7) / 8, 8);
-    return share > TILE_ROWS ? TILE_ROWS : share < FEW_LEAST_ROWS ? FEW_LEAST_ROWS : share;
-}
-
-static int few_tiles(const Project *project) {
-    return (project->pixels + few_rows(project) - 1) / few_rows(project);
-}
-
-static bool is_few(const PassRun *run, const Project *project) {
-    return !run->engine->options.training && run->engine->options.batch < FEW_GROUPS && project->gate;
-}
-
-size_t project_shared_tiles(const CpuEngine *engine, const Pass *pass, size_t *sums) {
-    Project project = project_of(engine, pass);
-    *sums = 0;
-    if (project.shares > 1) {
-        size_t batch = (size_t)engine->options.batch, in = (size_t)project.in.channels;
-        *sums = batch * (size_t)project.shares * SHARE_SUMS * in + batch * in;
-        if (pass->kind == PASS_PROJECT_BACKWARD)
-            return weights_kept(engine, pass) + batch * (size_t)project.pixels * in;
-        return project.gate ? batch * (size_t)project.tiles * tile_floats(project.in.channels) : 0;
-    }
-    if (engine->options.training || engine->options.batch >= FEW_GROUPS || !project.gate) return 0;
-    size_t tiles = (size_t)few_tiles(&project) * (size_t)engine->options.batch;
-    *sums = tiles * (size_t)project.in.channels;
-    return tiles * round_up((size_t)project.in.channels, TILE_CHANNELS) * (size_t)few_rows(&project);
-}
-
-/* Task: a tile of an image. */
-typedef struct FewTile {
-    int image, first, rows; /* of the image's pixels */
-    float *tile, *sums;
-} FewTile;
-
-static FewTile few_tile(const CpuEngine *engine, const Project *project, int task) {
-    int tiles = few_tiles(project), most = few_rows(project);
-    FewTile tile = {.image = task / tiles, .first = task % tiles * most};
-    tile.rows = project->pixels - tile.first < most ? project->pixels - tile.first : most;
-    size_t floats = round_up((size_t)project->in.channels, TILE_CHANNELS) * (size_t)most;
-    tile.tile = engine->shared_tiles + (size_t)task * floats;
-    tile.sums = engine->shared_sums + (size_t)task * (size_t)project->in.channels;
-    return tile;
-}
-
-static void few_pool_task(void *context, int task, int thread) {
-    (void)thread;
-    const PassRun *run = context;
-    const CpuEngine *engine = run->engine;
-    Project project = project_of(engine, run->pass);
-    FewTile tile = few_tile(engine, &project, task);
-    size_t in = (size_t)project.in.channels;
-    BnVectors storage;
-    const BnVectors *bn = pending(engine, run->pass->input, 0, &storage);
-    size_t at = (size_t)tile.image * shape_floats(project.in) + (size_t)tile.first * in;
-    memset(tile.sums, 0, in * sizeof *tile.sums);
-    engine->kernels->tile_pool(buffer_at(engine, run->pass->input.buffer, at), in, tile.rows, project.in.channels, bn,
-                               run->pass->input.activation, tile.tile, few_rows(&project), tile.sums);
-}
-
-static void few_project_task(void *context, int task, int thread) {
-    (void)thread;
-    const PassRun *run = context;
-    const CpuEngine *engine = run->engine;
-    Project project = project_of(engine, run->pass);
-    FewTile tile = few_tile(engine, &project, task);
-    int in = project.in.channels, out = project.out.channels, most = few_rows(&project);
-    size_t at = (size_t)tile.image * shape_floats(project.out) + (size_t)tile.first * (size_t)out;
-    engine->kernels->tile_scale(tile.tile, most, tile.rows, in, project.gate->gate + (size_t)tile.image * (size_t)in);
-    products(engine, project.op)
-        ->gemm_tile(tile.tile, most, tile.rows, in, engine->packed[run->pass->op], out,
-                    buffer_at(engine, run->pass->raw, at), (size_t)out, NULL,
-                    folded_bias(engine, run->pass->batch_norm, 0));
-}
-
-static void project_few(PassRun *run, const Project *project) {
-    const CpuEngine *engine = run->engine;
-    int tiles = few_tiles(project), batch = run->call->batch;
-    size_t in = (size_t)project->in.channels;
-    thread_team_run(engine->team, few_pool_task, run, batch * tiles);
-    for (int image = 0; image < batch; image++) {
-        float *pooled = project->gate->pooled + (size_t)image * in;
-        memset(pooled, 0, in * sizeof *pooled);
-        for (int t = 0; t < tiles; t++)
-            for (size_t c = 0; c < in; c++) pooled[c] += engine->shared_sums[(size_t)(image * tiles + t) * in + c];
-        for (size_t c = 0; c < in; c++) pooled[c] /= (float)project->pixels;
-    }
-    for (int image = 0; image < batch; image++) { /* a group has one image's scratch at least */
-        Group group = {image, 1, project->pixels};
-        squeeze_forward(run, project, &group, thread_scratch(engine, 0));
-    }
-    thread_team_run(engine->team, few_project_task, run, batch * tiles);
-}
-
 /* The groups of a task, one after the other. */
 static Group next_group(const Project *project, int image, int end) {
     int count = end - image < project->group ? end - image : project->group;
@@ -291,106 +150,15 @@ static void project_forward_task(void *context, int task, int thread) {
     run->engine->partial_count[task] = (double)(end - begin) * project.pixels;
 }
 
-/* ---- training on a single image: shares of it ---------------------------------------------------------------- */
-
-typedef struct Share {
-    Group image; /* the whole of it */
-    int first, end;
-    float *sums; /* SHARE_SUMS vectors of `in`: of the gate, d, d_centred, e, e_centred; forward: of the pool */
-} Share;
-
-static Share share_of(const CpuEngine *engine, const Project *project, int task) {
-    int image = task / project->shares, first = task % project->shares * project->share_rows;
-    Share share = {.image = {image, 1, project->pixels}, .first = first, .end = first + project->share_rows};
-    if (share.end > project->pixels) share.end = project->pixels;
-    share.sums = engine->shared_sums + (size_t)task * SHARE_SUMS * (size_t)project->in.channels;
-    return share;
-}
-
-/* sum = the first vector of each of an image's shares, added up in order. */
-static void shares_sum(const CpuEngine *engine, const Project *project, int image, float *sum) {
-    size_t in = (size_t)project->in.channels;
-    memset(sum, 0, in * sizeof *sum);
-    for (int s = 0; s < project->shares; s++) {
-        const float *from = share_of(engine, project, image * project->shares + s).sums;
-        for (size_t c = 0; c < in; c++) sum[c] += from[c];
-    }
-}
-
-static float *shared_tile(const CpuEngine *engine, const Project *project, int image, int first) {
-    size_t at = (size_t)image * (size_t)project->tiles + (size_t)(first / TILE_ROWS);
-    return engine->shared_tiles + at * tile_floats(project->in.channels);
-}
-
-static void share_pool_task(void *context, int task, int thread) {
-    (void)thread;
-    const PassRun *run = context;
-    const CpuEngine *engine = run->engine;
-    Project project = project_of(engine, run->pass);
-    Share share = share_of(engine, &project, task);
-    size_t in = (size_t)project.in.channels, at = (size_t)share.image.first * shape_floats(project.in);
-    BnVectors storage;
-    const BnVectors *bn = pending(engine, run->pass->input, 0, &storage);
-    memset(share.sums, 0, in * sizeof *share.sums);
-    for (int first = share.first; first < share.end; first += TILE_ROWS)
-        engine->kernels->tile_pool(buffer_at(engine, run->pass->input.buffer, at + (size_t)first * in), in,
-                                   tile_rows_at(&share.image, first), project.in.channels, bn,
-                                   run->pass->input.activation, shared_tile(engine, &project, share.image.first, first),
-                                   TILE_ROWS, share.sums);
-}
-
-static void share_project_task(void *context, int task, int thread) {
-    const PassRun *run = context;
-    CpuEngine *engine = run->engine;
-    Project project = project_of(engine, run->pass);
-    Share share = share_of(engine, &project, task);
-    int in = project.in.channels, out = project.out.channels, image = share.image.first;
-    float *own = thread_scratch(engine, thread), *moments = own + tile_floats(in);
-    BnVectors storage;
-    const BnVectors *bn = pending(engine, run->pass->input, 0, &storage);
-    partial_clear(run, task, out);
-    for (int first = share.first; first < share.end; first += TILE_ROWS) {
-        int rows = tile_rows_at(&share.image, first);
-        float *tile = project.gate ? shared_tile(engine, &project, image, first) : own;
-        size_t pixel = (size_t)image * (size_t)project.pixels + (size_t)first;
-        if (project.gate)
-            engine->kernels->tile_scale(tile, TILE_ROWS, rows, in, project.gate->gate + (size_t)image * (size_t)in);
-        else
-            engine->kernels->tile_load(buffer_at(engine, run->pass->input.buffer, pixel * (size_t)in), (size_t)in, rows,
-                                       in, bn, run->pass->input.activation, tile, TILE_ROWS);
-        Stored *to = buffer_at(engine, run->pass->raw, pixel * (size_t)out);
-        engine->kernels->gemm_tile(tile, TILE_ROWS, rows, in, engine->packed[run->pass->op], out, to, (size_t)out, NULL,
-                                   NULL);
-        if (run->call->training)
-            moments_merge(run, task, to, (size_t)out, rows, out, 0, out, first - share.first, moments);
-    }
-    engine->partial_count[task] = share.end - share.first;
-}
-
-static void project_shares(PassRun *run, const Project *project) {
-    const CpuEngine *engine = run->engine;
-    size_t in = (size_t)project->in.channels;
-    run->tasks = run->call->batch * project->shares;
-    if (project->gate) thread_team_run(engine->team, share_pool_task, run, run->tasks);
-    for (int image = 0; project->gate && image < run->call->batch; image++) {
-        Group group = {image, 1, project->pixels};
-        float *pooled = project->gate->pooled + (size_t)image * in;
-        shares_sum(engine, project, image, pooled);
-        for (size_t c = 0; c < in; c++) pooled[c] /= (float)project->pixels;
-        squeeze_forward(run, project, &group, thread_scratch(engine, 0));
-    }
-    thread_team_run(engine->team, share_project_task, run, run->tasks);
-}
-
 void project_forward(PassRun *run) {
     Project project = project_of(run->engine, run->pass);
     if (project.shares > 1) {
-        project_shares(run, &project);
+        project_forward_shares(run, &project);
         if (run->call->training)
             batch_norm_finish(run, run->pass->batch_norm, (double)run->call->batch * project.pixels);
         return;
     }
-    if (is_few(run, &project)) {
+    if (project_is_few(run, &project)) {
         project_few(run, &project);
         return;
     }
@@ -401,31 +169,7 @@ void project_forward(PassRun *run) {
 
 /* ---- backward ------------------------------------------------------------------------------------------------ */
 
-/* From the gates' gradients (sums over each image of dv * a) to q = d(pooled) / pixels; keeps what the weights need. */
-static void squeeze_backward(const PassRun *run, const Project *project, const Group *group, const float *gate_sums,
-                             float *tile, float *q) {
-    const CpuKernels *kernels = run->engine->exact;
-    GateState *state = project->gate;
-    size_t c = (size_t)state->channels, s = (size_t)state->squeezed, at = (size_t)group->first;
-    size_t count = (size_t)group->count;
-    const float *gate = state->gate + at * c, *hidden_sum = state->hidden_sum + at * s;
-    float *gate_gradient = state->gate_gradient + at * c, *hidden_gradient = state->hidden_gradient + at * s;
-    for (size_t i = 0; i < count * c; i++) gate_gradient[i] = gate_sums[i] * gate[i] * (1 - gate[i]);
-    rows_times_matrix(kernels, gate_gradient, group->count, (int)c, state->packed_expand_back, (int)s, NULL, tile,
-                      hidden_gradient);
-    for (size_t i = 0; i < count * s; i++) hidden_gradient[i] *= activation_slope(hidden_sum[i], project->inner);
-    rows_times_matrix(kernels, hidden_gradient, group->count, (int)s, state->packed_reduce_back, (int)c, NULL, tile, q);
-    for (size_t i = 0; i < count * c; i++) q[i] /= (float)project->pixels;
-}
-
-/* Scratch of a group's backward pass; vectors of `in` floats, those that an image has of its own `group` of them. */
-typedef struct BackwardScratch {
-    float *dp_tile, *a_tile, *slopes; /* values, in room for floats */
-    float *gate, *d, *d_centred, *q;  /* an image's own */
-    float *e, *e_centred, *tile;
-} BackwardScratch;
-
-static BackwardScratch backward_scratch(const Project *project, float *from) {
+BackwardScratch project_backward_scratch(const Project *project, float *from) {
     size_t in = (size_t)project->in.channels, group = (size_t)project->group;
     BackwardScratch scratch = {.dp_tile = from};
     scratch.a_tile = scratch.dp_tile + tile_floats(project->out.channels);
@@ -473,8 +217,8 @@ static void use_dv(const PassRun *run, const Project *project, const Group *grou
 
 /* Rows [first, first + TILE_ROWS) of the group: dv -> e in dz, slopes, sums, and their part of dW (out, in) in `slot`,
  * its first values or added to; NULL: tiles are kept. */
-static void backward_tile(const PassRun *run, const Project *project, const Group *group, int first, bool add,
-                          float *slot, const BackwardScratch *scratch) {
+void project_backward_tile(const PassRun *run, const Project *project, const Group *group, int first, bool add,
+                           float *slot, const BackwardScratch *scratch) {
     const CpuEngine *engine = run->engine;
     const CpuKernels *kernels = engine->kernels;
     int in = project->in.channels, out = project->out.channels, rows = tile_rows_at(group, first);
@@ -500,11 +244,11 @@ static void backward_group(const PassRun *run, const Project *project, int task,
     const CpuKernels *kernels = engine->kernels;
     int in = project->in.channels;
     size_t in_size = (size_t)in;
-    BackwardScratch scratch = backward_scratch(project, from);
+    BackwardScratch scratch = project_backward_scratch(project, from);
     memset(scratch.gate, 0, (size_t)(scratch.q - scratch.gate) * sizeof(float));
     Stored *dz = buffer_at(engine, run->pass->gradient_out, (size_t)group->first * shape_floats(project->in));
     for (int first = 0; first < group->rows; first += TILE_ROWS)
-        backward_tile(run, project, group, first, add || first > 0, slot, &scratch);
+        project_backward_tile(run, project, group, first, add || first > 0, slot, &scratch);
     if (project->gate) {
         squeeze_backward(run, project, group, scratch.gate, scratch.tile, scratch.q);
         for (int i = 0; i < group->count; i++) {
@@ -518,70 +262,6 @@ static void backward_group(const PassRun *run, const Project *project, int task,
         }
     }
     sums_merge(run, task, scratch.e, scratch.e_centred, in, 0, in);
-}
-
-/* First half of a share's backward pass: all but the squeeze's part of dz. */
-static void share_backward_task(void *context, int task, int thread) {
-    const PassRun *run = context;
-    CpuEngine *engine = run->engine;
-    Project project = project_of(engine, run->pass);
-    Share share = share_of(engine, &project, task);
-    int in = project.in.channels, out = project.out.channels;
-    size_t in_size = (size_t)in, kept = weights_kept(engine, run->pass), image = (size_t)share.image.first;
-    float *slot = kept ? NULL : engine->slots + (size_t)task * in_size * (size_t)out;
-    BackwardScratch scratch = backward_scratch(&project, thread_scratch(engine, thread));
-    scratch.slopes = value_at(engine, engine->shared_tiles + kept, image * (size_t)project.pixels * in_size);
-    scratch.gate = share.sums;
-    scratch.d = scratch.gate + in;
-    scratch.d_centred = scratch.d + in;
-    scratch.e = scratch.d_centred + in;
-    scratch.e_centred = scratch.e + in;
-    memset(share.sums, 0, SHARE_SUMS * in_size * sizeof *share.sums);
-    for (int first = share.first; first < share.end; first += TILE_ROWS)
-        backward_tile(run, &project, &share.image, first, first > share.first, slot, &scratch);
-}
-
-/* The second: q, which stands behind the shares' sums. */
-static float *shared_q(const CpuEngine *engine, const Project *project, int image) {
-    size_t in = (size_t)project->in.channels, tasks = (size_t)(engine->options.batch * project->shares);
-    return engine->shared_sums + (tasks * SHARE_SUMS + (size_t)image) * in;
-}
-
-static void share_finish_task(void *context, int task, int thread) {
-    (void)thread;
-    const PassRun *run = context;
-    const CpuEngine *engine = run->engine;
-    Project project = project_of(engine, run->pass);
-    Share share = share_of(engine, &project, task);
-    size_t in = (size_t)project.in.channels;
-    float *d = share.sums + in, *d_centred = d + in, *e = d_centred + in, *e_centred = e + in;
-    if (project.gate) {
-        const float *q = shared_q(engine, &project, share.image.first);
-        size_t at = ((size_t)share.image.first * (size_t)project.pixels + (size_t)share.first) * in;
-        engine->kernels->add_scaled(buffer_at(engine, run->pass->gradient_out, at),
-                                    value_at(engine, engine->shared_tiles + weights_kept(engine, run->pass), at), q,
-                                    share.end - share.first, project.in.channels, in);
-        for (size_t c = 0; c < in; c++) {
-            e[c] += q[c] * d[c];
-            e_centred[c] += q[c] * d_centred[c];
-        }
-    }
-    partial_clear(run, task, project.in.channels);
-    sums_merge(run, task, e, e_centred, project.in.channels, 0, project.in.channels);
-}
-
-static void backward_shares(PassRun *run, const Project *project) {
-    const CpuEngine *engine = run->engine;
-    run->tasks = run->call->batch * project->shares;
-    thread_team_run(engine->team, share_backward_task, run, run->tasks);
-    for (int image = 0; project->gate && image < run->call->batch; image++) {
-        Group group = {image, 1, project->pixels};
-        float *gate_sums = thread_scratch(engine, 0);
-        float *tile = gate_sums + round_up((size_t)project->in.channels, TILE_CHANNELS);
-        shares_sum(engine, project, image, gate_sums);
-        squeeze_backward(run, project, &group, gate_sums, tile, shared_q(engine, project, image));
-    }
-    thread_team_run(engine->team, share_finish_task, run, run->tasks);
 }
 
 static void project_backward_task(void *context, int task, int thread) {
@@ -604,7 +284,7 @@ void project_backward(PassRun *run) {
     Project project = project_of(engine, run->pass);
     int in = project.in.channels, out = project.out.channels;
     if (project.shares > 1) {
-        backward_shares(run, &project);
+        project_backward_shares(run, &project);
     } else {
         run_split(run, run->call->batch, slot_count((size_t)in * (size_t)out), project.group);
         thread_team_run(engine->team, project_backward_task, run, run->tasks);

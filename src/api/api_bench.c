@@ -16,6 +16,7 @@ enum { WARM_UP_STEPS = 2, DEFAULT_STEPS = 10, DEFAULT_CHOSEN_BATCH = 32 };
 
 typedef struct Bench {
     effnet_bench_options options;
+    Dtype dtype;
     Recipe recipe;
     Network network;
     ThreadTeam *team;
@@ -40,14 +41,13 @@ static effnet_status allocate(size_t count, size_t size, const char *what, void 
     return EFFNET_OK;
 }
 
-static effnet_status check(effnet_bench_options *options, effnet_error *err) {
+static effnet_status check(effnet_bench_options *options, Dtype *dtype, effnet_error *err) {
     if (!options->model) options->model = "efficientnet_b0";
     if (!options->dtype) options->dtype = "fp32";
     if (options->batch == 0) options->batch = DEFAULT_CHOSEN_BATCH;
     if (options->steps == 0) options->steps = DEFAULT_STEPS;
-    Dtype dtype;
-    TRY(dtype_by_name(options->dtype, &dtype, err));
-    if (dtype.int8 && !options->infer)
+    TRY(dtype_by_name(options->dtype, dtype, err));
+    if (dtype->int8 && !options->infer)
         return fail(err, EFFNET_ERROR_ARGUMENT, "dtype int8 is for inference; training takes fp32 or bf16");
     if (options->batch < 1 || options->batch > 65536)
         return fail(err, EFFNET_ERROR_ARGUMENT, "batch is %d; allowed: 1 to 65536", options->batch);
@@ -67,9 +67,7 @@ static effnet_status prepare(Bench *bench, effnet_error *err) {
     ModelConfig config;
     recipe_defaults(&bench->recipe);
     bench->recipe.batch_size = options->batch;
-    Dtype dtype;
-    TRY(dtype_by_name(options->dtype, &dtype, err));
-    bench->recipe.amp = dtype.bf16 ? AMP_BF16 : AMP_NONE;
+    bench->recipe.amp = bench->dtype.bf16 ? AMP_BF16 : AMP_NONE;
     bench->recipe.engine = options->reference ? ENGINE_REFERENCE : ENGINE_FAST;
     bench->recipe.fuse = options->fuse;
     TRY(model_config_by_name(options->model, &config, err));
@@ -93,8 +91,8 @@ static effnet_status prepare(Bench *bench, effnet_error *err) {
     }
     const EngineOptions engine = {.batch = options->batch,
                                   .fuse = bench->recipe.fuse,
-                                  .bf16 = dtype.bf16,
-                                  .int8 = dtype.int8,
+                                  .bf16 = bench->dtype.bf16,
+                                  .int8 = bench->dtype.int8,
                                   .team = bench->team};
     const InitializeOptions initialize = {.seed = 42};
     TRY(engine_create(options->reference ? &reference_engine : &cpu_engine, &bench->network, &engine, &bench->engine,
@@ -190,7 +188,7 @@ static effnet_status measure(Bench *bench, effnet_bench_result *out, effnet_erro
 effnet_status effnet_bench(const effnet_bench_options *options, effnet_bench_result *out, effnet_error *error) {
     Bench bench = {0};
     TRY(options_copy(options, &bench.options, sizeof bench.options, "effnet_bench_options", error));
-    TRY(check(&bench.options, error));
+    TRY(check(&bench.options, &bench.dtype, error));
     effnet_status status = measure(&bench, out, error);
     if (bench.has_trainer) trainer_free(&bench.trainer);
     engine_free(bench.engine);

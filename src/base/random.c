@@ -8,20 +8,31 @@ static inline uint32_t rotate_left(uint32_t x, int by) {
     return (x << by) | (x >> (32 - by));
 }
 
-void threefry_2x32(RandomKey key, uint32_t c0, uint32_t c1, uint32_t out[2]) {
+/* The cipher on `lanes` counters (x0[i], x1[i]) in place; a loop over lanes is the compiler's to vectorise. */
+static inline void threefry_lanes(RandomKey key, int lanes, uint32_t *x0, uint32_t *x1) {
     static const int rotations[2][4] = {{13, 15, 26, 6}, {17, 29, 16, 24}};
     const uint32_t keys[3] = {key.high, key.low, key.high ^ key.low ^ 0x1BD11BDAu};
-    uint32_t x0 = c0 + keys[0], x1 = c1 + keys[1];
-    for (int group = 0; group < 5; group++) {
-        for (int round = 0; round < 4; round++) {
-            x0 += x1;
-            x1 = rotate_left(x1, rotations[group & 1][round]) ^ x0;
-        }
-        x0 += keys[(group + 1) % 3];
-        x1 += keys[(group + 2) % 3] + (uint32_t)group + 1;
+    for (int lane = 0; lane < lanes; lane++) {
+        x0[lane] += keys[0];
+        x1[lane] += keys[1];
     }
-    out[0] = x0;
-    out[1] = x1;
+    for (int group = 0; group < 5; group++) {
+        for (int round = 0; round < 4; round++)
+            for (int lane = 0; lane < lanes; lane++) {
+                x0[lane] += x1[lane];
+                x1[lane] = rotate_left(x1[lane], rotations[group & 1][round]) ^ x0[lane];
+            }
+        for (int lane = 0; lane < lanes; lane++) {
+            x0[lane] += keys[(group + 1) % 3];
+            x1[lane] += keys[(group + 2) % 3] + (uint32_t)group + 1;
+        }
+    }
+}
+
+void threefry_2x32(RandomKey key, uint32_t c0, uint32_t c1, uint32_t out[2]) {
+    out[0] = c0;
+    out[1] = c1;
+    threefry_lanes(key, 1, &out[0], &out[1]);
 }
 
 RandomKey random_key(uint64_t seed) {
@@ -108,29 +119,15 @@ float random_uniform(RandomKey key, uint64_t index) {
     return uniform_from_bits(random_bits(key, index));
 }
 
-/* random_uniform of LANES successive indices: the rounds of threefry_2x32 with a lane for each, for the compiler to
- * vectorise. */
+/* random_uniform of LANES successive indices. */
 enum { LANES = 16 };
 static void uniform_lanes(RandomKey key, uint64_t first, float out[LANES]) {
-    static const int rotations[2][4] = {{13, 15, 26, 6}, {17, 29, 16, 24}};
-    const uint32_t keys[3] = {key.high, key.low, key.high ^ key.low ^ 0x1BD11BDAu};
     uint32_t x0[LANES], x1[LANES];
     for (int lane = 0; lane < LANES; lane++) {
-        uint64_t index = first + (uint64_t)lane;
-        x0[lane] = (uint32_t)(index >> 32) + keys[0];
-        x1[lane] = (uint32_t)index + keys[1];
+        x0[lane] = (uint32_t)((first + (uint64_t)lane) >> 32);
+        x1[lane] = (uint32_t)(first + (uint64_t)lane);
     }
-    for (int group = 0; group < 5; group++) {
-        for (int round = 0; round < 4; round++)
-            for (int lane = 0; lane < LANES; lane++) {
-                x0[lane] += x1[lane];
-                x1[lane] = rotate_left(x1[lane], rotations[group & 1][round]) ^ x0[lane];
-            }
-        for (int lane = 0; lane < LANES; lane++) {
-            x0[lane] += keys[(group + 1) % 3];
-            x1[lane] += keys[(group + 2) % 3] + (uint32_t)group + 1;
-        }
-    }
+    threefry_lanes(key, LANES, x0, x1);
     for (int lane = 0; lane < LANES; lane++) out[lane] = uniform_from_bits(x0[lane] ^ x1[lane]);
 }
 

@@ -368,7 +368,8 @@ static void depthwise_backward_task(void *context, int task, int thread) {
     memset(rings.value, 0, (size_t)(rings.da - rings.value) * sizeof *rings.value);
     size_t slot_floats = depthwise_slot_floats(engine, run->pass);
     bool single = is_single(run);
-    float *slot = engine->slots + (single ? 0 : (size_t)task * slot_floats);
+    int part = single ? 0 : task; /* whose slot and partial sums these are */
+    float *slot = engine->slots + (size_t)part * slot_floats;
     if (!single) {
         memset(slot, 0, slot_floats * sizeof *slot);
         partial_clear(run, task, g.in.channels);
@@ -376,14 +377,14 @@ static void depthwise_backward_task(void *context, int task, int thread) {
     rings.products = run->pass->expand < 0 ? NULL : slot + weight_slot_floats(engine, &g);
     int begin, end, pixels = g.in.height * g.in.width;
     int sum_images = pixels < SUM_PIXELS ? SUM_PIXELS / pixels : 1; /* images whose sums stay in fp32 */
-    task_range(run, single ? 0 : task, &begin, &end);
-    int first_channel = single ? task * g.block : 0, end_channel = single ? first_channel + g.block : g.in.channels;
-    for (int c = first_channel; c < end_channel && c < g.in.channels; c += g.block) {
+    task_range(run, part, &begin, &end);
+    int step = single ? g.in.channels : g.block; /* one block, or all */
+    for (int c = single ? task * g.block : 0; c < g.in.channels; c += step) {
         int count = g.in.channels - c < g.block ? g.in.channels - c : g.block;
         for (int image = begin; image < end; image++) {
             backward_image(run, &g, &rings, image, c, count, slot + (size_t)c * (size_t)(g.kernel * g.kernel));
             if ((image - begin) % sum_images == sum_images - 1 || image + 1 == end)
-                sums_merge(run, single ? 0 : task, rings.sum, rings.sum_centred, g.in.channels, c, count);
+                sums_merge(run, part, rings.sum, rings.sum_centred, g.in.channels, c, count);
         }
     }
 }

@@ -94,8 +94,8 @@ typedef struct CpuEngine {
     double *partial_count; /* rows in each task's moments */
     EnginePassTime *times; /* by pass */
     uint64_t version;      /* of the weights that are packed; 0: unknown */
-    float *shared_tiles;   /* tiles between a pass's phases: cpu_weight_gradients.c; inference on a few images,
-                              cpu_project.c */
+    float *shared_tiles;   /* tiles between a pass's phases: cpu_weight_gradients.c, cpu_project_few.c,
+                              cpu_project_shares.c */
     float *shared_sums;    /* and each tile's sums */
 } CpuEngine;
 

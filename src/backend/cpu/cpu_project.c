@@ -169,7 +169,7 @@ void project_forward(PassRun *run) {
 
 /* ---- backward ------------------------------------------------------------------------------------------------ */
 
-BackwardScratch project_backward_scratch(const Project *project, float *from) {
+static BackwardScratch backward_scratch(const Project *project, float *from) {
     size_t in = (size_t)project->in.channels, group = (size_t)project->group;
     BackwardScratch scratch = {.dp_tile = from};
     scratch.a_tile = scratch.dp_tile + tile_floats(project->out.channels);
@@ -244,7 +244,7 @@ static void backward_group(const PassRun *run, const Project *project, int task,
     const CpuKernels *kernels = engine->kernels;
     int in = project->in.channels;
     size_t in_size = (size_t)in;
-    BackwardScratch scratch = project_backward_scratch(project, from);
+    BackwardScratch scratch = backward_scratch(project, from);
     memset(scratch.gate, 0, (size_t)(scratch.q - scratch.gate) * sizeof(float));
     Stored *dz = buffer_at(engine, run->pass->gradient_out, (size_t)group->first * shape_floats(project->in));
     for (int first = 0; first < group->rows; first += TILE_ROWS)

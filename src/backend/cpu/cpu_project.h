@@ -48,7 +48,6 @@ typedef struct BackwardScratch {
     float *gate, *d, *d_centred, *q;  /* an image's own */
     float *e, *e_centred, *tile;
 } BackwardScratch;
-BackwardScratch project_backward_scratch(const Project *project, float *from);
 /* Rows [first, first + TILE_ROWS) of the group: dv -> e in dz, slopes, sums, and their part of dW (out, in) in `slot`,
  * its first values or added to; NULL: tiles are kept. */
 void project_backward_tile(const PassRun *run, const Project *project, const Group *group, int first, bool add,

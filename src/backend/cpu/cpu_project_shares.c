@@ -8,32 +8,34 @@
 enum { SHARE_SUMS = 5 }; /* vectors that a share of an image keeps */
 
 typedef struct Share {
-    Group image; /* the whole of it */
-    int first, end;
-    float *sums; /* SHARE_SUMS vectors of `in`: of the gate, d, d_centred, e, e_centred; forward: of the pool */
+    int first, end; /* of the image's pixels */
+    float *sums;    /* SHARE_SUMS vectors of `in`: of the gate, d, d_centred, e, e_centred; forward: of the pool */
 } Share;
 
 static Share share_of(const CpuEngine *engine, const Project *project, int task) {
-    int image = task / project->shares, first = task % project->shares * project->share_rows;
-    Share share = {.image = {image, 1, project->pixels}, .first = first, .end = first + project->share_rows};
+    int first = task * project->share_rows;
+    Share share = {.first = first, .end = first + project->share_rows};
     if (share.end > project->pixels) share.end = project->pixels;
     share.sums = engine->shared_sums + (size_t)task * SHARE_SUMS * (size_t)project->in.channels;
     return share;
 }
 
-/* sum = the first vector of each of an image's shares, added up in order. */
-static void shares_sum(const CpuEngine *engine, const Project *project, int image, float *sum) {
+static Group whole_image(const Project *project) {
+    return (Group){0, 1, project->pixels};
+}
+
+/* sum = the first vector of each share, added up in order. */
+static void shares_sum(const CpuEngine *engine, const Project *project, float *sum) {
     size_t in = (size_t)project->in.channels;
     memset(sum, 0, in * sizeof *sum);
     for (int s = 0; s < project->shares; s++) {
-        const float *from = share_of(engine, project, image * project->shares + s).sums;
+        const float *from = share_of(engine, project, s).sums;
         for (size_t c = 0; c < in; c++) sum[c] += from[c];
     }
 }
 
-static float *shared_tile(const CpuEngine *engine, const Project *project, int image, int first) {
-    size_t at = (size_t)image * (size_t)project->tiles + (size_t)(first / TILE_ROWS);
-    return engine->shared_tiles + at * tile_floats(project->in.channels);
+static float *shared_tile(const CpuEngine *engine, const Project *project, int first) {
+    return engine->shared_tiles + (size_t)(first / TILE_ROWS) * tile_floats(project->in.channels);
 }
 
 static void share_pool_task(void *context, int task, int thread) {
@@ -42,15 +44,15 @@ static void share_pool_task(void *context, int task, int thread) {
     const CpuEngine *engine = run->engine;
     Project project = project_of(engine, run->pass);
     Share share = share_of(engine, &project, task);
-    size_t in = (size_t)project.in.channels, at = (size_t)share.image.first * shape_floats(project.in);
+    const Group image = whole_image(&project);
+    size_t in = (size_t)project.in.channels;
     BnVectors storage;
     const BnVectors *bn = pending(engine, run->pass->input, 0, &storage);
     memset(share.sums, 0, in * sizeof *share.sums);
     for (int first = share.first; first < share.end; first += TILE_ROWS)
-        engine->kernels->tile_pool(buffer_at(engine, run->pass->input.buffer, at + (size_t)first * in), in,
-                                   tile_rows_at(&share.image, first), project.in.channels, bn,
-                                   run->pass->input.activation, shared_tile(engine, &project, share.image.first, first),
-                                   TILE_ROWS, share.sums);
+        engine->kernels->tile_pool(buffer_at(engine, run->pass->input.buffer, (size_t)first * in), in,
+                                   tile_rows_at(&image, first), project.in.channels, bn, run->pass->input.activation,
+                                   shared_tile(engine, &project, first), TILE_ROWS, share.sums);
 }
 
 static void share_project_task(void *context, int task, int thread) {
@@ -58,21 +60,21 @@ static void share_project_task(void *context, int task, int thread) {
     CpuEngine *engine = run->engine;
     Project project = project_of(engine, run->pass);
     Share share = share_of(engine, &project, task);
-    int in = project.in.channels, out = project.out.channels, image = share.image.first;
+    const Group image = whole_image(&project);
+    int in = project.in.channels, out = project.out.channels;
     float *own = thread_scratch(engine, thread), *moments = own + tile_floats(in);
     BnVectors storage;
     const BnVectors *bn = pending(engine, run->pass->input, 0, &storage);
     partial_clear(run, task, out);
     for (int first = share.first; first < share.end; first += TILE_ROWS) {
-        int rows = tile_rows_at(&share.image, first);
-        float *tile = project.gate ? shared_tile(engine, &project, image, first) : own;
-        size_t pixel = (size_t)image * (size_t)project.pixels + (size_t)first;
+        int rows = tile_rows_at(&image, first);
+        float *tile = project.gate ? shared_tile(engine, &project, first) : own;
         if (project.gate)
-            engine->kernels->tile_scale(tile, TILE_ROWS, rows, in, project.gate->gate + (size_t)image * (size_t)in);
+            engine->kernels->tile_scale(tile, TILE_ROWS, rows, in, project.gate->gate);
         else
-            engine->kernels->tile_load(buffer_at(engine, run->pass->input.buffer, pixel * (size_t)in), (size_t)in, rows,
-                                       in, bn, run->pass->input.activation, tile, TILE_ROWS);
-        Stored *to = buffer_at(engine, run->pass->raw, pixel * (size_t)out);
+            engine->kernels->tile_load(buffer_at(engine, run->pass->input.buffer, (size_t)first * (size_t)in),
+                                       (size_t)in, rows, in, bn, run->pass->input.activation, tile, TILE_ROWS);
+        Stored *to = buffer_at(engine, run->pass->raw, (size_t)first * (size_t)out);
         engine->kernels->gemm_tile(tile, TILE_ROWS, rows, in, engine->packed[run->pass->op], out, to, (size_t)out, NULL,
                                    NULL);
         if (run->call->training)
@@ -83,15 +85,14 @@ static void share_project_task(void *context, int task, int thread) {
 
 void project_forward_shares(PassRun *run, const Project *project) {
     const CpuEngine *engine = run->engine;
-    size_t in = (size_t)project->in.channels;
-    run->tasks = run->call->batch * project->shares;
-    if (project->gate) thread_team_run(engine->team, share_pool_task, run, run->tasks);
-    for (int image = 0; project->gate && image < run->call->batch; image++) {
-        Group group = {image, 1, project->pixels};
-        float *pooled = project->gate->pooled + (size_t)image * in;
-        shares_sum(engine, project, image, pooled);
-        for (size_t c = 0; c < in; c++) pooled[c] /= (float)project->pixels;
-        squeeze_forward(run, project, &group, thread_scratch(engine, 0));
+    const Group image = whole_image(project);
+    run->tasks = project->shares;
+    if (project->gate) {
+        float *pooled = project->gate->pooled;
+        thread_team_run(engine->team, share_pool_task, run, run->tasks);
+        shares_sum(engine, project, pooled);
+        for (int c = 0; c < project->in.channels; c++) pooled[c] /= (float)project->pixels;
+        squeeze_forward(run, project, &image, thread_scratch(engine, 0));
     }
     thread_team_run(engine->team, share_project_task, run, run->tasks);
 }
@@ -103,10 +104,11 @@ static void share_backward_task(void *context, int task, int thread) {
     Project project = project_of(engine, run->pass);
     Share share = share_of(engine, &project, task);
     int in = project.in.channels, out = project.out.channels;
-    size_t in_size = (size_t)in, kept = weights_kept(engine, run->pass), image = (size_t)share.image.first;
+    size_t in_size = (size_t)in, kept = weights_kept(engine, run->pass);
+    const Group image = whole_image(&project);
     float *slot = kept ? NULL : engine->slots + (size_t)task * in_size * (size_t)out;
-    BackwardScratch scratch = project_backward_scratch(&project, thread_scratch(engine, thread));
-    scratch.slopes = value_at(engine, engine->shared_tiles + kept, image * (size_t)project.pixels * in_size);
+    BackwardScratch scratch = {.dp_tile = thread_scratch(engine, thread), .slopes = engine->shared_tiles + kept};
+    scratch.a_tile = scratch.dp_tile + tile_floats(out);
     scratch.gate = share.sums;
     scratch.d = scratch.gate + in;
     scratch.d_centred = scratch.d + in;
@@ -114,13 +116,12 @@ static void share_backward_task(void *context, int task, int thread) {
     scratch.e_centred = scratch.e + in;
     memset(share.sums, 0, SHARE_SUMS * in_size * sizeof *share.sums);
     for (int first = share.first; first < share.end; first += TILE_ROWS)
-        project_backward_tile(run, &project, &share.image, first, first > share.first, slot, &scratch);
+        project_backward_tile(run, &project, &image, first, first > share.first, slot, &scratch);
 }
 
 /* The second: q, which stands behind the shares' sums. */
-static float *shared_q(const CpuEngine *engine, const Project *project, int image) {
-    size_t in = (size_t)project->in.channels, tasks = (size_t)(engine->options.batch * project->shares);
-    return engine->shared_sums + (tasks * SHARE_SUMS + (size_t)image) * in;
+static float *shared_q(const CpuEngine *engine, const Project *project) {
+    return engine->shared_sums + (size_t)project->shares * SHARE_SUMS * (size_t)project->in.channels;
 }
 
 static void share_finish_task(void *context, int task, int thread) {
@@ -132,8 +133,8 @@ static void share_finish_task(void *context, int task, int thread) {
     size_t in = (size_t)project.in.channels;
     float *d = share.sums + in, *d_centred = d + in, *e = d_centred + in, *e_centred = e + in;
     if (project.gate) {
-        const float *q = shared_q(engine, &project, share.image.first);
-        size_t at = ((size_t)share.image.first * (size_t)project.pixels + (size_t)share.first) * in;
+        const float *q = shared_q(engine, &project);
+        size_t at = (size_t)share.first * in;
         engine->kernels->add_scaled(buffer_at(engine, run->pass->gradient_out, at),
                                     value_at(engine, engine->shared_tiles + weights_kept(engine, run->pass), at), q,
                                     share.end - share.first, project.in.channels, in);
@@ -148,21 +149,21 @@ static void share_finish_task(void *context, int task, int thread) {
 
 void project_backward_shares(PassRun *run, const Project *project) {
     const CpuEngine *engine = run->engine;
-    run->tasks = run->call->batch * project->shares;
+    const Group image = whole_image(project);
+    run->tasks = project->shares;
     thread_team_run(engine->team, share_backward_task, run, run->tasks);
-    for (int image = 0; project->gate && image < run->call->batch; image++) {
-        Group group = {image, 1, project->pixels};
+    if (project->gate) {
         float *gate_sums = thread_scratch(engine, 0);
         float *tile = gate_sums + round_up((size_t)project->in.channels, TILE_CHANNELS);
-        shares_sum(engine, project, image, gate_sums);
-        squeeze_backward(run, project, &group, gate_sums, tile, shared_q(engine, project, image));
+        shares_sum(engine, project, gate_sums);
+        squeeze_backward(run, project, &image, gate_sums, tile, shared_q(engine, project));
     }
     thread_team_run(engine->team, share_finish_task, run, run->tasks);
 }
 
 size_t project_shares_tiles(const CpuEngine *engine, const Pass *pass, const Project *project, size_t *sums) {
-    size_t batch = (size_t)engine->options.batch, in = (size_t)project->in.channels;
-    *sums = batch * (size_t)project->shares * SHARE_SUMS * in + batch * in;
-    if (pass->kind == PASS_PROJECT_BACKWARD) return weights_kept(engine, pass) + batch * (size_t)project->pixels * in;
-    return project->gate ? batch * (size_t)project->tiles * tile_floats(project->in.channels) : 0;
+    size_t in = (size_t)project->in.channels;
+    *sums = ((size_t)project->shares * SHARE_SUMS + 1) * in;
+    if (pass->kind == PASS_PROJECT_BACKWARD) return weights_kept(engine, pass) + (size_t)project->pixels * in;
+    return project->gate ? (size_t)project->tiles * tile_floats(project->in.channels) : 0;
 }

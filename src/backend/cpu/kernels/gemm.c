@@ -127,15 +127,9 @@ void ISA_NAME(gemm_tile)(const Tile *tile, int tile_rows, int rows, int depth, c
             const Value *plus = add ? (const Value *)add + (size_t)r * c_stride + n : NULL;
             Value *to = (Value *)c + (size_t)r * c_stride + n;
             const float *start = bias ? bias + n : NULL;
-#define BLOCK_WIDE(count)                                                                                              \
-    tile_block(count, GEMM_VECTORS, from, tile_rows, depth, panel, left, to, c_stride, plus, start)
-#define BLOCK_NARROW(count) tile_block(count, 1, from, tile_rows, depth, panel, left, to, c_stride, plus, start)
-            if (left > LANES)
-                WITH_ROWS(share, BLOCK_WIDE)
-            else
-                WITH_ROWS(share, BLOCK_NARROW)
-#undef BLOCK_WIDE
-#undef BLOCK_NARROW
+#define BLOCK(count, vectors) tile_block(count, vectors, from, tile_rows, depth, panel, left, to, c_stride, plus, start)
+            WITH_BLOCK(share, left, BLOCK);
+#undef BLOCK
             r += share;
         }
     }
@@ -178,15 +172,9 @@ static void transposed_pixels(const Value *a_tile, const Value *b_tile, int tile
                 int share = even_share(block_end - row);
                 const Value *a = a_block + (size_t)(row - block) * DEPTH_UNIT;
                 float *to = c + (size_t)row * c_stride + column;
-#define BLOCK_WIDE(count)                                                                                              \
-    transposed_block(count, GEMM_VECTORS, a, a_stride, b, b_stride, steps, left, add, to, c_stride)
-#define BLOCK_NARROW(count) transposed_block(count, 1, a, a_stride, b, b_stride, steps, left, add, to, c_stride)
-                if (left > LANES)
-                    WITH_ROWS(share, BLOCK_WIDE)
-                else
-                    WITH_ROWS(share, BLOCK_NARROW)
-#undef BLOCK_WIDE
-#undef BLOCK_NARROW
+#define BLOCK(count, vectors) transposed_block(count, vectors, a, a_stride, b, b_stride, steps, left, add, to, c_stride)
+                WITH_BLOCK(share, left, BLOCK);
+#undef BLOCK
                 row += share;
             }
         }

@@ -131,14 +131,9 @@ void ISA_NAME(gemm_tile_int8)(const Tile *tile, int tile_rows, int rows, int dep
             Value *to = (Value *)c + at;
             const float *start = bias ? bias + n : NULL;
             int left = columns - n;
-#define BLOCK_WIDE(count)   bytes_block(count, GEMM_VECTORS, &rounded, depth, panel, left, to, c_stride, plus, start)
-#define BLOCK_NARROW(count) bytes_block(count, 1, &rounded, depth, panel, left, to, c_stride, plus, start)
-            if (left > LANES)
-                WITH_ROWS(share, BLOCK_WIDE)
-            else
-                WITH_ROWS(share, BLOCK_NARROW)
-#undef BLOCK_WIDE
-#undef BLOCK_NARROW
+#define BLOCK(count, vectors) bytes_block(count, vectors, &rounded, depth, panel, left, to, c_stride, plus, start)
+            WITH_BLOCK(share, left, BLOCK);
+#undef BLOCK
         }
         first += share;
     }

@@ -9,14 +9,7 @@
 #include "base/random.h"
 #include "engine/engine.h"
 #include "recipe/recipe.h"
-
-typedef struct TrainState {
-    float *parameters, *gradients;          /* network->parameter_floats each */
-    float *statistics;                      /* network->statistic_floats */
-    float *slots[2];                        /* optimizer: rmsprop mean square, momentum; sgd momentum; adamw m, v */
-    float *ema_parameters, *ema_statistics; /* NULL where model_ema is off */
-    int64_t step;                           /* optimizer steps done */
-} TrainState;
+#include "step/state.h"
 
 /* Allocates the blocks and sets initial weights, slots and EMA (model_ema_start) from the recipe's seed. */
 effnet_status train_state_create(const Network *network, const Recipe *recipe, TrainState *out, effnet_error *err);

@@ -1,0 +1,77 @@
+/* program.h - a network's training step or inference as the text of a StableHLO module, with a description of what goes
+ * in and comes out: what the writer (xla_*.c, stablehlo.c) makes and the client (pjrt.c, executor_xla.c) compiles and
+ * feeds. The writer knows no plugin, the client knows no network.
+ *
+ * State is passed as the run keeps it (step/state.h): one fp32 vector each for parameters, statistics, both slots and
+ * both averages, in the network's order and timm's layouts; each gives its memory to the result of the same role
+ * (tf.aliasing_output), so that a step's results are the next step's arguments and nothing is copied. The program
+ * slices its tensors out of the vectors and joins the gradients to one vector, so the optimizer is one loop there too.
+ */
+#ifndef EFFNET_BACKEND_XLA_PROGRAM_H
+#define EFFNET_BACKEND_XLA_PROGRAM_H
+
+#include "base/error.h"
+#include "model/network.h"
+#include "step/step_spec.h"
+
+typedef enum XlaRole {
+    /* state: argument and result; f32 vectors */
+    XLA_PARAMETERS,
+    XLA_STATISTICS,
+    XLA_SLOT_0,
+    XLA_SLOT_1,
+    XLA_AVERAGED_PARAMETERS,
+    XLA_AVERAGED_STATISTICS,
+    /* arguments of a step */
+    XLA_PICTURES,  /* ui8 or f32 (share, H, W, 3), the replica's share of the batch */
+    XLA_LABELS,    /* i32 (share) */
+    XLA_OTHERS,    /* i32 (share): second labels (Mixup, CutMix), only where asked for */
+    XLA_SHARES,    /* f32 (share): what the first label has of the target, with XLA_OTHERS */
+    XLA_MASK_KEYS, /* ui32 (accumulate, residuals + 1, 2): a Threefry key for each drop path and, last, the dropout */
+    XLA_LEARNING_RATE,   /* f32 scalar */
+    XLA_AVERAGE_DECAY,   /* f32 scalar: 1 - d of this step */
+    XLA_ADAM_CORRECTION, /* f32 (2): 1 / (1 - b1^t), 1 / sqrt(1 - b2^t); adamw alone */
+    /* results of a step */
+    XLA_LOSS,          /* f32 scalar: mean over the whole batch */
+    XLA_GRADIENT_NORM, /* f32 scalar: before clipping */
+    /* result of inference */
+    XLA_LOGITS, /* f32 (N, classes) */
+} XlaRole;
+
+typedef enum XlaType { XLA_F32, XLA_BF16, XLA_I32, XLA_U32, XLA_U8 } XlaType;
+
+typedef struct XlaValue { /* an argument or a result of main, in order */
+    XlaRole role;
+    XlaType type;
+    int rank;
+    int64_t shape[4];
+    int alias; /* of an argument: the result that takes over its memory, or -1 */
+} XlaValue;
+
+enum { XLA_MOST_VALUES = 16 };
+
+typedef struct XlaProgram {
+    char *text; /* the module, NUL-terminated; owned */
+    size_t bytes;
+    int replicas; /* the module's mhlo.num_replicas; each is run with arguments of its own */
+    XlaValue arguments[XLA_MOST_VALUES], results[XLA_MOST_VALUES];
+    int num_arguments, num_results;
+} XlaProgram;
+
+typedef struct XlaStepOptions {
+    int replicas_each; /* the spec's replicas that one device computes, one after the other; 1 where there are as many
+                          devices */
+    bool bytes;        /* pictures come as ui8 */
+    bool soft_targets; /* others and shares are arguments */
+} XlaStepOptions;
+
+/* The whole training step of `spec` on batches of exactly spec->batch pictures. */
+effnet_status xla_write_step(const Network *network, const StepSpec *spec, const XlaStepOptions *options,
+                             XlaProgram *out, effnet_error *err);
+/* Inference on `batch` pictures (running statistics, no masks): parameters, statistics, pictures -> logits. spec's
+ * mean, std and bf16 are looked at. */
+effnet_status xla_write_inference(const Network *network, const StepSpec *spec, int batch, bool bytes, XlaProgram *out,
+                                  effnet_error *err);
+void xla_program_free(XlaProgram *program);
+
+#endif

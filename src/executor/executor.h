@@ -1,0 +1,88 @@
+/* executor.h - the seam above the engine: something that holds the state of a run, carries out training steps on it and
+ * evaluates pictures with it.
+ *
+ *   create -> load(state) -> [ step* -> evaluate* -> state ]* -> free
+ *
+ * The host executor (executor_host.c) runs an engine on host threads, replica by replica, and the optimizer on blocks
+ * in host memory, alone or as one of several workers; another (backend/xla) compiles the whole step for an accelerator
+ * and keeps the state there. The run, its checkpoints, replay and the API see weights through this table alone. A call
+ * that fails leaves the state as it was before it.
+ *
+ * Pictures are (N, H, W, 3): normalised floats, or bytes 0..255 that the executor normalises by spec.mean and spec.std
+ * (a quarter of the traffic to a device). */
+#ifndef EFFNET_EXECUTOR_EXECUTOR_H
+#define EFFNET_EXECUTOR_EXECUTOR_H
+
+#include "base/error.h"
+#include "base/threads.h"
+#include "model/network.h"
+#include "step/state.h" /* TrainState: the blocks of a run */
+#include "step/step_spec.h"
+
+#include <stdint.h>
+
+typedef struct Executor Executor;
+
+typedef struct ExecutorOptions {
+    const char *engine;   /* "cpu", "reference"; NULL: the fastest. An executor that needs no engine ignores it */
+    const char *device;   /* the recipe's `device`: "cpu", "xla", "xla:/path/to/plugin.so" */
+    int devices;          /* of an accelerator, at most; 0: all, or as many as the replicas need */
+    const char *cache;    /* folder for compiled programs; NULL: the user's own cache folder */
+    int evaluation_batch; /* most pictures in one executor_evaluate */
+    ThreadTeam *team;     /* shared, not owned; must outlive the executor */
+} ExecutorOptions;
+
+typedef struct ExecutorBatch {
+    int size;              /* pictures, 1..spec.batch */
+    const float *images;   /* (N, H, W, 3) normalised, or NULL: */
+    const uint8_t *pixels; /* (N, H, W, 3) */
+    /* What is taught: onehot(labels[n]), or, where `others` is not NULL, shares[n] * onehot(labels[n]) + (1 -
+     * shares[n]) * onehot(others[n]) (Mixup, CutMix); smoothed all the same. */
+    const int32_t *labels, *others; /* (N), below num_classes */
+    const float *shares;            /* (N), 0 to 1 */
+} ExecutorBatch;
+
+typedef struct StepResult {
+    double loss;          /* mean over the batch */
+    double gradient_norm; /* global L2 norm before clipping */
+} StepResult;
+
+/* Which weights an evaluation uses. */
+typedef enum ExecutorWeights { EXECUTOR_RAW, EXECUTOR_AVERAGED } ExecutorWeights;
+
+typedef struct ExecutorInfo {
+    const char *name;   /* "host", "xla" */
+    const char *engine; /* of the host executor: "cpu", "reference"; else the plugin's platform: "cuda", "tpu" */
+    const char *isa;    /* "avx512bf16", ...; a device's kind: "NVIDIA H100 80GB HBM3" */
+    int workers, devices;
+    size_t activation_bytes; /* of a step, where known */
+} ExecutorInfo;
+
+typedef struct ExecutorVtable {
+    effnet_status (*create)(const Network *network, const StepSpec *spec, const ExecutorOptions *options,
+                            Executor **out, effnet_error *err);
+    /* The state moves into the executor: its blocks are the executor's from here on, *state is empty. Replaces what was
+     * there before. */
+    effnet_status (*load)(Executor *executor, TrainState *state, effnet_error *err);
+    /* One optimizer step; the state's step count grows by one. result NULL: nobody asks, so an executor need not wait
+     * for the device; a fault of such a step is told by a later call. A loss or gradient norm that is not finite is
+     * EFFNET_ERROR_NUMERIC, naming step and (where known) layer; the state is then what it was before that step. */
+    effnet_status (*step)(Executor *executor, const ExecutorBatch *batch, double learning_rate, StepResult *result,
+                          effnet_error *err);
+    /* logits (N, num_classes) of a batch of at most evaluation_batch pictures; labels are not looked at. Changes
+     * nothing. */
+    effnet_status (*evaluate)(Executor *executor, ExecutorWeights weights, const ExecutorBatch *batch, float *logits,
+                              effnet_error *err);
+    /* The state as it is after the steps so far, in host memory: the executor's own blocks, good until its next step
+     * (on the host the very blocks it works on; from a device a download). Gradients mean nothing. */
+    effnet_status (*state)(Executor *executor, const TrainState **out, effnet_error *err);
+    ExecutorInfo (*info)(const Executor *executor);
+    void (*free)(Executor *executor);
+} ExecutorVtable;
+
+/* Every executor's struct begins with its table. */
+struct Executor {
+    const ExecutorVtable *vtable;
+};
+
+#endif

@@ -18,12 +18,13 @@ plan:      base model
 engine:    base model plan
 reference: base model engine/engine.h
 step:      base model
-executor:  base model engine step
+dist:      base
+executor:  base model engine step dist
 backend:   base model plan engine/engine.h executor/executor.h step
 format:    base recipe model engine
 data:      base recipe model engine format
-train:     base recipe model engine step executor format data
-api:       base recipe model engine step executor format data train plan reference backend
+train:     base recipe model engine step executor dist format data
+api:       base recipe model engine step executor dist format data train plan reference backend
 "
 
 offences=0

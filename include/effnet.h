@@ -83,6 +83,15 @@ EFFNET_API void effnet_model_free(effnet_model *model);
 EFFNET_API const char *effnet_model_name(const effnet_model *model);
 EFFNET_API int effnet_model_classes(const effnet_model *model);
 EFFNET_API int effnet_model_resolution(const effnet_model *model);
+/* The safetensors file that the weights were read from, "" where they were read from none; owned by the model. */
+EFFNET_API const char *effnet_model_file(const effnet_model *model);
+/* Which of a checkpoint's weights they are: "ema", averaged, or "raw"; "" of a file that is no part of a checkpoint. */
+EFFNET_API const char *effnet_model_weights(const effnet_model *model);
+/* Optimizer steps behind the weights; 0 where the file does not say. */
+EFFNET_API int64_t effnet_model_step(const effnet_model *model);
+/* Of an import: where the settings come from and what is only assumed, in sentences, one a line without a newline at
+ * the end; "" of other models. Owned by the model. */
+EFFNET_API const char *effnet_model_notes(const effnet_model *model);
 /* The label of a class, "17" where the checkpoint names none; owned by the model. */
 EFFNET_API const char *effnet_model_label(const effnet_model *model, int class_index);
 
@@ -117,8 +126,11 @@ EFFNET_API effnet_status effnet_model_save(const effnet_model *model, const char
 
 typedef struct effnet_import_options {
     size_t struct_size;
-    const char *model;           /* NULL: the one whose shapes the file has */
-    const char *class_names;     /* a text file with one name a line, in the order of the classes; NULL: none */
+    const char *model;           /* ours or the other program's name of it, with a tag or not: "efficientnet_b0",
+                                    "tf_efficientnet_b0.ns_jft_in1k"; NULL: what config.json beside the file, the file
+                                    or its name say, or, but for timm's names, the one whose shapes the file has */
+    const char *class_names;     /* a text file with one name a line, in the order of the classes; NULL: those that
+                                    config.json or effnet's own file say, or ImageNet's of 1,000 classes */
     const char *const *settings; /* "KEY=VALUE" of the recipe's keys on model and pictures ("padding=symmetric",
                                     "mean=0.5,0.5,0.5"), ended by NULL; they go before what the naming implies */
     int threads;                 /* of the model: 0: one for each processor */

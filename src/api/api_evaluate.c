@@ -1,20 +1,10 @@
 /* api_evaluate.c - accuracy of a model on a folder of pictures. */
 #include "api/handles.h"
 
+#include "data/class_match.h"
 #include "data/loader.h"
 
 enum { DEFAULT_BATCH = 64, MAX_BATCH = 65536 };
-
-/* The classes of the data are put in the model's order by name, where both have names. */
-static effnet_status match_classes(const effnet_model *model, Dataset *dataset, const char *data, effnet_error *err) {
-    int classes = model->network.config.num_classes;
-    if (model->card.class_names)
-        return dataset_use_classes(dataset, (const char *const *)model->card.class_names, classes, err);
-    if (dataset_num_classes(dataset) > classes)
-        return fail(err, EFFNET_ERROR_ARGUMENT, "'%s' has %d classes and the model %d; give the data it was trained on",
-                    data, dataset_num_classes(dataset), classes);
-    return EFFNET_OK;
-}
 
 static effnet_status evaluate(effnet_model *model, const Dataset *dataset, int batch, int workers,
                               effnet_progress_function *progress, void *context, Accuracy *out, effnet_error *err) {
@@ -47,7 +37,8 @@ effnet_status effnet_evaluate(effnet_model *model, const char *data, int batch, 
         return fail(error, EFFNET_ERROR_ARGUMENT, "workers is %d; allowed: 1 to 256, or 0 for one a processor",
                     workers);
     TRY(dataset_open(data, SPLIT_VALIDATION, NULL, &dataset, error));
-    effnet_status status = match_classes(model, dataset, data, error);
+    effnet_status status = classes_match(dataset, (const char *const *)model->card.class_names,
+                                         model->network.config.num_classes, data, error);
     if (status == EFFNET_OK) status = evaluate(model, dataset, batch, workers, progress, context, &accuracy, error);
     if (status == EFFNET_OK && accuracy.images == 0)
         status = fail(error, EFFNET_ERROR_FORMAT, "not one picture of '%s' could be read", data);

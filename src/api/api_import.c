@@ -1,9 +1,10 @@
 /* api_import.c - a model from another program's weights: whose names they are, which model, how it is run, values. */
 #include "api/handles.h"
 
-#include "train/import_weights.h"
+#include "data/class_names.h"
+#include "data/imagenet_classes.h"
+#include "train/import_settings.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,24 +20,24 @@ static effnet_status apply_setting(Recipe *recipe, const char *setting, effnet_e
     return recipe_set(recipe, key, equals + 1, err);
 }
 
-static effnet_status choose_model(const WeightImport *import, const char *wanted, Recipe *recipe, effnet_error *err) {
-    const char *name = wanted ? wanted : weight_import_guess(import);
-    if (!name)
-        return fail(err, EFFNET_ERROR_FORMAT,
-                    "'%s' has %s's names and the shapes of no model known here (%s); say which it should be, and the "
-                    "first tensor that does not fit will be named",
-                    safetensors_path(import->file), naming_label(import->naming.style), model_names());
-    return recipe_set(recipe, "model", name, err);
+/* What the model is run as before the user's own settings: as the file's own card says where effnet wrote it
+ * (*own, whose names and steps are then kept), else as its program does. */
+static effnet_status choose_settings(const WeightImport *import, const effnet_import_options *options, Recipe *recipe,
+                                     ModelCard *own, ImportSettings *found, effnet_error *err) {
+    recipe_defaults(recipe);
+    if (!safetensors_metadata(import->file, "effnet.model"))
+        return import_settings_find(import, options->model, options->settings, recipe, found, err);
+    TRY(weights_read_card(safetensors_path(import->file), own, err));
+    recipe_from_card(own, recipe);
+    import_settings_note(found, "effnet's own file: size, crop, colours, padding and class names as its metadata say");
+    return options->model ? recipe_set(recipe, "model", options->model, err) : EFFNET_OK;
 }
 
-/* The recipe of how to run the model, and its configuration with the classes that the file has. */
+/* The configuration with the classes that the file has. */
 static effnet_status configure(const WeightImport *import, const effnet_import_options *options, Recipe *recipe,
                                ModelConfig *config, effnet_error *err) {
     Network network;
     int classes = 0;
-    recipe_defaults(recipe);
-    TRY(choose_model(import, options->model, recipe, err));
-    TRY(weight_import_presets(import, recipe, err));
     for (const char *const *setting = options->settings; setting && *setting; setting++)
         TRY(apply_setting(recipe, *setting, err));
     TRY(model_config_from_recipe(recipe, 1, config, err));
@@ -49,57 +50,80 @@ static effnet_status configure(const WeightImport *import, const effnet_import_o
 
 /* ---- class names ---- */
 
-static effnet_status bad_names(const char *path, int lines, int classes, effnet_error *err) {
-    return fail(err, EFFNET_ERROR_FORMAT, "'%s' has %s%d lines; the model has %d classes, one name a line each", path,
-                lines > classes ? "more than " : "", lines > classes ? classes : lines, classes);
-}
-
-/* Lines of the file into card->class_names, which is the card's, complete or not. */
-static effnet_status read_lines(FILE *stream, const char *path, ModelCard *card, effnet_error *err) {
-    int classes = card->config.num_classes, count = 0;
-    char line[MOST_CLASS_NAME + 2];
-    card->class_names = calloc((size_t)classes, sizeof *card->class_names);
-    if (!card->class_names) return fail(err, EFFNET_ERROR_MEMORY, "no memory for the names of %d classes", classes);
-    while (fgets(line, sizeof line, stream)) {
-        size_t length = strcspn(line, "\r\n");
-        if (count == classes) return bad_names(path, classes + 1, classes, err);
+static effnet_status check_names(const NameList *names, const char *path, int classes, effnet_error *err) {
+    if (names->count != classes)
+        return fail(err, EFFNET_ERROR_FORMAT, "'%s' has %d lines; the model has %d classes, one name a line each", path,
+                    names->count, classes);
+    for (int i = 0; i < classes; i++) {
+        size_t length = strlen(names->names[i]);
         if (length == 0 || length > MOST_CLASS_NAME)
-            return fail(err, EFFNET_ERROR_FORMAT, "'%s': line %d is %s; a class name has 1 to %d bytes", path,
-                        count + 1, length ? "too long" : "empty", MOST_CLASS_NAME);
-        line[length] = 0;
-        card->class_names[count] = strdup(line);
-        if (!card->class_names[count]) return fail(err, EFFNET_ERROR_MEMORY, "no memory for the class names");
-        count++;
+            return fail(err, EFFNET_ERROR_FORMAT, "'%s': line %d is %s; a class name has 1 to %d bytes", path, i + 1,
+                        length ? "too long" : "empty", MOST_CLASS_NAME);
     }
-    if (ferror(stream)) return fail(err, EFFNET_ERROR_IO, "cannot read '%s': %s", path, strerror(errno));
-    return count == classes ? EFFNET_OK : bad_names(path, count, classes, err);
+    return EFFNET_OK;
 }
 
-static effnet_status read_class_names(const char *path, ModelCard *card, effnet_error *err) {
-    FILE *stream = fopen(path, "r");
-    if (!stream) return fail(err, EFFNET_ERROR_IO, "cannot open '%s': %s", path, strerror(errno));
-    effnet_status status = read_lines(stream, path, card, err);
-    fclose(stream);
-    return status;
+static effnet_status imagenet_names(NameList *names, effnet_error *err) {
+    char name[200];
+    for (int i = 0; i < IMAGENET_CLASSES; i++) {
+        imagenet_describe(i, name, sizeof name);
+        TRY(name_list_add(names, name, err));
+    }
+    return EFFNET_OK;
+}
+
+/* The names that the card gets: the user's, the file's own, those of config.json, ImageNet's of 1,000; or none. */
+static effnet_status choose_names(const effnet_import_options *options, const ModelCard *own, ImportSettings *found,
+                                  int classes, NameList *names, effnet_error *err) {
+    if (options->class_names) {
+        TRY(name_list_read(options->class_names, names, err));
+        return check_names(names, options->class_names, classes, err);
+    }
+    const HubConfig *hub = &found->hub;
+    if (hub->class_names && hub->class_name_count != classes)
+        return fail(err, EFFNET_ERROR_FORMAT, "'%s' names %d classes and the weights have %d; mend it or move it away",
+                    hub->path, hub->class_name_count, classes);
+    char **given = own->class_names ? own->class_names : hub->class_names;
+    for (int i = 0; given && i < classes; i++) TRY(name_list_add(names, given[i], err));
+    if (given || own->config.name[0] || classes != IMAGENET_CLASSES) return EFFNET_OK;
+    import_settings_note(found, "assumed: class names are ImageNet's, as there are 1,000 (--class-names gives others)");
+    return imagenet_names(names, err);
 }
 
 /* ---- all together ---- */
 
-static effnet_status import_model(const WeightImport *import, const effnet_import_options *options, effnet_model **out,
-                                  effnet_error *err) {
+static void note_result(const ModelCard *card, ImportSettings *found) {
+    import_settings_note(found,
+                         "run with: resolution %d, crop_pct %.6g, %s, mean %.4g,%.4g,%.4g, std %.4g,%.4g,%.4g, %s "
+                         "padding, bn_eps %g",
+                         card->resolution, card->crop_pct,
+                         card->interpolation == INTERPOLATION_BILINEAR ? "bilinear" : "bicubic", card->mean[0],
+                         card->mean[1], card->mean[2], card->std[0], card->std[1], card->std[2],
+                         card->config.padding == MODEL_PADDING_SAME ? "same" : "symmetric", card->config.bn_eps);
+}
+
+static effnet_status import_model(const WeightImport *import, const effnet_import_options *options, ModelCard *own,
+                                  ImportSettings *found, effnet_model **out, effnet_error *err) {
     Recipe recipe;
     ModelConfig config;
     ModelCard card;
+    NameList names = {0};
     effnet_model *model;
+    TRY(choose_settings(import, options, &recipe, own, found, err));
     TRY(configure(import, options, &recipe, &config, err));
-    model_card_from_recipe(&recipe, &config, &card);
-    effnet_status status = options->class_names ? read_class_names(options->class_names, &card, err) : EFFNET_OK;
+    effnet_status status = choose_names(options, own, found, config.num_classes, &names, err);
     if (status != EFFNET_OK) {
-        model_card_free(&card);
+        name_list_free(&names);
         return status;
     }
+    model_card_from_recipe(&recipe, &config, &card);
+    note_result(&card, found);
+    card.step = own->step;
+    card.class_names = names.names; /* the card's from here on; NULL where there are none */
     TRY(model_allocate(&card, options->threads, false, &model, err));
     status = weight_import_read(import, &model->network, model->parameters, model->statistics, err);
+    if (status == EFFNET_OK && !(model->notes = strdup(found->notes)))
+        status = fail(err, EFFNET_ERROR_MEMORY, "no memory to import '%s'", safetensors_path(import->file));
     if (status != EFFNET_OK) {
         effnet_model_free(model);
         return status;
@@ -112,11 +136,15 @@ effnet_status effnet_model_import(const char *path, const effnet_import_options 
                                   const char **naming, effnet_error *error) {
     effnet_import_options chosen;
     WeightImport import;
+    ModelCard own = {0};
+    ImportSettings found = {0};
     *out = NULL;
     TRY(options_copy(options, &chosen, sizeof chosen, "effnet_import_options", error));
     effnet_status status = weight_import_open(path, &import, error);
     if (status == EFFNET_OK && naming) *naming = naming_label(import.naming.style);
-    if (status == EFFNET_OK) status = import_model(&import, &chosen, out, error);
+    if (status == EFFNET_OK) status = import_model(&import, &chosen, &own, &found, out, error);
+    model_card_free(&own);
+    import_settings_free(&found);
     weight_import_close(&import);
     return status;
 }

@@ -189,6 +189,8 @@ effnet_status effnet_model_open(const char *path, const effnet_model_options *op
     model->dtype = dtype;
     effnet_status status =
         weights_read(file, &model->network, model->parameters, model->statistics, false, NULL, error);
+    if (status == EFFNET_OK && !(model->file = strdup(file)))
+        status = fail(error, EFFNET_ERROR_MEMORY, "no memory to open '%s'", file);
     if (status != EFFNET_OK) {
         effnet_model_free(model);
         return status;
@@ -204,6 +206,8 @@ void effnet_model_free(effnet_model *model) {
     memory_free(model->parameters);
     memory_free(model->statistics);
     free(model->numbers);
+    free(model->file);
+    free(model->notes);
     network_free(&model->network);
     model_card_free(&model->card);
     free(model);
@@ -219,6 +223,24 @@ int effnet_model_classes(const effnet_model *model) {
 
 int effnet_model_resolution(const effnet_model *model) {
     return model->card.resolution;
+}
+
+const char *effnet_model_file(const effnet_model *model) {
+    return model->file ? model->file : "";
+}
+
+const char *effnet_model_weights(const effnet_model *model) {
+    if (!model->file) return "";
+    const char *slash = strrchr(model->file, '/'), *name = slash ? slash + 1 : model->file;
+    return strcmp(name, "ema.safetensors") == 0 ? "ema" : strcmp(name, "raw.safetensors") == 0 ? "raw" : "";
+}
+
+int64_t effnet_model_step(const effnet_model *model) {
+    return model->card.step;
+}
+
+const char *effnet_model_notes(const effnet_model *model) {
+    return model->notes ? model->notes : "";
 }
 
 const char *effnet_model_label(const effnet_model *model, int class_index) {

@@ -23,6 +23,8 @@ struct effnet_model {
     float *parameters, *statistics; /* the network's blocks */
     uint64_t writes;                /* times they were changed */
     char (*numbers)[12];            /* labels where the card names no classes */
+    char *file;                     /* the weights were read from it; NULL: from none */
+    char *notes;                    /* of an import: effnet_model_notes; NULL: none */
     ThreadTeam *team;
     const EngineVtable *engine_kind;
     Dtype dtype;

@@ -44,6 +44,18 @@ void text_for_terminal(const char *text, char *buffer, size_t size) {
     buffer[used] = 0;
 }
 
+void text_model(const effnet_model *model, char *buffer, size_t size) {
+    char file[1200], step[32], of_step[48] = "";
+    const char *weights = effnet_model_weights(model);
+    const char *kind = strcmp(weights, "ema") == 0   ? "averaged weights (EMA)"
+                       : strcmp(weights, "raw") == 0 ? "raw weights, not averaged,"
+                                                     : "weights";
+    text_for_terminal(effnet_model_file(model), file, sizeof file);
+    text_count(effnet_model_step(model), step, sizeof step);
+    if (effnet_model_step(model)) snprintf(of_step, sizeof of_step, " of step %s", step);
+    snprintf(buffer, size, "%s, %s%s: %s", effnet_model_name(model), kind, of_step, file);
+}
+
 json_t *json_text(const char *text) {
     json_t *whole = json_string(text);
     if (whole) return whole;

@@ -2,6 +2,8 @@
 #ifndef EFFNET_CLI_TEXT_H
 #define EFFNET_CLI_TEXT_H
 
+#include "effnet.h"
+
 #include <jansson.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -12,6 +14,9 @@ void text_duration(double seconds, char *buffer, size_t size);
 void text_count(int64_t count, char *buffer, size_t size);
 /* Control bytes become '?', so that a file's name cannot steer the terminal. */
 void text_for_terminal(const char *text, char *buffer, size_t size);
+
+/* "efficientnet_b0, averaged weights (EMA) of step 1,234: runs/a/checkpoints/best/ema.safetensors" */
+void text_model(const effnet_model *model, char *buffer, size_t size);
 
 /* A JSON string; bytes that are not UTF-8 become U+FFFD. */
 json_t *json_text(const char *text);

@@ -9,10 +9,13 @@
 #include <string.h>
 #include <unistd.h>
 
-static int print_json(const char *checkpoint, const char *weights, const effnet_evaluation *evaluation) {
+static int print_json(const char *checkpoint, const effnet_model *model, const effnet_evaluation *evaluation) {
+    const char *known = effnet_model_weights(model), *weights = *known ? known : "file";
     json_t *object = json_object();
     json_object_set_new(object, "checkpoint", json_text(checkpoint));
+    json_object_set_new(object, "file", json_text(effnet_model_file(model)));
     json_object_set_new(object, "weights", json_text(weights));
+    json_object_set_new(object, "step", json_integer(effnet_model_step(model)));
     json_object_set_new(object, "images", json_integer(evaluation->images));
     json_object_set_new(object, "skipped", json_integer(evaluation->skipped));
     json_object_set_new(object, "top1", json_rounded(evaluation->top1, 7));
@@ -23,8 +26,11 @@ static int print_json(const char *checkpoint, const char *weights, const effnet_
     return json_print("eval", object);
 }
 
-static void print_text(const effnet_evaluation *evaluation) {
+static void print_text(const effnet_model *model, const effnet_evaluation *evaluation) {
     char images[32], skipped[32];
+    char used[1400];
+    text_model(model, used, sizeof used);
+    printf("model   %s\n", used);
     text_count(evaluation->images, images, sizeof images);
     text_count(evaluation->skipped, skipped, sizeof skipped);
     printf("images  %s", images);
@@ -45,12 +51,16 @@ static int evaluate(const char *checkpoint, const char *data, const effnet_model
     interrupt_install();
     if (status == EFFNET_OK)
         status = effnet_evaluate(model, data, batch, workers, progress_show, &display, &evaluation, &error);
-    effnet_model_free(model);
     progress_end(&display);
-    if (status != EFFNET_OK) return report("eval", &error);
-    if (json) return print_json(checkpoint, options->raw_weights ? "raw" : "ema", &evaluation);
-    print_text(&evaluation);
-    return EXIT_OK;
+    int printed = EXIT_OK;
+    if (status != EFFNET_OK)
+        printed = report("eval", &error);
+    else if (json)
+        printed = print_json(checkpoint, model, &evaluation);
+    else
+        print_text(model, &evaluation);
+    effnet_model_free(model);
+    return printed;
 }
 
 int verb_eval(int argc, char **argv) {

@@ -5,36 +5,58 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-static int print_json(const char *out, const char *naming, const char *model, int classes, int resolution) {
+/* The sentences of the model's notes. */
+static json_t *notes_to_json(const char *notes) {
+    json_t *array = json_array();
+    for (size_t length; *notes; notes += length + (notes[length] == '\n')) {
+        length = strcspn(notes, "\n");
+        char *line = strndup(notes, length);
+        if (line) json_array_append_new(array, json_text(line));
+        free(line);
+    }
+    return array;
+}
+
+static int print_json(const char *out, const char *naming, const effnet_model *model) {
     json_t *object = json_object();
     json_object_set_new(object, "checkpoint", json_text(out));
     json_object_set_new(object, "naming", json_text(naming));
-    json_object_set_new(object, "model", json_text(model));
-    json_object_set_new(object, "num_classes", json_integer(classes));
-    json_object_set_new(object, "resolution", json_integer(resolution));
+    json_object_set_new(object, "model", json_text(effnet_model_name(model)));
+    json_object_set_new(object, "num_classes", json_integer(effnet_model_classes(model)));
+    json_object_set_new(object, "resolution", json_integer(effnet_model_resolution(model)));
+    json_object_set_new(object, "notes", notes_to_json(effnet_model_notes(model)));
     return json_print("import", object);
+}
+
+static void print_text(const char *file, const char *out, const char *naming, const effnet_model *model) {
+    char line[2000];
+    int side = effnet_model_resolution(model);
+    printf("%s: %s's weights of %s, %d classes, %dx%d -> %s\n", file, naming, effnet_model_name(model),
+           effnet_model_classes(model), side, side, out);
+    for (const char *notes = effnet_model_notes(model); *notes;
+         notes += strcspn(notes, "\n"), notes += *notes == '\n') {
+        text_for_terminal(notes, line, sizeof line);
+        printf("  %.*s\n", (int)strcspn(notes, "\n"), line);
+    }
 }
 
 static int import_file(const char *file, const char *out, const effnet_import_options *options, bool json) {
     effnet_model *model = NULL;
     effnet_error error;
     const char *naming = "";
-    char name[64] = "";
-    int classes = 0, resolution = 0;
     effnet_status status = effnet_model_import(file, options, &model, &naming, &error);
-    if (status == EFFNET_OK) {
-        snprintf(name, sizeof name, "%s", effnet_model_name(model));
-        classes = effnet_model_classes(model);
-        resolution = effnet_model_resolution(model);
-        status = effnet_model_save(model, out, &error);
-    }
+    int printed = EXIT_OK;
+    if (status == EFFNET_OK) status = effnet_model_save(model, out, &error);
+    if (status != EFFNET_OK)
+        printed = report("import", &error);
+    else if (json)
+        printed = print_json(out, naming, model);
+    else
+        print_text(file, out, naming, model);
     effnet_model_free(model);
-    if (status != EFFNET_OK) return report("import", &error);
-    if (json) return print_json(out, naming, name, classes, resolution);
-    printf("%s: %s's weights of %s, %d classes, %dx%d -> %s\n", file, naming, name, classes, resolution, resolution,
-           out);
-    return EXIT_OK;
+    return printed;
 }
 
 int verb_import(int argc, char **argv) {
@@ -44,9 +66,12 @@ int verb_import(int argc, char **argv) {
             "FILE is a safetensors file in the names of timm, torchvision, efficientnet_pytorch, jax_examples' Flax\n"
             "model, Keras or TensorFlow, told apart by themselves (tools/convert.py makes one of .pth, .h5, .keras,\n"
             "TensorFlow's and Flax's checkpoints). OUT.safetensors is read by eval, predict, export and train --init.\n"
-            "Padding, batch norm, mean and std are those that the naming implies, unless --set says otherwise.\n",
+            "Size, crop, mean, std, padding and batch norm are those of the weights' own program, found by --model, "
+            "by\n"
+            "config.json beside the file or by the file's name; what was taken for what is printed. --set goes "
+            "first.\n",
         .examples = "  effnet import lite0.safetensors --model efficientnet_lite0 lite0-effnet.safetensors\n"
-                    "  effnet import ra.safetensors b0.safetensors --set padding=symmetric --set bn_eps=1e-5\n",
+                    "  effnet import timm.safetensors b0.safetensors --model tf_efficientnet_b0.ns_jft_in1k\n",
     };
     OptionList settings = {0};
     const char *model = NULL, *class_names = NULL;
@@ -56,7 +81,9 @@ int verb_import(int argc, char **argv) {
          .argument = "NAME",
          .target = &model,
          .kind = OPTION_TEXT,
-         .help = "efficientnet_b0, ...; default: the one whose shapes the file has"},
+         .help = "efficientnet_b0, ..., or the other program's name; timm's plain and tf_ models are two, with tags; "
+                 "default: "
+                 "what lies beside the file, or its shapes"},
         {.name = "class-names",
          .argument = "FILE",
          .target = &class_names,

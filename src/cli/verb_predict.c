@@ -117,6 +117,11 @@ int verb_predict(int argc, char **argv) {
     effnet_error error;
     if (effnet_model_open(line.arguments[0], &model_options, &model, &error) != EFFNET_OK)
         return report("predict", &error);
+    if (!json) {
+        char used[1400];
+        text_model(model, used, sizeof used);
+        printf("%s\n", used);
+    }
     status = predict_all(model, line.arguments + 1, line.count - 1, (int)topk, json);
     effnet_model_free(model);
     return status;

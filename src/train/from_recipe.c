@@ -2,6 +2,8 @@
  * card that tells a reader of its weights how pictures are prepared for it. */
 #include "train/train.h"
 
+#include <string.h>
+
 effnet_status model_config_from_recipe(const Recipe *recipe, int num_classes, ModelConfig *out, effnet_error *err) {
     TRY(model_config_by_name(recipe->model, out, err));
     out->num_classes = num_classes > 0 ? num_classes : (int)recipe->num_classes;
@@ -32,4 +34,25 @@ void model_card_from_recipe(const Recipe *recipe, const ModelConfig *config, Mod
         .exif_orientation = recipe->exif_orientation,
     };
     recipe_normalisation(recipe, out->mean, out->std);
+}
+
+void recipe_from_card(const ModelCard *card, Recipe *recipe) {
+    const ModelConfig *config = &card->config;
+    snprintf(recipe->model, sizeof recipe->model, "%s", config->name);
+    recipe->resolution = card->resolution;
+    recipe->padding = config->padding == MODEL_PADDING_SAME ? PADDING_SAME : PADDING_SYMMETRIC;
+    recipe->bn_eps = config->bn_eps;
+    recipe->bn_momentum = config->bn_momentum;
+    recipe->bn_variance = config->bn_unbiased ? BN_VARIANCE_UNBIASED : BN_VARIANCE_BIASED;
+    recipe->head_width = config->head_fixed ? HEAD_WIDTH_FIXED : HEAD_WIDTH_SCALED;
+    recipe->se_round = config->squeeze_even ? SE_ROUND_EVEN : SE_ROUND_FLOOR;
+    recipe->crop_pct = card->crop_pct;
+    recipe->interpolation = card->interpolation;
+    recipe->resize = card->resize;
+    recipe->overshoot = card->overshoot;
+    recipe->val_crop = card->val_crop;
+    recipe->pad_to = card->pad_to;
+    recipe->exif_orientation = card->exif_orientation;
+    memcpy(recipe->mean, card->mean, sizeof recipe->mean); /* normalize: true, so that a later mean counts */
+    memcpy(recipe->std, card->std, sizeof recipe->std);
 }

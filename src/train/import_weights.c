@@ -125,7 +125,6 @@ effnet_status weight_import_presets(const WeightImport *import, Recipe *recipe, 
     /* torchvision's own defaults for B0 to B4; from B5 on it has TensorFlow's batch norm */
     static const Preset symmetric[] = {{"padding", "symmetric"}, {0}};
     static const Preset small[] = {{"bn_eps", "1e-5"}, {"bn_momentum", "0.9"}, {0}};
-    static const Preset lite_half[] = {{"mean", "0.5,0.5,0.5"}, {"std", "0.5,0.5,0.5"}, {0}};
     /* (level - 127) / 128: tensorflow/tpu lite/efficientnet_lite_builder.py */
     static const Preset lite_127[] = {{"mean", "0.498039215686,0.498039215686,0.498039215686"},
                                       {"std", "0.501960784314,0.501960784314,0.501960784314"},
@@ -135,8 +134,7 @@ effnet_status weight_import_presets(const WeightImport *import, Recipe *recipe, 
                                   {"overshoot", "keep"},   {"resize", "tensorflow"}, {0}};
     switch (import->naming.style) {
     case NAMES_TIMM:
-        TRY(set_all(recipe, pytorch, err));
-        return config.lite ? set_all(recipe, lite_half, err) : EFFNET_OK;
+        return set_all(recipe, pytorch, err);
     case NAMES_TORCHVISION:
         TRY(set_all(recipe, pytorch, err));
         TRY(set_all(recipe, symmetric, err));

@@ -16,8 +16,8 @@ effnet_status weight_import_open(const char *path, WeightImport *out, effnet_err
 void weight_import_close(WeightImport *import);
 /* The known model whose shapes the file has, or NULL. */
 const char *weight_import_guess(const WeightImport *import);
-/* How the program whose names these are runs its model, as recipe keys: padding, batch norm, mean and std.
- * recipe->model is read. */
+/* How the program whose names these are runs any of its models, as recipe keys: batch norm, and padding, mean and std
+ * where it has one way only (import_settings.h has the rest). recipe->model is read. */
 effnet_status weight_import_presets(const WeightImport *import, Recipe *recipe, effnet_error *err);
 /* Outputs of the file's classifier; `network` may have another number of classes. */
 effnet_status weight_import_classes(const WeightImport *import, const Network *network, int *out, effnet_error *err);

@@ -196,5 +196,7 @@ effnet_status replay_run(const Recipe *recipe, const effnet_replay_options *opti
 effnet_status model_config_from_recipe(const Recipe *recipe, int num_classes, ModelConfig *out, effnet_error *err);
 /* The card of a model of that configuration trained by that recipe, without class names, step 0. */
 void model_card_from_recipe(const Recipe *recipe, const ModelConfig *config, ModelCard *out);
+/* The way back: model, padding, batch norm and pictures as the card has them; everything else stays. */
+void recipe_from_card(const ModelCard *card, Recipe *recipe);
 
 #endif

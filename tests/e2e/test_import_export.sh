@@ -28,8 +28,15 @@ grep -q '"num_classes":10,' "$work/out" || die "export --json"
 run 0 "$effnet" predict "$work/run.safetensors" "$work/5.png" --topk 10 --json
 same "$work/out" "$work/wanted"
 
-# imported, it is timm's naming; resolution, mean and the like are given again, labels too
-settings=(--set resolution=32 --set mean=0.286,0.286,0.286 --set std=0.353,0.353,0.353 --set pad_to=32 --set val_crop=none)
+# imported, it is timm's naming and keeps what its own card says: resolution, mean and the like, class names
+run 0 "$effnet" import "$work/run.safetensors" "$work/kept.safetensors"
+grep -q "effnet's own file" "$work/out" || die "import does not say that the card is kept"
+run 0 "$effnet" predict "$work/kept.safetensors" "$work/5.png" --topk 10 --json
+sed 's/kept.safetensors/run.safetensors/' "$work/out" >"$work/renamed"
+same "$work/renamed" "$work/wanted"
+
+# or is told otherwise
+settings=(--set mean=0.286,0.286,0.286)
 printf '%s\n' a b c d e f g h i j >"$work/names.txt"
 run 0 "$effnet" import "$work/run.safetensors" "$work/back.safetensors" --class-names "$work/names.txt" "${settings[@]}" --json
 grep -q '"naming":"timm","model":"efficientnet_b0","num_classes":10,"resolution":32' "$work/out" || die "import --json"

@@ -106,9 +106,14 @@ static bool check_logits(const char *path, const char *label, const char *model_
                          int side, int batch, int classes) {
     char resolution[40];
     snprintf(resolution, sizeof resolution, "resolution=%d", side);
-    const char *settings[] = {resolution, NULL}, *naming = "";
+    /* timm has each model twice; these are the "tf_" ones, which without their name must be described */
+    bool timm = strcmp(label, "timm") == 0;
+    const char *settings[] = {resolution, NULL, "bn_eps=0.001", "mean=0,0,0", "std=1,1,1", NULL}, *naming = "";
+    if (timm && guess) settings[1] = "padding=same";
+    char asked[64];
+    snprintf(asked, sizeof asked, "%s%s", timm ? "tf_" : "", model_name);
     const effnet_import_options options = {
-        .struct_size = sizeof options, .model = guess ? NULL : model_name, .settings = settings, .threads = 1};
+        .struct_size = sizeof options, .model = guess ? NULL : asked, .settings = settings, .threads = 1};
     effnet_model *model;
     must(effnet_model_import(path, &options, &model, &naming, &err));
     bool good = strcmp(naming, label) == 0 && strcmp(effnet_model_name(model), model_name) == 0 &&

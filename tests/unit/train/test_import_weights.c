@@ -183,8 +183,11 @@ static void settings_and_class_names(void **state) {
     Draft draft = draft_make("efficientnet_lite0", NAMES_TIMM, "module.", "");
     write_draft(&draft, path, draft.count);
     const char *settings[] = {"resolution=96", NULL};
-    effnet_import_options options = {
-        .struct_size = sizeof options, .class_names = names, .settings = settings, .threads = 1};
+    effnet_import_options options = {.struct_size = sizeof options,
+                                     .model = "tf_efficientnet_lite0",
+                                     .class_names = names,
+                                     .settings = settings,
+                                     .threads = 1};
     scratch_write(names, "a\nb\nc c\r\nd\ne\n", 13);
     effnet_model *model;
     effnet_error err = {0};
@@ -199,7 +202,7 @@ static void settings_and_class_names(void **state) {
     scratch_write(names, "a\nb\n", 4);
     REFUSES(path, &options, names, "2 lines", "5 classes");
     scratch_write(names, "a\nb\nc\nd\ne\nf\n", 12);
-    REFUSES(path, &options, names, "more than 5 lines");
+    REFUSES(path, &options, names, "6 lines");
     scratch_write(names, "a\n\nc\nd\ne\n", 9);
     REFUSES(path, &options, names, "line 2 is empty");
     options.class_names = scratch_path(&folder, "missing.txt");

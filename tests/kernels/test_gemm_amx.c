@@ -53,7 +53,7 @@ static double tile_number(const Value *tile, int rows, int r, int c) {
 
 static void check_tile(const Kernels *kernels, int rows, int depth, int columns, bool add) {
     const size_t stride = (size_t)columns + SPARE, count = (size_t)rows * stride;
-    const size_t pairs = ((size_t)depth + 1) / 2, panels = ((size_t)columns + BLOCK - 1) / BLOCK;
+    const size_t pairs = round_up((size_t)depth, STEP) / 2, panels = ((size_t)columns + BLOCK - 1) / BLOCK;
     Value *tile = filled_tile(1, rows, depth), *packed = values(panels * pairs * 2 * BLOCK, 0);
     Value *c = values(count, NOT_A_NUMBER), *plus = values(count, NOT_A_NUMBER);
     float *got = calloc(count, sizeof *got), *want = calloc(count, sizeof *want);

@@ -261,7 +261,7 @@ static void matrix_kernels_multiply(void **state) {
             memset(a_tile, 0xff, a_size * (size_t)k->value_bytes); /* NaN */
             memset(c_tile, 0xff, c_size * (size_t)k->value_bytes);
             to_values(k, c, m * n, c_values);
-            size_t panel = (size_t)k->gemm_columns, deep = round_up(d, (size_t)k->depth_unit);
+            size_t panel = (size_t)k->gemm_columns, deep = round_up(d, (size_t)k->depth_step);
             char *packed = room(round_up(n, panel) * deep, (size_t)k->value_bytes);
             float *b_turned = filled(0, d * n, 0);
             for (size_t i = 0; i < d; i++)
@@ -274,6 +274,9 @@ static void matrix_kernels_multiply(void **state) {
                 else
                     k->pack_panel(b_turned + j * d, 1, d, depth, width, NULL,
                                   packed + j * deep * (size_t)k->value_bytes);
+                size_t filled_depth = round_up(d, (size_t)k->depth_unit); /* pack_weights puts zeros behind it */
+                memset(packed + (j * deep + filled_depth * panel) * (size_t)k->value_bytes, 0,
+                       (deep - filled_depth) * panel * (size_t)k->value_bytes);
             }
             k->tile_fill(a, d, rows, depth, a_tile, tile_rows);
             k->tile_fill(c, n, rows, columns, c_tile, tile_rows);

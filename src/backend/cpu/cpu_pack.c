@@ -5,7 +5,7 @@
 
 /* Of a panel of weights of this depth. */
 static size_t panel_bytes(const CpuKernels *kernels, int depth) {
-    size_t values = round_up((size_t)depth, (size_t)kernels->depth_unit) * (size_t)kernels->gemm_columns;
+    size_t values = round_up((size_t)depth, (size_t)kernels->depth_step) * (size_t)kernels->gemm_columns;
     return (size_t)kernels->panel_head + values * (size_t)kernels->packed_bytes;
 }
 
@@ -23,10 +23,15 @@ void pack_weights(const CpuKernels *kernels, const float *weights, size_t depth_
                   int columns, const float *scale, Packed *packed) {
     int most = kernels->gemm_columns;
     size_t bytes = panel_bytes(kernels, depth);
-    for (int column = 0; column < columns; column += most)
+    size_t filled =
+        round_up((size_t)depth, (size_t)kernels->depth_unit) * (size_t)most * (size_t)kernels->packed_bytes +
+        (size_t)kernels->panel_head;
+    for (int column = 0; column < columns; column += most) {
+        char *panel = (char *)packed + (size_t)(column / most) * bytes;
         kernels->pack_panel(weights + (size_t)column * column_stride, depth_stride, column_stride, depth,
-                            columns - column < most ? columns - column : most, scale ? scale + column : NULL,
-                            (char *)packed + (size_t)(column / most) * bytes);
+                            columns - column < most ? columns - column : most, scale ? scale + column : NULL, panel);
+        memset(panel + filled, 0, bytes - filled);
+    }
 }
 
 /* The stem's patches are (ky, kx, channel), its weights (O, I, K, K): turned to (O, patch) on the way. */

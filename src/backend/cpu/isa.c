@@ -65,6 +65,7 @@ CpuKernels cpu_kernels_with_int8(const CpuKernels *kernels) {
     table.pack_panel = kernels->pack_panel_int8;
     table.packed_bytes = 1;
     table.depth_unit = 4;
+    table.depth_step = 4;
     table.panel_head = (int)INT8_PANEL_HEAD(kernels->gemm_columns);
     return table;
 }

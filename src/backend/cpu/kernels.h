@@ -12,8 +12,8 @@
  *   row     one image row for a depthwise convolution, in vectors of `lanes` channels, always fp32:
  *           (channels / lanes, row_width, lanes), zero borders included
  *   packed  weights for gemm_tile, zero-padded: (columns / gemm_columns, depth / d, gemm_columns, d) with d the table's
- *           depth_unit: 1, or 2 where a bf16 dot product takes two values at a time; for products in int8 see
- *           kernels/gemm_int8.c
+ *           depth_unit: 1, or 2 where a bf16 dot product takes two values at a time; the depth rounded up to a multiple
+ *           of its depth_step; for products in int8 see kernels/gemm_int8.c
  *
  * What is pending on a raw convolution output is applied as it is loaded: activation((x - mean) * scale + bias), and
  * for gradients dy = alpha * dz + beta * (y - mean) + delta (batch norm's backward formula, docs/maths.md).
@@ -56,6 +56,7 @@ typedef struct CpuKernels {
     int packed_bytes; /* of a packed weight: the same, or 1 (int8) */
     int panel_head;   /* bytes before a panel's weights */
     int depth_unit;   /* values along the depth that lie together in packed weights */
+    int depth_step;   /* a panel's depth is a multiple of it, zeros behind the weights' */
     int lanes;        /* floats in a vector */
     int gemm_columns; /* columns of a packed panel */
 #define KERNEL(name, arguments) void(*name) arguments;

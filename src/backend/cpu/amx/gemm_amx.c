@@ -6,10 +6,11 @@
  * B a panel of 32 with two pixels interleaved; both are made in the first-level cache, padded with zeros to a multiple
  * of 32 pixels
  *
- * Only the depth needs padding: a depth that is no multiple of 32 has its last part copied, since what lies behind it
- * may be anything and NaN times zero is NaN. Rows of A and columns of B beyond the matrix make rows and columns of C
- * that nobody stores; rows that no memory stands behind are left out by the configuration. Sums leave through a block
- * of fp32 in the cache, where the vectors add, round and cut off the tails.
+ * Only the depth needs padding: packed weights have zeros up to a multiple of 32 (depth_step), and of a depth that is
+ * none the tile's last part is copied, since what lies behind it may be anything and NaN times zero is NaN. Rows of A
+ * and columns of B beyond the matrix make rows and columns of C that nobody stores; rows that no memory stands behind
+ * are left out by the configuration. Sums leave through a block of fp32 in the cache, where the vectors add, round and
+ * cut off the tails.
  *
  * Compiled for the table "amx", and by the test over tiles_emulated.h. */
 #ifdef EFFNET_TILES_EMULATED
@@ -97,23 +98,20 @@ static void store_block(const float *sums, int rows, int columns, Value *c, size
 
 static void tile_rows_block(const Value *tile, int tile_rows, int rows, int depth, const Value *packed, int columns,
                             Value *c, size_t c_stride, const Value *add, const float *bias) {
-    _Alignas(64) Value a_last[BLOCK * STEP], b_last[STEP * BLOCK];
+    _Alignas(64) Value a_last[BLOCK * STEP];
     _Alignas(64) float sums[BLOCK * BLOCK];
     const int whole = depth / STEP * STEP, rest = depth - whole;
-    const size_t pair_rows = round_up((size_t)depth, 2) / 2;
     const bool lower = rows > SIDE;
     if (rest) copy_last(tile + tile_offset(whole, tile_rows), rows, rest, a_last);
-    for (int n = 0; n < columns; n += BLOCK, packed += pair_rows * 2 * BLOCK) {
+    for (int n = 0; n < columns; n += BLOCK) {
         int left = columns - n < BLOCK ? columns - n : BLOCK;
         const bool right = left > SIDE;
         zero_block();
-        for (int k = 0; k < whole; k += STEP)
-            step(tile + tile_offset(k, tile_rows), TILE_STRIDE, lower, packed + (size_t)k * BLOCK, 4 * BLOCK, right);
+        for (int k = 0; k < whole; k += STEP, packed += STEP * BLOCK)
+            step(tile + tile_offset(k, tile_rows), TILE_STRIDE, lower, packed, 4 * BLOCK, right);
         if (rest) {
-            size_t there = (pair_rows - (size_t)whole / 2) * 2 * BLOCK;
-            memcpy(b_last, packed + (size_t)whole * BLOCK, there * sizeof *b_last);
-            memset(b_last + there, 0, (STEP * BLOCK - there) * sizeof *b_last);
-            step(a_last, STEP * sizeof *a_last, lower, b_last, 4 * BLOCK, right);
+            step(a_last, STEP * sizeof *a_last, lower, packed, 4 * BLOCK, right);
+            packed += STEP * BLOCK;
         }
         write_block(sums, lower, right);
         store_block(sums, rows, left, c + n, c_stride, add ? add + n : NULL, bias ? bias + n : NULL);
@@ -134,64 +132,131 @@ void AMX_NAME(gemm_tile)(const Tile *tile, int tile_rows, int rows, int depth, c
     tile_release();
 }
 
-/* ---- C = a_tile^T * b_tile [+ C] ------------------------------------------------------------------------------------
- */
+/* ---- C = a_tile^T * b_tile [+ C] ---------------------------------------------------------------------------------
+ *
+ * Both operands come pixel by pixel; the instruction wants B with the pixels of a pair side by side, and A with all
+ * pixels of a channel in a row. So both are interleaved to pairs (32 bits: two pixels of a channel), B once for a group
+ * of panels, A a block of 64 channels at a time, whose pairs are then turned 16 x 16 at a time. Whole tiles of C are
+ * read and written by the tile registers themselves; what a tail cuts through goes by way of the sums. */
 
-/* (pixels, 64) -> (64, CHUNK), zeros after the pixels. */
-static void transpose_block(const Value *from, int pixels, Value *to) {
-    for (int channel = 0; channel < TILE_CHANNELS; channel += SIDE)
-        for (int pixel = 0; pixel < CHUNK; pixel++)
-            for (int i = channel; i < channel + SIDE; i++)
-                to[(size_t)i * CHUNK + (size_t)pixel] = pixel < pixels ? from[pixel * TILE_CHANNELS + i] : 0;
-}
+enum { GROUP = 8 }; /* panels of B interleaved at a time: 48 KB */
 
-/* (pixels, 32 of 64) -> (CHUNK / 2, 32, 2), zeros after the pixels. */
-static void interleave_panel(const Value *from, int pixels, Value *to) {
-    for (int pixel = 0; pixel < CHUNK; pixel += 2) {
-        Value *pair = to + (size_t)pixel * BLOCK;
-        if (pixel >= pixels) {
-            memset(pair, 0, 2 * BLOCK * sizeof *pair);
+/* (pixels, 64) of which `channels` -> pairs (steps * 16, channels), zeros after the pixels. */
+static void interleave(const Value *from, int pixels, int channels, int pairs, uint32_t *to) {
+    for (int pair = 0; pair < pairs; pair++, to += channels) {
+        if (2 * pair >= pixels) {
+            memset(to, 0, (size_t)channels * sizeof *to);
             continue;
         }
-        const Value *first = from + (size_t)pixel * TILE_CHANNELS;
-        const Value *second = pixel + 1 < pixels ? first + TILE_CHANNELS : NULL;
-        for (int i = 0; i < BLOCK; i += LANES)
-            pairs_interleave(first + i, second ? second + i : NULL, (uint32_t *)(void *)(pair + 2 * i));
+        const Value *first = from + (size_t)pair * 2 * TILE_CHANNELS;
+        const Value *second = 2 * pair + 1 < pixels ? first + TILE_CHANNELS : NULL;
+        for (int i = 0; i < channels; i += LANES) pairs_interleave(first + i, second ? second + i : NULL, to + i);
     }
 }
 
-static void add_block(const float *sums, int rows, int columns, bool add, float *c, size_t c_stride) {
-    for (int r = 0; r < rows; r++)
+/* The pairs (pairs, 64) of `channels` (a multiple of 16) turned round: (channels, CHUNK / 2). */
+static void transpose_pairs(const uint32_t *from, int pairs, int channels, uint32_t *to) {
+    for (int pair = 0; pair < pairs; pair += SIDE)
+        for (int channel = 0; channel < channels; channel += SIDE)
+            pairs_transpose(from + (size_t)pair * TILE_CHANNELS + channel, TILE_CHANNELS,
+                            to + (size_t)channel * (CHUNK / 2) + pair, CHUNK / 2);
+}
+
+/* A block of C: which of its four tiles are there, and which are whole. */
+typedef struct CBlock {
+    float *at; /* c_bytes from row to row */
+    size_t c_bytes;
+    int rows, columns;
+    bool lower, right, whole[4]; /* upper left, upper right, lower left, lower right */
+    bool add;
+} CBlock;
+
+static CBlock c_block(float *at, size_t c_stride, int rows, int columns, bool add) {
+    bool upper_whole = rows >= SIDE, lower_whole = rows == BLOCK, left_whole = columns >= SIDE,
+         right_whole = columns == BLOCK;
+    return (CBlock){.at = at,
+                    .c_bytes = c_stride * sizeof *at,
+                    .rows = rows,
+                    .columns = columns,
+                    .lower = rows > SIDE,
+                    .right = columns > SIDE,
+                    .whole = {upper_whole && left_whole, upper_whole && right_whole, lower_whole && left_whole,
+                              lower_whole && right_whole},
+                    .add = add};
+}
+
+#define C_TILE(block, t)                                                                                               \
+    ((block)->at + ((t)&2 ? SIDE * (block)->c_bytes / sizeof *(block)->at : 0) + ((t)&1 ? SIDE : 0))
+#define C_THERE(block, t) ((!((t)&2) || (block)->lower) && (!((t)&1) || (block)->right))
+/* t is a constant: the number of a register. */
+#define C_BEGIN(block, t)                                                                                              \
+    do {                                                                                                               \
+        if ((block)->add && (block)->whole[t])                                                                         \
+            tile_fetch(t, C_TILE(block, t), (block)->c_bytes);                                                         \
+        else                                                                                                           \
+            tile_zero(t);                                                                                              \
+    } while (0)
+#define C_END(block, t, sums)                                                                                          \
+    do {                                                                                                               \
+        if ((block)->whole[t])                                                                                         \
+            tile_write(t, C_TILE(block, t), (block)->c_bytes);                                                         \
+        else if (C_THERE(block, t)) {                                                                                  \
+            tile_write(t, sums, TILE_ROW_BYTES);                                                                       \
+            add_cut(block, t, sums);                                                                                   \
+        }                                                                                                              \
+    } while (0)
+
+/* A tile of C that a tail cuts through, from the sums (16, 16). */
+static void add_cut(const CBlock *block, int t, const float *sums) {
+    int rows = block->rows - (t & 2 ? SIDE : 0), columns = block->columns - (t & 1 ? SIDE : 0);
+    if (rows > SIDE) rows = SIDE;
+    if (columns > SIDE) columns = SIDE;
+    float *to = C_TILE(block, t);
+    for (int r = 0; r < rows; r++, to += block->c_bytes / sizeof *to)
         for (int column = 0; column < columns; column += LANES) {
             int left = columns - column, tail = left < LANES ? left : 0;
-            Vector value = vector_load(sums + (size_t)r * BLOCK + (size_t)column);
-            float *to = c + (size_t)r * c_stride + (size_t)column;
-            if (add) value = value + load_lanes(to, tail);
-            store_lanes(to, value, tail);
+            Vector value = vector_load(sums + (size_t)r * SIDE + (size_t)column);
+            if (block->add) value = value + load_lanes(to + column, tail);
+            store_lanes(to + column, value, tail);
         }
+}
+
+static void transposed_block(const CBlock *block, const uint32_t *a, const uint32_t *b, int steps) {
+    _Alignas(64) float sums[SIDE * SIDE];
+    C_BEGIN(block, 0);
+    C_BEGIN(block, 1);
+    C_BEGIN(block, 2);
+    C_BEGIN(block, 3);
+    for (int k = 0; k < steps; k++)
+        step(a + (size_t)k * SIDE, CHUNK / 2 * sizeof *a, block->lower, b + (size_t)k * SIDE * BLOCK, BLOCK * sizeof *b,
+             block->right);
+    C_END(block, 0, sums);
+    C_END(block, 1, sums);
+    C_END(block, 2, sums);
+    C_END(block, 3, sums);
 }
 
 static void transposed_chunk(const Value *a_tile, const Value *b_tile, int tile_rows, int pixels, int m, int n,
                              bool add, float *c, size_t c_stride) {
-    _Alignas(64) Value a[TILE_CHANNELS * CHUNK], b[CHUNK * BLOCK];
-    _Alignas(64) float sums[BLOCK * BLOCK];
-    for (int block = 0; block < m; block += TILE_CHANNELS) {
-        int block_rows = m - block < TILE_CHANNELS ? m - block : TILE_CHANNELS;
-        transpose_block(a_tile + tile_offset(block, tile_rows), pixels, a);
-        for (int column = 0; column < n; column += BLOCK) {
-            int columns = n - column < BLOCK ? n - column : BLOCK;
-            const bool right = columns > SIDE;
-            interleave_panel(b_tile + tile_offset(column, tile_rows), pixels, b);
-            for (int row = 0; row < block_rows; row += BLOCK) {
-                int rows = block_rows - row < BLOCK ? block_rows - row : BLOCK;
-                const bool lower = rows > SIDE;
-                zero_block();
-                for (int k = 0; k < pixels; k += STEP)
-                    step(a + (size_t)row * CHUNK + (size_t)k, CHUNK * sizeof *a, lower, b + (size_t)k * BLOCK,
-                         4 * BLOCK, right);
-                write_block(sums, lower, right);
-                add_block(sums, rows, columns, add, c + (size_t)(block + row) * c_stride + (size_t)column, c_stride);
-            }
+    _Alignas(64) uint32_t b[GROUP][CHUNK / 2 * BLOCK], pairs[CHUNK / 2 * TILE_CHANNELS], a[TILE_CHANNELS * CHUNK / 2];
+    const int steps = (pixels + STEP - 1) / STEP;
+    for (int group = 0; group < n; group += GROUP * BLOCK) {
+        int group_end = n - group < GROUP * BLOCK ? n : group + GROUP * BLOCK;
+        for (int column = group; column < group_end; column += BLOCK)
+            interleave(b_tile + tile_offset(column, tile_rows), pixels, BLOCK, steps * SIDE,
+                       b[(column - group) / BLOCK]);
+        for (int first = 0; first < m; first += TILE_CHANNELS) {
+            int channels = m - first < TILE_CHANNELS ? m - first : TILE_CHANNELS;
+            interleave(a_tile + tile_offset(first, tile_rows), pixels, TILE_CHANNELS, steps * SIDE, pairs);
+            transpose_pairs(pairs, steps * SIDE, (int)round_up((size_t)channels, SIDE), a);
+            for (int column = group; column < group_end; column += BLOCK)
+                for (int row = 0; row < channels; row += BLOCK) {
+                    int rows = channels - row < BLOCK ? channels - row : BLOCK;
+                    int columns = n - column < BLOCK ? n - column : BLOCK;
+                    float *at = c + (size_t)(first + row) * c_stride + (size_t)column;
+                    const CBlock block = c_block(at, c_stride, rows, columns, add);
+                    transposed_block(&block, a + (size_t)row * (CHUNK / 2), b[(column - group) / BLOCK], steps);
+                }
         }
     }
 }

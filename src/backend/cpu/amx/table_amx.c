@@ -16,6 +16,7 @@ const CpuKernels cpu_kernels_amx_bf16 = {
     .value_bytes = 2,
     .packed_bytes = 2,
     .depth_unit = 2,
+    .depth_step = 32,
     .lanes = 16,
     .gemm_columns = 32,
 #define KERNEL(name, arguments) .name = name##_avx512bf16_bf16,

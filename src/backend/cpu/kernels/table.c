@@ -12,6 +12,7 @@ const CpuKernels ISA_NAME(cpu_kernels) = {
     .value_bytes = (int)sizeof(Value),
     .packed_bytes = (int)sizeof(Value),
     .depth_unit = DEPTH_UNIT,
+    .depth_step = DEPTH_UNIT,
     .lanes = LANES,
     .gemm_columns = GEMM_VECTORS * LANES,
 #define KERNEL(name, arguments) .name = ISA_NAME(name),

@@ -122,6 +122,28 @@ static inline void pairs_interleave(const uint16_t *first, const uint16_t *secon
     }
     _mm512_storeu_si512(to, pairs);
 }
+/* 16 x 16 pairs turned round: to[c][r] = from[r][c], rows from_stride and to_stride apart. Rows r, r + 4, r + 8, r + 12
+ * are loaded a quarter each into one register, so that turning 4 x 4 within its quarters is all that is left. */
+static inline void pairs_transpose(const uint32_t *from, size_t from_stride, uint32_t *to, size_t to_stride) {
+    for (int quarter = 0; quarter < 4; quarter++) {
+        __m512i in[4];
+        for (int r = 0; r < 4; r++) {
+            const uint32_t *row = from + (size_t)r * from_stride + 4 * quarter;
+            in[r] = _mm512_castsi128_si512(_mm_loadu_si128((const __m128i *)(const void *)row));
+            for (int l = 1; l < 4; l++)
+                in[r] = _mm512_mask_broadcast_i32x4(
+                    in[r], (__mmask16)(0xf << (4 * l)),
+                    _mm_loadu_si128((const __m128i *)(const void *)(row + (size_t)(4 * l) * from_stride)));
+        }
+        __m512i low = _mm512_unpacklo_epi32(in[0], in[1]), high = _mm512_unpackhi_epi32(in[0], in[1]);
+        __m512i low2 = _mm512_unpacklo_epi32(in[2], in[3]), high2 = _mm512_unpackhi_epi32(in[2], in[3]);
+        uint32_t *out = to + (size_t)(4 * quarter) * to_stride;
+        _mm512_storeu_si512(out, _mm512_unpacklo_epi64(low, low2));
+        _mm512_storeu_si512(out + to_stride, _mm512_unpackhi_epi64(low, low2));
+        _mm512_storeu_si512(out + 2 * to_stride, _mm512_unpacklo_epi64(high, high2));
+        _mm512_storeu_si512(out + 3 * to_stride, _mm512_unpackhi_epi64(high, high2));
+    }
+}
 static inline Vector vector_dot(Vector sum, Pairs a, Pairs b) {
 #ifdef VECTOR_BF16
     return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)b);

@@ -85,6 +85,11 @@ static inline Pairs pairs_all(uint32_t pair) {
 static inline void pairs_interleave(const uint16_t *first, const uint16_t *second, uint32_t *to) {
     *to = *first | (second ? (uint32_t)*second << 16 : 0);
 }
+/* 16 x 16 pairs turned round: to[c][r] = from[r][c], rows from_stride and to_stride apart. */
+static inline void pairs_transpose(const uint32_t *from, size_t from_stride, uint32_t *to, size_t to_stride) {
+    for (size_t r = 0; r < 16; r++)
+        for (size_t c = 0; c < 16; c++) to[c * to_stride + r] = from[r * from_stride + c];
+}
 static inline Vector vector_dot(Vector sum, Pairs a, Pairs b) {
     float low = sum + float_from_bfloat16((uint16_t)a) * float_from_bfloat16((uint16_t)b);
     return low + float_from_bfloat16((uint16_t)(a >> 16)) * float_from_bfloat16((uint16_t)(b >> 16));

@@ -3,7 +3,9 @@
 
     tools/convert.py WEIGHTS OUT.safetensors
 
-    .pth .pt .bin           a state_dict, alone or under "state_dict", "model", "state_dict_ema" (--key NAME chooses)
+    .pth .pt .bin .tar .ckpt  a state_dict, alone or as the checkpoints of timm, torchvision, Lightning and others hold it
+                            ("state_dict", "model", "net", ...), averaged ("state_dict_ema", "model_ema") before others;
+                            a whole module; --key NAME or NAME.NAME chooses
     .keras .h5 .weights.h5  whole models and weights of keras.applications.EfficientNet*; a .weights.h5 numbers its
                             layers and needs --model EfficientNetB0
     a TensorFlow checkpoint the path before ".index": .../model.ckpt-109400
@@ -15,12 +17,13 @@ Of a Flax trainer's state the averages (ema_state, ema_batch_stats) are taken wh
 them.
 
 Needs safetensors and numpy, and torch, h5py or keras, tensorflow, flax, orbax-checkpoint for what it reads. Nothing of a
-.pth file is executed: torch.load runs with weights_only. tests/golden/check_convert.py makes a file of every kind but
+.pth file is executed: of anything that is no tensor only what the file says is kept. tests/golden/check_convert.py makes a file of every kind but
 .pth and compares; versions: tests/golden/requirements.txt.
 
 SPDX-License-Identifier: Apache-2.0"""
 
 import argparse
+import json
 import os
 import pathlib
 import sys
@@ -29,20 +32,188 @@ import numpy as np
 from safetensors.numpy import save_file
 
 
-def from_torch(path, key):
+class Inert:
+    """What stands for any object of a .pth file that is no tensor: it keeps what the file says of it and does nothing.
+    argparse.Namespace, NumPy's scalars, Lightning's and OmegaConf's settings, whole modules are all read as this."""
+
+    def __init__(self, *arguments, **settings):
+        self.__dict__.update(settings)
+
+    def __setstate__(self, state):
+        if isinstance(state, tuple) and len(state) == 2 and isinstance(state[0] or state[1], dict):
+            state = {**(state[0] or {}), **(state[1] or {})}
+        if isinstance(state, dict):
+            self.__dict__.update({str(key): value for key, value in state.items()})
+
+    def __setitem__(self, key, value):
+        pass
+
+    def append(self, value):
+        pass
+
+    def extend(self, values):
+        pass
+
+    def add(self, value):
+        pass
+
+
+def inert_pickle():
+    """A pickle module for torch.load that builds tensors and plain containers, and of anything else an Inert: no name that
+    a file gives is looked up or called."""
+    import collections
+    import pickle
+    import types
+
     import torch
 
-    loaded = torch.load(path, map_location="cpu", weights_only=True)
-    if key:
-        loaded = loaded[key]
-    else:
-        for wrapper in ("state_dict_ema", "model_ema", "state_dict", "model"):
-            if isinstance(loaded.get(wrapper), dict):
-                print(f"convert.py: taking '{wrapper}' of {sorted(map(str, loaded))[:8]}", file=sys.stderr)
-                loaded = loaded[wrapper]
+    known = {("collections", "OrderedDict"): collections.OrderedDict, ("torch", "Size"): torch.Size,
+             ("torch", "device"): torch.device}
+    for name in ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_parameter", "_rebuild_parameter_with_state"):
+        if hasattr(torch._utils, name):
+            known["torch._utils", name] = getattr(torch._utils, name)
+
+    class Unpickler(pickle.Unpickler):
+        def find_class(self, module, name):
+            if (module, name) in known:
+                return known[module, name]
+            found = getattr(torch, name, None) if module == "torch" and name.isidentifier() else None
+            if isinstance(found, torch.dtype) or (module == "torch" and name.endswith("Storage") and found):
+                return found
+            return type(name if name.isidentifier() else "Inert", (Inert,), {})
+
+    def load(file, **arguments):
+        return Unpickler(file, **arguments).load()
+
+    stand_in = types.ModuleType("inert_pickle")
+    stand_in.Unpickler, stand_in.load, stand_in.UnpicklingError = Unpickler, load, pickle.UnpicklingError
+    stand_in.loads = None
+    return stand_in
+
+
+AVERAGES = ("state_dict_ema", "model_ema", "ema_state_dict", "model_ema_state_dict", "ema_model", "ema")
+WEIGHTS = ("state_dict", "model_state_dict", "model", "net", "network", "module", "weights", "params", "net_state_dict")
+
+
+def module_state(module, prefix=""):
+    """The state_dict of a whole module that was saved as an object."""
+    tensors = {}
+    for kind in ("_parameters", "_buffers"):
+        for name, value in (getattr(module, kind, None) or {}).items():
+            if value is not None:
+                tensors[prefix + name] = value
+    for name, child in (getattr(module, "_modules", None) or {}).items():
+        if child is not None:
+            tensors.update(module_state(child, f"{prefix}{name}."))
+    return tensors
+
+
+def as_dict(value):
+    if isinstance(value, Inert) and hasattr(value, "_modules"):
+        return module_state(value)
+    return value if isinstance(value, dict) else None
+
+
+def tensors_of(entry):
+    import torch
+
+    return {str(name): value for name, value in (as_dict(entry) or {}).items() if isinstance(value, torch.Tensor)}
+
+
+def describe(value):
+    entry = as_dict(value)
+    if entry is not None:
+        tensors = len(tensors_of(entry))
+        return f"{tensors} tensors" if tensors else f"{len(entry)} entries"
+    return type(value).__name__
+
+
+def list_keys(path, loaded):
+    entry = as_dict(loaded)
+    if entry is None:
+        return f"'{path}' holds a {type(loaded).__name__} and no dictionary"
+    keys = ", ".join(f"{key} ({describe(value)})" for key, value in list(entry.items())[:20])
+    return f"'{path}' has these keys: {keys}{', ...' if len(entry) > 20 else ''}; say which by --key KEY, or KEY.KEY"
+
+
+def entry_at(path, loaded, key):
+    """The entry called `key`, or that is at it, part by part."""
+    entry = as_dict(loaded)
+    if entry is not None and key in entry:
+        return entry[key]
+    for count, part in enumerate(key.split(".")):
+        entry = as_dict(loaded)
+        if entry is None or part not in entry:
+            sys.exit(f"convert.py: there is no '{key}': {list_keys(path, loaded)}")
+        loaded = entry[part]
+    return loaded
+
+
+def choose_state(path, loaded, raw):
+    """The weights, averaged ones before others, wherever the usual programs put them."""
+    for depth in range(4):
+        entry = as_dict(loaded)
+        if entry is None:
+            break
+        for wrapper in (() if raw else AVERAGES) + WEIGHTS:
+            if tensors_of(entry.get(wrapper)) or (depth < 3 and any(map(tensors_of, (as_dict(entry.get(wrapper)) or
+                                                                                    {}).values()))):
+                left = [name for name in AVERAGES + WEIGHTS if name != wrapper and tensors_of(entry.get(name))]
+                kind = "the averaged weights" if wrapper in AVERAGES else "weights that were not averaged"
+                print(f"convert.py: taking '{wrapper}', {kind}" + (f"; left: {', '.join(left)}" if left else ""),
+                      file=sys.stderr)
+                loaded = entry[wrapper]
                 break
-    tensors = {name: value for name, value in loaded.items() if isinstance(value, torch.Tensor)}
-    return {name: (value.float() if value.is_floating_point() else value).numpy() for name, value in tensors.items()}
+        else:
+            break
+    if not tensors_of(loaded):
+        sys.exit(f"convert.py: no weights found: {list_keys(path, loaded)}")
+    return loaded
+
+
+def settings_of(loaded):
+    """What a trainer's checkpoint says of its model, as timm's config.json would: `effnet import` obeys it."""
+    entry = as_dict(loaded) or {}
+    arguments = entry.get("args") or entry.get("hyper_parameters")
+    given = arguments if isinstance(arguments, dict) else getattr(arguments, "__dict__", {})
+    architecture = entry.get("arch") or given.get("model") or given.get("arch")
+    if not isinstance(architecture, str):
+        return {}
+    pictures = {}
+    for name in ("mean", "std", "crop_pct", "interpolation", "input_size"):
+        value = given.get(name)
+        if value and (isinstance(value, (int, float)) or name in ("mean", "std", "input_size") or
+                      value in ("bilinear", "bicubic")):
+            pictures[name] = list(value) if isinstance(value, (tuple, list)) else value
+    side = given.get("img_size")
+    if isinstance(side, int) and "input_size" not in pictures:
+        pictures["input_size"] = [3, side, side]
+    name, _, tag = architecture.partition(".")
+    return {"config": json.dumps({"architecture": name, "pretrained_cfg": {**pictures, **({"tag": tag} if tag else {})}})}
+
+
+def from_torch(path, key, raw):
+    import torch
+
+    with open(path, "rb") as file:
+        begin = file.read(512)
+    if begin[8:9] == b"{" and begin[:8].rstrip(b"\0") and b'"dtype"' in begin:
+        sys.exit(f"convert.py: '{path}' is a safetensors file already: give it to effnet import")
+    if begin.startswith(b"version https://git-lfs"):
+        sys.exit(f"convert.py: '{path}' is a Git LFS pointer, not the weights: git lfs pull, or download the file itself")
+    if begin.lstrip()[:1] == b"<":
+        sys.exit(f"convert.py: '{path}' is a web page, not the weights: download the file itself")
+    try:
+        loaded = torch.load(path, map_location="cpu", pickle_module=inert_pickle(), weights_only=False)
+    except Exception as error:  # noqa: BLE001, whatever torch makes of a strange or damaged file
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        sys.exit(f"convert.py: '{path}' cannot be read as a .pth file: {first[:200]}")
+    chosen = entry_at(path, loaded, key) if key else choose_state(path, loaded, raw)
+    if not tensors_of(chosen):
+        sys.exit(f"convert.py: no tensor at '{key}': {list_keys(path, chosen)}")
+    tensors = {name: value.detach() for name, value in tensors_of(chosen).items() if name != "n_averaged"}
+    return ({name: (value.float() if value.is_floating_point() else value).numpy() for name, value in tensors.items()},
+            settings_of(loaded))
 
 
 def from_keras(path, model_name):
@@ -174,7 +345,7 @@ def read(path, arguments):
         sys.exit(f"convert.py: there is no '{path}', and no '{path}.index' of a TensorFlow checkpoint")
     if is_msgpack(path):
         return from_msgpack(path, arguments.raw)
-    return from_torch(path, arguments.key)
+    return from_torch(path, arguments.key, arguments.raw)
 
 
 def main():
@@ -183,18 +354,20 @@ def main():
     parser.add_argument("out")
     parser.add_argument("--model", help="of keras.applications, for a file of weights alone: EfficientNetB0")
     parser.add_argument("--key", help="which entry of a .pth file holds the state_dict")
-    parser.add_argument("--raw", action="store_true", help="of a Flax trainer's state: not the averages")
+    parser.add_argument("--raw", action="store_true", help="not the averages, of a trainer's state that has both")
     arguments = parser.parse_args()
     tensors = {}
-    for name, value in read(arguments.weights, arguments).items():
+    found = read(arguments.weights, arguments)
+    values, settings = found if isinstance(found, tuple) else (found, {})
+    for name, value in values.items():
         if value.dtype.kind not in "fiub":
             continue  # TensorFlow keeps strings beside its variables
         if value.dtype.itemsize < 4 and value.dtype.kind == "f":
             value = value.astype(np.float32)
-        tensors[name] = np.ascontiguousarray(value)
+        tensors[name] = np.array(value, order="C")
     if not tensors:
         sys.exit(f"convert.py: there is no tensor in '{arguments.weights}'")
-    save_file(tensors, arguments.out, metadata={"format": "pt"})
+    save_file(tensors, arguments.out, metadata={"format": "pt", **settings})
     print(f"{arguments.out}: {len(tensors)} tensors, {sum(t.size for t in tensors.values()):,} numbers")
 
 

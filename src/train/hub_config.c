@@ -46,10 +46,11 @@ static effnet_status parse(const char *text, size_t size, HubConfig *out, effnet
     json_t *root = json_loadb(text, size, JSON_REJECT_DUPLICATES, &trouble);
     out->root = root;
     if (!root || !json_is_object(root))
-        return fail(err, EFFNET_ERROR_FORMAT,
-                    "'%s', which stands beside the weights, is not a JSON object (line %d: %.100s); mend it or move it "
-                    "away",
-                    out->path, root ? 1 : trouble.line, root ? "another value" : trouble.text);
+        return fail(
+            err, EFFNET_ERROR_FORMAT,
+            "'%s', which says how the weights are run, is not a JSON object (line %d: %.100s); mend it or move it "
+            "away",
+            out->path, root ? 1 : trouble.line, root ? "another value" : trouble.text);
     const json_t *nested = json_object_get(root, "pretrained_cfg");
     out->pretrained = (void *)(json_is_object(nested) ? nested : root); /* older files have one level */
     copy_text(root, "architecture", out->architecture, sizeof out->architecture);
@@ -63,14 +64,14 @@ static effnet_status parse(const char *text, size_t size, HubConfig *out, effnet
     return *out->architecture ? read_class_names(names, out, err) : EFFNET_OK;
 }
 
-effnet_status hub_config_read(const char *weights_path, HubConfig *out, effnet_error *err) {
+effnet_status hub_config_read(const char *weights_path, const char *noted, HubConfig *out, effnet_error *err) {
     char *text = NULL;
     size_t size = 0;
     *out = (HubConfig){0};
     TRY(path_beside(weights_path, out->path, sizeof out->path, err));
     if (!path_exists(out->path)) {
-        out->path[0] = 0;
-        return EFFNET_OK;
+        snprintf(out->path, sizeof out->path, "%s", noted ? weights_path : "");
+        return noted ? parse(noted, strlen(noted), out, err) : EFFNET_OK;
     }
     TRY(file_read(out->path, CONFIG_LIMIT, &text, &size, err));
     effnet_status status = parse(text, size, out, err);

@@ -6,7 +6,7 @@
 #include "recipe/recipe.h"
 
 typedef struct HubConfig {
-    char path[4096];         /* "": there is none */
+    char path[4096];         /* for messages; "": there is none */
     char architecture[64];   /* "tf_efficientnet_b0"; "": the file names none, so it is another program's */
     char tag[64];            /* "ns_jft_in1k"; may be "" */
     int num_classes;         /* 0: not said */
@@ -15,9 +15,10 @@ typedef struct HubConfig {
     void *root, *pretrained; /* the JSON object, and the one in it that says how pictures are prepared */
 } HubConfig;
 
-/* Reads config.json in the folder of `weights_path` where there is one; freed by hub_config_free, after an error too.
+/* Reads config.json in the folder of `weights_path` where there is one, else `noted`, the same text out of the file
+ * itself (tools/convert.py puts it there; NULL: none); freed by hub_config_free, after an error too.
  */
-effnet_status hub_config_read(const char *weights_path, HubConfig *out, effnet_error *err);
+effnet_status hub_config_read(const char *weights_path, const char *noted, HubConfig *out, effnet_error *err);
 /* What it says of padding, batch norm and pictures, into the recipe; what it does not say stays. */
 effnet_status hub_config_apply(const HubConfig *config, Recipe *recipe, effnet_error *err);
 void hub_config_free(HubConfig *config);

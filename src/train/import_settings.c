@@ -34,17 +34,14 @@ static void architecture_of(const char *name, char out[NAME]) {
     snprintf(out, NAME, "%.*s", (int)strcspn(name, "."), name);
 }
 
-/* What lies beside or in the file. */
+/* What lies beside the file, or is noted in it. */
 static void find_evidence(const WeightImport *import, const HubConfig *hub, Identity *out) {
-    const char *path = safetensors_path(import->file), *noted = safetensors_metadata(import->file, "architecture");
+    const char *path = safetensors_path(import->file);
     const KnownWeights *named = known_weights_by_path(import->naming.style, path);
     *out = (Identity){0};
     if (*hub->architecture) {
         snprintf(out->name, NAME, "%s%s%s", hub->architecture, *hub->tag ? "." : "", hub->tag);
         out->source = hub->path;
-    } else if (noted && strlen(noted) < NAME) {
-        snprintf(out->name, NAME, "%s", noted);
-        out->source = "what the file itself says";
     } else if (named) {
         snprintf(out->name, NAME, "%s%s%s", named->architecture, *named->tag ? "." : "", named->tag);
         out->source = "the file's name";
@@ -177,7 +174,7 @@ effnet_status import_settings_find(const WeightImport *import, const char *wante
     Identity identity;
     char architecture[NAME];
     *out = (ImportSettings){0};
-    TRY(hub_config_read(safetensors_path(import->file), &out->hub, err));
+    TRY(hub_config_read(safetensors_path(import->file), safetensors_metadata(import->file, "config"), &out->hub, err));
     TRY(identify(import, wanted, &out->hub, &identity, err));
     architecture_of(identity.name, architecture);
     const char *model = identity.source ? known_weights_model(architecture) : weight_import_guess(import);

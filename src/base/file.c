@@ -57,45 +57,83 @@ void atomic_file_abort(AtomicFile *file) {
     file->temporary[0] = 0;
 }
 
+/* ---- reading ---- */
+
+static const char *kind_name(mode_t mode) {
+    return S_ISDIR(mode)    ? "a folder"
+           : S_ISFIFO(mode) ? "a named pipe"
+           : S_ISSOCK(mode) ? "a socket"
+           : S_ISCHR(mode)  ? "a character device"
+           : S_ISBLK(mode)  ? "a block device"
+                            : "no regular file";
+}
+
+static effnet_status check_regular(const char *path, mode_t mode, effnet_error *err) {
+    if (S_ISREG(mode)) return EFFNET_OK;
+    return fail(err, EFFNET_ERROR_IO, "cannot read '%s': it is %s; wanted a file", path, kind_name(mode));
+}
+
+effnet_status file_open(const char *path, int *descriptor, int64_t *size, effnet_error *err) {
+    struct stat status;
+    *descriptor = -1;
+    if (stat(path, &status) != 0) return fail(err, EFFNET_ERROR_IO, "cannot open '%s': %s", path, strerror(errno));
+    TRY(check_regular(path, status.st_mode,
+                      err)); /* before opening, which a pipe's and a device's driver would notice */
+    int opened = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (opened < 0) return fail(err, EFFNET_ERROR_IO, "cannot open '%s': %s", path, strerror(errno));
+    effnet_status result = EFFNET_OK;
+    if (fstat(opened, &status) != 0)
+        result = fail(err, EFFNET_ERROR_IO, "cannot read '%s': %s", path, strerror(errno));
+    else
+        result = check_regular(path, status.st_mode, err); /* it may have been replaced */
+    if (result != EFFNET_OK) {
+        close(opened);
+        return result;
+    }
+    *descriptor = opened;
+    if (size) *size = status.st_size;
+    return EFFNET_OK;
+}
+
+/* Reads to the end of the file into *block, of `capacity` + 1 bytes, which grows up to `limit` bytes. */
+static effnet_status read_to_end(int descriptor, const char *path, size_t capacity, size_t limit, char **block,
+                                 size_t *used, effnet_error *err) {
+    for (*used = 0;;) {
+        if (*used == capacity) {
+            char beyond;
+            ssize_t more = capacity < limit ? 0 : read(descriptor, &beyond, 1);
+            if (more > 0)
+                return fail(err, EFFNET_ERROR_FORMAT, "'%s' is longer than the %zu bytes allowed here", path, limit);
+            if (capacity >= limit) return EFFNET_OK;
+            capacity = capacity > limit / 2 ? limit : capacity * 2;
+            char *larger = realloc(*block, capacity + 1);
+            if (!larger) return fail(err, EFFNET_ERROR_MEMORY, "no memory to read '%s'", path);
+            *block = larger;
+        }
+        ssize_t got = read(descriptor, *block + *used, capacity - *used);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return fail(err, EFFNET_ERROR_IO, "cannot read '%s': %s", path, strerror(errno));
+        if (got == 0) return EFFNET_OK;
+        *used += (size_t)got;
+    }
+}
+
 effnet_status file_read(const char *path, size_t limit, char **out, size_t *size, effnet_error *err) {
+    int descriptor;
+    int64_t length;
     *out = NULL;
     *size = 0;
-    FILE *stream = fopen(path, "rb");
-    if (!stream) return fail(err, EFFNET_ERROR_IO, "cannot open '%s': %s", path, strerror(errno));
-    struct stat status;
-    if (fstat(fileno(stream), &status) != 0 || S_ISDIR(status.st_mode)) {
-        fclose(stream);
-        return fail(err, EFFNET_ERROR_IO, "cannot read '%s': it is not a file", path);
-    }
-    size_t capacity = 1 << 16, used = 0;
-    if (S_ISREG(status.st_mode) && status.st_size > 0) capacity = (size_t)status.st_size + 1;
+    TRY(file_open(path, &descriptor, &length, err));
+    size_t capacity = length > 0 ? (size_t)length + 1 : 1 << 16, used = 0; /* /proc's files say 0 */
     if (capacity > limit) capacity = limit;
     char *block = malloc(capacity + 1);
-    while (block) {
-        used += fread(block + used, 1, capacity - used, stream);
-        if (used < capacity) break;
-        if (capacity >= limit) {
-            if (fgetc(stream) == EOF) break;
-            free(block);
-            fclose(stream);
-            return fail(err, EFFNET_ERROR_FORMAT, "'%s' is longer than the %zu bytes allowed here", path, limit);
-        }
-        capacity = capacity > limit / 2 ? limit : capacity * 2;
-        char *larger = realloc(block, capacity + 1);
-        if (!larger) free(block);
-        block = larger;
-    }
-    if (!block) {
-        fclose(stream);
-        return fail(err, EFFNET_ERROR_MEMORY, "no memory to read '%s'", path);
-    }
-    if (ferror(stream)) {
-        int reason = errno;
+    effnet_status status = block ? read_to_end(descriptor, path, capacity, limit, &block, &used, err)
+                                 : fail(err, EFFNET_ERROR_MEMORY, "no memory to read '%s'", path);
+    close(descriptor);
+    if (status != EFFNET_OK) {
         free(block);
-        fclose(stream);
-        return fail(err, EFFNET_ERROR_IO, "cannot read '%s': %s", path, strerror(reason));
+        return status;
     }
-    fclose(stream);
     block[used] = 0;
     *out = block;
     *size = used;

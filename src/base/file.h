@@ -21,6 +21,9 @@ effnet_status atomic_file_commit(AtomicFile *file, effnet_error *err);
 /* Gives up: removes the temporary file. Harmless after a commit or on a zeroed struct. */
 void atomic_file_abort(AtomicFile *file);
 
+/* Opens a regular file to read; *size (may be NULL) becomes its bytes. A folder, a named pipe, a socket or a device is
+ * refused at once, by its kind, and never waited for. */
+effnet_status file_open(const char *path, int *descriptor, int64_t *size, effnet_error *err);
 /* The whole file in one block, zero byte appended, freed with free(); error if it is longer than `limit`
  * bytes. */
 effnet_status file_read(const char *path, size_t limit, char **out, size_t *size, effnet_error *err);

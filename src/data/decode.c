@@ -3,10 +3,10 @@
 #include "data/decode.h"
 #include "data/decode_region.h"
 #include "data/exif.h"
+#include "base/file.h"
 #include "base/memory.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -177,8 +177,8 @@ static effnet_status read_descriptor(Decoder *decoder, int descriptor, const cha
 }
 
 effnet_status decoder_load(Decoder *decoder, const char *path, size_t *size, effnet_error *err) {
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0) return fail(err, EFFNET_ERROR_IO, "cannot open '%s': %s", path, strerror(errno));
+    int descriptor;
+    TRY(file_open(path, &descriptor, NULL, err));
     effnet_status status = read_descriptor(decoder, descriptor, path, size, err);
     close(descriptor);
     return status;

@@ -1,8 +1,8 @@
 /* shard_file.c - see shard_file.h. */
 #include "data/shard_file.h"
+#include "base/file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,9 +38,8 @@ void shard_files_free(ShardFiles *files) {
 
 effnet_status shard_file_open(const ShardFile *file, int *descriptor, effnet_error *err) {
     struct stat status;
-    *descriptor = open(file->path, O_RDONLY | O_CLOEXEC);
-    if (*descriptor < 0)
-        return fail(err, EFFNET_ERROR_IO, "cannot open '%s', which was there before: %s", file->path, strerror(errno));
+    effnet_status opened = file_open(file->path, descriptor, NULL, err);
+    if (opened != EFFNET_OK) return fail_within(err, opened, "a file of the data which was there before");
     bool known = fstat(*descriptor, &status) == 0 && status.st_dev == file->device && status.st_ino == file->number &&
                  status.st_size == file->size && status.st_mtim.tv_sec == file->changed.tv_sec &&
                  status.st_mtim.tv_nsec == file->changed.tv_nsec;

@@ -6,7 +6,6 @@
 #include "base/file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -33,8 +32,8 @@ static FileKind file_kind(const char *path) {
     const char *dot = strrchr(path, '.');
     if (file_is_cifar(path)) return FILE_CIFAR;
     if (dot && (strcasecmp(dot, ".csv") == 0 || strcasecmp(dot, ".tsv") == 0)) return FILE_TABLE;
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0) return FILE_OTHER;
+    int descriptor;
+    if (file_open(path, &descriptor, NULL, NULL) != EFFNET_OK) return FILE_OTHER;
     ssize_t got = read(descriptor, bytes, sizeof bytes);
     close(descriptor);
     if (got > 0 && bytes_are_effpack(bytes, (size_t)got)) return FILE_EFFPACK;

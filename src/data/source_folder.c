@@ -13,7 +13,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,8 +51,8 @@ static FileKind kind_of(const char *path, int type) {
 
 static bool begins_like_picture(const char *path) {
     uint8_t bytes[PICTURE_SIGNATURE];
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0) return false;
+    int descriptor;
+    if (file_open(path, &descriptor, NULL, NULL) != EFFNET_OK) return false;
     ssize_t got = read(descriptor, bytes, sizeof bytes);
     close(descriptor);
     return got > 0 && picture_kind(bytes, (size_t)got) != PICTURE_UNKNOWN;

@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <unistd.h>
 #include <zlib.h>
 
 enum {
@@ -94,14 +94,16 @@ static effnet_status read_open_file(gzFile stream, const char *path, int64_t len
 
 static effnet_status idx_read(const char *path, int rank, IdxFile *out, effnet_error *err) {
     *out = (IdxFile){0};
-    struct stat status;
-    if (stat(path, &status) != 0) return fail(err, EFFNET_ERROR_IO, "cannot open '%s': %s", path, strerror(errno));
-    errno = 0;
-    gzFile stream = gzopen(path, "rb");
-    if (!stream)
-        return fail(err, EFFNET_ERROR_IO, "cannot open '%s': %s", path, errno ? strerror(errno) : "not enough memory");
+    int descriptor;
+    int64_t length;
+    TRY(file_open(path, &descriptor, &length, err));
+    gzFile stream = gzdopen(descriptor, "rb"); /* which closes it */
+    if (!stream) {
+        close(descriptor);
+        return fail(err, EFFNET_ERROR_MEMORY, "cannot open '%s': not enough memory", path);
+    }
     gzbuffer(stream, 256 << 10);
-    effnet_status result = read_open_file(stream, path, status.st_size, rank, out, err);
+    effnet_status result = read_open_file(stream, path, length, rank, out, err);
     gzclose(stream);
     if (result != EFFNET_OK) {
         free(out->bytes);

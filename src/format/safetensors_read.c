@@ -7,10 +7,10 @@
  * mapped: a file that shrinks under a mapping kills the process, one that shrinks under pread is an error. */
 #include "format/safetensors.h"
 
+#include "base/file.h"
 #include "base/memory.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -274,7 +274,6 @@ static effnet_status read_header(Safetensors *file, effnet_error *err) {
     struct stat status;
     if (fstat(file->descriptor, &status) != 0)
         return fail(err, EFFNET_ERROR_IO, "cannot read '%s': %s", file->path, strerror(errno));
-    if (!S_ISREG(status.st_mode)) return fail(err, EFFNET_ERROR_IO, "cannot read '%s': it is not a file", file->path);
     uint64_t size = (uint64_t)status.st_size;
     if (size < LENGTH_BYTES + 2)
         return fail(err, EFFNET_ERROR_FORMAT, "'%s' is not a safetensors file: it has only %llu bytes", file->path,
@@ -323,13 +322,8 @@ effnet_status safetensors_open(const char *path, Safetensors **out, effnet_error
         return fail(err, EFFNET_ERROR_MEMORY, "no memory to open '%s'", path);
     }
     file->path = copy;
-    /* O_NONBLOCK: a named pipe is refused by read_header instead of waited for. */
-    file->descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    effnet_status result;
-    if (file->descriptor < 0)
-        result = fail(err, EFFNET_ERROR_IO, "cannot open '%s': %s", path, strerror(errno));
-    else
-        result = read_header(file, err);
+    effnet_status result = file_open(path, &file->descriptor, NULL, err);
+    if (result == EFFNET_OK) result = read_header(file, err);
     if (result != EFFNET_OK) {
         safetensors_close(file);
         return result;

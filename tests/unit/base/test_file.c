@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 #include <setjmp.h>
@@ -50,9 +52,9 @@ static void test_read(void **state) {
     assert_int_equal(file_read("/proc/self/status", 1 << 20, &text, &size, &err), EFFNET_OK);
     assert_true(size > 100 && strlen(text) == size);
     free(text);
-    assert_int_equal(file_read("/dev/zero", 300000, &text, &size, &err), EFFNET_ERROR_FORMAT);
+    assert_int_equal(file_read("/proc/self/status", 50, &text, &size, &err), EFFNET_ERROR_FORMAT);
     assert_int_equal(file_read(folder.path, 100, &text, &size, &err), EFFNET_ERROR_IO);
-    assert_non_null(strstr(err.message, "not a file"));
+    assert_non_null(strstr(err.message, "a folder"));
     assert_int_equal(file_read(scratch_path(&folder, "none"), 100, &text, &size, &err), EFFNET_ERROR_IO);
     assert_non_null(strstr(err.message, "No such file"));
 }
@@ -183,10 +185,38 @@ static int tear_down(void **state) {
     return 0;
 }
 
+static void refused(const char *path, const char *kind) {
+    char *text;
+    size_t size;
+    alarm(20); /* a pipe that is waited for, a device that is read to the end of memory */
+    assert_int_equal(file_read(path, 1 << 30, &text, &size, &err), EFFNET_ERROR_IO);
+    alarm(0);
+    assert_null(text);
+    print_message("%s\n", err.message);
+    if (!strstr(err.message, kind)) fail_msg("'%s' is not in: %s", kind, err.message);
+}
+
+/* What is no file is refused by its kind, at once. */
+static void test_special_files(void **state) {
+    (void)state;
+    const char *pipe = scratch_path(&folder, "pipe.jpg"), *place = scratch_path(&folder, "socket.jpg");
+    assert_int_equal(mkfifo(pipe, 0600), 0);
+    refused(pipe, "a named pipe");
+    refused("/dev/zero", "a character device");
+    refused(folder.path, "a folder");
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int descriptor = socket(AF_UNIX, SOCK_STREAM, 0);
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", place);
+    if (descriptor >= 0 && strlen(place) < sizeof address.sun_path &&
+        bind(descriptor, (struct sockaddr *)&address, sizeof address) == 0)
+        refused(place, "a socket");
+    close(descriptor);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_read),    cmocka_unit_test(test_atomic), cmocka_unit_test(test_killed_writer),
-        cmocka_unit_test(test_folders), cmocka_unit_test(test_join),
+        cmocka_unit_test(test_read),          cmocka_unit_test(test_special_files), cmocka_unit_test(test_atomic),
+        cmocka_unit_test(test_killed_writer), cmocka_unit_test(test_folders),       cmocka_unit_test(test_join),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -196,9 +196,9 @@ static void test_lies(void **state) {
     expect_refused(make_file("{" A("F32", "[1]", 0, 4) "}", -1, 8), wrong, "the file goes on to 8");
     expect_refused(make_file("{" B(4, 8) "}", -1, 8), wrong, "'b' begins at byte 4");
     /* not files */
-    expect_refused(folder.path, EFFNET_ERROR_IO, "not a file");
+    expect_refused(folder.path, EFFNET_ERROR_IO, "a folder");
     expect_refused(scratch_path(&folder, "missing"), EFFNET_ERROR_IO, "No such file");
-    expect_refused("/dev/zero", EFFNET_ERROR_IO, "not a file");
+    expect_refused("/dev/zero", EFFNET_ERROR_IO, "a character device");
 }
 
 static void test_allowed_oddities(void **state) {

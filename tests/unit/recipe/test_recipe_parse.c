@@ -177,9 +177,9 @@ static void test_read_files(void **state) {
     assert_int_equal(recipe_read("/nonexistent/r.yaml", &recipe, &error), EFFNET_ERROR_IO);
     assert_string_equal(error.message, "cannot open '/nonexistent/r.yaml': No such file or directory");
     assert_int_equal(recipe_read("/tmp", &recipe, &error), EFFNET_ERROR_IO);
-    assert_string_equal(error.message, "cannot read '/tmp': it is not a file");
-    assert_int_equal(recipe_read("/dev/zero", &recipe, &error), EFFNET_ERROR_FORMAT);
-    assert_string_equal(error.message, "'/dev/zero' is longer than the 1048576 bytes allowed here");
+    assert_string_equal(error.message, "cannot read '/tmp': it is a folder; wanted a file");
+    assert_int_equal(recipe_read("/dev/zero", &recipe, &error), EFFNET_ERROR_IO);
+    assert_string_equal(error.message, "cannot read '/dev/zero': it is a character device; wanted a file");
 }
 
 int main(void) {

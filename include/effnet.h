@@ -109,6 +109,12 @@ EFFNET_API effnet_status effnet_predict(effnet_model *model, const uint8_t *pixe
 /* The same from a JPEG, PNG, WebP or BMP file. */
 EFFNET_API effnet_status effnet_predict_file(effnet_model *model, const char *path, effnet_prediction *out, int count,
                                              effnet_error *error);
+/* The same for `files` of them, read by all of the model's threads and classified as one batch: `out` (files, count)
+ * and `errors` (files), whose status is EFFNET_OK where the file was classified. An error of the call itself is one of
+ * its arguments, of memory or of the model. */
+EFFNET_API effnet_status effnet_predict_files(effnet_model *model, const char *const *paths, int files,
+                                              effnet_prediction *out, int count, effnet_error *errors,
+                                              effnet_error *error);
 /* Logits (N, classes) of a batch (N, resolution, resolution, 3) of normalised float pixels. */
 EFFNET_API effnet_status effnet_logits(effnet_model *model, const float *images, int batch, float *logits,
                                        effnet_error *error);

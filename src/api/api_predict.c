@@ -47,8 +47,8 @@ static int compare_predictions(const void *a, const void *b) {
     return left->index < right->index ? -1 : 1;
 }
 
-static effnet_status rank(const effnet_model *model, float *logits, effnet_prediction *out, int count,
-                          effnet_error *err) {
+effnet_status model_rank(const effnet_model *model, float *logits, effnet_prediction *out, int count,
+                         effnet_error *err) {
     int classes = model->network.config.num_classes;
     if (!softmax(logits, classes))
         return fail(err, EFFNET_ERROR_NUMERIC, "the output of %s is not finite; its weights are damaged",
@@ -67,10 +67,10 @@ static effnet_status classify(effnet_model *model, const Picture *picture, float
                               effnet_prediction *out, int count, effnet_error *err) {
     TRY(preprocess_eval(&model->preprocess, picture, image, err));
     TRY(effnet_logits(model, image, 1, logits, err));
-    return rank(model, logits, out, count, err);
+    return model_rank(model, logits, out, count, err);
 }
 
-static effnet_status check_count(const effnet_model *model, int count, effnet_error *err) {
+effnet_status model_check_count(const effnet_model *model, int count, effnet_error *err) {
     int classes = model->network.config.num_classes;
     if (count < 1 || count > classes)
         return fail(err, EFFNET_ERROR_ARGUMENT, "count is %d; allowed: 1 to the model's %d classes", count, classes);
@@ -92,7 +92,7 @@ static effnet_status predict_picture(effnet_model *model, const Picture *picture
 
 effnet_status effnet_predict(effnet_model *model, const uint8_t *pixels, int height, int width, size_t stride,
                              effnet_prediction *out, int count, effnet_error *error) {
-    TRY(check_count(model, count, error));
+    TRY(model_check_count(model, count, error));
     if (height < 1 || width < 1 || height > PICTURE_MAX_SIDE || width > PICTURE_MAX_SIDE ||
         (int64_t)height * width > PICTURE_MAX_PIXELS)
         return fail(error, EFFNET_ERROR_ARGUMENT, "the picture is %d x %d; allowed: sides of 1 to %d, %d pixels in all",
@@ -113,7 +113,7 @@ effnet_status effnet_predict(effnet_model *model, const uint8_t *pixels, int hei
 effnet_status effnet_predict_file(effnet_model *model, const char *path, effnet_prediction *out, int count,
                                   effnet_error *error) {
     Picture picture;
-    TRY(check_count(model, count, error));
+    TRY(model_check_count(model, count, error));
     TRY(picture_read_as(path, model->preprocess.exif_orientation, &picture, error));
     effnet_status status = predict_picture(model, &picture, out, count, error);
     picture_free(&picture);

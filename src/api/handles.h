@@ -46,6 +46,11 @@ effnet_status options_copy(const void *given, void *out, size_t size, const char
 
 /* A model of card->config with zeroed weights, at card->resolution. Takes the card over, also where it fails. */
 effnet_status model_allocate(ModelCard *card, int threads, bool reference, effnet_model **out, effnet_error *err);
+/* logits (classes), which are changed, to the `count` likeliest classes, best first. */
+effnet_status model_rank(const effnet_model *model, float *logits, effnet_prediction *out, int count,
+                         effnet_error *err);
+/* 1 to the model's classes. */
+effnet_status model_check_count(const effnet_model *model, int count, effnet_error *err);
 /* The engine of the model for `batch` images, made anew where it is too small. */
 effnet_status model_engine(effnet_model *model, int batch, effnet_error *err);
 

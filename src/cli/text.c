@@ -83,6 +83,14 @@ json_t *json_rounded(double value, int digits) {
     return json_real(strtod(text, NULL));
 }
 
+void text_number(double value, int digits, char *buffer, size_t size) {
+    json_t *number = json_rounded(value, digits);
+    char *text = json_dumps(number, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+    snprintf(buffer, size, "%s", text ? text : "");
+    free(text);
+    json_decref(number);
+}
+
 int json_print(const char *verb, json_t *value) {
     if (!value || json_dumpf(value, stdout, JSON_COMPACT | JSON_REAL_PRECISION(15)) != 0) {
         json_decref(value);

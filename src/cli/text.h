@@ -20,6 +20,8 @@ void text_model(const effnet_model *model, char *buffer, size_t size);
 
 /* A JSON string; bytes that are not UTF-8 become U+FFFD. */
 json_t *json_text(const char *text);
+/* The same digits as text, with a decimal point in every locale. */
+void text_number(double value, int digits, char *buffer, size_t size);
 /* A number with the digits that mean something, so that 0.1f prints as 0.1. */
 json_t *json_rounded(double value, int digits);
 /* Prints one JSON value and a newline on standard output and releases it. Returns the exit status. */

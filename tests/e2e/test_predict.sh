@@ -42,3 +42,48 @@ complains 2 "--dtype is 'fp64'" "$effnet" predict "$model" "$work/0.png" --dtype
 
 complains 1 'nothing.jpg' "$effnet" predict "$model" "$work/nothing.jpg"
 complains '1|2' 'topk' "$effnet" predict "$model" "$work/0.png" --topk 11
+
+# Many: a folder with all that is below it, a list, standard input; in batches the same scores; each told of in order, and
+# one that cannot be read told of in its place.
+mkdir -p "$work/many/deep/.hidden"
+for index in $(seq 0 39); do cp "$work/$((index % 2 * 9999)).png" "$work/many/$(printf %02d "$index").png"; done
+cp "$work/0.png" "$work/many/deep/x.PNG"
+cp "$work/0.png" "$work/many/deep/.hidden/y.png"
+echo text >"$work/many/deep/read.me"
+run 0 "$effnet" predict "$model" "$work/many" --topk 3 --jsonl
+[ "$(wc -l <"$work/out")" = 41 ] || die "a folder of 41 pictures gives $(wc -l <"$work/out") lines"
+grep -q "1 files in the folders are no pictures" "$work/err" || die "the text in the folder is not told of"
+cp "$work/out" "$work/folder"
+grep -oE '"image":"[^"]*"' "$work/folder" | sort -c || die "not in order"
+for index in 0 9999; do
+    run 0 "$effnet" predict "$model" "$work/$index.png" --topk 3 --jsonl
+    grep -oE '"topk".*' "$work/out" >"$work/alone.$index"
+done
+sed -n '1~2p' "$work/folder" | head -20 | grep -oE '"topk".*' | sort -u >"$work/even"
+sed -n '2~2p' "$work/folder" | head -20 | grep -oE '"topk".*' | sort -u >"$work/odd"
+same "$work/even" "$work/alone.0" # bit for bit, as far as seven digits show
+same "$work/odd" "$work/alone.9999"
+echo broken >"$work/many/05.png"
+(cd "$work" && printf '\xef\xbb\xbfmany/04.png \r\n\nmany/05.png\r\nmany/06.png' >list)
+run 1 "$effnet" predict "$model" "@$work/list" --topk 1 --csv
+[ "$(wc -l <"$work/out")" = 4 ] || die "three pictures and a heading are $(wc -l <"$work/out") lines of CSV"
+sed -n 1p "$work/out" | grep -qx 'image,error,index_1,label_1,score_1' || die "the heading of the CSV"
+sed -n 3p "$work/out" | grep -q "05.png,.*is not a JPEG" || die "the broken picture is not told of in its place"
+run 1 bash -c "cd '$work' && '$effnet' predict '$model' - --topk 1 --jsonl <list"
+[ "$(grep -c '"topk"' "$work/out")" = 2 ] || die "standard input: two pictures of three"
+grep -q '"image":"many/05.png","error":"' "$work/out" || die "standard input: the broken picture"
+# a picture is answered when it is asked for, though more may come
+mkfifo "$work/ask"
+"$effnet" predict "$model" - --jsonl <"$work/ask" >"$work/answers" &
+exec 3>"$work/ask"
+echo "$work/0.png" >&3
+for _ in $(seq 100); do [ -s "$work/answers" ] && break; sleep 0.1; done
+[ -s "$work/answers" ] || die "no answer before the end of standard input"
+exec 3>&-
+wait $! || die "predict - failed"
+complains 1 'nowhere' "$effnet" predict "$model" "@$work/nowhere"
+complains 2 'exclude each other' "$effnet" predict "$model" "$work/0.png" --csv --json
+run 0 "$effnet" predict "$model" "$work/0.png"
+head -1 "$work/out" | grep -q "averaged weights (EMA) of step 3: .*last/ema.safetensors" || die "predict does not name its weights"
+run 0 "$effnet" predict "$model" "$work/0.png" --weights raw
+head -1 "$work/out" | grep -q "raw weights, not averaged, of step 3: .*last/raw.safetensors" || die "predict does not name its raw weights"

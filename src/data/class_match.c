@@ -3,6 +3,7 @@
 
 #include "data/imagenet_classes.h"
 #include "data/source.h"
+#include "base/text_file.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,11 +74,13 @@ static effnet_status use(Dataset *dataset, const char *const *names, int count, 
 
 static effnet_status refuse(const Dataset *dataset, const char *const *names, int count, const char *data,
                             const char *stranger, effnet_error *err) {
+    char hint[400] = "";
+    for (int i = 0; names && i < count && !*hint; i++) text_normalisation_hint(stranger, names[i], hint, sizeof hint);
     if (names)
         return fail(err, EFFNET_ERROR_ARGUMENT,
-                    "'%s' has a class '%.200s' that is none of the model's %d ('%.100s', ...); give the data that it "
-                    "was trained on, or call the folders as the model calls its classes",
-                    data, stranger, count, names[0]);
+                    "'%s' has a class '%.100s' that is none of the model's %d ('%.60s', ...); give the data that it "
+                    "was trained on, or call the folders as the model calls its classes%s",
+                    data, stranger, count, names[0], hint);
     return fail(err, EFFNET_ERROR_ARGUMENT,
                 "'%s' has %d classes ('%.100s', ...) and the model %d without names, so that nothing tells which is "
                 "which; give the model names ('effnet import --class-names FILE') or the data it was trained on",

@@ -1,9 +1,10 @@
 /* class_names.c - see class_names.h. */
 #include "data/class_names.h"
-#include "base/file.h"
+#include "base/text_file.h"
 
 #include <limits.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,15 +48,13 @@ void name_list_free(NameList *list) {
 effnet_status name_list_read(const char *path, NameList *list, effnet_error *err) {
     char *text = NULL;
     size_t size = 0;
-    TRY(file_read(path, NAMES_LIMIT, &text, &size, err));
-    while (size > 0 && strchr("\r\n \t", text[size - 1])) text[--size] = 0;
+    TRY(text_file_read(path, NAMES_LIMIT, &text, &size, err));
+    while (size > 0 && strchr("\n \t", text[size - 1])) text[--size] = 0;
     effnet_status status = EFFNET_OK;
     for (char *line = text; status == EFFNET_OK && line && line < text + size;) {
         char *end = strchr(line, '\n');
         if (end) *end = 0;
-        size_t length = strlen(line);
-        if (length && line[length - 1] == '\r') line[length - 1] = 0;
-        status = name_list_add(list, line, err);
+        status = name_list_add(list, text_trim(line), err);
         line = end ? end + 1 : NULL;
     }
     free(text);

@@ -15,7 +15,7 @@ effnet_status name_list_add(NameList *list, const char *name, effnet_error *err)
 void name_list_sort(NameList *list);                        /* bytewise */
 int name_list_find(const NameList *list, const char *name); /* in a sorted list; -1 */
 void name_list_free(NameList *list);
-/* Lines of a text file; empty ones at its end do not count, a carriage return before the line's end neither. */
+/* Lines of a text file (base/text_file.h) without blanks at their ends; empty ones at its end do not count. */
 effnet_status name_list_read(const char *path, NameList *list, effnet_error *err);
 /* "0", "1", ... to `count` of them. */
 effnet_status name_list_count(NameList *list, int count, effnet_error *err);

@@ -2,6 +2,7 @@
  * and their renumbering where a model numbers them in another order, and what was lost on the way. */
 #include "data/source.h"
 #include "base/memory.h"
+#include "base/text_file.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -151,10 +152,13 @@ static effnet_status map_classes(const Dataset *dataset, const char *const *name
     for (int i = 0; i < dataset->own_classes.count; i++) {
         const char *name = dataset->own_classes.names[i];
         map[i] = dataset->classes_named ? find_class(names, count, name) : i;
-        if (map[i] < 0 || map[i] >= count)
-            return fail(err, EFFNET_ERROR_ARGUMENT,
-                        "the data has a class '%s' that is not among the %d known ('%s', ...)", name, count,
-                        count > 0 ? names[0] : "");
+        if (map[i] >= 0 && map[i] < count) continue;
+        char hint[400] = "";
+        for (int n = 0; dataset->classes_named && n < count && !*hint; n++)
+            text_normalisation_hint(name, names[n], hint, sizeof hint);
+        return fail(err, EFFNET_ERROR_ARGUMENT,
+                    "the data has a class '%.100s' that is not among the %d known ('%.60s', ...)%s", name, count,
+                    count > 0 ? names[0] : "", hint);
     }
     return EFFNET_OK;
 }

@@ -4,6 +4,7 @@
 #include "data/decode_region.h"
 #include "data/exif.h"
 #include "base/file.h"
+#include "base/file_kind.h"
 #include "base/memory.h"
 
 #include <errno.h>
@@ -129,6 +130,8 @@ static effnet_status decode_by_kind(Decoder *decoder, const uint8_t *bytes, size
     }
     if (size == 0)
         return fail(err, EFFNET_ERROR_FORMAT, "'%s' is empty; wanted a JPEG, PNG, WebP or BMP picture", name);
+    const char *kind = file_kind_of(bytes, size);
+    if (kind) return fail(err, EFFNET_ERROR_FORMAT, "'%s' is not a JPEG, PNG, WebP or BMP picture but %s", name, kind);
     return fail(err, EFFNET_ERROR_FORMAT,
                 "'%s' is not a JPEG, PNG, WebP or BMP picture (it begins with bytes %02x %02x)", name, bytes[0],
                 size > 1 ? bytes[1] : 0);

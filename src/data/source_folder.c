@@ -10,6 +10,7 @@
 #include "data/source.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/text_file.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -218,10 +219,13 @@ static effnet_status fill(FolderSource *source, const char *class_folder, NameLi
                     source->folder);
     for (int i = 0; i < found->count; i++) {
         int label = name_list_find(classes, found->names[i]);
+        char hint[400] = "";
+        for (int c = 0; label < 0 && c < classes->count && !*hint; c++)
+            text_normalisation_hint(found->names[i], classes->names[c], hint, sizeof hint);
         if (label < 0)
             return fail(err, EFFNET_ERROR_FORMAT,
-                        "'%s' has a class folder '%s' that '%s' has not: add it there or remove it", source->folder,
-                        found->names[i], class_folder);
+                        "'%s' has a class folder '%.100s' that '%s' has not: add it there or remove it%s",
+                        source->folder, found->names[i], class_folder, hint);
         TRY(collect_class(source, found->names[i], label, err));
     }
     return EFFNET_OK;

@@ -5,6 +5,7 @@
 #include "data/shard_source.h"
 #include "data/table_file.h"
 #include "base/file.h"
+#include "base/text_file.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -66,7 +67,6 @@ static effnet_status read_rows(ShardSource *source, int file, char *text, NameSe
     TableReader reader = {
         .name = name, .next = text, .line = 1, .separator = dot && strcasecmp(dot, ".tsv") == 0 ? '\t' : ','};
     int path_column = 0, label_column = 1;
-    if (strncmp(reader.next, "\xEF\xBB\xBF", 3) == 0) reader.next += 3; /* a byte order mark */
     for (bool first = true;; first = false) {
         TableRow row;
         TRY(table_next(&reader, &row, err));
@@ -93,11 +93,8 @@ static effnet_status fill(ShardSource *source, NameSet *labels, effnet_error *er
     for (int i = 0; i < source->files.count; i++) {
         char *text;
         size_t size;
-        TRY(file_read(source->files.files[i].path, TABLE_LIMIT, &text, &size, err));
-        effnet_status status =
-            strlen(text) == size
-                ? read_rows(source, i, text, labels, err)
-                : fail(err, EFFNET_ERROR_FORMAT, "'%s' holds a zero byte: it is no text", source->files.files[i].path);
+        TRY(text_file_read(source->files.files[i].path, TABLE_LIMIT, &text, &size, err));
+        effnet_status status = read_rows(source, i, text, labels, err);
         free(text);
         TRY(status);
     }

@@ -8,6 +8,7 @@
 #include "format/safetensors.h"
 
 #include "base/file.h"
+#include "base/file_kind.h"
 #include "base/memory.h"
 
 #include <errno.h>
@@ -281,6 +282,12 @@ static effnet_status read_header(Safetensors *file, effnet_error *err) {
     unsigned char length_bytes[LENGTH_BYTES];
     TRY(read_at(file, 0, length_bytes, sizeof length_bytes, err));
     uint64_t length = load_u64(length_bytes);
+    char begin[512];
+    size_t told = size < sizeof begin ? (size_t)size : sizeof begin;
+    TRY(read_at(file, 0, begin, told, err));
+    const char *kind = file_kind_of(begin, told);
+    if (kind && begin[LENGTH_BYTES] != '{')
+        return fail(err, EFFNET_ERROR_FORMAT, "'%s' is %s; wanted a safetensors file", file->path, kind);
     if (length > size - LENGTH_BYTES)
         return fail(err, EFFNET_ERROR_FORMAT,
                     "'%s' says that its header has %llu bytes, and the whole file has %llu: it is truncated, "

@@ -6,7 +6,7 @@
  * the program. */
 #include "recipe/keys.h"
 
-#include "base/file.h"
+#include "base/text_file.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -213,7 +213,7 @@ effnet_status recipe_parse(const char *name, const char *text, size_t size, Reci
 effnet_status recipe_read(const char *path, Recipe *recipe, effnet_error *err) {
     char *text = NULL;
     size_t size = 0;
-    TRY(file_read(path, RECIPE_MAX_BYTES, &text, &size, err));
+    TRY(text_file_read(path, RECIPE_MAX_BYTES, &text, &size, err));
     effnet_status status = recipe_parse(path, text, size, recipe, err);
     free(text);
     return status;

@@ -2,6 +2,7 @@
 #include "train/hub_config.h"
 
 #include "base/file.h"
+#include "base/text_file.h"
 #include "base/memory.h"
 
 #include <jansson.h>
@@ -73,7 +74,7 @@ effnet_status hub_config_read(const char *weights_path, const char *noted, HubCo
         snprintf(out->path, sizeof out->path, "%s", noted ? weights_path : "");
         return noted ? parse(noted, strlen(noted), out, err) : EFFNET_OK;
     }
-    TRY(file_read(out->path, CONFIG_LIMIT, &text, &size, err));
+    TRY(text_file_read(out->path, CONFIG_LIMIT, &text, &size, err));
     effnet_status status = parse(text, size, out, err);
     free(text);
     return status;

@@ -78,7 +78,7 @@ static void names_of_classes(void **state) {
     (void)state;
     ScratchFolder folder = scratch_folder_create();
     write_pair(&folder, "train", false);
-    scratch_write(scratch_path(&folder, "labels.txt"), "red\r\ngreen\nblue sky\nunused\n\n", 29);
+    scratch_write(scratch_path(&folder, "labels.txt"), "red\r\ngreen\nblue sky\nunused\n\n", 28);
     Dataset *dataset = open_well(&folder, SPLIT_TRAIN, NULL);
     assert_int_equal(dataset_num_classes(dataset), 4);
     assert_string_equal(dataset_class_name(dataset, 0), "red");

@@ -174,6 +174,19 @@ static void test_read_files(void **state) {
     (void)state;
     Recipe recipe;
     effnet_error error = {0};
+    const char *path = "/tmp/effnet_test_marked.yaml"; /* a UTF-8 mark; UTF-16; Windows' line ends */
+    static const char marked[] = "\xEF\xBB\xBFmodel: efficientnet_b1\r\nepochs: 3\r\n";
+    static const char wide[] = "\xFF\xFE"
+                               "e\0p\0o\0c\0h\0s\0:\0 \0007\0";
+    for (int i = 0; i < 2; i++) {
+        FILE *stream = fopen(path, "wb");
+        assert_non_null(stream);
+        fwrite(i ? wide : marked, 1, i ? sizeof wide - 1 : sizeof marked - 1, stream);
+        fclose(stream);
+        if (recipe_read(path, &recipe, &error) != EFFNET_OK) fail_msg("%s", error.message);
+        assert_int_equal(recipe.epochs, i ? 7 : 3);
+        remove(path);
+    }
     assert_int_equal(recipe_read("/nonexistent/r.yaml", &recipe, &error), EFFNET_ERROR_IO);
     assert_string_equal(error.message, "cannot open '/nonexistent/r.yaml': No such file or directory");
     assert_int_equal(recipe_read("/tmp", &recipe, &error), EFFNET_ERROR_IO);

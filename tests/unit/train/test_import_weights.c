@@ -188,13 +188,17 @@ static void settings_and_class_names(void **state) {
                                      .class_names = names,
                                      .settings = settings,
                                      .threads = 1};
-    scratch_write(names, "a\nb\nc c\r\nd\ne\n", 13);
+    scratch_write(names,
+                  "\xEF\xBB\xBF"
+                  "a\nb\nc c \r\nd\ne\n",
+                  17); /* as Windows and an editor leave it */
     effnet_model *model;
     effnet_error err = {0};
     const char *naming = NULL;
     if (effnet_model_import(path, &options, &model, &naming, &err) != EFFNET_OK) fail_msg("%s", err.message);
     assert_string_equal(naming, "timm");
     assert_string_equal(effnet_model_name(model), "efficientnet_lite0");
+    assert_string_equal(effnet_model_label(model, 0), "a");
     assert_string_equal(effnet_model_label(model, 2), "c c");
     assert_int_equal(effnet_model_resolution(model), 96);
     effnet_model_free(model);

@@ -57,13 +57,13 @@ typedef struct effnet_model effnet_model;
 
 typedef struct effnet_model_options {
     size_t struct_size;
-    int num_classes;  /* 0: 1,000, or what the checkpoint has */
-    int resolution;   /* 0: the model's own, or what the checkpoint was trained at */
-    int threads;      /* 0: one for each processor */
-    uint64_t seed;    /* of the initial weights */
-    bool raw_weights; /* effnet_model_open of a checkpoint folder: the raw weights, not the averaged (EMA)
-                         ones */
-    bool reference;   /* the plain-loop reference engine: slow, exact */
+    int num_classes;    /* 0: 1,000, or what the checkpoint has */
+    int resolution;     /* 0: the model's own, or what the checkpoint was trained at */
+    int threads;        /* 0: one for each processor */
+    uint64_t seed;      /* of the initial weights */
+    bool raw_weights;   /* effnet_model_open of a checkpoint folder: the raw weights, not the averaged (EMA)
+                           ones */
+    const char *engine; /* NULL: the fastest; "cpu"; "reference": plain loops, slow, exact */
     /* NULL or "fp32"; "bf16": activations in bfloat16, half the memory, and faster where the processor has its dot
      * products, logits differ by a few thousandths of their size; "int8": the same with 1x1 convolutions in bytes,
      * weights rounded to 8 bits a channel and pixels as they come. */
@@ -211,13 +211,13 @@ typedef bool effnet_progress_function(void *context, const effnet_progress *prog
 
 typedef struct effnet_train_options {
     size_t struct_size;
-    const char *data; /* NULL: the recipe's `data` */
-    const char *out;  /* run folder; NULL: "runs/<recipe name>" */
-    const char *init; /* a .safetensors to start from; a head of another size is drawn afresh */
-    bool resume;      /* go on from the newest checkpoint in `out` */
-    int64_t steps;    /* stop after this step; 0: the recipe's epochs */
-    int threads;      /* 0: the recipe's, or one for each processor */
-    bool reference;   /* the reference engine */
+    const char *data;   /* NULL: the recipe's `data` */
+    const char *out;    /* run folder; NULL: "runs/<recipe name>" */
+    const char *init;   /* a .safetensors to start from; a head of another size is drawn afresh */
+    bool resume;        /* go on from the newest checkpoint in `out` */
+    int64_t steps;      /* stop after this step; 0: the recipe's epochs */
+    int threads;        /* 0: the recipe's, or one for each processor */
+    const char *engine; /* as in effnet_model_options; NULL: the recipe's */
     effnet_progress_function *progress;
     void *progress_context;
 } effnet_train_options;
@@ -270,7 +270,7 @@ typedef struct effnet_replay_options {
      * `first_moment/...`, `second_moment/...`) and, where the recipe averages, `ema/...`. */
     const char *dump;
     int threads;                     /* 0: the recipe's, or one for each processor */
-    bool reference;                  /* the reference engine */
+    const char *engine;              /* as in effnet_model_options; NULL: the recipe's */
     effnet_replay_function *on_step; /* may be NULL */
     void *on_step_context;
 } effnet_replay_options;
@@ -398,7 +398,7 @@ typedef struct effnet_bench_options {
     const char *model;                     /* NULL: efficientnet_b0 */
     int resolution, batch, threads, steps; /* 0: the model's, 32, every processor, 10 */
     const char *dtype;                     /* as in effnet_model_options; "int8" with infer alone */
-    bool reference;
+    const char *engine;                    /* as in effnet_model_options */
     /* Called for each pass of a step after the measuring, in the order they ran; NULL: nobody asks. */
     void (*on_pass)(void *context, const effnet_pass_profile *pass);
     void *context;

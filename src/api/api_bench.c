@@ -64,11 +64,13 @@ static effnet_status check(effnet_bench_options *options, Dtype *dtype, effnet_e
 
 static effnet_status prepare(Bench *bench, effnet_error *err) {
     const effnet_bench_options *options = &bench->options;
+    const EngineVtable *vtable;
     ModelConfig config;
+    TRY(engine_find(options->engine, &vtable, err));
     recipe_defaults(&bench->recipe);
     bench->recipe.batch_size = options->batch;
     bench->recipe.amp = bench->dtype.bf16 ? AMP_BF16 : AMP_NONE;
-    bench->recipe.engine = options->reference ? ENGINE_REFERENCE : ENGINE_FAST;
+    if (options->engine) TRY(recipe_set(&bench->recipe, "engine", options->engine, err));
     bench->recipe.fuse = options->fuse;
     TRY(model_config_by_name(options->model, &config, err));
     if (options->resolution) config.resolution = options->resolution;
@@ -95,8 +97,7 @@ static effnet_status prepare(Bench *bench, effnet_error *err) {
                                   .int8 = bench->dtype.int8,
                                   .team = bench->team};
     const InitializeOptions initialize = {.seed = 42};
-    TRY(engine_create(options->reference ? &reference_engine : &cpu_engine, &bench->network, &engine, &bench->engine,
-                      err));
+    TRY(engine_create(vtable, &bench->network, &engine, &bench->engine, err));
     TRY(allocate(bench->network.parameter_floats, sizeof(float), "the parameters", &bench->parameters, err));
     TRY(allocate(bench->network.statistic_floats, sizeof(float), "the statistics", &bench->statistics, err));
     TRY(allocate(batch * (size_t)config.num_classes, sizeof(float), "the logits", &bench->logits, err));

@@ -25,10 +25,6 @@ effnet_status options_copy(const void *given, void *out, size_t size, const char
     return EFFNET_OK;
 }
 
-static const EngineVtable *engine_of(bool reference) {
-    return reference ? &reference_engine : &cpu_engine;
-}
-
 static effnet_status number_labels(effnet_model *model, effnet_error *err) {
     int classes = model->network.config.num_classes;
     model->numbers = calloc((size_t)classes, sizeof *model->numbers);
@@ -66,7 +62,7 @@ static void prepare_preprocess(effnet_model *model) {
     memcpy(options->std, card->std, sizeof options->std);
 }
 
-effnet_status model_allocate(ModelCard *card, int threads, bool reference, effnet_model **out, effnet_error *err) {
+effnet_status model_allocate(ModelCard *card, int threads, const char *engine, effnet_model **out, effnet_error *err) {
     *out = NULL;
     effnet_model *model = calloc(1, sizeof *model);
     if (!model) {
@@ -76,9 +72,9 @@ effnet_status model_allocate(ModelCard *card, int threads, bool reference, effne
     model->card = *card;
     memset(card, 0, sizeof *card);
     model->card.config.resolution = model->card.resolution;
-    model->engine_kind = engine_of(reference);
     prepare_preprocess(model);
-    effnet_status status = allocate_parts(model, threads, err);
+    effnet_status status = engine_find(engine, &model->engine_kind, err);
+    if (status == EFFNET_OK) status = allocate_parts(model, threads, err);
     if (status != EFFNET_OK) {
         effnet_model_free(model);
         return status;
@@ -131,7 +127,7 @@ effnet_status effnet_model_create(const char *name, const effnet_model_options *
     if (chosen.resolution) config.resolution = chosen.resolution;
     recipe_defaults(&recipe);
     model_card_from_recipe(&recipe, &config, &card);
-    TRY(model_allocate(&card, chosen.threads, chosen.reference, out, error));
+    TRY(model_allocate(&card, chosen.threads, chosen.engine, out, error));
     (*out)->dtype = dtype;
     const InitializeOptions initialize = {.seed = chosen.seed};
     network_initialize(&(*out)->network, &initialize, (*out)->parameters, (*out)->statistics);
@@ -185,7 +181,7 @@ effnet_status effnet_model_open(const char *path, const effnet_model_options *op
     }
     if (chosen.resolution) card.resolution = chosen.resolution;
     effnet_model *model;
-    TRY(model_allocate(&card, chosen.threads, chosen.reference, &model, error));
+    TRY(model_allocate(&card, chosen.threads, chosen.engine, &model, error));
     model->dtype = dtype;
     effnet_status status =
         weights_read(file, &model->network, model->parameters, model->statistics, false, NULL, error);

@@ -82,7 +82,7 @@ effnet_status effnet_trainer_model(effnet_trainer *trainer, bool ema, effnet_mod
     if (ema && !state->ema_parameters)
         return fail(error, EFFNET_ERROR_ARGUMENT, "this recipe keeps no averaged weights (model_ema: false)");
     model_card_from_recipe(&trainer->recipe, &trainer->network.config, &card);
-    TRY(model_allocate(&card, thread_team_size(trainer->team), trainer->recipe.engine == ENGINE_REFERENCE, out, error));
+    TRY(model_allocate(&card, thread_team_size(trainer->team), trainer->recipe.engine, out, error));
     memcpy((*out)->parameters, ema ? state->ema_parameters : state->parameters,
            trainer->network.parameter_floats * sizeof(float));
     memcpy((*out)->statistics, ema ? state->ema_statistics : state->statistics,

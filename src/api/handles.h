@@ -45,7 +45,7 @@ struct effnet_trainer {
 effnet_status options_copy(const void *given, void *out, size_t size, const char *name, effnet_error *err);
 
 /* A model of card->config with zeroed weights, at card->resolution. Takes the card over, also where it fails. */
-effnet_status model_allocate(ModelCard *card, int threads, bool reference, effnet_model **out, effnet_error *err);
+effnet_status model_allocate(ModelCard *card, int threads, const char *engine, effnet_model **out, effnet_error *err);
 /* logits (classes), which are changed, to the `count` likeliest classes, best first. */
 effnet_status model_rank(const effnet_model *model, float *logits, effnet_prediction *out, int count,
                          effnet_error *err);

@@ -22,8 +22,8 @@
 
 #define OPTION_ROW_ENGINE(place)                                                                                       \
     {                                                                                                                  \
-        .name = "engine", .argument = "fast|reference", .target = (place), .kind = OPTION_CHOICE,                      \
-        .choices = "fast|reference", .help = "reference: plain loops, slow, the specification"                         \
+        .name = "engine", .argument = "NAME", .target = (place), .kind = OPTION_TEXT,                                  \
+        .help = "who computes: fast, the default; cpu; reference: plain loops, slow, the specification"                \
     }
 
 #define OPTION_ROW_DTYPE(place)                                                                                        \

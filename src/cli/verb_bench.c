@@ -83,7 +83,7 @@ int verb_bench(int argc, char **argv) {
                     "  effnet bench train --res 32 --batch 256 --profile\n"
                     "  effnet bench limits\n",
     };
-    const char *model = NULL, *dtype = NULL, *engine = "fast", *fuse = "auto";
+    const char *model = NULL, *dtype = NULL, *engine = NULL, *fuse = "auto";
     bool json = false, profile = false;
     int64_t resolution = 0, batch = 0, threads = 0, steps = 0;
     const Option options[] = {
@@ -146,7 +146,7 @@ int verb_bench(int argc, char **argv) {
         .threads = (int)threads,
         .steps = (int)steps,
         .dtype = dtype,
-        .reference = strcmp(engine, "reference") == 0,
+        .engine = engine,
         .on_pass = profile ? bench_profile_add : NULL,
         .context = &passes,
         .fuse = strcmp(fuse, "all") == 0    ? 1

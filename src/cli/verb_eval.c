@@ -71,7 +71,7 @@ int verb_eval(int argc, char **argv) {
         .examples = "  effnet eval runs/fashion/checkpoints/best --data /usr/share/datasets/fashion-mnist\n"
                     "  effnet eval runs/bees --data hymenoptera_data --weights raw --json\n",
     };
-    const char *data = NULL, *weights = "ema", *engine = "fast", *dtype = "fp32";
+    const char *data = NULL, *weights = "ema", *engine = NULL, *dtype = "fp32";
     bool json = false;
     int64_t batch = 0, threads = 0, workers = 0;
     const Option options[] = {{.name = "data",
@@ -102,7 +102,7 @@ int verb_eval(int argc, char **argv) {
         .struct_size = sizeof model_options,
         .threads = (int)threads,
         .raw_weights = strcmp(weights, "raw") == 0,
-        .reference = strcmp(engine, "reference") == 0,
+        .engine = engine,
         .dtype = dtype,
     };
     return evaluate(line.arguments[0], data, &model_options, (int)batch, (int)workers, json);

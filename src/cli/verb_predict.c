@@ -209,7 +209,7 @@ int verb_predict(int argc, char **argv) {
                     "  effnet predict runs/bees photos/*.jpg --topk 2 --json\n"
                     "  find photos -name '*.jpg' | effnet predict runs/bees - --csv > classes.csv\n",
     };
-    const char *weights = "ema", *engine = "fast", *dtype = "fp32";
+    const char *weights = "ema", *engine = NULL, *dtype = "fp32";
     bool json = false, json_lines = false, csv = false;
     int64_t topk = 0, threads = 0;
     const Option options[] = {
@@ -245,7 +245,7 @@ int verb_predict(int argc, char **argv) {
         .struct_size = sizeof model_options,
         .threads = (int)threads,
         .raw_weights = strcmp(weights, "raw") == 0,
-        .reference = strcmp(engine, "reference") == 0,
+        .engine = engine,
         .dtype = dtype,
     };
     effnet_model *model = NULL;

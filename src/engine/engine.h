@@ -95,6 +95,10 @@ EngineInfo engine_info(const Engine *engine);
 const EnginePassTime *engine_profile(Engine *engine, bool clear, int *count);
 void engine_free(Engine *engine);
 
+/* An engine by its name (engines.c): "cpu", "reference"; NULL, "" or "fast": the fastest there is. Another name is
+ * EFFNET_ERROR_ARGUMENT, with the names that there are. */
+effnet_status engine_find(const char *name, const EngineVtable **out, effnet_error *err);
+
 /* The engines there are; declared here, defined in their folders. */
 extern const EngineVtable reference_engine; /* src/reference/engine_reference.c */
 extern const EngineVtable cpu_engine;       /* src/backend/cpu/engine_cpu.c */

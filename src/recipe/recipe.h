@@ -48,7 +48,6 @@ enum { MODEL_EMA_START_WEIGHTS, MODEL_EMA_START_ZEROS };
 enum { MODEL_EMA_COUNT_AFTER, MODEL_EMA_COUNT_BEFORE };
 enum { AMP_NONE, AMP_BF16 };
 enum { FUSE_AUTO, FUSE_ALL, FUSE_NONE };
-enum { ENGINE_FAST, ENGINE_REFERENCE };
 
 enum { RECIPE_TEXT = 512 }; /* bytes of a string value, terminator included */
 

@@ -41,7 +41,7 @@ static effnet_status resolve(Replay *replay, effnet_error *err) {
         return fail(err, EFFNET_ERROR_ARGUMENT, "steps is %lld and steps_per_epoch %lld; allowed: 0 to %d",
                     (long long)options->steps, (long long)options->steps_per_epoch, INT_MAX);
     if (options->threads > 0) recipe->threads = options->threads;
-    if (options->reference) recipe->engine = ENGINE_REFERENCE;
+    if (options->engine) TRY(recipe_set(recipe, "engine", options->engine, err));
     if (recipe->num_classes > 0 || !options->init) return recipe_check(recipe, err);
     ModelCard card;
     TRY(weights_read_card(options->init, &card, err));

@@ -26,7 +26,9 @@ static effnet_status apply_options(Run *run, effnet_error *err) {
     if (!recipe->data[0])
         return fail(err, EFFNET_ERROR_ARGUMENT, "there is no data: give --data DIR, or set `data` in the recipe");
     if (options->threads > 0) recipe->threads = options->threads;
-    if (options->reference) recipe->engine = ENGINE_REFERENCE;
+    if (options->engine) TRY(recipe_set(recipe, "engine", options->engine, err));
+    const EngineVtable *unused;
+    TRY(engine_find(recipe->engine, &unused, err)); /* before the data is read */
     if (options->resume && options->init)
         return fail(err, EFFNET_ERROR_ARGUMENT,
                     "--resume goes on with a run's own weights and --init brings others; give one of them");
@@ -130,10 +132,11 @@ static effnet_status open_loaders(Run *run, effnet_error *err) {
     options.first_step = 0;
     TRY(loader_create(&options, &run->val_loader, err));
     if (eval_batch <= run->trainer.part) return EFFNET_OK;
+    const EngineVtable *vtable;
+    TRY(engine_find(recipe->engine, &vtable, err));
     EngineOptions engine = {
         .batch = eval_batch, .fuse = run->recipe->fuse, .bf16 = recipe->amp == AMP_BF16, .team = run->team};
-    return engine_create(recipe->engine == ENGINE_REFERENCE ? &reference_engine : &cpu_engine, &run->network, &engine,
-                         &run->eval_engine, err);
+    return engine_create(vtable, &run->network, &engine, &run->eval_engine, err);
 }
 
 static effnet_status write_recipe(const Run *run, effnet_error *err) {

@@ -46,13 +46,14 @@ static effnet_status create_parts(Trainer *trainer, effnet_error *err) {
     void *chains = NULL;
     TRY(memory_allocate((size_t)recipe->accumulate, sizeof(FlaxMaskChain), "the masks' keys", &chains, err));
     trainer->mask_chains = chains;
+    const EngineVtable *vtable;
+    TRY(engine_find(recipe->engine, &vtable, err));
     EngineOptions options = {.batch = trainer->part,
                              .training = true,
                              .fuse = trainer->recipe->fuse,
                              .bf16 = recipe->amp == AMP_BF16,
                              .team = trainer->team};
-    return engine_create(recipe->engine == ENGINE_REFERENCE ? &reference_engine : &cpu_engine, network, &options,
-                         &trainer->engine, err);
+    return engine_create(vtable, network, &options, &trainer->engine, err);
 }
 
 _Static_assert(FUSE_AUTO == 0 && FUSE_ALL == 1 && FUSE_NONE == 2, "EngineOptions.fuse counts as the recipe does");

@@ -38,7 +38,7 @@ complains 2 "--steps needs a value" "$effnet" train "$recipe" --steps
 complains 2 "--threads is '-1'; allowed: 0 to 1024" "$effnet" train "$recipe" --threads -1
 complains 2 "--resume takes no value" "$effnet" train "$recipe" --resume=yes
 complains 2 "--data is empty" "$effnet" train "$recipe" --data ''
-complains 2 "engine is 'warp'; allowed: cpu, reference" "$effnet" train "$recipe" --engine warp
+complains 1 "engine is 'warp'; allowed: cpu, reference" "$effnet" train "$recipe" --engine warp
 complains 2 "--set 'epochs' is not KEY=VALUE" "$effnet" train "$recipe" --set epochs
 complains 2 "--set '=3' is not KEY=VALUE" "$effnet" train "$recipe" --set =3
 complains 2 "unknown key 'epoch'; nearest: 'epochs'" "$effnet" train "$recipe" --set epoch=3

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "model/initialize.h"
+#include "train/checkpoint_marker.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -144,7 +145,9 @@ static bool weights_in_folder(const char *folder, bool raw, char *out, size_t si
 /* The weights file that `path` means: itself, or that of a checkpoint, or that of a run's best or last checkpoint. */
 static effnet_status find_weights(const char *path, bool raw, char *out, size_t size, effnet_error *err) {
     static const char *const below[] = {"checkpoints/best", "checkpoints/last"};
-    char folder[1024];
+    char named[1024], folder[1024], target[1024];
+    TRY(checkpoint_marker_follow(path, named, sizeof named, err));
+    path = named;
     if (!path_is_folder(path)) {
         if ((size_t)snprintf(out, size, "%s", path) >= size)
             return fail(err, EFFNET_ERROR_ARGUMENT, "path too long: '%.80s...'", path);
@@ -153,7 +156,8 @@ static effnet_status find_weights(const char *path, bool raw, char *out, size_t 
     if (weights_in_folder(path, raw, out, size)) return EFFNET_OK;
     for (size_t i = 0; i < sizeof below / sizeof *below; i++) {
         TRY(path_join(folder, sizeof folder, path, below[i], err));
-        if (weights_in_folder(folder, raw, out, size)) return EFFNET_OK;
+        TRY(checkpoint_marker_follow(folder, target, sizeof target, err));
+        if (weights_in_folder(target, raw, out, size)) return EFFNET_OK;
     }
     return fail(
         err, EFFNET_ERROR_FORMAT,

@@ -21,8 +21,8 @@ typedef struct SafetensorsTensor {
     size_t count;
 } SafetensorsTensor;
 
-/* Reads and checks the header; the tensors' bytes are read by safetensors_read. *out is freed by
- * safetensors_close. */
+/* Reads and checks the header, by its checksum too where it carries one; the tensors' bytes are read by
+ * safetensors_read. *out is freed by safetensors_close. */
 effnet_status safetensors_open(const char *path, Safetensors **out, effnet_error *err);
 void safetensors_close(Safetensors *file);
 const char *safetensors_path(const Safetensors *file);
@@ -34,6 +34,10 @@ effnet_status safetensors_read(const Safetensors *file, int index, float *values
 /* Elements first .. first + count - 1 of a tensor, which must have them. */
 effnet_status safetensors_read_part(const Safetensors *file, int index, size_t first, float *values, size_t count,
                                     effnet_error *err);
+/* Does the file carry checksums (safetensors_sum.h)? Ours do; those of other programs and of older versions do not. */
+bool safetensors_has_sum(const Safetensors *file);
+/* Reads all the data and holds it against its checksum; EFFNET_OK where the file carries none. */
+effnet_status safetensors_verify(const Safetensors *file, effnet_error *err);
 /* A value of __metadata__, or NULL; owned by the file. */
 const char *safetensors_metadata(const Safetensors *file, const char *key);
 
@@ -45,7 +49,8 @@ typedef struct SafetensorsEntry {
     size_t count;
 } SafetensorsEntry;
 
-/* metadata: pairs of UTF-8 strings key, value, key, value, ..., NULL; may be NULL. The same entries and
+/* metadata: pairs of UTF-8 strings key, value, key, value, ..., NULL; may be NULL; where there are some, the
+ * file's checksums are added. The same entries and
  * metadata give the same bytes whatever the order of `entries`. */
 effnet_status safetensors_write(const char *path, const SafetensorsEntry *entries, int count,
                                 const char *const *metadata, effnet_error *err);

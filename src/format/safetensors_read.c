@@ -8,8 +8,10 @@
 #include "format/safetensors.h"
 
 #include "base/file.h"
+#include "base/crc32c.h"
 #include "base/file_kind.h"
 #include "base/memory.h"
+#include "format/safetensors_sum.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -75,6 +77,8 @@ struct Safetensors {
     uint64_t data_start, data_bytes;
     Entry *entries; /* sorted by name */
     int count;
+    bool summed; /* the file says what its data's checksum is */
+    uint32_t data_sum;
 };
 
 static uint16_t load_u16(const unsigned char *p) {
@@ -271,6 +275,28 @@ static effnet_status parse_header(Safetensors *file, effnet_error *err) {
     return check_places(file, err);
 }
 
+static effnet_status changed(const Safetensors *file, const char *part, effnet_error *err) {
+    return fail(err, EFFNET_ERROR_FORMAT,
+                "'%s' is damaged: its %s are not those that were written (the checksum '" SUM_KEY
+                "' in its __metadata__ differs); take another copy, or remove that key where a program changed the "
+                "file on purpose",
+                file->path, part);
+}
+
+/* Holds the header against its own checksum, where it has one. */
+static effnet_status check_header_sum(Safetensors *file, const unsigned char *length_bytes, char *text, size_t size,
+                                      effnet_error *err) {
+    const char *value = safetensors_metadata(file, SUM_KEY);
+    if (!value) return EFFNET_OK;
+    const char *place = strlen(value) == SUM_LENGTH ? sum_place(text, size) : NULL;
+    uint32_t sum;
+    if (!place || !sum_load(place, &sum) || place[SUM_DIGITS] != '-' ||
+        !sum_load(place + SUM_DIGITS + 1, &file->data_sum) || sum != sum_header(length_bytes, text, size, place))
+        return changed(file, "names, shapes or metadata", err);
+    file->summed = true;
+    return EFFNET_OK;
+}
+
 static effnet_status read_header(Safetensors *file, effnet_error *err) {
     struct stat status;
     if (fstat(file->descriptor, &status) != 0)
@@ -315,8 +341,10 @@ static effnet_status read_header(Safetensors *file, effnet_error *err) {
             result = fail(err, EFFNET_ERROR_FORMAT, "'%s': the header is not valid JSON at byte %d: %s", file->path,
                           problem.position, problem.text);
     }
+    if (result == EFFNET_OK) result = parse_header(file, err);
+    if (result == EFFNET_OK) result = check_header_sum(file, length_bytes, text, (size_t)length, err);
     free(text);
-    return result == EFFNET_OK ? parse_header(file, err) : result;
+    return result;
 }
 
 effnet_status safetensors_open(const char *path, Safetensors **out, effnet_error *err) {
@@ -376,6 +404,24 @@ int safetensors_find(const Safetensors *file, const char *name) {
 
 const char *safetensors_metadata(const Safetensors *file, const char *key) {
     return json_string_value(json_object_get(file->metadata, key));
+}
+
+bool safetensors_has_sum(const Safetensors *file) {
+    return file->summed;
+}
+
+effnet_status safetensors_verify(const Safetensors *file, effnet_error *err) {
+    if (!file->summed) return EFFNET_OK;
+    unsigned char chunk[CHUNK_BYTES];
+    uint32_t sum = 0;
+    for (uint64_t done = 0; done < file->data_bytes;) {
+        uint64_t left = file->data_bytes - done;
+        size_t part = left < CHUNK_BYTES ? (size_t)left : CHUNK_BYTES;
+        TRY(read_at(file, file->data_start + done, chunk, part, err));
+        sum = crc32c(sum, chunk, part);
+        done += part;
+    }
+    return sum == file->data_sum ? EFFNET_OK : changed(file, "values", err);
 }
 
 effnet_status safetensors_read_part(const Safetensors *file, int index, size_t first, float *values, size_t count,

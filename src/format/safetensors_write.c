@@ -2,12 +2,15 @@
  *
  * The header lists __metadata__ first, then the tensors in bytewise order of their names, as compact JSON
  * padded with spaces until the data begins at a multiple of eight bytes; the data follows in the same order
- * without holes. So equal content gives equal bytes. Everything goes through an AtomicFile: the old file
+ * without holes. So equal content gives equal bytes. A file with metadata carries its checksums (safetensors_sum.h).
+ * Everything goes through an AtomicFile: the old file
  * stands until the new one is whole on the disk. */
 #include "format/safetensors.h"
 
+#include "base/crc32c.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "format/safetensors_sum.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -44,6 +47,7 @@ static json_t *make_header(const SafetensorsEntry *sorted, int count, const char
         good = good && strings;
         for (int i = 0; good && metadata[i]; i += 2)
             good = json_object_set_new(strings, metadata[i], json_string(metadata[i + 1])) == 0;
+        good = good && json_object_set_new(strings, SUM_KEY, json_string(SUM_PLACEHOLDER)) == 0;
         if (!good || json_object_set_new(header, "__metadata__", json_incref(strings)) != 0) good = false;
         json_decref(strings);
     }
@@ -65,7 +69,9 @@ static json_t *make_header(const SafetensorsEntry *sorted, int count, const char
     return header;
 }
 
-static bool write_floats(FILE *stream, const float *values, size_t count) {
+/* As little-endian bytes, a chunk at a time. */
+static bool each_chunk(const float *values, size_t count, bool (*use)(void *context, const void *bytes, size_t size),
+                       void *context) {
     unsigned char chunk[CHUNK_FLOATS * 4];
     for (size_t done = 0; done < count;) {
         size_t part = count - done < CHUNK_FLOATS ? count - done : CHUNK_FLOATS;
@@ -74,25 +80,46 @@ static bool write_floats(FILE *stream, const float *values, size_t count) {
             memcpy(&bits, values + done + i, sizeof bits);
             store_u32(chunk + 4 * i, bits);
         }
-        if (fwrite(chunk, 4, part, stream) != part) return false;
+        if (!use(context, chunk, 4 * part)) return false;
         done += part;
     }
     return true;
 }
 
-static effnet_status write_sorted(const char *path, const SafetensorsEntry *sorted, int count, const char *text,
-                                  effnet_error *err) {
-    size_t length = strlen(text), padded = round_up(length, LENGTH_BYTES);
+static bool write_chunk(void *stream, const void *bytes, size_t size) {
+    return fwrite(bytes, 1, size, stream) == size;
+}
+
+static bool sum_chunk(void *sum, const void *bytes, size_t size) {
+    *(uint32_t *)sum = crc32c(*(uint32_t *)sum, bytes, size);
+    return true;
+}
+
+/* The checksums into the header's text, which is `padded` bytes long; nothing where there is no place for them. */
+static void fill_sums(char *text, size_t padded, const unsigned char *length_bytes, const SafetensorsEntry *sorted,
+                      int count) {
+    char *place = sum_place(text, padded);
+    if (!place) return;
+    uint32_t sum = 0;
+    for (int i = 0; i < count; i++) each_chunk(sorted[i].values, sorted[i].count, sum_chunk, &sum);
+    sum_store(place + SUM_DIGITS + 1, sum);
+    sum_store(place, sum_header(length_bytes, text, padded, place));
+}
+
+/* `text`: the header, `padded` bytes. */
+static effnet_status write_sorted(const char *path, const SafetensorsEntry *sorted, int count, char *text,
+                                  size_t padded, effnet_error *err) {
     unsigned char length_bytes[LENGTH_BYTES];
     store_u32(length_bytes, (uint32_t)padded);
     store_u32(length_bytes + 4, (uint32_t)((uint64_t)padded >> 32));
+    fill_sums(text, padded, length_bytes, sorted, count);
 
     AtomicFile file;
     TRY(atomic_file_open(&file, path, err));
     bool good = fwrite(length_bytes, 1, sizeof length_bytes, file.stream) == sizeof length_bytes &&
-                fwrite(text, 1, length, file.stream) == length &&
-                fwrite("        ", 1, padded - length, file.stream) == padded - length;
-    for (int i = 0; good && i < count; i++) good = write_floats(file.stream, sorted[i].values, sorted[i].count);
+                fwrite(text, 1, padded, file.stream) == padded;
+    for (int i = 0; good && i < count; i++)
+        good = each_chunk(sorted[i].values, sorted[i].count, write_chunk, file.stream);
     if (!good) {
         int reason = errno;
         atomic_file_abort(&file);
@@ -100,6 +127,22 @@ static effnet_status write_sorted(const char *path, const SafetensorsEntry *sort
                     strerror(reason));
     }
     return atomic_file_commit(&file, err);
+}
+
+/* Compact JSON and spaces up to a multiple of eight bytes; NULL as make_header. */
+static char *padded_text(const json_t *header, size_t *padded) {
+    char *text = json_dumps(header, JSON_COMPACT);
+    if (!text) return NULL;
+    size_t length = strlen(text);
+    *padded = round_up(length, LENGTH_BYTES);
+    char *larger = realloc(text, *padded + 1);
+    if (!larger) {
+        free(text);
+        return NULL;
+    }
+    memset(larger + length, ' ', *padded - length);
+    larger[*padded] = 0;
+    return larger;
 }
 
 effnet_status safetensors_write(const char *path, const SafetensorsEntry *entries, int count,
@@ -119,15 +162,16 @@ effnet_status safetensors_write(const char *path, const SafetensorsEntry *entrie
     }
     json_t *header = NULL;
     char *text = NULL;
+    size_t padded = 0;
     if (result == EFFNET_OK) {
         header = make_header(sorted, count, metadata);
-        text = header ? json_dumps(header, JSON_COMPACT) : NULL;
+        text = header ? padded_text(header, &padded) : NULL;
         if (!text)
             result =
                 fail(err, EFFNET_ERROR_MEMORY,
                      "cannot make the header of '%s': no memory, or a name or a metadata value is not UTF-8", path);
     }
-    if (result == EFFNET_OK) result = write_sorted(path, sorted, count, text, err);
+    if (result == EFFNET_OK) result = write_sorted(path, sorted, count, text, padded, err);
     free(text);
     json_decref(header);
     free(sorted);

@@ -293,6 +293,7 @@ effnet_status weight_import_read(const WeightImport *import, const Network *netw
              : fail(err, EFFNET_ERROR_MEMORY, "no memory to import '%s'", safetensors_path(import->file));
     free(used);
     TRY(status);
+    TRY(safetensors_verify(import->file, err));
     TRY(memory_allocate(largest_count(network), sizeof(float), "a tensor", &scratch, err));
     for (int i = 0; i < weight_count(network) && status == EFFNET_OK; i++) {
         bool is_statistic;

@@ -180,7 +180,9 @@ static effnet_status write_checkpoint(Loop *loop, effnet_error *err) {
     TRY(checkpoint_write(run->out, &run->network, run->recipe, &run->trainer.state, &run->card, run->best_top1,
                          run->best_step, run->result->checkpoint, sizeof run->result->checkpoint, err));
     loop->checkpoint_step = step_now(run);
-    if (run->best_step == step_now(run)) TRY(checkpoint_mark_best(run->out, run->best_step, err));
+    effnet_error unmarked;
+    if (run->best_step == step_now(run) && checkpoint_mark_best(run->out, run->best_step, &unmarked) != EFFNET_OK)
+        tell_message(loop, unmarked.message);
     return checkpoint_prune(run->out, (int)run->recipe->checkpoint_keep, err);
 }
 
@@ -281,6 +283,7 @@ static effnet_status one_step(Loop *loop, effnet_error *err) {
 
 static effnet_status run_steps(Loop *loop, effnet_error *err) {
     Run *run = loop->run;
+    for (int i = 0; i < run->notes.count; i++) tell_message(loop, run->notes.texts[i]);
     if (run->head_drawn) tell_message(loop, "the classifier of --init has another shape: it was drawn afresh");
     if (run->resumed && evaluation_due(run) && run->log.evaluated_step != step_now(run)) TRY(finish_epoch(loop, err));
     while (step_now(run) < run->last_step && !loop->stop) {

@@ -4,6 +4,7 @@
 
 #include "data/loader.h"
 #include "train/run_log.h"
+#include "train/run_notes.h"
 #include "train/train.h"
 
 typedef struct Run {
@@ -22,6 +23,8 @@ typedef struct Run {
     int64_t steps_per_epoch, last_step; /* last_step: where this run stops */
     bool head_drawn;                    /* --init brought a classifier of another shape */
     bool resumed;
+    int damaged;      /* checkpoints that --resume passed over */
+    RunNotes notes;   /* told before the first step */
     double best_top1; /* of the best evaluation so far, -1 before the first */
     int64_t best_step;
 } Run;

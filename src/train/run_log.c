@@ -30,7 +30,7 @@ static long offset_to_keep(RunLog *log, int64_t step) {
     return keep;
 }
 
-effnet_status run_log_open(RunLog *log, const char *folder, int64_t step, effnet_error *err) {
+effnet_status run_log_open(RunLog *log, const char *folder, effnet_error *err) {
     *log = (RunLog){.evaluated_step = -1};
     TRY(path_join(log->path, sizeof log->path, folder, "log.jsonl", err));
     log->stream = fopen(log->path, "a+");
@@ -40,6 +40,10 @@ effnet_status run_log_open(RunLog *log, const char *folder, int64_t step, effnet
         return fail(err, EFFNET_ERROR_IO, "another process is training in '%s'; wait for it or choose another --out",
                     folder);
     }
+    return EFFNET_OK;
+}
+
+effnet_status run_log_cut(RunLog *log, int64_t step, effnet_error *err) {
     rewind(log->stream);
     long keep = offset_to_keep(log, step);
     if (ferror(log->stream) || fseek(log->stream, 0, SEEK_END) != 0 || ftruncate(fileno(log->stream), keep) != 0) {

@@ -25,9 +25,11 @@ typedef struct RunLogLine {
     double top1, top5, ema_top1, ema_top5;
 } RunLogLine;
 
-/* Opens folder/log.jsonl to append. Lines of steps after `step` (those that a killed run wrote after the checkpoint it
- * goes on from), a torn last line and everything behind a line that is none are cut off: the log stays one curve. */
-effnet_status run_log_open(RunLog *log, const char *folder, int64_t step, effnet_error *err);
+/* Opens folder/log.jsonl to append, and locks it; nothing in it is changed. */
+effnet_status run_log_open(RunLog *log, const char *folder, effnet_error *err);
+/* Lines of steps after `step` (those that a killed run wrote after the checkpoint it goes on from), a torn last line
+ * and everything behind a line that is none are cut off: the log stays one curve. Closes the log where that fails. */
+effnet_status run_log_cut(RunLog *log, int64_t step, effnet_error *err);
 effnet_status run_log_write(RunLog *log, const RunLogLine *line, effnet_error *err);
 void run_log_close(RunLog *log); /* harmless on a zeroed struct */
 

@@ -7,7 +7,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "train/resume.h"
+#include "train/run_state.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -94,31 +94,6 @@ static effnet_status open_trainer(Run *run, effnet_error *err) {
     return trainer_create(recipe, &run->network, run->team, run->steps_per_epoch, &run->trainer, err);
 }
 
-/* Fresh, from --init, or from the newest checkpoint; a folder with checkpoints is only touched to go on with them. */
-static effnet_status open_state(Run *run, effnet_error *err) {
-    char checkpoint[1024];
-    bool found;
-    TRY(checkpoint_find_last(run->out, checkpoint, sizeof checkpoint, &found, err));
-    if (found && !run->options->resume)
-        return fail(err, EFFNET_ERROR_ARGUMENT,
-                    "'%s' already holds a run (%s); go on with it by --resume, or choose another --out", run->out,
-                    checkpoint);
-    if (!found && run->options->resume)
-        return fail(err, EFFNET_ERROR_ARGUMENT,
-                    "there is no checkpoint in '%s' to resume from; begin the run without --resume, or correct --out",
-                    run->out);
-    if (run->options->init)
-        TRY(train_state_read_initial(run->options->init, &run->network, run->recipe, &run->trainer.state, true,
-                                     &run->head_drawn, err));
-    if (!found) return EFFNET_OK;
-    TRY(resume_check_recipe(checkpoint, run->recipe, err));
-    TRY(checkpoint_read(checkpoint, &run->network, run->recipe, &run->trainer.state, &run->best_top1, &run->best_step,
-                        err));
-    run->resumed = true;
-    if (run->best_step >= 0) checkpoint_mark_best(run->out, run->best_step, NULL); /* a kill may have come before it */
-    return copy_text(run->result->checkpoint, sizeof run->result->checkpoint, checkpoint, "the checkpoint's path", err);
-}
-
 static effnet_status open_loaders(Run *run, effnet_error *err) {
     const Recipe *recipe = run->recipe;
     int eval_batch = recipe->eval_batch_size > 0 ? (int)recipe->eval_batch_size : run->trainer.part;
@@ -157,10 +132,12 @@ effnet_status run_open(Run *run, effnet_error *err) {
     TRY(open_data(run, err));
     TRY(open_network(run, err));
     TRY(open_trainer(run, err));
-    TRY(open_state(run, err));
+    TRY(run_state_open(run, err));
     TRY(open_loaders(run, err));
     TRY(folder_create(run->out, err));
-    TRY(run_log_open(&run->log, run->out, run->trainer.state.step, err));
+    TRY(run_log_open(&run->log, run->out, err));
+    TRY(run_state_settle(run, err));
+    TRY(run_log_cut(&run->log, run->trainer.state.step, err));
     return write_recipe(run, err);
 }
 

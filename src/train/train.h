@@ -104,15 +104,16 @@ effnet_status trainer_step_soft(Trainer *trainer, const float *images, const Tar
  * checkpoint is written, so that none ever holds what cannot be trained on. */
 effnet_status trainer_check_finite(const Trainer *trainer, effnet_error *err);
 
-/* ---- checkpoint.c: a folder OUT/checkpoints/00001234 ----
+/* ---- checkpoint.c, checkpoint_read.c: a folder OUT/checkpoints/00001234 ----
  *
  *   ema.safetensors    averaged weights and statistics in timm's names; __metadata__ holds the ModelCard
  *   raw.safetensors    the same, not averaged
  *   slots.safetensors  optimizer slots, "mean_square/<name>"; step and best result in __metadata__
  *   recipe.yaml        the resolved recipe
  *
- * It is written as 00001234.tmp, synced and renamed. OUT/checkpoints/last and best are relative symbolic
- * links, replaced by rename. The newest `keep` and the best survive. docs/formats.md has every key. */
+ * It is written as 00001234.tmp, synced and renamed; every file has its checksum (checkpoint_verify.h).
+ * OUT/checkpoints/last and best name two of them (checkpoint_marker.h), replaced by rename. The newest `keep` and the
+ * best survive. docs/formats.md has every key. */
 typedef struct ModelCard { /* what a reader of the weights must know; goes into __metadata__ */
     ModelConfig config;
     int resolution; /* evaluation side */
@@ -133,7 +134,7 @@ effnet_status checkpoint_mark_best(const char *out_folder, int64_t step, effnet_
 /* Removes all checkpoints but the `keep` of the highest steps, the best and the last, and what killed writers left
  * behind (*.tmp). */
 effnet_status checkpoint_prune(const char *out_folder, int keep, effnet_error *err);
-/* The complete checkpoint of the highest step; *found false where there is none. */
+/* The whole checkpoint of the highest step, every file read and checked; *found false where there is none. */
 effnet_status checkpoint_find_last(const char *out_folder, char *path, size_t size, bool *found, effnet_error *err);
 /* Everything back, bit for bit. Network, optimizer and model_ema must be those of the checkpoint (the message
  * says what differs and which model the file looks like); the state may be half read after an error. */

@@ -188,6 +188,7 @@ effnet_status weights_read(const char *safetensors_path, const Network *network,
     bool kept = false;
     TRY(safetensors_open(safetensors_path, &file, err));
     effnet_status result = check_tensors(file, network, allow_other_head, &kept, err);
+    if (result == EFFNET_OK) result = safetensors_verify(file, err);
     for (int i = 0; i < parameter_count(network) && result == EFFNET_OK; i++) {
         const Parameter *parameter = parameter_at(network, i);
         if (kept && is_head(parameter->name)) continue;

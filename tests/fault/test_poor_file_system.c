@@ -1,0 +1,161 @@
+/* A file system without symbolic links, and with names that are busy or can't be replaced: this program's own symlink()
+ * and rename() stand before the C library's and refuse as they are told. `last` and `best` are then text files, which
+ * readers understand, and no checkpoint is lost or refused. */
+#include "base/file.h"
+#include "scratch_folder.h"
+#include "small_run.h"
+#include "train/checkpoint_marker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h> /* last: it has a macro fail() */
+
+static int refuse_links;      /* errno of every symlink(), 0: none */
+static int refuse_renames;    /* how many of the renames to come fail */
+static const char *refuse_to; /* only to names that end so; NULL: all */
+
+int symlink(const char *target, const char *path) {
+    if (refuse_links) {
+        errno = refuse_links;
+        return -1;
+    }
+    return symlinkat(target, AT_FDCWD, path);
+}
+
+int rename(const char *from, const char *to) {
+    size_t length = strlen(to), tail = refuse_to ? strlen(refuse_to) : 0;
+    if (refuse_renames > 0 && length >= tail && (!refuse_to || strcmp(to + length - tail, refuse_to) == 0)) {
+        refuse_renames--;
+        errno = EBUSY;
+        return -1;
+    }
+    return renameat(AT_FDCWD, from, AT_FDCWD, to);
+}
+
+static ScratchFolder folder;
+static effnet_error err;
+static SmallRun run, back;
+
+static void write_step(int64_t step) {
+    char path[512];
+    small_run_fill(&run, step);
+    small_run_must(checkpoint_write(folder.path, &run.network, &run.recipe, &run.state, &run.card, 1, step, path,
+                                    sizeof path, &err),
+                   &err);
+}
+
+static void check_marker(const char *name, int64_t step, bool link) {
+    char path[600], followed[600], wanted[600];
+    struct stat status;
+    double best;
+    int64_t best_step;
+    snprintf(path, sizeof path, "%s/checkpoints", folder.path);
+    assert_int_equal(checkpoint_marker_step(path, name), step);
+    snprintf(path, sizeof path, "%s/checkpoints/%s", folder.path, name);
+    assert_int_equal(lstat(path, &status), 0);
+    assert_true(link ? S_ISLNK(status.st_mode) : S_ISREG(status.st_mode));
+    assert_int_equal(checkpoint_marker_follow(path, followed, sizeof followed, &err), EFFNET_OK);
+    snprintf(wanted, sizeof wanted, "%s/checkpoints/%08lld", folder.path, (long long)step);
+    assert_string_equal(followed, link ? path : wanted);
+    small_run_must(checkpoint_read(path, &back.network, &back.recipe, &back.state, &best, &best_step, &err), &err);
+    assert_int_equal(back.state.step, step);
+    effnet_model *model;
+    if (effnet_model_open(path, NULL, &model, &err) == EFFNET_OK) fail_msg("a network of no known model was opened");
+    if (strstr(err.message, "safetensors file") || strstr(err.message, "cannot open")) fail_msg("%s", err.message);
+}
+
+static void test_without_links(void **unused) {
+    (void)unused;
+    static const int reasons[] = {EPERM, ENOSYS, EOPNOTSUPP, EIO};
+    for (int i = 0; i < 4; i++) {
+        refuse_links = reasons[i];
+        write_step(10 + i);
+        small_run_must(checkpoint_mark_best(folder.path, 10 + i, &err), &err);
+        check_marker("last", 10 + i, false);
+        check_marker("best", 10 + i, false);
+    }
+    small_run_must(checkpoint_prune(folder.path, 1, &err), &err);
+    check_marker("best", 13, false);
+    /* the text is replaced by a link once there are such, and the other way round */
+    refuse_links = 0;
+    write_step(20);
+    check_marker("last", 20, true);
+    refuse_links = EPERM;
+    write_step(21);
+    check_marker("last", 21, false);
+    small_run_must(checkpoint_prune(folder.path, 1, &err), &err);
+    check_marker("best", 13, false); /* pruning knows it as text too */
+    refuse_links = 0;
+}
+
+static void test_busy_names(void **unused) {
+    (void)unused;
+    refuse_to = "00000030";
+    refuse_renames = 3;
+    write_step(30);
+    assert_int_equal(refuse_renames, 0);
+    check_marker("last", 30, true);
+    refuse_to = "/last"; /* can't be replaced by rename at all: written in place, not through the link */
+    refuse_renames = 1000;
+    write_step(31);
+    check_marker("last", 31, false);
+    write_step(32);
+    check_marker("last", 32, false);
+    char path[600];
+    struct stat status;
+    snprintf(path, sizeof path, "%s/checkpoints/00000030", folder.path);
+    assert_true(stat(path, &status) == 0 && S_ISDIR(status.st_mode));
+    refuse_renames = 0;
+    refuse_to = NULL;
+}
+
+/* What stands there is none of ours: no checkpoint, and nothing is waited for. */
+static void test_other_things(void **unused) {
+    (void)unused;
+    char path[600], followed[600];
+    static const char *const texts[] = {"", "\n", "../../etc", "0000003", "00000031/..", "00000031 and more"};
+    snprintf(path, sizeof path, "%s/text", folder.path);
+    for (int i = 0; i < 6; i++) {
+        scratch_write(path, texts[i], strlen(texts[i]));
+        assert_int_equal(checkpoint_marker_step(folder.path, "text"), -1);
+        assert_int_equal(checkpoint_marker_follow(path, followed, sizeof followed, &err), EFFNET_OK);
+        assert_string_equal(followed, path);
+    }
+    scratch_write(path, "00000031\r\n", 10);
+    assert_int_equal(checkpoint_marker_step(folder.path, "text"), 31);
+    snprintf(path, sizeof path, "%s/pipe", folder.path);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_int_equal(checkpoint_marker_step(folder.path, "pipe"), -1);
+}
+
+static int set_up(void **state) {
+    (void)state;
+    folder = scratch_folder_create();
+    small_run_create(&run, OPTIMIZER_RMSPROP, true);
+    small_run_create(&back, OPTIMIZER_RMSPROP, true);
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    small_run_free(&run);
+    small_run_free(&back);
+    scratch_folder_remove(&folder);
+    return 0;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_without_links),
+        cmocka_unit_test(test_busy_names),
+        cmocka_unit_test(test_other_things),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}

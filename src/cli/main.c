@@ -1,8 +1,9 @@
 /* main.c - the program effnet: finds the verb and runs it.
  *
  * Includes effnet.h and nothing else of the library. Exit status: 0, 1 for a failed run, 2 for wrong usage, 130 where
- * Ctrl-C ended a run; one line on standard error says what was wrong and what to do. */
+ * a signal or the time limit ended a run; one line on standard error says what was wrong and what to do. */
 #include "options.h"
+#include "standard_streams.h"
 #include "text.h"
 #include "verbs.h"
 
@@ -55,7 +56,8 @@ int verb_help(int argc, char **argv) {
     printf("\n'effnet VERB --help' tells a verb's options, with examples. To begin:\n\n"
            "  effnet train recipes/fashion-mnist-b0.yaml --out runs/fashion\n"
            "  effnet predict runs/fashion/checkpoints/best picture.png\n\n"
-           "Exit status: 0; 1 a failed run; 2 wrong usage; 130 stopped by Ctrl-C, checkpoint written.\n");
+           "Exit status: 0; 1 a failed run; 2 wrong usage; 130 stopped by a signal (Ctrl-C)\n"
+           "or by --time-limit, checkpoint written.\n");
     return EXIT_OK;
 }
 
@@ -67,6 +69,7 @@ static int finish(int status) {
 }
 
 int main(int argc, char **argv) {
+    standard_streams_open();
     if (argc < 2) {
         fprintf(stderr, "effnet: no verb given; 'effnet help' lists the verbs\n");
         return EXIT_USAGE;

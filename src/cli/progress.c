@@ -2,6 +2,7 @@
 #include "progress.h"
 
 #include "interrupt.h"
+#include "standard_streams.h"
 #include "text.h"
 
 #include <stdarg.h>
@@ -109,9 +110,13 @@ bool progress_show(void *context, const effnet_progress *progress) {
         show_running(display, progress);
     if (interrupt_requested() && !display->stop_told) {
         progress_end(display);
-        fprintf(display->stream, "stopping at the end of this step; Ctrl-C again to kill at once\n");
+        char reason[80], safe[80];
+        interrupt_reason(reason, sizeof reason);
+        text_for_terminal(reason, safe, sizeof safe);
+        fprintf(display->stream, "%s: stopping at the end of this step; another signal (Ctrl-C) kills at once\n", safe);
         display->stop_told = true;
     }
+    if (display->may_vanish) standard_stream_let_go(display->stream);
     return interrupt_requested();
 }
 

@@ -12,12 +12,13 @@ typedef struct ProgressDisplay {
     bool terminal;       /* stream is one */
     bool quiet_steps;    /* no running line, only lines that stay */
     bool line_open;      /* a rewritten line stands on the terminal */
-    bool stop_told;      /* that Ctrl-C was seen */
+    bool stop_told;      /* that a stop was asked for */
+    bool may_vanish;     /* nobody needs to read it: see standard_streams.h */
     double last_seconds; /* of the run, at the last plain line */
 } ProgressDisplay;
 
 void progress_begin(ProgressDisplay *display, FILE *stream);
-/* An effnet_progress_function; context is a ProgressDisplay. Returns true once Ctrl-C was pressed. */
+/* An effnet_progress_function; context is a ProgressDisplay. Returns true once a stop is asked for (interrupt.h). */
 bool progress_show(void *context, const effnet_progress *progress);
 /* Leaves the cursor on a fresh line. */
 void progress_end(ProgressDisplay *display);

@@ -25,6 +25,26 @@ void text_duration(double seconds, char *buffer, size_t size) {
         snprintf(buffer, size, "%ds", (int)whole);
 }
 
+bool text_to_seconds(const char *text, double *seconds) {
+    static const struct {
+        char unit;
+        double seconds;
+    } units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
+    const double most = 10 * 365.0 * 86400;
+    *seconds = 0;
+    while (*text) {
+        double value = 0, unit = 0;
+        size_t digits = strspn(text, "0123456789");
+        for (size_t i = 0; i < digits && value <= most; i++) value = 10 * value + (text[i] - '0');
+        for (int i = 0; i < 4 && digits; i++)
+            if (text[digits] == units[i].unit) unit = units[i].seconds;
+        if (unit == 0) return false;
+        *seconds += value * unit;
+        text += digits + 1;
+    }
+    return *seconds > 0 && *seconds <= most;
+}
+
 void text_count(int64_t count, char *buffer, size_t size) {
     char digits[32];
     int length = snprintf(digits, sizeof digits, "%lld", (long long)count);

@@ -5,11 +5,14 @@
 #include "effnet.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 /* "42s", "3m12s", "1h05m", "2d03h" */
 void text_duration(double seconds, char *buffer, size_t size);
+/* "90s", "30m", "2h", "1d12h" as seconds; false where it is no such text, or nothing, or more than ten years. */
+bool text_to_seconds(const char *text, double *seconds);
 /* 5288548 -> "5,288,548" */
 void text_count(int64_t count, char *buffer, size_t size);
 /* Control bytes become '?', so that a file's name cannot steer the terminal. */

@@ -3,6 +3,7 @@
 #include "interrupt.h"
 #include "progress.h"
 #include "settings.h"
+#include "standard_streams.h"
 #include "text.h"
 #include "verbs.h"
 
@@ -11,7 +12,7 @@
 #include <string.h>
 
 typedef struct TrainArguments {
-    const char *data, *out, *init, *engine;
+    const char *data, *out, *init, *engine, *time_limit;
     bool resume, help_keys, quiet;
     int64_t steps, threads;
     OptionList settings;
@@ -51,6 +52,7 @@ static int run(effnet_recipe *recipe, const TrainArguments *arguments) {
     char duration[32];
     progress_begin(&display, stdout);
     display.quiet_steps = arguments->quiet;
+    display.may_vanish = true;
     interrupt_install();
     const effnet_train_options options = {
         .struct_size = sizeof options,
@@ -71,6 +73,7 @@ static int run(effnet_recipe *recipe, const TrainArguments *arguments) {
     if (result.top1 >= 0) printf(", top-1 %.2f %%", result.top1);
     if (result.ema_top1 >= 0) printf(", EMA top-1 %.2f %%", result.ema_top1);
     printf("\ncheckpoint: %s\n", result.checkpoint);
+    standard_stream_let_go(stdout);
     return EXIT_OK;
 }
 
@@ -80,7 +83,10 @@ int verb_train(int argc, char **argv) {
         .text =
             "A recipe is a YAML file; recipes/ has some, and --help-keys lists every key. The run folder receives\n"
             "log.jsonl, recipe.yaml (resolved) and checkpoints/, with links to the last and the best of them.\n"
-            "Ctrl-C finishes the step, writes a checkpoint and exits with status 130; --resume goes on from there.\n",
+            "Ctrl-C finishes the step, writes a checkpoint and exits with status 130; --resume goes on from there.\n"
+            "SIGTERM, SIGHUP (a closed terminal; not under nohup), SIGUSR1, SIGXCPU, SIGQUIT and the end of "
+            "--time-limit\n"
+            "do the same; a second signal kills at once.\n",
         .examples = "  effnet train recipes/fashion-mnist-b0.yaml\n"
                     "  effnet train recipes/hymenoptera.yaml --data hymenoptera_data --out runs/bees\n"
                     "  effnet train recipes/hymenoptera.yaml --data hymenoptera_data --out runs/bees --resume\n"
@@ -114,6 +120,11 @@ int verb_train(int argc, char **argv) {
          .least = 1,
          .most = INT64_MAX / 2,
          .help = "stop after step N of the run; default: the recipe's epochs"},
+        {.name = "time-limit",
+         .argument = "TIME",
+         .target = &arguments.time_limit,
+         .kind = OPTION_TEXT,
+         .help = "stop as Ctrl-C does after this time: 90s, 30m, 2h, 1d12h; leave some for the last checkpoint"},
         OPTION_ROW_THREADS(&arguments.threads, "the recipe's, or " ONE_EACH_PROCESSOR),
         OPTION_ROW_ENGINE(&arguments.engine),
         OPTION_ROW_SET(&arguments.settings, "change one key of the recipe"),
@@ -127,6 +138,11 @@ int verb_train(int argc, char **argv) {
     effnet_recipe *recipe = NULL;
     int status = parse_options(&help, options, argc, argv, &line);
     if (status == PARSED && arguments.help_keys) status = print_keys();
+    double seconds = 0;
+    if (status == PARSED && arguments.time_limit && !text_to_seconds(arguments.time_limit, &seconds))
+        status = usage_error("train", "--time-limit is '%.60s'; allowed: 90s, 30m, 2h, 1d or such, ten years at most",
+                             arguments.time_limit);
+    if (status == PARSED && seconds > 0) interrupt_after(seconds, arguments.time_limit);
     if (status == PARSED) {
         status = open_only_recipe("train", &line, &arguments.settings, arguments.engine, &recipe);
         if (status == EXIT_OK) status = run(recipe, &arguments);

@@ -196,7 +196,8 @@ EFFNET_API effnet_status effnet_trainer_model(effnet_trainer *trainer, bool ema,
  */
 
 typedef struct effnet_progress {
-    const char *phase;   /* "train", "eval" or "epoch" (an epoch ended and was evaluated) */
+    const char *phase;   /* "train", "eval" or "epoch" (an epoch ended and was evaluated); "data": `message` says what
+                            was taken for which split, and that is all */
     int epoch, epochs;   /* epoch counts from 1 */
     int64_t step, steps; /* of the whole run; in "eval": pictures done and pictures in all */
     double loss, lr;     /* loss: mean since the last report */
@@ -291,7 +292,8 @@ typedef struct effnet_pack_options {
     effnet_progress_function
         *progress; /* phase "pack": step of steps pictures; true stops, and the same call goes on */
     void (*skipped)(void *context, const char *why); /* once for each picture that cannot be packed */
-    void *context;                                   /* of both */
+    void *context;                                   /* of all */
+    void (*remark)(void *context, const char *text); /* what was taken for which split, and which files were not read */
 } effnet_pack_options;
 
 typedef struct effnet_pack_result {
@@ -314,6 +316,7 @@ typedef enum effnet_data_finding {
     EFFNET_DATA_DUPLICATE,        /* the same pixels twice in one split */
     EFFNET_DATA_DUPLICATE_ACROSS, /* in training and in evaluation */
     EFFNET_DATA_DUPLICATE_LABELS, /* with two labels; told besides one of the two above */
+    EFFNET_DATA_REMARK,           /* nothing wrong: what was taken for which split, which files are no pictures */
 } effnet_data_finding;
 
 typedef struct effnet_data_check_options {

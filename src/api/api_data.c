@@ -5,7 +5,7 @@
 #include "data/contact_sheet.h"
 #include "data/data_check.h"
 
-_Static_assert((int)EFFNET_DATA_DUPLICATE_LABELS == (int)CHECK_DUPLICATE_LABELS, "one list");
+_Static_assert((int)EFFNET_DATA_REMARK == (int)CHECK_REMARK, "one list");
 
 typedef struct Watcher {
     const effnet_data_check_options *options;

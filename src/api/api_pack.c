@@ -31,6 +31,11 @@ static bool watch(void *context, int64_t done, int64_t all, int64_t bytes) {
     return watcher->options->progress && watcher->options->progress(watcher->options->context, &progress);
 }
 
+static void tell_remark(void *context, const char *text) {
+    const Watcher *watcher = context;
+    if (watcher->options->remark) watcher->options->remark(watcher->options->context, text);
+}
+
 static void tell_skipped(void *context, const char *why) {
     const Watcher *watcher = context;
     if (watcher->options->skipped) watcher->options->skipped(watcher->options->context, why);
@@ -58,6 +63,7 @@ effnet_status effnet_pack(const char *source, const char *path, const effnet_pac
         .workers = options->workers,
         .progress = watch,
         .skipped = tell_skipped,
+        .remark = tell_remark,
         .context = &watcher,
     };
     TRY(pack_write(&pack, &packed, error));

@@ -10,12 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHOWN_EACH = 10, FINDINGS = EFFNET_DATA_DUPLICATE_LABELS + 1, LEAST_LISTED = 20 };
+enum { SHOWN_EACH = 10, FINDINGS = EFFNET_DATA_REMARK + 1, LEAST_LISTED = 20 };
 
-static const char *const finding_names[FINDINGS] = {"bad", "lost", "duplicate", "duplicate across splits",
-                                                    "duplicate with two labels"};
-static const char *const finding_keys[FINDINGS] = {"bad", "lost", "duplicates", "duplicates_across",
-                                                   "duplicates_labels"};
+static const char *const finding_names[FINDINGS] = {
+    "bad", "lost", "duplicate", "duplicate across splits", "duplicate with two labels", "data"};
+static const char *const finding_keys[FINDINGS] = {
+    "bad", "lost", "duplicates", "duplicates_across", "duplicates_labels", "remarks"};
 static const char *const split_names[2] = {"train", "val"};
 
 /* Progress, and what was found: shown as it comes, or kept for the JSON. */

@@ -34,6 +34,14 @@ static void note_skipped(void *context, const char *why) {
     fprintf(stderr, "skipped: %s\n", safe);
 }
 
+static void note_remark(void *context, const char *text) {
+    Packing *packing = context;
+    char safe[600];
+    text_for_terminal(text, safe, sizeof safe);
+    progress_end(&packing->display);
+    fprintf(stderr, "data: %s\n", safe);
+}
+
 static int print_json(const char *path, const effnet_pack_result *result, json_t *reasons) {
     json_t *object = json_object();
     json_object_set_new(object, "path", json_text(path));
@@ -110,6 +118,7 @@ int verb_pack(int argc, char **argv) {
         .workers = (int)workers,
         .progress = show,
         .skipped = note_skipped,
+        .remark = note_remark,
         .context = &packing,
     };
     progress_begin(&packing.display, stderr);

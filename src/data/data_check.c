@@ -165,15 +165,13 @@ static bool one_split(const Checker *checker) {
 
 static effnet_status open_splits(Checker *checker, effnet_error *err) {
     CheckReport *report = checker->report;
-    effnet_error other = {0};
-    effnet_status training = dataset_open(checker->options->source, SPLIT_TRAIN, NULL, &checker->splits[0], err);
-    if (training != EFFNET_OK && training != EFFNET_ERROR_IO) return training;
-    effnet_status validation =
-        dataset_open(checker->options->source, SPLIT_VALIDATION, NULL, &checker->splits[1], &other);
-    if (validation != EFFNET_OK && training != EFFNET_OK) return training;
-    if (validation != EFFNET_OK && validation != EFFNET_ERROR_IO) return fail(err, validation, "%s", other.message);
+    TRY(datasets_open(checker->options->source, checker->splits, err));
+    for (int i = 0; i < 2; i++)
+        for (int remark = 0; checker->splits[i] && dataset_remark(checker->splits[i], remark); remark++)
+            find(checker, CHECK_REMARK, dataset_remark(checker->splits[i], remark));
     report->one_split = one_split(checker);
     if (report->one_split) {
+        find(checker, CHECK_REMARK, "training and evaluation are the same pictures: accuracy on them says little");
         dataset_free(checker->splits[1]);
         checker->splits[1] = NULL;
     }

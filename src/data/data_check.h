@@ -10,6 +10,7 @@ typedef enum CheckFinding {
     CHECK_DUPLICATE,        /* the same pixels twice in one split */
     CHECK_DUPLICATE_ACROSS, /* in training and in evaluation */
     CHECK_DUPLICATE_LABELS, /* the same pixels with two labels */
+    CHECK_REMARK,           /* nothing wrong: what was chosen while opening (dataset_remark) */
 } CheckFinding;
 
 typedef struct CheckOptions {

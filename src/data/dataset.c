@@ -15,6 +15,9 @@ void dataset_free(Dataset *dataset) {
     name_list_free(&dataset->own_classes);
     name_list_free(&dataset->given_classes);
     name_list_free(&dataset->losses);
+    name_list_free(&dataset->remarks);
+    name_set_free(&dataset->passed_over);
+    free(dataset->passed_counts);
     free(dataset->renumbered);
     free(dataset);
 }
@@ -135,6 +138,65 @@ int64_t dataset_lost(const Dataset *dataset) {
 
 const char *dataset_loss(const Dataset *dataset, int which) {
     return which >= 0 && which < dataset->losses.count ? dataset->losses.names[which] : NULL;
+}
+
+/* ---- remarks ---- */
+
+void dataset_tell(Dataset *dataset, const char *format, ...) {
+    char message[500];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(message, sizeof message, format, arguments);
+    va_end(arguments);
+    (void)name_list_add(&dataset->remarks, message, NULL); /* a remark is no reason to fail */
+}
+
+const char *dataset_remark(const Dataset *dataset, int which) {
+    return which >= 0 && which < dataset->remarks.count ? dataset->remarks.names[which] : NULL;
+}
+
+effnet_status dataset_pass_over(Dataset *dataset, const char *name, effnet_error *err) {
+    const char *slash = strrchr(name, '/'), *dot = strrchr(slash ? slash : name, '.');
+    char ending[24];
+    int kind, before = dataset->passed_over.list.count;
+    snprintf(ending, sizeof ending, "%.20s", dot && dot[1] ? dot : "without an ending");
+    for (char *c = ending; *c; c++) *c = (char)(*c >= 'A' && *c <= 'Z' ? *c + 32 : *c);
+    if (before >= 1000) snprintf(ending, sizeof ending, "of other kinds");
+    TRY(name_set_add(&dataset->passed_over, ending, &kind, err));
+    if (kind == before) {
+        int64_t *larger = realloc(dataset->passed_counts, ((size_t)kind + 1) * sizeof *larger);
+        if (!larger) return fail(err, EFFNET_ERROR_MEMORY, "no memory for %d kinds of files", kind + 1);
+        dataset->passed_counts = larger;
+        larger[kind] = 0;
+    }
+    dataset->passed_counts[kind]++;
+    return EFFNET_OK;
+}
+
+static void tell_passed_over(Dataset *dataset) {
+    char text[400];
+    int64_t all = 0;
+    size_t used = 0;
+    for (int i = 0; i < dataset->passed_over.list.count; i++) {
+        all += dataset->passed_counts[i];
+        if (i >= 8 || used + 60 > sizeof text) continue;
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%lld %s", i ? ", " : "",
+                                 (long long)dataset->passed_counts[i], dataset->passed_over.list.names[i]);
+    }
+    if (all)
+        dataset_tell(dataset, "not read, being no pictures: %lld files (%s%s)", (long long)all, text,
+                     dataset->passed_over.list.count > 8 ? ", ..." : "");
+}
+
+void dataset_describe_whole(Dataset *dataset, const char *split, const char *origin) {
+    char names[200] = "";
+    const NameList *classes = &dataset->own_classes;
+    size_t used = 0;
+    for (int i = 0; i < classes->count && i < 5 && used + 40 < sizeof names; i++)
+        used += (size_t)snprintf(names + used, sizeof names - used, "%s%.30s", i ? ", " : "", classes->names[i]);
+    dataset_tell(dataset, "%s: %s: %lld pictures of %d classes, in this order: %s%s", split, origin,
+                 (long long)dataset->size, classes->count, names, classes->count > 5 ? ", ..." : "");
+    tell_passed_over(dataset);
 }
 
 /* ---- classes ---- */

@@ -72,7 +72,8 @@ uint32_t effpack_record_sum(const EffpackRecord *record, const char *name);
 
 bool bytes_are_effpack(const uint8_t *bytes, size_t size);
 /* The pictures of one split. */
-effnet_status source_effpack_open(const char *path, DatasetSplit split, Dataset **out, effnet_error *err);
+effnet_status source_effpack_open(const char *path, DatasetSplit split, bool *absent, Dataset **out,
+                                  effnet_error *err); /* *absent: it has no picture of the split */
 
 /* ---- writing ---- */
 
@@ -85,6 +86,7 @@ typedef struct PackOptions {
     bool (*progress)(void *context, int64_t done, int64_t all, int64_t bytes);
     /* Once for each picture that is not in the file, also those of before a stop; `where` and `why`. */
     void (*skipped)(void *context, const char *why);
+    void (*remark)(void *context, const char *text); /* dataset_remark, before anything is written; may be NULL */
     void *context;
 } PackOptions;
 

@@ -110,12 +110,7 @@ static bool same_pictures(const Dataset *a, const Dataset *b) {
 /* Both splits, the one numbered like the other; one alone will do. */
 static effnet_status open_source(Writer *writer, effnet_error *err) {
     const char *source = writer->options->source;
-    effnet_error other = {0};
-    effnet_status training = dataset_open(source, SPLIT_TRAIN, NULL, &writer->splits[0], err);
-    if (training != EFFNET_OK && training != EFFNET_ERROR_IO) return training;
-    effnet_status validation = dataset_open(source, SPLIT_VALIDATION, NULL, &writer->splits[1], &other);
-    if (validation != EFFNET_OK && training != EFFNET_OK) return training;
-    if (validation != EFFNET_OK && validation != EFFNET_ERROR_IO) return fail(err, validation, "%s", other.message);
+    TRY(datasets_open(source, writer->splits, err));
     if (writer->splits[0] && writer->splits[1] && same_pictures(writer->splits[0], writer->splits[1])) {
         writer->same = true;
         dataset_free(writer->splits[1]);
@@ -370,6 +365,9 @@ static effnet_status prepare(Writer *writer, effnet_error *err) {
         return fail(err, EFFNET_ERROR_ARGUMENT, "path too long: '%.80s...'", options->path);
     TRY(open_source(writer, err));
     describe_source(writer);
+    for (int i = 0; i < 2 && options->remark; i++)
+        for (int remark = 0; writer->splits[i] && dataset_remark(writer->splits[i], remark); remark++)
+            options->remark(options->context, dataset_remark(writer->splits[i], remark));
     for (int i = 0; i < 2; i++)
         for (int loss = 0; writer->splits[i] && loss < dataset_lost(writer->splits[i]); loss++) {
             const char *why = dataset_loss(writer->splits[i], loss);

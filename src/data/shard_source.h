@@ -52,11 +52,11 @@ effnet_status path_beside(char *out, size_t size, const char *file, const char *
 
 effnet_status source_tfrecord_open(const NameList *paths, Dataset **out, effnet_error *err);
 /* Of class folders inside a tar, `prefixes` (ended by NULL) are the names that this split's top folder may have, and
- * `class_prefix` that of the split which numbers the classes. */
+ * `class_prefix` that of the split which numbers the classes; *absent: the split has no folder. */
 /* Compressed tars whose pictures take no more than `hold_limit` bytes are held in memory, others streamed. */
 enum { TAR_HOLD_LIMIT = 512 << 20 };
 effnet_status source_tar_open(const NameList *paths, const char *const *prefixes, const char *class_prefix,
-                              int64_t hold_limit, Dataset **out, effnet_error *err);
+                              int64_t hold_limit, bool *absent, Dataset **out, effnet_error *err);
 effnet_status source_cifar_open(const NameList *paths, Dataset **out, effnet_error *err);
 effnet_status source_table_open(const NameList *paths, Dataset **out, effnet_error *err);
 

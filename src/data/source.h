@@ -51,6 +51,9 @@ struct Dataset {
     int *renumbered;        /* for each own class its number among given_classes; NULL: not renumbered */
     int64_t lost;           /* pictures, or rests of files, found unusable while opening */
     NameList losses;        /* the messages of the first LOSSES_KEPT of them */
+    NameList remarks;       /* dataset_remark */
+    NameSet passed_over;    /* endings of files that are no pictures: ".txt" */
+    int64_t *passed_counts; /* of each of them */
 };
 
 /* dataset_read into a decoder's memory: no allocation once it has seen the largest picture. */
@@ -65,6 +68,13 @@ effnet_status dataset_fetch(const Dataset *dataset, int64_t index, Decoder *deco
 void dataset_order(const Dataset *dataset, RandomKey key, uint32_t *order);
 /* Something that cannot be used was passed over while opening: counted, and told of later. */
 void dataset_lose(Dataset *dataset, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* One more sentence of dataset_remark. */
+void dataset_tell(Dataset *dataset, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* A file that is not read, by its name: counted by ending. */
+effnet_status dataset_pass_over(Dataset *dataset, const char *name, effnet_error *err);
+/* Remarks on what the opened data set holds; `origin` says where from. Called once, last. */
+void dataset_describe_whole(Dataset *dataset, const char *split, const char *origin);
 
 /* `folder` holds one folder a class. `class_folder` (may be NULL or the same): whose subfolders name the classes. */
 effnet_status source_folder_open(const char *folder, const char *class_folder, Dataset **out, effnet_error *err);

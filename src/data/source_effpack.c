@@ -127,7 +127,8 @@ static effnet_status check_entry(const EffpackSource *source, const EffpackHead 
     return pixels ? EFFNET_OK : damaged(source, "a picture's size is not that of its pixels", err);
 }
 
-static effnet_status choose(EffpackSource *source, const EffpackHead *head, DatasetSplit split, effnet_error *err) {
+static effnet_status choose(EffpackSource *source, const EffpackHead *head, DatasetSplit split, bool *absent,
+                            effnet_error *err) {
     uint32_t bit = split == SPLIT_TRAIN ? EFFPACK_TRAIN : EFFPACK_VALIDATION;
     Dataset *dataset = &source->dataset;
     const EffpackEntry *all = (const EffpackEntry *)(source->map + head->table);
@@ -143,7 +144,8 @@ static effnet_status choose(EffpackSource *source, const EffpackHead *head, Data
         if (all[i].splits & bit) source->entries[dataset->size++] = all[i];
     }
     memcpy(source->texts, source->map + head->texts, texts);
-    if (!dataset->size)
+    *absent = !dataset->size;
+    if (*absent)
         return fail(err, EFFNET_ERROR_IO, "'%s' has no %s pictures", source->files.files[0].path,
                     split == SPLIT_TRAIN ? "training" : "validation");
     const char *name = source->texts + head->class_texts, *end = source->texts + texts;
@@ -156,7 +158,8 @@ static effnet_status choose(EffpackSource *source, const EffpackHead *head, Data
     return name_list_check_unique(&dataset->own_classes, source->files.files[0].path, err);
 }
 
-static effnet_status fill(EffpackSource *source, const char *path, DatasetSplit split, effnet_error *err) {
+static effnet_status fill(EffpackSource *source, const char *path, DatasetSplit split, bool *absent,
+                          effnet_error *err) {
     TRY(shard_files_add(&source->files, path, err));
     TRY(shard_file_open(&source->files.files[0], &source->descriptor, err));
     source->size = (size_t)source->files.files[0].size;
@@ -166,16 +169,17 @@ static effnet_status fill(EffpackSource *source, const char *path, DatasetSplit 
     source->map = map;
     const EffpackHead *head = map;
     TRY(check_head(source, head, err));
-    return choose(source, head, split, err);
+    return choose(source, head, split, absent, err);
 }
 
-effnet_status source_effpack_open(const char *path, DatasetSplit split, Dataset **out, effnet_error *err) {
+effnet_status source_effpack_open(const char *path, DatasetSplit split, bool *absent, Dataset **out,
+                                  effnet_error *err) {
     *out = NULL;
     EffpackSource *source = calloc(1, sizeof *source);
     if (!source) return fail(err, EFFNET_ERROR_MEMORY, "no memory to open '%s'", path);
     source->dataset.methods = &effpack_methods;
     source->descriptor = -1;
-    effnet_status status = fill(source, path, split, err);
+    effnet_status status = fill(source, path, split, absent, err);
     if (status != EFFNET_OK) {
         dataset_free(&source->dataset);
         return status;

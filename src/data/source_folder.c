@@ -63,8 +63,20 @@ static bool is_picture(const char *path) {
     return name_is_picture(path) || begins_like_picture(path);
 }
 
-/* The files or the folders directly below `folder`, sorted. */
-static effnet_status list_folder(const char *folder, NameList *files, NameList *folders, effnet_error *err) {
+/* A picture by its name's ending, of a kind that is not read. */
+static bool name_is_strange_picture(const char *name) {
+    static const char *const endings[] = {".heic", ".heif", ".avif", ".jxl", ".jp2", ".psd", ".svg", ".tga",
+                                          ".ppm",  ".pgm",  ".dng",  ".cr2", ".nef", ".arw", ".ico", ".dcm"};
+    const char *dot = strrchr(name, '.');
+    for (size_t i = 0; dot && i < sizeof endings / sizeof *endings; i++)
+        if (strcasecmp(dot, endings[i]) == 0) return true;
+    return false;
+}
+
+/* The files or the folders directly below `folder`, sorted; what is neither becomes a loss of `dataset` (NULL: it does
+ * not matter). */
+static effnet_status list_folder(const char *folder, NameList *files, NameList *folders, Dataset *dataset,
+                                 effnet_error *err) {
     DIR *stream = opendir(folder);
     if (!stream) return fail(err, EFFNET_ERROR_IO, "cannot open the folder '%s': %s", folder, strerror(errno));
     effnet_status status = EFFNET_OK;
@@ -79,6 +91,8 @@ static effnet_status list_folder(const char *folder, NameList *files, NameList *
         status = path_join(path, sizeof path, folder, item->d_name, err);
         if (status != EFFNET_OK) break;
         FileKind kind = kind_of(path, item->d_type);
+        if (kind == KIND_OTHER && dataset)
+            dataset_lose(dataset, "cannot read '%.400s': it is no file but a pipe, a socket or a device", path);
         NameList *list = kind == KIND_FILE ? files : kind == KIND_FOLDER ? folders : NULL;
         if (list) status = name_list_add(list, item->d_name, err);
     }
@@ -144,7 +158,8 @@ static effnet_status collect(FolderSource *source, const char *relative, int lab
     TRY(path_join(path, sizeof path, source->folder, relative, err));
     TRY(enter_folder(path, depth, &walked, err));
     NameList files = {0}, folders = {0};
-    effnet_status status = list_folder(path, &files, &folders, err);
+    int64_t before = source->dataset.size;
+    effnet_status status = list_folder(path, &files, &folders, &source->dataset, err);
     for (int i = 0; status == EFFNET_OK && i < files.count; i++) {
         char below[PATH_BYTES];
         status = path_join(below, sizeof below, relative, files.names[i], err);
@@ -152,8 +167,12 @@ static effnet_status collect(FolderSource *source, const char *relative, int lab
         if (status != EFFNET_OK) break;
         if (is_picture(path))
             status = add_picture(source, below, label, err);
+        else if (name_is_strange_picture(path))
+            dataset_lose(&source->dataset, "'%.350s' is of a kind that is not read: convert it to PNG or JPEG", path);
         else
-            ++*ignored;
+            status = dataset_pass_over(&source->dataset, path, err);
+        *ignored += source->dataset.size == before;
+        before = source->dataset.size;
     }
     for (int i = 0; status == EFFNET_OK && i < folders.count; i++) {
         char below[PATH_BYTES];
@@ -212,8 +231,17 @@ static const SourceMethods folder_methods = {
 
 static effnet_status fill(FolderSource *source, const char *class_folder, NameList *found, effnet_error *err) {
     NameList *classes = &source->dataset.own_classes;
-    TRY(list_folder(source->folder, NULL, found, err));
-    TRY(list_folder(class_folder, NULL, classes, err));
+    NameList loose = {0};
+    effnet_status status = list_folder(source->folder, &loose, found, &source->dataset, err);
+    for (int i = 0; status == EFFNET_OK && i < loose.count; i++) {
+        if (name_is_picture(loose.names[i]) || name_is_strange_picture(loose.names[i]))
+            dataset_lose(&source->dataset, "'%.300s/%.100s' stands in no class folder", source->folder, loose.names[i]);
+        else
+            status = dataset_pass_over(&source->dataset, loose.names[i], err);
+    }
+    name_list_free(&loose);
+    TRY(status);
+    TRY(list_folder(class_folder, NULL, classes, NULL, err));
     if (!found->count)
         return fail(err, EFFNET_ERROR_IO, "'%s' holds no class folders: wanted one folder of pictures for each class",
                     source->folder);

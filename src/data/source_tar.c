@@ -83,6 +83,11 @@ static effnet_status read_label(TarReader *reader, int64_t size, int32_t *label,
     return EFFNET_OK;
 }
 
+static void lose_long_name(Index *index, const char *tar, const char *name) {
+    dataset_lose(&index->found->dataset, "'%s': the name '%.60s...' is longer than the %d bytes allowed", tar, name,
+                 (int)SOURCE_PATH_BYTES - 1);
+}
+
 /* The inner tar's files, under the inner tar's name. What is wrong with it costs its rest only. */
 static effnet_status index_inner(Index *index, int file, const char *tar, int64_t offset, int64_t size,
                                  effnet_error *err) {
@@ -96,7 +101,15 @@ static effnet_status index_inner(Index *index, int file, const char *tar, int64_
         int64_t bytes;
         status = tar_reader_next(reader, &name, &bytes, &reason);
         if (status != EFFNET_OK || !name || tar_reader_compressed(reader)) break;
-        if ((size_t)snprintf(path, sizeof path, "%s/%s", tar, name) >= sizeof path || bytes > PICTURE_LIMIT) continue;
+        if ((size_t)snprintf(path, sizeof path, "%s/%s", tar, name) >= sizeof path) {
+            lose_long_name(index, shard->path, name);
+            continue;
+        }
+        if (bytes > PICTURE_LIMIT) {
+            dataset_lose(&index->found->dataset, "'%s': '%.200s' is longer than the %d bytes allowed for a picture",
+                         shard->path, path, (int)PICTURE_LIMIT);
+            continue;
+        }
         const Member member = {
             .file = file, .offset = tar_reader_offset(reader), .size = (uint32_t)bytes, .label = NOT_LABEL};
         status = shard_source_add(index->found, &member, path, &reason);
@@ -152,7 +165,10 @@ static effnet_status index_shard(Index *index, int file, effnet_error *err) {
         int64_t size;
         status = tar_reader_next(reader, &path, &size, &reason);
         if (status != EFFNET_OK || !path) break;
-        if ((size_t)snprintf(copy, sizeof copy, "%s", path) >= sizeof copy) continue;
+        if ((size_t)snprintf(copy, sizeof copy, "%s", path) >= sizeof copy) {
+            lose_long_name(index, shard->path, path);
+            continue;
+        }
         status = index_member(index, file, reader, copy, size, number, &reason);
     }
     tar_reader_close(reader);
@@ -291,7 +307,7 @@ static effnet_status take_flat(ShardSource *out, const ShardSource *found, effne
 }
 
 static effnet_status interpret(ShardSource *out, const Index *index, const char *const *prefixes,
-                               const char *class_prefix, effnet_error *err) {
+                               const char *class_prefix, bool *absent, effnet_error *err) {
     const ShardSource *found = index->found;
     if (index->samples) return take_samples(out, found, err);
     if (!index->tars && !index->folders) {
@@ -301,7 +317,8 @@ static effnet_status interpret(ShardSource *out, const Index *index, const char 
         bool has_training = has_prefix(found, class_prefix);
         for (int i = 0; prefixes[i] && !prefix; i++)
             if (has_prefix(found, prefixes[i])) prefix = prefixes[i];
-        if (!prefix && has_training)
+        *absent = !prefix && has_training;
+        if (*absent)
             return fail(err, EFFNET_ERROR_IO, "'%s' has a folder '%s' and none called '%s'", found->files.files[0].path,
                         class_prefix, prefixes[0]);
         TRY(take_folders(out, found, prefix, class_prefix, err));
@@ -379,7 +396,7 @@ static effnet_status hold_all(TarSource *source, int64_t total, effnet_error *er
 }
 
 static effnet_status fill(TarSource *source, Index *index, const char *const *prefixes, const char *class_prefix,
-                          int64_t hold_limit, effnet_error *err) {
+                          int64_t hold_limit, bool *absent, effnet_error *err) {
     Dataset *dataset = &source->shards.dataset, *found = &index->found->dataset;
     for (int i = 0; i < source->shards.files.count; i++) TRY(index_shard(index, i, err));
     for (int i = 0; dataset_loss(found, i); i++, found->lost--) dataset_lose(dataset, "%s", dataset_loss(found, i));
@@ -387,7 +404,7 @@ static effnet_status fill(TarSource *source, Index *index, const char *const *pr
     if (index->compressed && index->tars)
         return fail(err, EFFNET_ERROR_UNSUPPORTED, "'%s': tars in a compressed tar are not read; decompress it",
                     source->shards.files.files[0].path);
-    TRY(interpret(&source->shards, index, prefixes, class_prefix, err));
+    TRY(interpret(&source->shards, index, prefixes, class_prefix, absent, err));
     TRY(shard_source_finish(&source->shards, err));
     if (index->compressed) {
         int64_t total = 0;
@@ -403,13 +420,14 @@ static effnet_status fill(TarSource *source, Index *index, const char *const *pr
 }
 
 effnet_status source_tar_open(const NameList *paths, const char *const *prefixes, const char *class_prefix,
-                              int64_t hold_limit, Dataset **out, effnet_error *err) {
+                              int64_t hold_limit, bool *absent, Dataset **out, effnet_error *err) {
     ShardSource *source;
     Index index = {0};
     *out = NULL;
     TRY(shard_source_create(&tar_methods, paths, sizeof(TarSource), &source, err));
     effnet_status status = shard_source_create(&index_methods, paths, sizeof *index.found, &index.found, err);
-    if (status == EFFNET_OK) status = fill((TarSource *)source, &index, prefixes, class_prefix, hold_limit, err);
+    if (status == EFFNET_OK)
+        status = fill((TarSource *)source, &index, prefixes, class_prefix, hold_limit, absent, err);
     if (index.found) dataset_free(&index.found->dataset);
     if (status != EFFNET_OK) {
         dataset_free(&source->dataset);

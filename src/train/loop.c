@@ -129,6 +129,15 @@ static void tell_message(Loop *loop, const char *message) {
     tell(loop, &progress);
 }
 
+/* What was taken for which split, and which files were not read. */
+static void tell_remarks(Loop *loop, const Dataset *dataset) {
+    for (int i = 0; dataset_remark(dataset, i); i++) {
+        effnet_progress progress = describe(loop, "data", clock_seconds());
+        progress.message = dataset_remark(dataset, i);
+        tell(loop, &progress);
+    }
+}
+
 static void pass_on_warnings(Loop *loop, Loader *loader) {
     char warning[500];
     while (loader_take_warning(loader, warning, sizeof warning)) tell_message(loop, warning);
@@ -284,6 +293,8 @@ static effnet_status one_step(Loop *loop, effnet_error *err) {
 static effnet_status run_steps(Loop *loop, effnet_error *err) {
     Run *run = loop->run;
     for (int i = 0; i < run->notes.count; i++) tell_message(loop, run->notes.texts[i]);
+    tell_remarks(loop, run->train_set);
+    tell_remarks(loop, run->val_set);
     if (run->head_drawn) tell_message(loop, "the classifier of --init has another shape: it was drawn afresh");
     if (run->resumed && evaluation_due(run) && run->log.evaluated_step != step_now(run)) TRY(finish_epoch(loop, err));
     while (step_now(run) < run->last_step && !loop->stop) {

@@ -6,8 +6,8 @@
 #include "make_pictures.h"
 
 typedef struct Found {
-    int counts[CHECK_DUPLICATE_LABELS + 1];
-    char last[CHECK_DUPLICATE_LABELS + 1][600];
+    int counts[CHECK_REMARK + 1];
+    char last[CHECK_REMARK + 1][600];
 } Found;
 
 static void note(void *context, CheckFinding finding, const char *text) {

@@ -250,7 +250,8 @@ static void expect_shares_of_streams(const ScratchFolder *folder) {
     name_list_add(&paths, scratch_path(folder, "gzip/train-000000.tar.gz"), NULL);
     name_list_add(&paths, scratch_path(folder, "gzip/train-000001.tar.gz"), NULL);
     for (int p = 0; p < PROCESSES; p++)
-        if (source_tar_open(&paths, splits, "train", 0, &datasets[p], &err) != EFFNET_OK) fail_msg("%s", err.message);
+        if (source_tar_open(&paths, splits, "train", 0, &(bool){false}, &datasets[p], &err) != EFFNET_OK)
+            fail_msg("%s", err.message);
     expect_shares(datasets, "compressed tars, streamed");
     for (int p = 0; p < PROCESSES; p++) dataset_free(datasets[p]);
     name_list_free(&paths);

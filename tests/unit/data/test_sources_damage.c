@@ -300,7 +300,7 @@ static void read_back_and_forth(int64_t hold_limit) {
         snprintf(name, sizeof name, "train-%d.tgz", shard);
         assert_int_equal(name_list_add(&paths, scratch_path(&folder, name), NULL), EFFNET_OK);
     }
-    assert_int_equal(source_tar_open(&paths, prefixes, "train", hold_limit, &dataset, NULL), EFFNET_OK);
+    assert_int_equal(source_tar_open(&paths, prefixes, "train", hold_limit, &(bool){false}, &dataset, NULL), EFFNET_OK);
     name_list_free(&paths);
     assert_int_equal(dataset_size(dataset), 54);
     for (int i = 0; i < 200; i++) {

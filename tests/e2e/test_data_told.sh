@@ -1,0 +1,94 @@
+#!/usr/bin/env bash
+# What was taken for what is told, and nothing is left out without a count: splits by the names that people use, headings of
+# tables, numbers as labels, files that are no pictures, shards that are missing or damaged, splits without their labels.
+source "$(dirname "$0")/harness.sh"
+need_fashion
+for index in 0 1 2 3 4 5; do
+    run 0 "$build/tools/idx_to_png" "$fashion/t10k-images-idx3-ubyte.gz" $index "$work/$index.png"
+done
+tell() { grep -qE -- "$1" "$work/err" || die "not told: $1"; }
+
+echo "-- names of splits"
+for names in "train valid" "training testing" "train dev"; do
+    set -- $names
+    rm -rf "$work/splits"
+    mkdir -p "$work/splits/$1/a" "$work/splits/$1/b" "$work/splits/$2/a" "$work/splits/$2/b"
+    cp "$work/0.png" "$work/1.png" "$work/splits/$1/a"
+    cp "$work/2.png" "$work/splits/$1/b"
+    cp "$work/3.png" "$work/splits/$2/a"
+    cp "$work/4.png" "$work/splits/$2/b"
+    run 0 "$effnet" data check "$work/splits"
+    tell "training: '.*/splits/$1': 3 pictures of 2 classes, in this order: a, b"
+    tell "evaluation: '.*/splits/$2': 2 pictures of 2 classes"
+done
+
+echo "-- files that are not read"
+echo x >"$work/splits/train/a/notes.txt"
+echo x >"$work/splits/train/a/box.XML"
+echo x >"$work/splits/train/a/README"
+echo x >"$work/splits/train/loose.txt"
+run 0 "$effnet" data check "$work/splits"
+tell "not read, being no pictures: 4 files \(2 .txt, 1 without an ending, 1 .xml\)"
+run 0 "$effnet" pack "$work/splits" "$work/a.effpack"
+tell "not read, being no pictures: 4 files"
+echo x >"$work/splits/train/a/phone.heic"
+cp "$work/5.png" "$work/splits/train/loose.png"
+mkfifo "$work/splits/train/b/pipe.png"
+run 1 "$effnet" data check "$work/splits"
+tell "lost: '.*phone.heic' is of a kind that is not read"
+tell "lost: '.*loose.png' stands in no class folder"
+tell "lost: cannot read '.*pipe.png'"
+grep -q "3 pictures, 3 more lost" "$work/out" || die "data check does not count what is lost"
+small_fashion
+complains 1 "stands in no class folder|phone.heic|pipe.png" "$effnet" train "$source/recipes/fashion-mnist-b0.yaml" \
+    --data "$work/splits" --out "$work/x" --set batch_size=2 --set bad_images=stop --steps 1
+
+echo "-- tables"
+mkdir "$work/table"
+cp "$work"/?.png "$work/table"
+lines() { for index in 0 1 2 3 4 5; do echo "$index.png$1$((index * 2))"; done; }
+{ echo ' image_id , label '; lines ', '; } >"$work/table/train.csv"
+{ echo 'which,what'; lines ','; } >"$work/table/val.csv" # no usual names: "which" is no file and 0.png is
+run 0 "$effnet" data check "$work/table" --json
+grep -q '"classes":11' "$work/out" || die "labels 0 to 10 are not 11 classes"
+grep -q '"class":"10","pictures":1' "$work/out" || die "label 10 is not class 10"
+grep -qF "line 1 is the heading; path is column 1 ('image_id'), label column 2 ('label')" "$work/out" || die "columns are not told"
+grep -qF "label column 2 ('what')" "$work/out" || die "the heading of val.csv is not noticed"
+{ echo 'which,where,what'; lines ',x,'; } >"$work/table/val.csv"
+complains 1 "call the one so that is" "$effnet" data check "$work/table"
+lines , | tac >"$work/table/val.csv"
+rm "$work/table/0.png" # the first line is no heading because its picture is missing
+run 1 "$effnet" data check "$work/table"
+tell "no heading; path is column 1, label column 2"
+tell "bad: cannot open '.*0.png'"
+{ printf '\xff\xfe'; lines , | tac | iconv -t UTF-16LE; } >"$work/table/val.csv" # as a spreadsheet may leave it
+run 1 "$effnet" data check "$work/table"
+grep -q "^val *6 pictures, 1 bad" "$work/out" || die "a table in UTF-16"
+
+echo "-- shards"
+mkdir -p "$work/tars/a" "$work/shards"
+cp "$work"/[1-5].png "$work/tars/a"
+for number in 0 1 2; do tar -C "$work/tars" -cf "$work/shards/train-0000$number-of-00003.tar" a; done
+cp "$work/shards/train-00000-of-00003.tar" "$work/shards/val-00000-of-00001.tar"
+run 0 "$effnet" data check "$work/shards"
+rm "$work/shards/train-00001-of-00003.tar"
+run 1 "$effnet" data check "$work/shards"
+tell "lost: the shard '.*train-00001-of-00003.tar' is missing"
+: >"$work/shards/train-00001-of-00003.tar"
+run 1 "$effnet" data check "$work/shards"
+tell "lost: '.*train-00001-of-00003.tar' is called like a shard and is empty"
+head -c 3000 /dev/urandom >"$work/shards/train-00001-of-00003.tar"
+run 1 "$effnet" data check "$work/shards"
+tell "lost: '.*train-00001-of-00003.tar' is called like a shard and is damaged at its beginning"
+complains 1 "train-00001-of-00003.tar" "$effnet" train "$source/recipes/fashion-mnist-b0.yaml" \
+    --data "$work/shards" --out "$work/x" --set batch_size=2 --set bad_images=stop --steps 1
+
+echo "-- a split without its labels is no absent split"
+mkdir "$work/idx"
+cp "$fashion"/*.gz "$work/idx"
+rm "$work/idx/t10k-labels-idx1-ubyte.gz"
+complains 1 "t10k-labels" "$effnet" data check "$work/idx"
+complains 1 "t10k-labels" "$effnet" pack "$work/idx" "$work/idx.effpack"
+rm "$work/idx"/t10k*
+run 0 "$effnet" data check "$work/idx" --workers 2 # one alone is allowed
+! grep -q "^val" "$work/out" || die "a split that is not there"

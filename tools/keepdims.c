@@ -76,7 +76,8 @@ static effnet_status step(Run *run, bool keepdims, double *loss, int *right, eff
     Trainer *trainer = &run->trainer;
     Batch batch;
     TRY(loader_next(run->loader, &batch, err));
-    masks_draw(&run->network, 42, trainer->state.step, 0, BATCH, trainer->drop_path_scale, trainer->dropout_scale);
+    masks_draw(&run->network, 42, trainer->state.step, 0, BATCH, run->team, trainer->drop_path_scale,
+               trainer->dropout_scale);
     EngineForward call = {.batch = BATCH,
                           .images = batch.images,
                           .parameters = trainer->state.parameters,
@@ -90,7 +91,7 @@ static effnet_status step(Run *run, bool keepdims, double *loss, int *right, eff
     *loss = keepdims ? broadcast_loss(trainer->logits, batch.labels, gradient)
                      : loss_cross_entropy(trainer->logits, batch.labels, BATCH, CLASSES, 0, 1, gradient);
     TRY(engine_backward(trainer->engine, &call, gradient, trainer->state.gradients, false, err));
-    optimizer_step(&run->network, &run->recipe, &trainer->state, run->recipe.lr, run->team);
+    optimizer_step(&run->network, &trainer->spec, &trainer->state, run->recipe.lr, run->team);
     return EFFNET_OK;
 }
 

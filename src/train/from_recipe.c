@@ -56,3 +56,40 @@ void recipe_from_card(const ModelCard *card, Recipe *recipe) {
     memcpy(recipe->mean, card->mean, sizeof recipe->mean); /* normalize: true, so that a later mean counts */
     memcpy(recipe->std, card->std, sizeof recipe->std);
 }
+
+_Static_assert((int)STEP_ADAMW == OPTIMIZER_ADAMW && (int)STEP_SGD == OPTIMIZER_SGD, "a StepSpec counts as the recipe");
+_Static_assert((int)STEP_DECAY_HALF_L2 == DECAY_MODE_HALF_L2 && (int)STEP_DECAY_DECOUPLED == DECAY_MODE_DECOUPLED, "");
+_Static_assert((int)STEP_DECAY_NO_BN_BIAS_DEPTHWISE == DECAY_MASK_NO_BN_BIAS_DEPTHWISE, "");
+_Static_assert((int)STEP_MASKS_FLAX == MASKS_FLAX && (int)STEP_BN_ALL == BN_SYNC_ALL, "");
+
+void step_spec_from_recipe(const Recipe *recipe, StepSpec *out) {
+    const bool devices = recipe->masks == MASKS_FLAX || recipe->bn_sync != BN_SYNC_NONE; /* parts are devices */
+    *out = (StepSpec){.batch = (int)recipe->batch_size,
+                      .replicas = devices ? (int)recipe->accumulate : 1,
+                      .accumulate = devices ? 1 : (int)recipe->accumulate,
+                      .bf16 = recipe->amp == AMP_BF16,
+                      .fuse = recipe->fuse,
+                      .masks = (StepMasks)recipe->masks,
+                      .threefry = (ThreefryMode)recipe->threefry,
+                      .seed = (uint64_t)recipe->seed,
+                      .bn_sync = (StepBnSync)recipe->bn_sync,
+                      .bn_group = 1,
+                      .smoothing = recipe_smoothing(recipe),
+                      .clip_grad = recipe->clip_grad,
+                      .decay_mode = (StepDecayMode)recipe->decay_mode,
+                      .decay_mask = (StepDecayMask)recipe->decay_mask,
+                      .weight_decay = recipe->weight_decay,
+                      .optimizer = (StepOptimizer)recipe->opt,
+                      .momentum = recipe->momentum,
+                      .nesterov = recipe->nesterov,
+                      .alpha = recipe->opt_alpha,
+                      .eps = recipe->opt_eps,
+                      .lr_in_momentum = recipe->lr_in_momentum,
+                      .betas = {recipe->opt_betas[0], recipe->opt_betas[1]},
+                      .average = recipe->model_ema,
+                      .average_decay = recipe->model_ema_decay,
+                      .average_warmup = recipe->model_ema_warmup,
+                      .average_count_before = recipe->model_ema_count == MODEL_EMA_COUNT_BEFORE};
+    out->bn_group = (int)recipe_bn_group(recipe, out->replicas);
+    recipe_normalisation(recipe, out->mean, out->std);
+}

@@ -66,6 +66,7 @@ effnet_status trainer_create(const Recipe *recipe, const Network *network, Threa
         return fail(err, EFFNET_ERROR_ARGUMENT, "an epoch of %lld steps; it needs at least 1",
                     (long long)steps_per_epoch);
     out->recipe = recipe;
+    step_spec_from_recipe(recipe, &out->spec);
     out->network = network;
     out->team = team;
     out->steps_per_epoch = steps_per_epoch;
@@ -221,7 +222,7 @@ effnet_status trainer_step_soft(Trainer *trainer, const float *images, const Tar
         memcpy(state->statistics, trainer->statistics_before, statistic_bytes);
         return status;
     }
-    optimizer_step(trainer->network, trainer->recipe, state, rate, trainer->team);
+    optimizer_step(trainer->network, &trainer->spec, state, rate, trainer->team);
     if (loss) *loss = loss_sum / batch;
     if (lr) *lr = rate;
     return EFFNET_OK;

@@ -9,7 +9,11 @@
 #include "base/random.h"
 #include "engine/engine.h"
 #include "recipe/recipe.h"
+#include "step/loss.h"
+#include "step/masks.h"
+#include "step/optimizer.h"
 #include "step/state.h"
+#include "step/step_spec.h"
 
 /* Allocates the blocks and sets initial weights, slots and EMA (model_ema_start) from the recipe's seed. */
 effnet_status train_state_create(const Network *network, const Recipe *recipe, TrainState *out, effnet_error *err);
@@ -25,58 +29,14 @@ int optimizer_slots(int optimizer, const char *names[2]);
 /* ---- schedule.c: learning rate of a step (0-based) ---- */
 double schedule_learning_rate(const Recipe *recipe, int64_t step, int64_t steps_per_epoch);
 
-/* ---- loss.c: label-smoothed softmax cross-entropy ----
- * logits (N, C), labels (N); target = (1 - smoothing) * onehot + smoothing / C (Szegedy et al., arXiv
- * 1512.00567, section 7). Writes d(mean loss)/d(logits) * gradient_scale if gradient is not NULL; returns the
- * mean loss. A team (NULL: the caller alone) does not change a bit. */
-double loss_cross_entropy(const float *logits, const int32_t *labels, int batch, int classes, double smoothing,
-                          double gradient_scale, float *gradient);
-
-/* What a batch is taught. Where `others` is not NULL the onehot of image n is shares[n] * onehot(labels[n]) +
- * (1 - shares[n]) * onehot(others[n]) (Mixup, CutMix; shares 0 to 1); it is smoothed all the same, as in timm. */
-typedef struct Targets {
-    const int32_t *labels, *others; /* (N) each */
-    const float *shares;            /* (N) */
-} Targets;
-double loss_soft_cross_entropy(const float *logits, const Targets *targets, int batch, int classes, double smoothing,
-                               double gradient_scale, ThreadTeam *team, float *gradient);
-
-/* ---- masks.c: dropout and drop path, each value 0 or 1/keep ----
- * drop_path_scale (num_residuals, batch), dropout_scale (batch, features); keyed by seed, step, layer and the
- * image's place in the whole batch (first_image: of this accumulated part). */
-void masks_draw(const Network *network, uint64_t seed, int64_t step, int first_image, int batch, ThreadTeam *team,
-                float *drop_path_scale, float *dropout_scale);
-
-/* ---- masks_flax.c: the same as the original Flax trainer draws them ---- */
-typedef struct FlaxMaskChain { /* where a device's chain of keys stands; zeros: before its beginning */
-    bool begun;
-    int64_t step;
-    RandomKey key;
-} FlaxMaskChain;
-typedef struct FlaxMaskOptions {
-    uint64_t seed;
-    ThreefryMode threefry; /* how its JAX counts random numbers */
-    int device, devices;
-} FlaxMaskOptions;
-/* Masks of `batch` images that are the whole of a device's share in a step; `chain` belongs to these options. */
-void masks_draw_flax(FlaxMaskChain *chain, const FlaxMaskOptions *options, const Network *network, int64_t step,
-                     int batch, float *drop_path_scale, float *dropout_scale);
-
-/* ---- optimizer.c ---- */
-/* One optimizer step on every parameter, then the EMA of parameters and statistics, then state->step + 1;
- * deterministic for any team. */
-void optimizer_step(const Network *network, const Recipe *recipe, TrainState *state, double lr, ThreadTeam *team);
-bool optimizer_decays(ParameterRole role, int decay_mask);
-/* Decay of the averages where `steps_done` counts the step being averaged: min(d, (1+n)/(10+n)), first step 2/11, or
- * with model_ema_count: before 1/10. */
-double optimizer_ema_decay(const Recipe *recipe, int64_t steps_done);
-/* Global L2 norm of the gradients before clipping (double sums, fixed order for any team); clips in place to clip_grad
- * where that is > 0 and the norm is finite. */
-double gradients_clip(const Network *network, float *gradients, double clip_grad, ThreadTeam *team);
+/* ---- from_recipe.c ---- */
+/* What a step of the recipe computes. */
+void step_spec_from_recipe(const Recipe *recipe, StepSpec *out);
 
 /* ---- step.c ---- */
 typedef struct Trainer {
     const Recipe *recipe;
+    StepSpec spec; /* of the recipe */
     const Network *network;
     Engine *engine;
     ThreadTeam *team;

@@ -5,6 +5,7 @@
  * checksums of the formula's values, logits in evaluation, logits, loss, every gradient and running statistic of a
  * training step, then five steps with src/train's loss, optimizer and averages: losses, weights, averages, slots.
  * golden_compare.h says what difference is allowed. Each line of output is a row of docs/parity.md. */
+#include "spec_of.h"
 #include "base/memory.h"
 #include "base/random.h"
 #include "golden/golden_compare.h"
@@ -322,7 +323,7 @@ static void check_run(Example *example, const json_t *run) {
     for (int step = 0; step < steps; step++) {
         set_inputs(example, step);
         losses[step] = gradients_of(example, recipe.smoothing, state.parameters, state.statistics, state.gradients);
-        optimizer_step(network, &recipe, &state, golden_number(rates, (size_t)step), example->team);
+        optimizer_step(network, spec_of(&recipe), &state, golden_number(rates, (size_t)step), example->team);
     }
     char label[32];
     snprintf(label, sizeof label, "%d steps of %s,", steps, json_string_value(json_object_get(settings, "opt")));

@@ -1,5 +1,6 @@
 /* test_optimizer.c - several steps of every optimizer, decay and average on a made-up list of parameters, against the
  * formulas in double precision; team sizes against each other bit by bit; the norm and clipping of gradients. */
+#include "spec_of.h"
 #include "base/clock.h"
 #include "base/random.h"
 #include "compare.h"
@@ -72,7 +73,7 @@ static void run(const Recipe *recipe, TrainState *state, int threads) {
     for (int step = 0; step < STEPS; step++) {
         for (size_t i = 0; i < network.parameter_floats; i++) state->gradients[i] = gradient_at(step, i);
         for (size_t i = 0; i < STATISTICS; i++) state->statistics[i] = statistic_at(step, i);
-        optimizer_step(&network, recipe, state, rate_at(step), team);
+        optimizer_step(&network, spec_of(recipe), state, rate_at(step), team);
         assert_int_equal(state->step, step + 1);
     }
     thread_team_free(team);
@@ -241,11 +242,11 @@ static void test_average_decay(void **state) {
     (void)state;
     Recipe recipe;
     recipe_defaults(&recipe);
-    assert_true(fabs(optimizer_ema_decay(&recipe, 1) - 2.0 / 11) < 1e-15);
-    assert_true(fabs(optimizer_ema_decay(&recipe, 89979) - 89980.0 / 89989) < 1e-15);
-    assert_true(optimizer_ema_decay(&recipe, 90000) == 0.9999); /* (1+n)/(10+n) passes 0.9999 at n = 89,990 */
+    assert_true(fabs(step_average_decay(spec_of(&recipe), 1) - 2.0 / 11) < 1e-15);
+    assert_true(fabs(step_average_decay(spec_of(&recipe), 89979) - 89980.0 / 89989) < 1e-15);
+    assert_true(step_average_decay(spec_of(&recipe), 90000) == 0.9999); /* (1+n)/(10+n) passes 0.9999 at n = 89,990 */
     recipe.model_ema_warmup = false;
-    assert_true(optimizer_ema_decay(&recipe, 1) == 0.9999);
+    assert_true(step_average_decay(spec_of(&recipe), 1) == 0.9999);
 }
 
 static void test_clip(void **state) {
@@ -300,7 +301,7 @@ static void test_speed_report(void **state) {
         double best_step = 1e9, best_norm = 1e9;
         for (int i = 0; i < 7; i++) {
             double start = clock_seconds();
-            optimizer_step(&network, &recipe, &full, 1e-3, team);
+            optimizer_step(&network, spec_of(&recipe), &full, 1e-3, team);
             double middle = clock_seconds();
             gradients_clip(&network, full.gradients, 0, team);
             double end = clock_seconds();

@@ -1,6 +1,7 @@
 /* test_switches.c - each switch between the original Flax trainer, TensorFlow's official code and timm, against the
  * numbers that those make themselves (tests/golden/switches_golden.h, made by make_switches.py). The switches of the
  * data are in tests/unit/data/test_switches_data.c, what they do to the first steps in docs/reproducing.md. */
+#include "spec_of.h"
 #include "golden/switches_golden.h"
 
 #include "base/memory.h"
@@ -141,7 +142,7 @@ static void expect_decayed(int mask, const DecayedWeights *want) {
     static const float steps[] = {0.1f, -0.2f, 0.3f};
     for (int s = 0; s < 3; s++) {
         for (int i = 0; i < KINDS; i++) gradients[i] = steps[s];
-        optimizer_step(&network, &recipe, &state, 0.125, team);
+        optimizer_step(&network, spec_of(&recipe), &state, 0.125, team);
     }
     thread_team_free(team);
     const double wanted[KINDS] = {want->conv, want->depthwise, want->bn_scale, want->bn_bias, want->bias, want->dense};
@@ -178,7 +179,7 @@ static void test_timm_mask(void **state) {
         int64_t counts[4] = {0};
         for (int p = 0; p < network.num_parameters; p++) {
             const Parameter *parameter = &network.parameters[p];
-            bool decays = optimizer_decays(parameter->role, DECAY_MASK_NO_BN_BIAS);
+            bool decays = step_decays(parameter->role, STEP_DECAY_NO_BN_BIAS);
             assert_true(decays == (parameter->rank > 1));
             counts[decays ? 0 : 2]++;
             counts[decays ? 1 : 3] += (int64_t)parameter->count;
@@ -203,7 +204,7 @@ static double average_after(const Recipe *recipe, double first, const double (*r
     assert_int_equal(thread_team_create(1, &team, NULL), EFFNET_OK);
     for (size_t i = 0; i < count; i++) {
         statistic = (float)rows[i][0];
-        optimizer_step(&network, recipe, &state, 0, team);
+        optimizer_step(&network, spec_of(recipe), &state, 0, team);
         if (recipe->model_ema_start == MODEL_EMA_START_ZEROS && recipe->model_ema_count == MODEL_EMA_COUNT_BEFORE)
             expect_near("the original's average", average, rows[i][1], 5e-7);
     }
@@ -218,11 +219,11 @@ static void test_averages(void **state) {
     recipe.model_ema_start = MODEL_EMA_START_ZEROS;
     recipe.model_ema_count = MODEL_EMA_COUNT_BEFORE;
     average_after(&recipe, 7, original_averages, LENGTH(original_averages));
-    expect_near("the original's first decay", optimizer_ema_decay(&recipe, 1), 0.1, 1e-15);
+    expect_near("the original's first decay", step_average_decay(spec_of(&recipe), 1), 0.1, 1e-15);
     recipe.model_ema_start = MODEL_EMA_START_WEIGHTS; /* .1 of the 7 it starts from */
     expect_near("from the weights", average_after(&recipe, 7, original_averages, 1), 0.1 * 7 + 0.9 * 1, 1e-6);
     recipe.model_ema_count = MODEL_EMA_COUNT_AFTER;
-    expect_near("TensorFlow's first decay", optimizer_ema_decay(&recipe, 1), 2.0 / 11, 1e-15);
+    expect_near("TensorFlow's first decay", step_average_decay(spec_of(&recipe), 1), 2.0 / 11, 1e-15);
     expect_near("TensorFlow's", average_after(&recipe, 7, original_averages, 1), (2 * 7 + 9 * 1) / 11.0, 1e-6);
     recipe.model_ema_warmup = false;
     expect_near("timm's", average_after(&recipe, 7, original_averages, 1), 0.4 * 7 + 0.6 * 1, 1e-6);

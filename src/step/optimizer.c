@@ -27,7 +27,9 @@
  * Memory: the blocks are cut into CHUNKS spans whose bounds depend on their length alone; a span is a task. Within it
  * TILE floats at a time go through optimizer and average while they sit in the first cache, so each block is read and
  * written once. The loops are written for the compiler to vectorise: no branch, restrict, one subject each. */
-#include "train/train.h"
+#include "step/optimizer.h"
+
+#include "step/rates.h"
 
 #include <math.h>
 
@@ -43,23 +45,6 @@ static Span span_of(size_t floats, int chunk) {
     length = (length + 15) / 16 * 16;
     size_t first = (size_t)chunk * length, end = first + length;
     return (Span){first < floats ? first : floats, end < floats ? end : floats};
-}
-
-bool optimizer_decays(ParameterRole role, int decay_mask) {
-    switch (role) {
-    case ROLE_BN_SCALE:
-    case ROLE_BN_BIAS:
-        return decay_mask == DECAY_MASK_ALL;
-    case ROLE_BIAS:
-        return decay_mask == DECAY_MASK_ALL || decay_mask == DECAY_MASK_NO_BN;
-    case ROLE_DEPTHWISE:
-        return decay_mask != DECAY_MASK_NO_BN_BIAS_DEPTHWISE;
-    case ROLE_CONV:
-    case ROLE_DENSE:
-        return true;
-    default: /* statistics are no parameters */
-        return false;
-    }
 }
 
 /* What one step needs to know, in fp32, worked out once. Where nothing decays, l2 is 0 and shrink 1. */
@@ -152,32 +137,28 @@ static void average(float share, size_t n, float *restrict ema, const float *res
     for (size_t i = 0; i < n; i++) ema[i] += share * (value[i] - ema[i]);
 }
 
-static Update *choose_update(const Recipe *recipe) {
-    if (recipe->opt == OPTIMIZER_ADAMW) return adamw;
-    if (recipe->opt == OPTIMIZER_RMSPROP) return recipe->lr_in_momentum ? rmsprop_tensorflow : rmsprop_pytorch;
-    if (recipe->nesterov) return recipe->lr_in_momentum ? sgd_tensorflow_nesterov : sgd_pytorch_nesterov;
-    return recipe->lr_in_momentum ? sgd_tensorflow : sgd_pytorch;
+static Update *choose_update(const StepSpec *spec) {
+    if (spec->optimizer == STEP_ADAMW) return adamw;
+    if (spec->optimizer == STEP_RMSPROP) return spec->lr_in_momentum ? rmsprop_tensorflow : rmsprop_pytorch;
+    if (spec->nesterov) return spec->lr_in_momentum ? sgd_tensorflow_nesterov : sgd_pytorch_nesterov;
+    return spec->lr_in_momentum ? sgd_tensorflow : sgd_pytorch;
 }
 
-double optimizer_ema_decay(const Recipe *recipe, int64_t steps_done) {
-    double n = (double)(steps_done - (recipe->model_ema_count == MODEL_EMA_COUNT_BEFORE)), ramp = (1 + n) / (10 + n);
-    return recipe->model_ema_warmup && ramp < recipe->model_ema_decay ? ramp : recipe->model_ema_decay;
-}
-
-static Rates rates_of(const Recipe *recipe, double lr, int64_t steps_done) {
-    double b1 = recipe->opt_betas[0], b2 = recipe->opt_betas[1], t = (double)steps_done;
-    return (Rates){.lr = (float)lr,
-                   .momentum = (float)recipe->momentum,
-                   .alpha = (float)recipe->opt_alpha,
-                   .one_minus_alpha = (float)(1 - recipe->opt_alpha),
-                   .eps = (float)recipe->opt_eps,
+static Rates rates_of(const StepSpec *spec, double lr, int64_t steps_done) {
+    double b1 = spec->betas[0], b2 = spec->betas[1];
+    StepRates rates = step_rates(spec, lr, steps_done);
+    return (Rates){.lr = rates.learning_rate,
+                   .momentum = (float)spec->momentum,
+                   .alpha = (float)spec->alpha,
+                   .one_minus_alpha = (float)(1 - spec->alpha),
+                   .eps = (float)spec->eps,
                    .beta1 = (float)b1,
                    .one_minus_beta1 = (float)(1 - b1),
                    .beta2 = (float)b2,
                    .one_minus_beta2 = (float)(1 - b2),
-                   .adam_lr = (float)(lr / (1 - pow(b1, t))),
-                   .inverse_root_correction = (float)(1 / sqrt(1 - pow(b2, t))),
-                   .average = (float)(1 - optimizer_ema_decay(recipe, steps_done))};
+                   .adam_lr = rates.adam_lr,
+                   .inverse_root_correction = rates.inverse_root_correction,
+                   .average = rates.average};
 }
 
 typedef struct Pass {
@@ -185,7 +166,7 @@ typedef struct Pass {
     TrainState *state;
     Update *update;
     Rates rates;
-    int decay_mask;
+    StepDecayMask decay_mask;
     float l2, shrink; /* of a parameter that decays */
 } Pass;
 
@@ -213,7 +194,7 @@ static void pass_task(void *context, int task, int thread) {
         const Parameter *parameter = &network->parameters[p];
         size_t end = parameter->offset + parameter->count;
         if (end > span.end) end = span.end;
-        bool decays = optimizer_decays(parameter->role, pass->decay_mask);
+        bool decays = step_decays(parameter->role, pass->decay_mask);
         for (size_t n; at < end; at += n) {
             n = end - at < TILE ? end - at : TILE;
             pass->update(&pass->rates, decays ? pass->l2 : 0.0f, decays ? pass->shrink : 1.0f, n,
@@ -230,16 +211,16 @@ static void pass_task(void *context, int task, int thread) {
             state->statistics + span.first);
 }
 
-void optimizer_step(const Network *network, const Recipe *recipe, TrainState *state, double lr, ThreadTeam *team) {
-    bool decoupled = recipe->decay_mode == DECAY_MODE_DECOUPLED;
-    double half = recipe->decay_mode == DECAY_MODE_HALF_L2 ? 0.5 : 1;
+void optimizer_step(const Network *network, const StepSpec *spec, TrainState *state, double lr, ThreadTeam *team) {
+    bool decoupled = spec->decay_mode == STEP_DECAY_DECOUPLED;
+    double half = spec->decay_mode == STEP_DECAY_HALF_L2 ? 0.5 : 1;
     Pass pass = {.network = network,
                  .state = state,
-                 .update = choose_update(recipe),
-                 .rates = rates_of(recipe, lr, state->step + 1),
-                 .decay_mask = recipe->decay_mask,
-                 .l2 = decoupled ? 0.0f : (float)(half * recipe->weight_decay),
-                 .shrink = decoupled ? (float)(1 - lr * recipe->weight_decay) : 1.0f};
+                 .update = choose_update(spec),
+                 .rates = rates_of(spec, lr, state->step + 1),
+                 .decay_mask = spec->decay_mask,
+                 .l2 = decoupled ? 0.0f : (float)(half * spec->weight_decay),
+                 .shrink = decoupled ? (float)(1 - lr * spec->weight_decay) : 1.0f};
     thread_team_run(team, pass_task, &pass, CHUNKS);
     state->step++;
 }

@@ -1,12 +1,16 @@
 /* loss.c - label-smoothed softmax cross-entropy and its gradient.
  *
- * For one image with logits z (C), label y and smoothing s the target is t = (1 - s) * onehot(y) + s / C, which sums
- * to 1 (a mixed picture has share * onehot(y) + (1 - share) * onehot(y') for onehot(y)), so with the log of the sum l =
- * log sum exp(z - m), m = max z: loss = -sum t * log softmax(z) = l - sum t * (z - m) = l - (1 - s) * (z_y - m) - s / C
- * * sum (z - m) d loss / d z = softmax(z) - t fp32 in, every sum in double. A logit that is not finite makes loss and
- * gradient of its image NaN: an infinity must not pass for a confident answer. Source: Szegedy et al., "Rethinking the
- * Inception Architecture", arXiv 1512.00567, section 7. */
-#include "train/train.h"
+ * For one image with logits z (C), label y and smoothing s the target, which sums to 1, and the loss are
+ *
+ *   t = (1 - s) * onehot(y) + s / C            of a mixed picture: share * onehot(y) + (1 - share) * onehot(y')
+ *   l = log sum exp(z - m), m = max z
+ *   loss = -sum t * log softmax(z) = l - sum t * (z - m) = l - (1 - s) * (z_y - m) - s / C * sum (z - m)
+ *   d loss / d z = softmax(z) - t
+ *
+ * fp32 in, every sum in double. A logit that is not finite makes loss and gradient of its image NaN: an infinity must
+ * not pass for a confident answer. Source: Szegedy et al., "Rethinking the Inception Architecture", arXiv 1512.00567,
+ * section 7. */
+#include "step/loss.h"
 
 #include <math.h>
 

@@ -5,7 +5,7 @@
  * Training batches of 64 at 224 x 224 with the default recipe's crop, flip and bicubic resizing; cache off. KEY=VALUE
  * changes recipe keys. One pass over the data warms up, three are measured; prints a JSON line. */
 #include "base/clock.h"
-#include "data/loader.h"
+#include "data/feed/loader.h"
 
 #include <stdio.h>
 #include <stdlib.h>

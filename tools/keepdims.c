@@ -10,7 +10,7 @@
  * are the loss that was minimised and how many pictures of the batch came out right.
  *
  * SPDX-License-Identifier: Apache-2.0 */
-#include "data/loader.h"
+#include "data/feed/loader.h"
 #include "train/train.h"
 
 #include <math.h>

@@ -2,8 +2,8 @@
 #include "api/handles.h"
 
 #include "base/clock.h"
-#include "data/contact_sheet.h"
-#include "data/data_check.h"
+#include "data/inspect/contact_sheet.h"
+#include "data/inspect/data_check.h"
 
 _Static_assert((int)EFFNET_DATA_REMARK == (int)CHECK_REMARK, "one list");
 

@@ -1,8 +1,8 @@
 /* api_evaluate.c - accuracy of a model on a folder of pictures. */
 #include "api/handles.h"
 
-#include "data/class_match.h"
-#include "data/loader.h"
+#include "data/sources/class_match.h"
+#include "data/feed/loader.h"
 
 enum { DEFAULT_BATCH = 64, MAX_BATCH = 65536 };
 

@@ -1,8 +1,8 @@
 /* api_import.c - a model from another program's weights: whose names they are, which model, how it is run, values. */
 #include "api/handles.h"
 
-#include "data/class_names.h"
-#include "data/imagenet_classes.h"
+#include "data/sources/class_names.h"
+#include "data/sources/imagenet_classes.h"
 #include "train/import_settings.h"
 
 #include <stdlib.h>

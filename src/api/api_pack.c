@@ -2,7 +2,7 @@
 #include "api/handles.h"
 
 #include "base/clock.h"
-#include "data/effpack.h"
+#include "data/inspect/pack_write.h"
 
 enum { DEFAULT_SIDE = 256, DEFAULT_QUALITY = 90 };
 

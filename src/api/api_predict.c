@@ -1,5 +1,6 @@
 /* api_predict.c - pictures in, classes out. */
 #include "api/handles.h"
+#include "data/picture/decode.h"
 
 #include "base/memory.h"
 

@@ -1,6 +1,7 @@
 /* api_predict_files.c - many pictures in, classes out: files are read by the model's threads, a picture a task, and
  * those that could be read go through the network as one batch, in the order of their paths. */
 #include "api/handles.h"
+#include "data/picture/decode.h"
 
 #include "base/memory.h"
 

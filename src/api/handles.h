@@ -3,7 +3,7 @@
 #ifndef EFFNET_API_HANDLES_H
 #define EFFNET_API_HANDLES_H
 
-#include "data/preprocess.h"
+#include "data/transform/preprocess.h"
 #include "train/train.h"
 
 struct effnet_recipe {

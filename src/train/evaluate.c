@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
-#include "data/loader.h"
+#include "data/feed/loader.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
 #ifndef EFFNET_TRAIN_RUN_H
 #define EFFNET_TRAIN_RUN_H
 
-#include "data/loader.h"
+#include "data/feed/loader.h"
 #include "train/run_log.h"
 #include "train/run_notes.h"
 #include "train/train.h"

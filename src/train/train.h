@@ -128,9 +128,10 @@ typedef struct Accuracy {
 void accuracy_add(Accuracy *accuracy, const float *logits, const int32_t *labels, int batch, int classes);
 void accuracy_finish(Accuracy *accuracy);
 
-/* Accuracy of one set of weights on everything that `loader` gives (data/loader.h, an evaluation, at its beginning);
- * the last, partial batch counts. `engine` takes the loader's batch. `progress` (may be NULL) is called about twice a
- * second with phase "eval", step = pictures done, steps = `pictures`; where it returns true: EFFNET_INTERRUPTED. */
+/* Accuracy of one set of weights on everything that `loader` gives (data/feed/loader.h, an evaluation, at its
+ * beginning); the last, partial batch counts. `engine` takes the loader's batch. `progress` (may be NULL) is called
+ * about twice a second with phase "eval", step = pictures done, steps = `pictures`; where it returns true:
+ * EFFNET_INTERRUPTED. */
 struct Loader;
 effnet_status evaluate_weights(Engine *engine, const Network *network, const float *parameters, float *statistics,
                                struct Loader *loader, int64_t pictures, effnet_progress_function *progress,

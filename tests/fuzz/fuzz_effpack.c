@@ -3,7 +3,7 @@
 #include "fuzz_shard.h"
 
 #include "base/crc32c.h"
-#include "data/effpack.h"
+#include "data/sources/effpack.h"
 
 #include <string.h>
 

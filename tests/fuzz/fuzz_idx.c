@@ -1,6 +1,6 @@
 /* fuzz_idx.c - any bytes as an IDX file of images, with ten labels beside it that are right: opened and every picture
  * read, or an error that says why. */
-#include "data/source.h"
+#include "data/sources/source.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* fuzz_labels.c - any bytes as the lists beside ImageNet's validation tar: the first byte chooses which of the three
  * kinds it is, a zero byte ends the first list and begins the second. Labels, or an error that says why. */
-#include "data/imagenet_labels.h"
+#include "data/sources/imagenet_labels.h"
 
 #include <stdio.h>
 #include <stdlib.h>

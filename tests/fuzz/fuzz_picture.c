@@ -1,6 +1,7 @@
 /* fuzz_picture.c - any bytes as a picture file: decoded to a picture within the limits, every pixel readable, or an
  * error that says why. */
-#include "data/dataset.h"
+#include "data/sources/dataset.h"
+#include "data/picture/decode.h"
 
 #include <stdlib.h>
 

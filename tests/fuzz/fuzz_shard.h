@@ -2,7 +2,7 @@
 #ifndef EFFNET_TESTS_FUZZ_SHARD_H
 #define EFFNET_TESTS_FUZZ_SHARD_H
 
-#include "data/shard_source.h"
+#include "data/sources/shard_source.h"
 
 #include <stdio.h>
 #include <stdlib.h>

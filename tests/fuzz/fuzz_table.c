@@ -1,5 +1,5 @@
 /* fuzz_table.c - any bytes as a CSV file: rows whose fields lie within the text and end, or an error. */
-#include "data/table_file.h"
+#include "data/sources/table_file.h"
 
 #include <stdlib.h>
 #include <string.h>

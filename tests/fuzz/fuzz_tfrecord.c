@@ -2,7 +2,7 @@
  * tf.train.Example of a record whose checksums are right. */
 #include "fuzz_shard.h"
 
-#include "data/tfrecord.h"
+#include "data/sources/tfrecord.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
 #ifndef EFFNET_TESTS_AUGMENT_CASES_H
 #define EFFNET_TESTS_AUGMENT_CASES_H
 
-#include "data/augment.h"
+#include "data/transform/augment.h"
 #include "recipe/recipe.h"
 
 #include <stdio.h>

@@ -48,7 +48,7 @@ def weights_path(number):
 
 
 def cropped(path, side):
-    """TensorFlow's central crop (src/data/crop.c) resized by Pillow's bicubic, whole levels."""
+    """TensorFlow's central crop (src/data/picture/crop.c) resized by Pillow's bicubic, whole levels."""
     picture = Image.open(path).convert("RGB")
     width, height = picture.size
     box = max(1, int(CROP * min(width, height)))

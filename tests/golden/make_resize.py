@@ -2,7 +2,7 @@
 
     pip install pillow==12.0.0 && python tests/golden/make_resize.py > tests/golden/resize.txt
 
-Pillow up to 12 resamples across first, then down, clipping to 0..255 after each; so does src/data/resize.c. Pillow 13
+Pillow up to 12 resamples across first, then down, clipping to 0..255 after each; so does src/data/transform/resize.c. Pillow 13
 goes down first where the height shrinks more than the width, which moves bicubic's overshoot at hard edges by several
 levels (python-pillow/Pillow#9549); hence the pin.
 """

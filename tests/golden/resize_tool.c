@@ -1,7 +1,7 @@
 /* resize_tool.c - resize_tool METHOD FILTER SIDE OUT < pixels > floats: a square of SIDE x SIDE RGB bytes becomes OUT x
  * OUT float levels, overshoot kept, as the recipe's `resize` METHOD does it: for make_resize_point.py, which compares.
  */
-#include "data/resize.h"
+#include "data/transform/resize.h"
 #include "recipe/recipe.h"
 
 #include <stdio.h>

@@ -3,7 +3,7 @@
 #ifndef EFFNET_TESTS_LOADER_FIXTURE_H
 #define EFFNET_TESTS_LOADER_FIXTURE_H
 
-#include "data/loader.h"
+#include "data/feed/loader.h"
 #include "make_pictures.h"
 
 /* `pictures` grey ones (63 at most) for either split, picture i with label i % 7 and levels 4 * i, or where `grain`

@@ -1,6 +1,6 @@
 /* test_augment.c - every operation against what TensorFlow's official code and Pillow made of a picture by formula
  * (tests/golden/make_augment.py): within one level; the ends of the ranges and the smallest pictures. */
-#include "data/augment.h"
+#include "data/transform/augment.h"
 #include "golden/augment_cases.h"
 #include "make_pictures.h"
 

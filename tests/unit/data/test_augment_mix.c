@@ -1,7 +1,7 @@
 /* test_augment_mix.c - Mixup and CutMix: every pixel of a mixed batch is what its share and its partner say, shares are
  * distributed as Beta, switches and probabilities count. */
 #include "compare.h"
-#include "data/augment_mix.h"
+#include "data/transform/augment_mix.h"
 #include "make_pictures.h"
 
 #include <math.h>

@@ -1,7 +1,7 @@
 /* test_augment_policy.c - the text of `aa`, what is drawn from it and how often, and that a picture's augmentation is a
  * function of its key. */
 #include "compare.h"
-#include "data/preprocess.h"
+#include "data/transform/preprocess.h"
 #include "make_pictures.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
 /* test_batch_order.c - which picture stands where, for one of several processes: together they make the batches of one
  * process with so much larger batches, every picture once a pass, whatever the remainder. */
-#include "data/batch_order.h"
+#include "data/feed/batch_order.h"
 #include "loader_fixture.h"
 
 /* `pictures` grey pixels of 1 x 1: only their number matters. */

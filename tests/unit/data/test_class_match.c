@@ -1,7 +1,7 @@
 /* test_class_match.c - the classes of a folder in the order of a model trained elsewhere: by name, by WordNet id, by
  * number; and refused where nothing tells which is which, instead of counted against the wrong ones. */
-#include "data/class_match.h"
-#include "data/imagenet_classes.h"
+#include "data/sources/class_match.h"
+#include "data/sources/imagenet_classes.h"
 #include "scratch_folder.h"
 
 #include <setjmp.h>

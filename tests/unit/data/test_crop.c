@@ -1,5 +1,5 @@
 /* test_crop.c - boxes: inside the picture, of the shape asked for, spread over it, and a function of the key alone. */
-#include "data/crop.h"
+#include "data/picture/crop.h"
 
 #include <math.h>
 #include <setjmp.h>

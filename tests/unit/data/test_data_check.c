@@ -1,8 +1,9 @@
 /* test_data_check.c - bad pictures, duplicates and counts are found, all of them and no others; a contact sheet shows
  * the loader's own pictures. */
-#include "data/augment.h"
-#include "data/contact_sheet.h"
-#include "data/data_check.h"
+#include "data/transform/augment.h"
+#include "data/picture/decode.h"
+#include "data/inspect/contact_sheet.h"
+#include "data/inspect/data_check.h"
 #include "make_pictures.h"
 
 typedef struct Found {

@@ -1,6 +1,6 @@
 /* test_dataset_folder.c - folders of class folders: what is found, in which order, under which split, and every way
  * in which a folder can be wrong. */
-#include "data/dataset.h"
+#include "data/sources/dataset.h"
 #include "make_pictures.h"
 
 static Bytes jpeg(void) {

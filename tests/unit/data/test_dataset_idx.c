@@ -1,6 +1,6 @@
 /* test_dataset_idx.c - IDX files, plain and gzip: pictures, labels, names; and headers that lie, files cut short or
  * continued, and files that do not belong together. */
-#include "data/dataset.h"
+#include "data/sources/dataset.h"
 #include "make_pictures.h"
 
 enum { COUNT = 7, H = 3, W = 4 };

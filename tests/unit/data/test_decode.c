@@ -1,6 +1,6 @@
 /* test_decode.c - JPEG and PNG of every kind to RGB, and everything that can be wrong with a file: each error is told
  * by its status and by what its message must name. */
-#include "data/decode.h"
+#include "data/picture/decode.h"
 #include "make_pictures.h"
 
 enum { H = 24, W = 40 };

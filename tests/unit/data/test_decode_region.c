@@ -2,8 +2,9 @@
  * subsampling and place, on made and real photographs; scaled, within a stated distance; whatever is not plain is left
  * to the careful decoder. */
 #include "compare.h"
-#include "data/loader.h"
-#include "data/source.h"
+#include "data/feed/loader.h"
+#include "data/picture/decode.h"
+#include "data/sources/source.h"
 #include "make_pictures.h"
 
 #include <math.h>

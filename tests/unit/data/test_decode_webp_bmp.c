@@ -1,7 +1,7 @@
 /* test_decode_webp_bmp.c - WebP and BMP of every kind to RGB, EXIF orientation in JPEG, PNG and WebP, and what can be
  * wrong with such files. */
-#include "data/decode.h"
-#include "data/exif.h"
+#include "data/picture/decode.h"
+#include "data/picture/exif.h"
 #include "make_pictures.h"
 
 #include <webp/encode.h>

@@ -1,7 +1,8 @@
 /* test_effpack.c - what is packed comes back: bit for bit where nothing was changed, near where it was made smaller;
  * the file is the same for any number of threads and after a stop; damage is noticed, wherever it is. */
-#include "data/effpack.h"
-#include "data/loader.h"
+#include "data/sources/effpack.h"
+#include "data/inspect/pack_write.h"
+#include "data/feed/loader.h"
 #include "make_pictures.h"
 
 #include <math.h>

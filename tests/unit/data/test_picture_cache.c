@@ -1,5 +1,5 @@
 /* test_picture_cache.c - what is kept, what is not, and threads that fill it together. */
-#include "data/picture_cache.h"
+#include "data/feed/picture_cache.h"
 #include "make_pictures.h"
 
 #include <pthread.h>

@@ -1,8 +1,8 @@
 /* test_preprocess.c - picture to floats: against values computed pixel by pixel here, for every crop, with padding,
  * with and without resizing. */
-#include "data/preprocess.h"
+#include "data/transform/preprocess.h"
 #include "compare.h"
-#include "data/crop.h"
+#include "data/picture/crop.h"
 #include "make_pictures.h"
 
 #include <math.h>

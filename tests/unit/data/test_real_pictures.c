@@ -1,7 +1,7 @@
 /* test_real_pictures.c - real photographs from ../shared/data, unpacked into a temporary folder: hymenoptera (244
  * photographs, and one GIF that is passed over), 500 from ImageNet, and CIFAR-10 (60,000 files of 32x32). Exits 77
  * where the archives are not there. */
-#include "data/loader.h"
+#include "data/feed/loader.h"
 #include "make_pictures.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
 /* test_resize.c - resampling against Pillow (tests/golden/resize.txt, made by make_resize.py), and what must hold for
  * any filter: flat stays flat, flipping is mirroring, nothing outside the box is looked at. */
-#include "data/resize.h"
+#include "data/transform/resize.h"
 #include "compare.h"
 #include "make_pictures.h"
 #include "recipe/recipe.h"

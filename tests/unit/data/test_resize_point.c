@@ -1,7 +1,7 @@
 /* test_resize_point.c - resizing as TensorFlow, TensorFlow 1 and PyTorch do it, which sample at a point: against their
  * own results (tests/golden/resize_{tensorflow,torch}.txt, made by make_resize_point.py) within 1e-5 of the range,
  * overshoot kept; and flat pictures stay flat. */
-#include "data/resize.h"
+#include "data/transform/resize.h"
 #include "compare.h"
 #include "make_pictures.h"
 #include "recipe/recipe.h"

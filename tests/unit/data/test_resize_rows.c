@@ -1,6 +1,6 @@
 /* test_resize_rows.c - every instance of resizing's inner loops makes the bits of plain loops over single floats,
  * whatever the width, the number of taps and the length, and reads no byte behind a row. */
-#include "data/resize_rows.h"
+#include "data/transform/resize_rows.h"
 
 #include <math.h>
 #include <setjmp.h>

@@ -1,8 +1,9 @@
 /* test_sources_agree.c - the same pictures from every kind of source give the same batches, bit for bit: those of
  * training (shuffled, cropped and flipped) and those of evaluation, with one thread and with three. From every kind,
  * several processes together make the batches of one. */
-#include "data/effpack.h"
-#include "data/shard_source.h"
+#include "data/sources/effpack.h"
+#include "data/inspect/pack_write.h"
+#include "data/sources/shard_source.h"
 #include "loader_fixture.h"
 #include "make_shards.h"
 

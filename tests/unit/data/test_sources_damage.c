@@ -1,7 +1,7 @@
 /* test_sources_damage.c - what is wrong with shards: what is lost is counted and told, the rest is read, and what
  * contradicts itself is an error that names the place. */
 #include "base/crc32c.h"
-#include "data/shard_source.h"
+#include "data/sources/shard_source.h"
 #include "loader_fixture.h"
 #include "make_shards.h"
 

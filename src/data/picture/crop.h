@@ -1,0 +1,39 @@
+/* crop.h - which part of a picture is used. A box may reach over the picture's edges (padding): what lies outside is
+ * black. Every random choice is a function of a key and of the fixed indices below. Internal to data/. */
+#ifndef EFFNET_DATA_PICTURE_CROP_H
+#define EFFNET_DATA_PICTURE_CROP_H
+
+#include "base/random.h"
+
+#include <stdbool.h>
+
+typedef struct Box {
+    int top, left, height, width; /* in pixels of the picture; top and left may be negative */
+} Box;
+
+/* Which number of a picture's key decides what. */
+enum {
+    DRAW_FLIP = 0,
+    DRAW_PAD_TOP = 1,
+    DRAW_PAD_LEFT = 2,
+    DRAW_CROP = 8, /* and four a try: area, ratio, top, left */
+    DRAW_CROP_EACH = 4,
+};
+
+/* Inception's crop as torchvision has it (RandomResizedCrop.get_params): ten tries of an area in `scale` (share of the
+ * whole) and a ratio, width over height, log-uniform in `ratio`; then the largest central crop within the ratios. */
+Box crop_random_resized(int height, int width, const double scale[2], const double ratio[2], RandomKey key);
+
+/* The picture's largest central square, moved at random by at most `padding` (its place in the picture, where that is
+ * not square, is random too): torchvision's RandomCrop(side, padding) for square pictures. */
+Box crop_padded(int height, int width, int padding, RandomKey key);
+
+/* The central square of side share * the shorter side, at least 1 (TensorFlow's decode_and_center_crop). */
+Box crop_center(int height, int width, double share);
+
+/* A canvas of at least `side` a side with the picture in its middle, as a box of the picture. */
+Box crop_canvas(int height, int width, int side);
+
+bool crop_flips(double probability, RandomKey key);
+
+#endif

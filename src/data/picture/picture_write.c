@@ -1,0 +1,52 @@
+/* picture_write.c - see picture_write.h. JPEGs halve their chroma: letters are black on white. */
+#include "data/picture/picture_write.h"
+#include "base/file.h"
+
+#include <spng.h>
+#include <string.h>
+#include <strings.h>
+#include <turbojpeg.h>
+
+enum { JPEG_QUALITY = 85 };
+
+static effnet_status encode_png(const Picture *picture, const char *path, FILE *stream, effnet_error *err) {
+    struct spng_ihdr header = {.width = (uint32_t)picture->width,
+                               .height = (uint32_t)picture->height,
+                               .bit_depth = 8,
+                               .color_type = SPNG_COLOR_TYPE_TRUECOLOR};
+    struct spng_ctx *context = spng_ctx_new(SPNG_CTX_ENCODER);
+    if (!context) return fail(err, EFFNET_ERROR_MEMORY, "no memory to write '%s'", path);
+    size_t size = 3 * (size_t)picture->width * (size_t)picture->height;
+    int failed = spng_set_png_file(context, stream);
+    if (!failed) failed = spng_set_ihdr(context, &header);
+    if (!failed) failed = spng_encode_image(context, picture->pixels, size, SPNG_FMT_PNG, SPNG_ENCODE_FINALIZE);
+    spng_ctx_free(context);
+    return failed ? fail(err, EFFNET_ERROR_IO, "cannot write '%s': %s", path, spng_strerror(failed)) : EFFNET_OK;
+}
+
+static effnet_status encode_jpeg(const Picture *picture, const char *path, FILE *stream, effnet_error *err) {
+    unsigned char *bytes = NULL;
+    unsigned long size = 0;
+    tjhandle encoder = tjInitCompress();
+    if (!encoder) return fail(err, EFFNET_ERROR_MEMORY, "no memory to write '%s'", path);
+    effnet_status status = EFFNET_OK;
+    if (tjCompress2(encoder, picture->pixels, picture->width, 0, picture->height, TJPF_RGB, &bytes, &size, TJSAMP_420,
+                    JPEG_QUALITY, TJFLAG_ACCURATEDCT) != 0)
+        status = fail(err, EFFNET_ERROR_MEMORY, "cannot encode '%s': %s", path, tjGetErrorStr2(encoder));
+    else if (fwrite(bytes, 1, size, stream) != size)
+        status = fail(err, EFFNET_ERROR_IO, "cannot write '%s': is the disk full?", path);
+    tjFree(bytes);
+    tjDestroy(encoder);
+    return status;
+}
+
+effnet_status picture_write(const Picture *picture, const char *path, effnet_error *err) {
+    const char *dot = strrchr(path, '.');
+    bool jpeg = dot && (strcasecmp(dot, ".jpg") == 0 || strcasecmp(dot, ".jpeg") == 0);
+    AtomicFile file = {0};
+    TRY(atomic_file_open(&file, path, err));
+    effnet_status status = (jpeg ? encode_jpeg : encode_png)(picture, path, file.stream, err);
+    if (status == EFFNET_OK) status = atomic_file_commit(&file, err);
+    atomic_file_abort(&file);
+    return status;
+}

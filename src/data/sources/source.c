@@ -1,0 +1,245 @@
+/* source.c - the part of a data set that is the same for every source: from stored bytes to pixels, names of classes
+ * and their renumbering where a model numbers them in another order, and what was lost on the way. */
+#include "data/sources/source.h"
+#include "data/picture/decode.h"
+#include "base/memory.h"
+#include "base/text_file.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void dataset_free(Dataset *dataset) {
+    if (!dataset) return;
+    dataset->methods->release(dataset);
+    name_list_free(&dataset->own_classes);
+    name_list_free(&dataset->given_classes);
+    name_list_free(&dataset->losses);
+    name_list_free(&dataset->remarks);
+    name_set_free(&dataset->passed_over);
+    free(dataset->passed_counts);
+    free(dataset->renumbered);
+    free(dataset);
+}
+
+int64_t dataset_size(const Dataset *dataset) {
+    return dataset->size;
+}
+
+static const NameList *classes_of(const Dataset *dataset) {
+    return dataset->renumbered ? &dataset->given_classes : &dataset->own_classes;
+}
+
+int dataset_num_classes(const Dataset *dataset) {
+    return classes_of(dataset)->count;
+}
+
+const char *dataset_class_name(const Dataset *dataset, int class_index) {
+    const NameList *classes = classes_of(dataset);
+    return class_index >= 0 && class_index < classes->count ? classes->names[class_index] : "";
+}
+
+int dataset_label(const Dataset *dataset, int64_t index) {
+    int label = dataset->methods->label(dataset, index);
+    return dataset->renumbered ? dataset->renumbered[label] : label;
+}
+
+void dataset_describe(const Dataset *dataset, int64_t index, char *buffer, size_t size) {
+    dataset->methods->describe(dataset, index, buffer, size);
+}
+
+/* ---- pixels ---- */
+
+effnet_status dataset_fetch(const Dataset *dataset, int64_t index, Decoder *decoder, Blob *out, effnet_error *err) {
+    *out = (Blob){0};
+    if (index < 0 || index >= dataset->size)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "there is no picture %lld: the data set has %lld", (long long)index,
+                    (long long)dataset->size);
+    return dataset->methods->fetch(dataset, index, decoder, out, err);
+}
+
+/* Grey or planes to (height, width, 3). */
+static void interleave(const Blob *blob, uint8_t *out) {
+    size_t count = (size_t)blob->height * (size_t)blob->width, plane = blob->format == BLOB_GREY ? 0 : count;
+    for (size_t i = 0; i < count; i++)
+        for (size_t c = 0; c < 3; c++) out[3 * i + c] = blob->bytes[c * plane + i];
+}
+
+static effnet_status picture_of_blob(const Blob *blob, const char *name, Decoder *decoder, Picture *out,
+                                     effnet_error *err) {
+    if (blob->format == BLOB_ENCODED) return decoder_decode(decoder, blob->bytes, blob->size, name, out, err);
+    *out = (Picture){.height = blob->height, .width = blob->width};
+    if (blob->format == BLOB_RGB) {
+        out->pixels = (uint8_t *)blob->bytes; /* read only */
+    } else {
+        TRY(decoder_reserve(decoder, blob->height, blob->width, 3, name, err));
+        interleave(blob, decoder->pixels);
+        out->pixels = decoder->pixels;
+    }
+    decoder->orientation = blob->orientation;
+    return decoder_turn(decoder, out, name, err);
+}
+
+effnet_status dataset_read_with(const Dataset *dataset, int64_t index, Decoder *decoder, Picture *out,
+                                effnet_error *err) {
+    char name[2 * SOURCE_PATH_BYTES];
+    Blob blob;
+    *out = (Picture){0};
+    TRY(dataset_fetch(dataset, index, decoder, &blob, err));
+    dataset_describe(dataset, index, name, sizeof name);
+    return picture_of_blob(&blob, name, decoder, out, err);
+}
+
+effnet_status dataset_read_region(const Dataset *dataset, int64_t index, Decoder *decoder, const RegionRequest *request,
+                                  Region *out, effnet_error *err) {
+    char name[2 * SOURCE_PATH_BYTES];
+    Blob blob;
+    bool done = false;
+    *out = (Region){0};
+    TRY(dataset_fetch(dataset, index, decoder, &blob, err));
+    dataset_describe(dataset, index, name, sizeof name);
+    if (blob.format == BLOB_ENCODED)
+        TRY(decode_jpeg_region(decoder, blob.bytes, blob.size, name, request, out, &done, err));
+    if (done) return EFFNET_OK;
+    Picture picture = {0};
+    TRY(picture_of_blob(&blob, name, decoder, &picture, err));
+    *out = region_of_picture(&picture);
+    return EFFNET_OK;
+}
+
+effnet_status dataset_read(const Dataset *dataset, int64_t index, Picture *out, effnet_error *err) {
+    Decoder decoder = {0};
+    return decoder_hand_over(&decoder, dataset_read_with(dataset, index, &decoder, out, err), out, err);
+}
+
+void dataset_order(const Dataset *dataset, RandomKey key, uint32_t *order) {
+    if (dataset->methods->order)
+        dataset->methods->order(dataset, key, order);
+    else
+        random_permutation(key, order, (uint32_t)dataset->size);
+}
+
+/* ---- losses ---- */
+
+void dataset_lose(Dataset *dataset, const char *format, ...) {
+    char message[500];
+    va_list arguments;
+    dataset->lost++;
+    if (dataset->losses.count == LOSSES_KEPT) return;
+    va_start(arguments, format);
+    vsnprintf(message, sizeof message, format, arguments);
+    va_end(arguments);
+    (void)name_list_add(&dataset->losses, message, NULL); /* without memory for it, the count remains */
+}
+
+int64_t dataset_lost(const Dataset *dataset) {
+    return dataset->lost;
+}
+
+const char *dataset_loss(const Dataset *dataset, int which) {
+    return which >= 0 && which < dataset->losses.count ? dataset->losses.names[which] : NULL;
+}
+
+/* ---- remarks ---- */
+
+void dataset_tell(Dataset *dataset, const char *format, ...) {
+    char message[500];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(message, sizeof message, format, arguments);
+    va_end(arguments);
+    (void)name_list_add(&dataset->remarks, message, NULL); /* a remark is no reason to fail */
+}
+
+const char *dataset_remark(const Dataset *dataset, int which) {
+    return which >= 0 && which < dataset->remarks.count ? dataset->remarks.names[which] : NULL;
+}
+
+effnet_status dataset_pass_over(Dataset *dataset, const char *name, effnet_error *err) {
+    const char *slash = strrchr(name, '/'), *dot = strrchr(slash ? slash : name, '.');
+    char ending[24];
+    int kind, before = dataset->passed_over.list.count;
+    snprintf(ending, sizeof ending, "%.20s", dot && dot[1] ? dot : "without an ending");
+    for (char *c = ending; *c; c++) *c = (char)(*c >= 'A' && *c <= 'Z' ? *c + 32 : *c);
+    if (before >= 1000) snprintf(ending, sizeof ending, "of other kinds");
+    TRY(name_set_add(&dataset->passed_over, ending, &kind, err));
+    if (kind == before) {
+        int64_t *larger = realloc(dataset->passed_counts, ((size_t)kind + 1) * sizeof *larger);
+        if (!larger) return fail(err, EFFNET_ERROR_MEMORY, "no memory for %d kinds of files", kind + 1);
+        dataset->passed_counts = larger;
+        larger[kind] = 0;
+    }
+    dataset->passed_counts[kind]++;
+    return EFFNET_OK;
+}
+
+static void tell_passed_over(Dataset *dataset) {
+    char text[400];
+    int64_t all = 0;
+    size_t used = 0;
+    for (int i = 0; i < dataset->passed_over.list.count; i++) {
+        all += dataset->passed_counts[i];
+        if (i >= 8 || used + 60 > sizeof text) continue;
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%lld %s", i ? ", " : "",
+                                 (long long)dataset->passed_counts[i], dataset->passed_over.list.names[i]);
+    }
+    if (all)
+        dataset_tell(dataset, "not read, being no pictures: %lld files (%s%s)", (long long)all, text,
+                     dataset->passed_over.list.count > 8 ? ", ..." : "");
+}
+
+void dataset_describe_whole(Dataset *dataset, const char *split, const char *origin) {
+    char names[200] = "";
+    const NameList *classes = &dataset->own_classes;
+    size_t used = 0;
+    for (int i = 0; i < classes->count && i < 5 && used + 40 < sizeof names; i++)
+        used += (size_t)snprintf(names + used, sizeof names - used, "%s%.30s", i ? ", " : "", classes->names[i]);
+    dataset_tell(dataset, "%s: %s: %lld pictures of %d classes, in this order: %s%s", split, origin,
+                 (long long)dataset->size, classes->count, names, classes->count > 5 ? ", ..." : "");
+    tell_passed_over(dataset);
+}
+
+/* ---- classes ---- */
+
+/* Linear search: class lists from a model may be in any order. */
+static int find_class(const char *const *names, int count, const char *name) {
+    for (int i = 0; i < count; i++)
+        if (strcmp(names[i], name) == 0) return i;
+    return -1;
+}
+
+/* map[i] = place of the source's class i among `names`; by number where the source has no names. */
+static effnet_status map_classes(const Dataset *dataset, const char *const *names, int count, int *map,
+                                 effnet_error *err) {
+    for (int i = 0; i < dataset->own_classes.count; i++) {
+        const char *name = dataset->own_classes.names[i];
+        map[i] = dataset->classes_named ? find_class(names, count, name) : i;
+        if (map[i] >= 0 && map[i] < count) continue;
+        char hint[400] = "";
+        for (int n = 0; dataset->classes_named && n < count && !*hint; n++)
+            text_normalisation_hint(name, names[n], hint, sizeof hint);
+        return fail(err, EFFNET_ERROR_ARGUMENT,
+                    "the data has a class '%.100s' that is not among the %d known ('%.60s', ...)%s", name, count,
+                    count > 0 ? names[0] : "", hint);
+    }
+    return EFFNET_OK;
+}
+
+effnet_status dataset_use_classes(Dataset *dataset, const char *const *names, int count, effnet_error *err) {
+    NameList list = {0};
+    int *map = calloc((size_t)dataset->own_classes.count, sizeof *map);
+    effnet_status status = map ? map_classes(dataset, names, count, map, err)
+                               : fail(err, EFFNET_ERROR_MEMORY, "no memory to renumber the classes");
+    for (int i = 0; status == EFFNET_OK && i < count; i++) status = name_list_add(&list, names[i], err);
+    if (status != EFFNET_OK) {
+        name_list_free(&list);
+        free(map);
+        return status;
+    }
+    name_list_free(&dataset->given_classes);
+    free(dataset->renumbered);
+    dataset->given_classes = list;
+    dataset->renumbered = map;
+    return EFFNET_OK;
+}

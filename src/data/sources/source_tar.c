@@ -1,0 +1,439 @@
+/* source_tar.c - pictures in tar files, never unpacked to disk. What a tar is, its members tell:
+ *
+ *   000123.jpg + 000123.cls           WebDataset: the label is the number in the .cls, order as stored
+ *   n01440764.tar, n01443537.tar ...  ImageNet's ILSVRC2012_img_train.tar: an inner tar is a class
+ *   cats/1.jpg, dogs/2.jpg ...        class folders, below train/ and val/ or not
+ *   ILSVRC2012_val_00000001.JPEG ...  ImageNet's validation pictures; the labels lie beside (imagenet_labels.h)
+ *
+ * All but WebDataset are put in the order that a folder of class folders has: by class, then by path. A plain tar is
+ * indexed by its heads at opening and read at random. Compressed ones are read through once at opening, to know what is
+ * in them, and then either unpacked into memory, where there is room for it, or streamed (tar_stream.h), in the order
+ * they are stored. A tar that is damaged or truncated costs its rest. */
+#include "data/sources/imagenet_labels.h"
+#include "data/picture/decode_formats.h"
+#include "data/sources/shard_source.h"
+#include "data/sources/tar_reader.h"
+#include "data/sources/tar_stream.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LABEL_BYTES = 64, PICTURE_LIMIT = 1 << 30 };
+
+typedef enum TarKind { TAR_FLAT, TAR_FOLDERS, TAR_SAMPLES, TAR_OF_TARS } TarKind;
+
+typedef struct TarSource {
+    ShardSource shards;
+    TarStream *stream; /* of compressed shards; or NULL */
+    uint8_t *held;     /* all pictures of compressed shards, members' offsets count in it; or NULL */
+} TarSource;
+
+/* Everything the tars hold, before it is known what it means: a ShardSource's list serves for it. The label of a .cls
+ * is its number, or NO_NUMBER; of other files NOT_LABEL. */
+enum { NOT_LABEL = -1, NO_NUMBER = -2, TOO_LARGE = -3 };
+
+typedef struct Index {
+    ShardSource *found;
+    bool compressed, samples, tars, folders;
+} Index;
+
+bool file_is_tar(const char *path) {
+    ShardFiles files = {0};
+    TarReader *reader = NULL;
+    const char *name;
+    int64_t size;
+    bool is_tar = shard_files_add(&files, path, NULL) == EFFNET_OK && files.files[0].size >= 20 &&
+                  tar_reader_open(&files.files[0], 0, files.files[0].size, &reader, NULL) == EFFNET_OK;
+    if (is_tar) is_tar = tar_reader_next(reader, &name, &size, NULL) == EFFNET_OK && name;
+    tar_reader_close(reader);
+    shard_files_free(&files);
+    return is_tar;
+}
+
+/* ---- names ---- */
+
+static const char *base_name(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+static bool ends_with(const char *text, const char *end) {
+    size_t length = strlen(text), wanted = strlen(end);
+    return length >= wanted && strcasecmp(text + length - wanted, end) == 0;
+}
+
+/* WebDataset's key: the path up to the first dot of its last part. */
+static size_t key_length(const char *path) {
+    const char *base = base_name(path);
+    return (size_t)(base - path) + strcspn(base, ".");
+}
+
+/* ---- indexing ---- */
+
+/* The number in a .cls: digits with white space around them. */
+static effnet_status read_label(TarReader *reader, int64_t size, int32_t *label, effnet_error *err) {
+    char text[LABEL_BYTES + 1] = {0};
+    *label = NO_NUMBER;
+    if (size > LABEL_BYTES) return EFFNET_OK;
+    TRY(tar_reader_content(reader, text, (size_t)size, err));
+    char *end;
+    long value = strtol(text, &end, 10);
+    if (end == text || end[strspn(end, " \t\r\n")]) return EFFNET_OK;
+    *label = value < 0 || value >= CLASSES_LIMIT ? TOO_LARGE : (int32_t)value;
+    return EFFNET_OK;
+}
+
+static void lose_long_name(Index *index, const char *tar, const char *name) {
+    dataset_lose(&index->found->dataset, "'%s': the name '%.60s...' is longer than the %d bytes allowed", tar, name,
+                 (int)SOURCE_PATH_BYTES - 1);
+}
+
+/* The inner tar's files, under the inner tar's name. What is wrong with it costs its rest only. */
+static effnet_status index_inner(Index *index, int file, const char *tar, int64_t offset, int64_t size,
+                                 effnet_error *err) {
+    const ShardFile *shard = &index->found->files.files[file];
+    char path[SOURCE_PATH_BYTES];
+    TarReader *reader;
+    effnet_error reason = {0};
+    effnet_status status = tar_reader_open(shard, offset, size, &reader, &reason);
+    while (status == EFFNET_OK) {
+        const char *name;
+        int64_t bytes;
+        status = tar_reader_next(reader, &name, &bytes, &reason);
+        if (status != EFFNET_OK || !name || tar_reader_compressed(reader)) break;
+        if ((size_t)snprintf(path, sizeof path, "%s/%s", tar, name) >= sizeof path) {
+            lose_long_name(index, shard->path, name);
+            continue;
+        }
+        if (bytes > PICTURE_LIMIT) {
+            dataset_lose(&index->found->dataset, "'%s': '%.200s' is longer than the %d bytes allowed for a picture",
+                         shard->path, path, (int)PICTURE_LIMIT);
+            continue;
+        }
+        const Member member = {
+            .file = file, .offset = tar_reader_offset(reader), .size = (uint32_t)bytes, .label = NOT_LABEL};
+        status = shard_source_add(index->found, &member, path, &reason);
+    }
+    bool packed = status == EFFNET_OK && tar_reader_compressed(reader);
+    if (status == EFFNET_OK || reader) tar_reader_close(reader);
+    if (status == EFFNET_ERROR_MEMORY) return fail(err, status, "%s", reason.message);
+    if (packed)
+        dataset_lose(&index->found->dataset, "'%s': the inner '%s' is compressed; wanted plain tars in a tar",
+                     shard->path, tar);
+    if (status != EFFNET_OK) dataset_lose(&index->found->dataset, "inner '%s': %s", tar, reason.message);
+    return EFFNET_OK;
+}
+
+static effnet_status index_member(Index *index, int file, TarReader *reader, const char *path, int64_t size,
+                                  uint32_t number, effnet_error *err) {
+    bool compressed = tar_reader_compressed(reader);
+    Member member = {.file = file,
+                     .offset = compressed ? number : tar_reader_offset(reader),
+                     .size = size < PICTURE_LIMIT ? (uint32_t)size : PICTURE_LIMIT,
+                     .label = NOT_LABEL,
+                     .number = number};
+    while (strncmp(path, "./", 2) == 0) path += 2;
+    if (base_name(path)[0] == '.' || !*path) return EFFNET_OK;
+    index->compressed = index->compressed || compressed;
+    if (ends_with(path, ".tar") && !compressed) {
+        index->tars = true;
+        return index_inner(index, file, path, member.offset, size, err);
+    }
+    if (ends_with(path, ".cls")) {
+        index->samples = true;
+        TRY(read_label(reader, size, &member.label, err));
+    } else if (strchr(path, '/') && name_is_picture(path)) {
+        index->folders = true;
+    }
+    if (size >= PICTURE_LIMIT) {
+        dataset_lose(&index->found->dataset, "'%s': '%s' is longer than the %d bytes allowed for a picture",
+                     index->found->files.files[file].path, path, (int)PICTURE_LIMIT);
+        return EFFNET_OK;
+    }
+    return shard_source_add(index->found, &member, path, err);
+}
+
+static effnet_status index_shard(Index *index, int file, effnet_error *err) {
+    const ShardFile *shard = &index->found->files.files[file];
+    TarReader *reader;
+    effnet_error reason = {0};
+    TRY(tar_reader_open(shard, 0, shard->size, &reader, err));
+    effnet_status status = EFFNET_OK;
+    for (uint32_t number = 0; status == EFFNET_OK; number++) {
+        char copy[SOURCE_PATH_BYTES];
+        const char *path;
+        int64_t size;
+        status = tar_reader_next(reader, &path, &size, &reason);
+        if (status != EFFNET_OK || !path) break;
+        if ((size_t)snprintf(copy, sizeof copy, "%s", path) >= sizeof copy) {
+            lose_long_name(index, shard->path, path);
+            continue;
+        }
+        status = index_member(index, file, reader, copy, size, number, &reason);
+    }
+    tar_reader_close(reader);
+    if (status == EFFNET_ERROR_MEMORY) return fail(err, status, "%s", reason.message);
+    if (status != EFFNET_OK) dataset_lose(&index->found->dataset, "%s; the rest of it is lost", reason.message);
+    return EFFNET_OK;
+}
+
+/* ---- what the members mean ---- */
+
+static const char *name_of(const ShardSource *found, const Member *member) {
+    return found->names + member->name;
+}
+
+/* A group of members with one key: a picture and its label. */
+static effnet_status add_sample(ShardSource *out, const ShardSource *found, int64_t first, int64_t end,
+                                effnet_error *err) {
+    const Member *picture = NULL, *label = NULL;
+    const char *path = name_of(found, &found->members[first]);
+    const char *shard = found->files.files[found->members[first].file].path;
+    int length = (int)key_length(path);
+    for (int64_t i = first; i < end; i++) {
+        const Member *member = &found->members[i];
+        if (member->label != NOT_LABEL)
+            label = member;
+        else if (name_is_picture(name_of(found, member)) && !picture)
+            picture = member;
+    }
+    const char *wrong = !picture                    ? "has a label and no picture"
+                        : !label                    ? "has a picture and no .cls with its label"
+                        : label->label == NO_NUMBER ? "has a .cls that is not one whole number"
+                        : label->label == TOO_LARGE ? "has a label that is out of range"
+                                                    : NULL;
+    if (!picture && !label) return EFFNET_OK; /* remarks of other kinds */
+    if (wrong) {
+        dataset_lose(&out->dataset, "'%s': the sample '%.*s' %s", shard, length, path, wrong);
+        return EFFNET_OK;
+    }
+    Member member = *picture;
+    member.label = label->label;
+    return shard_source_add(out, &member, name_of(found, picture), err);
+}
+
+static effnet_status take_samples(ShardSource *out, const ShardSource *found, effnet_error *err) {
+    for (int64_t i = 0, end; i < found->dataset.size; i = end) {
+        const char *path = name_of(found, &found->members[i]);
+        size_t length = key_length(path);
+        for (end = i + 1; end < found->dataset.size; end++) {
+            const char *next = name_of(found, &found->members[end]);
+            if (found->members[end].file != found->members[i].file || key_length(next) != length ||
+                memcmp(next, path, length) != 0)
+                break;
+        }
+        TRY(add_sample(out, found, i, end, err));
+    }
+    return shard_source_number_classes(out, err);
+}
+
+/* The part of a path after PREFIX/, or NULL. */
+static const char *after_prefix(const char *path, const char *prefix) {
+    size_t length = strlen(prefix);
+    return strncmp(path, prefix, length) == 0 && path[length] == '/' ? path + length + 1 : NULL;
+}
+
+static bool has_prefix(const ShardSource *found, const char *prefix) {
+    for (int64_t i = 0; i < found->dataset.size; i++) {
+        const char *rest = after_prefix(name_of(found, &found->members[i]), prefix);
+        if (rest && strchr(rest, '/')) return true;
+    }
+    return false;
+}
+
+/* CLASS/... below `prefix` (NULL: at the top). Classes of `class_prefix` are numbered first and alone; one that is not
+ * among them is an error. */
+static effnet_status take_folders(ShardSource *out, const ShardSource *found, const char *prefix,
+                                  const char *class_prefix, effnet_error *err) {
+    NameSet classes = {0};
+    effnet_status status = EFFNET_OK;
+    bool numbered = prefix && class_prefix && strcmp(prefix, class_prefix) != 0 && has_prefix(found, class_prefix);
+    for (int pass = numbered ? 0 : 1; pass < 2; pass++)
+        for (int64_t i = 0; status == EFFNET_OK && i < found->dataset.size; i++) {
+            const char *path = name_of(found, &found->members[i]), *rest = path;
+            const char *wanted = pass ? prefix : class_prefix;
+            if (wanted) rest = after_prefix(path, wanted);
+            const char *slash = rest ? strchr(rest, '/') : NULL;
+            if (!slash || !name_is_picture(path)) continue;
+            char name[SOURCE_PATH_BYTES];
+            int length = (int)(slash - rest);
+            if (ends_with(rest, ".tar")) continue;
+            snprintf(name, sizeof name, "%.*s", length, rest);
+            if (length > 4 && strcasecmp(name + length - 4, ".tar") == 0) name[length - 4] = 0; /* an inner tar */
+            Member member = found->members[i];
+            if (pass && numbered) {
+                member.label = name_set_find(&classes, name);
+                if (member.label < 0)
+                    status = fail(err, EFFNET_ERROR_FORMAT, "'%s' has a class '%s' in '%s' that '%s' has not",
+                                  found->files.files[member.file].path, name, prefix, class_prefix);
+            } else {
+                status = name_set_add(&classes, name, &member.label, err);
+            }
+            if (status == EFFNET_OK && pass) status = shard_source_add(out, &member, path, err);
+        }
+    if (status == EFFNET_OK) return shard_source_name_classes(out, &classes, err);
+    name_set_free(&classes);
+    return status;
+}
+
+static effnet_status take_flat(ShardSource *out, const ShardSource *found, effnet_error *err) {
+    ImagenetLabels labels;
+    NameSet classes = {0};
+    bool labelled;
+    const char *tar = found->files.files[0].path;
+    TRY(imagenet_labels_read(tar, &labels, &labelled, err));
+    if (!labelled)
+        return fail(err, EFFNET_ERROR_FORMAT,
+                    "'%s' holds pictures without classes: wanted NAME.cls beside NAME.jpg, a folder for each class, or "
+                    "beside the tar ImageNet's imagenet_2012_validation_synset_labels.txt (docs/data.md)",
+                    tar);
+    effnet_status status = EFFNET_OK;
+    for (int64_t i = 0; status == EFFNET_OK && i < found->dataset.size; i++) {
+        Member member = found->members[i];
+        const char *path = name_of(found, &member);
+        if (!name_is_picture(path)) continue;
+        const char *name = imagenet_labels_find(&labels, path);
+        if (!name) {
+            dataset_lose(&out->dataset, "'%s': '%s' has no label in '%s'", tar, path, labels.path);
+            continue;
+        }
+        status = name_set_add(&classes, name, &member.label, err);
+        if (status == EFFNET_OK) status = shard_source_add(out, &member, path, err);
+    }
+    imagenet_labels_free(&labels);
+    if (status == EFFNET_OK) return shard_source_name_classes(out, &classes, err);
+    name_set_free(&classes);
+    return status;
+}
+
+static effnet_status interpret(ShardSource *out, const Index *index, const char *const *prefixes,
+                               const char *class_prefix, bool *absent, effnet_error *err) {
+    const ShardSource *found = index->found;
+    if (index->samples) return take_samples(out, found, err);
+    if (!index->tars && !index->folders) {
+        TRY(take_flat(out, found, err));
+    } else {
+        const char *prefix = NULL;
+        bool has_training = has_prefix(found, class_prefix);
+        for (int i = 0; prefixes[i] && !prefix; i++)
+            if (has_prefix(found, prefixes[i])) prefix = prefixes[i];
+        *absent = !prefix && has_training;
+        if (*absent)
+            return fail(err, EFFNET_ERROR_IO, "'%s' has a folder '%s' and none called '%s'", found->files.files[0].path,
+                        class_prefix, prefixes[0]);
+        TRY(take_folders(out, found, prefix, class_prefix, err));
+    }
+    return EFFNET_OK;
+}
+
+/* ---- the methods of a source ---- */
+
+static effnet_status tar_fetch(const Dataset *dataset, int64_t index, Decoder *decoder, Blob *out, effnet_error *err) {
+    const TarSource *source = (const TarSource *)dataset;
+    const Member *member = &source->shards.members[index];
+    if (source->held) {
+        *out = (Blob){.bytes = source->held + member->offset, .size = member->size};
+        return EFFNET_OK;
+    }
+    if (!source->stream) return shard_source_fetch(dataset, index, decoder, out, err);
+    TRY(tar_stream_fetch(source->stream, index, decoder, err));
+    *out = (Blob){.bytes = decoder->file, .size = member->size};
+    return EFFNET_OK;
+}
+
+static void tar_order(const Dataset *dataset, RandomKey key, uint32_t *order) {
+    const TarSource *source = (const TarSource *)dataset;
+    if (source->stream)
+        tar_stream_order(&source->shards, key, order);
+    else
+        random_permutation(key, order, (uint32_t)dataset->size);
+}
+
+static void tar_release(Dataset *dataset) {
+    tar_stream_free(((TarSource *)dataset)->stream);
+    free(((TarSource *)dataset)->held);
+    shard_source_release(dataset);
+}
+
+static const SourceMethods tar_methods = {.fetch = tar_fetch,
+                                          .label = shard_source_label,
+                                          .describe = shard_source_describe,
+                                          .release = tar_release,
+                                          .order = tar_order};
+static const SourceMethods index_methods = {.describe = shard_source_describe, .release = shard_source_release};
+
+/* ---- opening ---- */
+
+/* Every picture out of compressed shards into one block. */
+static effnet_status hold_all(TarSource *source, int64_t total, effnet_error *err) {
+    ShardSource *shards = &source->shards;
+    source->held = malloc((size_t)total + 1);
+    if (!source->held) return fail(err, EFFNET_ERROR_MEMORY, "no memory for %lld bytes of pictures", (long long)total);
+    int64_t used = 0, next = 0;
+    for (int file = 0; file < shards->files.count; file++) {
+        TarReader *reader;
+        effnet_status status =
+            tar_reader_open(&shards->files.files[file], 0, shards->files.files[file].size, &reader, err);
+        for (int64_t number = 0; next < shards->dataset.size && shards->members[next].file == file; number++) {
+            Member *member = &shards->members[next];
+            const char *path;
+            int64_t size;
+            if (status == EFFNET_OK) status = tar_reader_next(reader, &path, &size, err);
+            if (status == EFFNET_OK && number < member->offset && path) continue;
+            if (status == EFFNET_OK && (!path || size != member->size))
+                status =
+                    fail(err, EFFNET_ERROR_IO, "'%s' was changed while it was read", shards->files.files[file].path);
+            if (status == EFFNET_OK) status = tar_reader_content(reader, source->held + used, member->size, err);
+            if (status != EFFNET_OK) break;
+            member->offset = used;
+            used += member->size;
+            next++;
+        }
+        tar_reader_close(reader);
+        TRY(status);
+    }
+    return EFFNET_OK;
+}
+
+static effnet_status fill(TarSource *source, Index *index, const char *const *prefixes, const char *class_prefix,
+                          int64_t hold_limit, bool *absent, effnet_error *err) {
+    Dataset *dataset = &source->shards.dataset, *found = &index->found->dataset;
+    for (int i = 0; i < source->shards.files.count; i++) TRY(index_shard(index, i, err));
+    for (int i = 0; dataset_loss(found, i); i++, found->lost--) dataset_lose(dataset, "%s", dataset_loss(found, i));
+    dataset->lost += found->lost;
+    if (index->compressed && index->tars)
+        return fail(err, EFFNET_ERROR_UNSUPPORTED, "'%s': tars in a compressed tar are not read; decompress it",
+                    source->shards.files.files[0].path);
+    TRY(interpret(&source->shards, index, prefixes, class_prefix, absent, err));
+    TRY(shard_source_finish(&source->shards, err));
+    if (index->compressed) {
+        int64_t total = 0;
+        for (int64_t i = 0; i < dataset->size; i++) {
+            source->shards.members[i].offset = source->shards.members[i].number; /* in plain shards among them, too */
+            total += source->shards.members[i].size;
+        }
+        if (total > hold_limit) return tar_stream_create(&source->shards, &source->stream, err);
+        TRY(hold_all(source, total, err));
+    }
+    if (!index->samples) shard_source_sort(&source->shards);
+    return EFFNET_OK;
+}
+
+effnet_status source_tar_open(const NameList *paths, const char *const *prefixes, const char *class_prefix,
+                              int64_t hold_limit, bool *absent, Dataset **out, effnet_error *err) {
+    ShardSource *source;
+    Index index = {0};
+    *out = NULL;
+    TRY(shard_source_create(&tar_methods, paths, sizeof(TarSource), &source, err));
+    effnet_status status = shard_source_create(&index_methods, paths, sizeof *index.found, &index.found, err);
+    if (status == EFFNET_OK)
+        status = fill((TarSource *)source, &index, prefixes, class_prefix, hold_limit, absent, err);
+    if (index.found) dataset_free(&index.found->dataset);
+    if (status != EFFNET_OK) {
+        dataset_free(&source->dataset);
+        return status;
+    }
+    *out = &source->dataset;
+    return EFFNET_OK;
+}

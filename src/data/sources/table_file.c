@@ -1,0 +1,49 @@
+/* table_file.c - see table_file.h. Fields are unquoted in place: what is written is never longer than what was read. */
+#include "data/sources/table_file.h"
+
+#include <string.h>
+
+/* One field; *ended tells whether the row ends with it. */
+static effnet_status read_field(TableReader *reader, char **field, bool *ended, effnet_error *err) {
+    char *from = reader->next, *to = from;
+    int begun = reader->line;
+    bool quoted = *from == '"';
+    *field = to;
+    if (quoted) from++;
+    for (;; from++) {
+        if (quoted && !*from)
+            return fail(err, EFFNET_ERROR_FORMAT, "'%s': the quote of line %d does not end", reader->name, begun);
+        if (quoted && *from == '"') {
+            if (from[1] == '"') {
+                from++; /* doubled: one of them */
+            } else {
+                quoted = false;
+                continue;
+            }
+        } else if (!quoted && (!*from || *from == '\n' || *from == reader->separator)) {
+            break;
+        }
+        if (*from == '\n') reader->line++;
+        *to++ = *from;
+    }
+    *ended = *from != reader->separator;
+    if (*from == '\n') reader->line++;
+    reader->next = *from ? from + 1 : from;
+    if (*ended && to > *field && to[-1] == '\r') to--;
+    *to = 0;
+    return EFFNET_OK;
+}
+
+effnet_status table_next(TableReader *reader, TableRow *out, effnet_error *err) {
+    for (;;) {
+        bool ended = false;
+        *out = (TableRow){.line = reader->line};
+        if (!*reader->next) return EFFNET_OK;
+        while (!ended) {
+            char *field;
+            TRY(read_field(reader, &field, &ended, err));
+            if (out->count < TABLE_FIELDS) out->fields[out->count++] = field;
+        }
+        if (out->count > 1 || out->fields[0][0]) return EFFNET_OK;
+    }
+}

@@ -1,0 +1,26 @@
+/* table_file.h - rows of a CSV (RFC 4180) or TSV file: fields in double quotes may hold separators, line ends and
+ * doubled quotes. Internal to data/. */
+#ifndef EFFNET_DATA_SOURCES_TABLE_FILE_H
+#define EFFNET_DATA_SOURCES_TABLE_FILE_H
+
+#include "base/error.h"
+
+enum { TABLE_FIELDS = 64 };
+
+typedef struct TableReader {
+    const char *name; /* for messages */
+    char *next;       /* the text from here on, ended by a zero byte; changed while it is read */
+    char separator;
+    int line; /* of the row that comes next, from 1 */
+} TableReader;
+
+typedef struct TableRow {
+    char *fields[TABLE_FIELDS]; /* in the reader's text */
+    int count;                  /* fields beyond TABLE_FIELDS are passed over */
+    int line;
+} TableRow;
+
+/* Empty rows are passed over; out->count is 0 at the end. A quote that does not end is an error. */
+effnet_status table_next(TableReader *reader, TableRow *out, effnet_error *err);
+
+#endif

@@ -1,0 +1,23 @@
+/* tar_reader.h - the regular files of a tar, in order, through libarchive: of a whole file, plain or compressed (gzip,
+ * zstd, xz, bzip2), or of a stretch of one (a tar that stands in a tar). Internal to data/. */
+#ifndef EFFNET_DATA_SOURCES_TAR_READER_H
+#define EFFNET_DATA_SOURCES_TAR_READER_H
+
+#include "data/sources/shard_file.h"
+
+typedef struct TarReader TarReader;
+
+/* `length` bytes from `offset` of the file, which must not have changed. */
+effnet_status tar_reader_open(const ShardFile *file, int64_t offset, int64_t length, TarReader **out,
+                              effnet_error *err);
+void tar_reader_close(TarReader *reader);
+bool tar_reader_compressed(const TarReader *reader);
+/* The next file: its path (valid until the next call) and length; *path NULL at the end. Damage and an end in the
+ * middle of a file are EFFNET_ERROR_FORMAT, after which the reader can only be closed. */
+effnet_status tar_reader_next(TarReader *reader, const char **path, int64_t *size, effnet_error *err);
+/* Where its content stands in the file; of a tar that is not compressed. */
+int64_t tar_reader_offset(const TarReader *reader);
+/* Its content, `size` bytes, once. */
+effnet_status tar_reader_content(TarReader *reader, void *bytes, size_t size, effnet_error *err);
+
+#endif

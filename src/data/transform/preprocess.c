@@ -1,0 +1,300 @@
+/* preprocess.c - picture -> canvas (pad_to) -> box (crop) -> square of floats (resize, flip, normalise). With
+ * augmentation the square is of 8-bit levels first, as its operations have them, then normalised, then erased.
+ *
+ * Canvas and box are rectangles in the picture's own coordinates that may reach over its edges, where pixels are black
+ * (0 before normalisation). A box of the output's own size is copied straight into floats, edges and all: the way of
+ * 28x28 and 32x32 pictures. Any other box is resized from where it lies, or, where it reaches over an edge, from a copy
+ * with the black filled in. */
+#include "data/transform/preprocess.h"
+#include "data/picture/crop.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { STREAM_POLICY = 0x706F6C69, STREAM_ERASE = 0x65726173 }; /* "poli", "eras": apart from crop.h's draws */
+
+void preprocess_from_recipe(const Recipe *recipe, int resolution, PreprocessOptions *out) {
+    *out = (PreprocessOptions){
+        .resolution = resolution,
+        .train_crop = recipe->train_crop,
+        .val_crop = recipe->val_crop,
+        .interpolation = recipe->interpolation,
+        .resize = recipe->resize,
+        .overshoot = recipe->overshoot,
+        .crop_padding = (int)recipe->crop_padding,
+        .pad_to = (int)recipe->pad_to,
+        .hflip = recipe->hflip,
+        .crop_pct = recipe->crop_pct,
+        .exif_orientation = recipe->exif_orientation,
+    };
+    memcpy(out->scale, recipe->scale, sizeof out->scale);
+    memcpy(out->ratio, recipe->ratio, sizeof out->ratio);
+    recipe_normalisation(recipe, out->mean, out->std);
+}
+
+effnet_status preprocess_augment_from_recipe(const Recipe *recipe, PreprocessOptions *out, effnet_error *err) {
+    out->erase = (EraseOptions){.probability = recipe->reprob, .mode = recipe->remode, .most = (int)recipe->recount};
+    return augment_policy_from_recipe(recipe, &out->policy, err);
+}
+
+effnet_status preprocess_check(const PreprocessOptions *options, effnet_error *err) {
+    if (options->resolution < 1 || options->resolution > PICTURE_MAX_SIDE)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "resolution is %d; allowed are 1 to %d", options->resolution,
+                    (int)PICTURE_MAX_SIDE);
+    if (options->pad_to < 0 || options->pad_to > PICTURE_MAX_SIDE || options->crop_padding < 0 ||
+        options->crop_padding > PICTURE_MAX_SIDE)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "pad_to is %d and crop_padding %d; allowed are 0 to %d",
+                    options->pad_to, options->crop_padding, (int)PICTURE_MAX_SIDE);
+    if (!(options->scale[0] > 0 && options->scale[0] <= options->scale[1] && options->scale[1] <= 1))
+        return fail(err, EFFNET_ERROR_ARGUMENT,
+                    "scale is [%g, %g]; wanted a lower and an upper share, above 0, at most 1", options->scale[0],
+                    options->scale[1]);
+    if (!(options->ratio[0] > 0 && options->ratio[0] <= options->ratio[1]))
+        return fail(err, EFFNET_ERROR_ARGUMENT, "ratio is [%g, %g]; wanted a lower and an upper ratio, above 0",
+                    options->ratio[0], options->ratio[1]);
+    if (!(options->crop_pct > 0 && options->crop_pct <= 1))
+        return fail(err, EFFNET_ERROR_ARGUMENT, "crop_pct is %g; wanted a share above 0, at most 1", options->crop_pct);
+    for (int c = 0; c < 3; c++)
+        if (!(options->std[c] > 0))
+            return fail(err, EFFNET_ERROR_ARGUMENT, "std is [%g, %g, %g]; every channel's must be above 0",
+                        options->std[0], options->std[1], options->std[2]);
+    return EFFNET_OK;
+}
+
+void preprocess_release(PreprocessBuffers *buffers) {
+    resizer_release(&buffers->resizer);
+    free(buffers->region);
+    for (int i = 0; i < 2; i++) free(buffers->levels[i]);
+    *buffers = (PreprocessBuffers){0};
+}
+
+/* ---- which box ---- */
+
+static Box choose_box(const PreprocessOptions *options, int height, int width, const RandomKey *key) {
+    int crop = key ? options->train_crop : options->val_crop == VAL_CROP_CENTER ? TRAIN_CROP_CENTER : TRAIN_CROP_NONE;
+    switch (crop) {
+    case TRAIN_CROP_RANDOM_RESIZED:
+        return crop_random_resized(height, width, options->scale, options->ratio, *key);
+    case TRAIN_CROP_PAD:
+        return crop_padded(height, width, options->crop_padding, *key);
+    case TRAIN_CROP_CENTER:
+        return crop_center(height, width, options->crop_pct);
+    default:
+        return (Box){0, 0, height, width};
+    }
+}
+
+/* ---- boxes without resizing ---- */
+
+static int limited(int n, int low, int high) {
+    return n < low ? low : n > high ? high : n;
+}
+
+/* count pixels (count, 3), reversed where `flip`. */
+static void normalise_pixels(const uint8_t *restrict pixels, int count, bool flip, const float *scale,
+                             const float *bias, float *restrict out) {
+    float s0 = scale[0], s1 = scale[1], s2 = scale[2], b0 = bias[0], b1 = bias[1], b2 = bias[2];
+    if (flip) {
+        for (int x = 0; x < count; x++) {
+            const uint8_t *pixel = pixels + 3 * (count - 1 - x);
+            out[3 * x] = (float)pixel[0] * s0 + b0;
+            out[3 * x + 1] = (float)pixel[1] * s1 + b1;
+            out[3 * x + 2] = (float)pixel[2] * s2 + b2;
+        }
+        return;
+    }
+    for (int x = 0; x < count; x++) {
+        out[3 * x] = (float)pixels[3 * x] * s0 + b0;
+        out[3 * x + 1] = (float)pixels[3 * x + 1] * s1 + b1;
+        out[3 * x + 2] = (float)pixels[3 * x + 2] * s2 + b2;
+    }
+}
+
+static void fill_black(float *out, int count, const float *bias) {
+    for (int x = 0; x < count; x++)
+        for (int c = 0; c < 3; c++) out[3 * x + c] = bias[c];
+}
+
+/* The box's own pixels as floats, black where it reaches over an edge. */
+static void copy_box(const Picture *picture, Box box, const ResizeOptions *options, float *out) {
+    int from = limited(-box.left, 0, box.width), to = limited(picture->width - box.left, from, box.width);
+    int before = options->flip ? box.width - to : from, count = to - from;
+    for (int y = 0; y < box.height; y++) {
+        float *row = out + (size_t)y * 3 * (size_t)box.width;
+        int source = box.top + y;
+        if (source < 0 || source >= picture->height || !count) {
+            fill_black(row, box.width, options->bias);
+            continue;
+        }
+        const uint8_t *pixels =
+            picture->pixels + 3 * ((size_t)source * (size_t)picture->width + (size_t)(box.left + from));
+        fill_black(row, before, options->bias);
+        normalise_pixels(pixels, count, options->flip, options->scale, options->bias, row + 3 * before);
+        fill_black(row + 3 * (before + count), box.width - before - count, options->bias);
+    }
+}
+
+/* ---- boxes with resizing ---- */
+
+static bool box_is_inside(const Picture *picture, Box box) {
+    return box.top >= 0 && box.left >= 0 && box.top + box.height <= picture->height &&
+           box.left + box.width <= picture->width;
+}
+
+/* buffers->region = the box's bytes, black where it reaches over an edge. */
+static effnet_status extract(const Picture *picture, Box box, PreprocessBuffers *buffers, effnet_error *err) {
+    size_t stride = 3 * (size_t)box.width, needed = stride * (size_t)box.height;
+    if (needed > buffers->region_capacity) {
+        free(buffers->region);
+        buffers->region_capacity = 0;
+        buffers->region = malloc(needed);
+        if (!buffers->region) return fail(err, EFFNET_ERROR_MEMORY, "no memory (%zu bytes) to pad a picture", needed);
+        buffers->region_capacity = needed;
+    }
+    memset(buffers->region, 0, needed);
+    int from = limited(-box.left, 0, box.width), to = limited(picture->width - box.left, from, box.width);
+    int top = limited(-box.top, 0, box.height), bottom = limited(picture->height - box.top, top, box.height);
+    for (int y = top; to > from && y < bottom; y++)
+        memcpy(buffers->region + (size_t)y * stride + 3 * (size_t)from,
+               picture->pixels + 3 * ((size_t)(box.top + y) * (size_t)picture->width + (size_t)(box.left + from)),
+               3 * (size_t)(to - from));
+    return EFFNET_OK;
+}
+
+/* ---- all together ---- */
+
+Box preprocess_box(const PreprocessOptions *options, int height, int width, const RandomKey *key) {
+    Box canvas = crop_canvas(height, width, options->pad_to);
+    Box box = choose_box(options, canvas.height, canvas.width, key);
+    box.top += canvas.top;
+    box.left += canvas.left;
+    return box;
+}
+
+bool preprocess_box_is_inside(const PreprocessOptions *options) {
+    return options->pad_to == 0 && options->train_crop != TRAIN_CROP_PAD;
+}
+
+/* A box of the whole in the pixels of a region that is scaled. */
+static effnet_status resize_scaled(const Region *region, Box box, const ResizeOptions *resize,
+                                   PreprocessBuffers *buffers, float *out, effnet_error *err) {
+    double scale = region->eighths / 8.0;
+    const FractionalBox window = {.top = box.top * scale - region->top,
+                                  .left = box.left * scale - region->left,
+                                  .height = box.height * scale,
+                                  .width = box.width * scale};
+    return resize_window(&buffers->resizer, region->picture.pixels, 3 * (size_t)region->picture.width, window, resize,
+                         out, err);
+}
+
+/* `key` NULL: evaluation. */
+static effnet_status crop_and_resize(const PreprocessOptions *options, const Region *region, const RandomKey *key,
+                                     const ResizeOptions *resize, PreprocessBuffers *buffers, float *out,
+                                     effnet_error *err) {
+    const Picture *picture = &region->picture;
+    Box box = preprocess_box(options, region->height, region->width, key);
+    if (region->eighths != 8) return resize_scaled(region, box, resize, buffers, out, err);
+    box.top -= region->top;
+    box.left -= region->left;
+    if (box.height == options->resolution && box.width == options->resolution) {
+        copy_box(picture, box, resize, out);
+        return EFFNET_OK;
+    }
+    size_t stride = 3 * (size_t)picture->width;
+    const uint8_t *pixels = picture->pixels;
+    if (!box_is_inside(picture, box)) {
+        TRY(extract(picture, box, buffers, err));
+        pixels = buffers->region;
+        stride = 3 * (size_t)box.width;
+        box.top = box.left = 0;
+    }
+    return resize_box(&buffers->resizer, pixels, stride, box, resize, out, err);
+}
+
+static effnet_status reserve_levels(PreprocessBuffers *buffers, size_t needed, effnet_error *err) {
+    if (needed <= buffers->level_capacity) return EFFNET_OK;
+    buffers->level_capacity = 0;
+    for (int i = 0; i < 2; i++) {
+        free(buffers->levels[i]);
+        buffers->levels[i] = malloc(needed);
+    }
+    if (!buffers->levels[0] || !buffers->levels[1])
+        return fail(err, EFFNET_ERROR_MEMORY, "no memory (%zu bytes) to augment a picture", 2 * needed);
+    buffers->level_capacity = needed;
+    return EFFNET_OK;
+}
+
+/* Whole levels from resized floats: TensorFlow casts, which cuts off, Pillow rounds. */
+static void floats_to_levels(const float *restrict from, size_t count, int reference, uint8_t *restrict to) {
+    float half = reference == AA_OPS_PILLOW ? 0.5f : 0;
+    for (size_t i = 0; i < count; i++) {
+        float level = from[i] + half;
+        level = level > 0 ? level : 0;
+        to[i] = (uint8_t)(int)(level < 255 ? level : 255);
+    }
+}
+
+/* `out` holds the levels as floats before they are whole. */
+static effnet_status augment(const PreprocessOptions *options, const Region *region, RandomKey key,
+                             const ResizeOptions *resize, PreprocessBuffers *buffers, float *out, effnet_error *err) {
+    int side = options->resolution;
+    size_t pixels = (size_t)side * (size_t)side;
+    ResizeOptions plain = *resize;
+    for (int c = 0; c < 3; c++) {
+        plain.scale[c] = 1;
+        plain.bias[c] = 0;
+    }
+    TRY(reserve_levels(buffers, 3 * pixels, err));
+    TRY(crop_and_resize(options, region, &key, &plain, buffers, out, err));
+    Picture square = {.height = side, .width = side, .pixels = buffers->levels[0]};
+    floats_to_levels(out, 3 * pixels, options->policy.reference, square.pixels);
+    augment_policy_apply(&options->policy, random_fold_in(key, STREAM_POLICY), &square, &buffers->levels[1]);
+    buffers->levels[0] = square.pixels;
+    normalise_pixels(square.pixels, (int)pixels, false, resize->scale, resize->bias, out);
+    return EFFNET_OK;
+}
+
+effnet_status preprocess_region(const PreprocessOptions *options, const Region *region, const RandomKey *key,
+                                PreprocessBuffers *buffers, float *out, effnet_error *err) {
+    ResizeOptions resize = {.side = options->resolution,
+                            .interpolation = options->interpolation,
+                            .method = options->resize,
+                            .keep_overshoot = options->overshoot == OVERSHOOT_KEEP,
+                            .flip = key && crop_flips(options->hflip, *key)};
+    for (int c = 0; c < 3; c++) { /* (level / 255 - mean) / std */
+        resize.scale[c] = (float)(1 / (255 * options->std[c]));
+        resize.bias[c] = (float)(-options->mean[c] / options->std[c]);
+    }
+    if (!key) return crop_and_resize(options, region, NULL, &resize, buffers, out, err);
+    if (augment_policy_is_empty(&options->policy))
+        TRY(crop_and_resize(options, region, key, &resize, buffers, out, err));
+    else
+        TRY(augment(options, region, *key, &resize, buffers, out, err));
+    if (options->erase.probability > 0)
+        augment_erase(&options->erase, random_fold_in(*key, STREAM_ERASE), options->resolution, out);
+    return EFFNET_OK;
+}
+
+effnet_status preprocess_picture(const PreprocessOptions *options, const Picture *picture, const RandomKey *key,
+                                 PreprocessBuffers *buffers, float *out, effnet_error *err) {
+    const Region whole = region_of_picture(picture);
+    return preprocess_region(options, &whole, key, buffers, out, err);
+}
+
+static effnet_status preprocess_once(const PreprocessOptions *options, const Picture *picture, const RandomKey *key,
+                                     float *out, effnet_error *err) {
+    PreprocessBuffers buffers = {0};
+    effnet_status status = preprocess_check(options, err);
+    if (status == EFFNET_OK) status = preprocess_picture(options, picture, key, &buffers, out, err);
+    preprocess_release(&buffers);
+    return status;
+}
+
+effnet_status preprocess_train(const PreprocessOptions *options, const Picture *picture, RandomKey key, float *out,
+                               effnet_error *err) {
+    return preprocess_once(options, picture, &key, out, err);
+}
+
+effnet_status preprocess_eval(const PreprocessOptions *options, const Picture *picture, float *out, effnet_error *err) {
+    return preprocess_once(options, picture, NULL, out, err);
+}

@@ -1,0 +1,57 @@
+/* preprocess.h - from a picture of any size to the (R, R, 3) floats the network sees. */
+#ifndef EFFNET_DATA_TRANSFORM_PREPROCESS_H
+#define EFFNET_DATA_TRANSFORM_PREPROCESS_H
+
+#include "base/random.h"
+#include "data/transform/augment_erase.h"
+#include "data/transform/augment_policy.h"
+#include "data/picture/decode_region.h"
+#include "data/transform/resize.h"
+#include "recipe/recipe.h"
+
+typedef struct PreprocessOptions {
+    int resolution;                          /* output side */
+    int train_crop, val_crop, interpolation; /* recipe.h's choices */
+    int resize, overshoot;
+    int crop_padding, pad_to;
+    double scale[2], ratio[2], hflip, crop_pct;
+    double mean[3], std[3];
+    bool exif_orientation; /* pictures stand upright before anything else: the decoder's business */
+    AugmentPolicy policy;  /* training only, as is: */
+    EraseOptions erase;
+} PreprocessOptions;
+
+/* Everything but policy and erase, which stay empty. */
+void preprocess_from_recipe(const Recipe *recipe, int resolution, PreprocessOptions *out);
+/* policy and erase: the recipe's keys from `aa` to `recount`. */
+effnet_status preprocess_augment_from_recipe(const Recipe *recipe, PreprocessOptions *out, effnet_error *err);
+
+/* out (resolution, resolution, 3) floats, (pixel/255 - mean) / std; with mean 0 and std 1/255 (normalize: false) the
+ * levels 0..255 exactly. Training: random crop and flip, augmentation, every choice drawn from `key` alone. */
+effnet_status preprocess_train(const PreprocessOptions *options, const Picture *picture, RandomKey key, float *out,
+                               effnet_error *err);
+effnet_status preprocess_eval(const PreprocessOptions *options, const Picture *picture, float *out, effnet_error *err);
+
+/* The same with buffers that a thread keeps from picture to picture: {0} is a new one. `key` NULL: evaluation. */
+typedef struct PreprocessBuffers {
+    Resizer resizer;
+    uint8_t *region; /* a box that reaches over the picture's edges */
+    size_t region_capacity;
+    uint8_t *levels[2]; /* a picture of the output's size while it is augmented, and its scratch */
+    size_t level_capacity;
+} PreprocessBuffers;
+
+void preprocess_release(PreprocessBuffers *buffers);
+effnet_status preprocess_picture(const PreprocessOptions *options, const Picture *picture, const RandomKey *key,
+                                 PreprocessBuffers *buffers, float *out, effnet_error *err);
+/* The same of a region, which must hold the box that preprocess_box names (training). */
+effnet_status preprocess_region(const PreprocessOptions *options, const Region *region, const RandomKey *key,
+                                PreprocessBuffers *buffers, float *out, effnet_error *err);
+/* The part of a picture of this size that is used, in its own pixels; it may reach over the edges, but for where
+ * preprocess_box_is_inside says that training never does. */
+Box preprocess_box(const PreprocessOptions *options, int height, int width, const RandomKey *key);
+bool preprocess_box_is_inside(const PreprocessOptions *options);
+/* Contradictions and values out of range, before any picture is read. */
+effnet_status preprocess_check(const PreprocessOptions *options, effnet_error *err);
+
+#endif

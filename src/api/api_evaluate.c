@@ -24,6 +24,18 @@ static effnet_status evaluate(effnet_model *model, const Dataset *dataset, int b
     return status;
 }
 
+static void tell_remarks(const Dataset *dataset, effnet_progress_function *progress, void *context) {
+    for (int i = 0; progress && dataset_remark(dataset, i); i++) {
+        const effnet_progress remark = {.phase = "data",
+                                        .message = dataset_remark(dataset, i),
+                                        .top1 = -1,
+                                        .top5 = -1,
+                                        .ema_top1 = -1,
+                                        .ema_top5 = -1};
+        (void)progress(context, &remark); /* a wish to stop is asked for again at the first batch */
+    }
+}
+
 effnet_status effnet_evaluate(effnet_model *model, const char *data, int batch, int workers,
                               effnet_progress_function *progress, void *context, effnet_evaluation *out,
                               effnet_error *error) {
@@ -36,7 +48,8 @@ effnet_status effnet_evaluate(effnet_model *model, const char *data, int batch, 
     if (workers < 0 || workers > 256)
         return fail(error, EFFNET_ERROR_ARGUMENT, "workers is %d; allowed: 1 to 256, or 0 for one a processor",
                     workers);
-    TRY(dataset_open(data, SPLIT_VALIDATION, NULL, &dataset, error));
+    TRY(dataset_open(data, SPLIT_EVALUATION, NULL, &dataset, error));
+    tell_remarks(dataset, progress, context);
     effnet_status status = classes_match(dataset, (const char *const *)model->card.class_names,
                                          model->network.config.num_classes, data, error);
     if (status == EFFNET_OK) status = evaluate(model, dataset, batch, workers, progress, context, &accuracy, error);

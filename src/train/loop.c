@@ -134,7 +134,9 @@ static void tell_remarks(Loop *loop, const Dataset *dataset) {
     for (int i = 0; dataset_remark(dataset, i); i++) {
         effnet_progress progress = describe(loop, "data", clock_seconds());
         progress.message = dataset_remark(dataset, i);
+        bool stop = loop->stop;
         tell(loop, &progress);
+        loop->stop = stop; /* a wish to stop is said again at the first step */
     }
 }
 

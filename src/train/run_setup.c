@@ -44,8 +44,12 @@ static effnet_status apply_options(Run *run, effnet_error *err) {
  * training split. */
 static effnet_status open_data(Run *run, effnet_error *err) {
     Recipe *recipe = run->recipe;
-    TRY(dataset_open(recipe->data, SPLIT_TRAIN, recipe->train_split, &run->train_set, err));
-    TRY(dataset_open(recipe->data, SPLIT_VALIDATION, recipe->val_split, &run->val_set, err));
+    TRY(dataset_open_with(recipe->data, SPLIT_TRAIN, recipe->train_split, recipe->val_split, &run->train_set, err));
+    TRY(dataset_open_with(recipe->data, SPLIT_VALIDATION, recipe->train_split, recipe->val_split, &run->val_set, err));
+    if (datasets_are_same(run->train_set, run->val_set))
+        run_note(&run->notes,
+                 "training and evaluation are the same pictures: accuracy says little of others (val_split: "
+                 "20%% keeps a fifth apart)");
     int classes = dataset_num_classes(run->train_set);
     if (recipe->num_classes == 0) recipe->num_classes = classes;
     if (recipe->num_classes < classes)

@@ -43,6 +43,20 @@ small_fashion
 complains 1 "stands in no class folder|phone.heic|pipe.png" "$effnet" train "$source/recipes/fashion-mnist-b0.yaml" \
     --data "$work/splits" --out "$work/x" --set batch_size=2 --set bad_images=stop --steps 1
 
+echo "-- a folder without splits is parted, and eval says that it reads all of it"
+mkdir -p "$work/flat/a" "$work/flat/b"
+for index in $(seq 0 19); do
+    run 0 "$build/tools/idx_to_png" "$fashion/t10k-images-idx3-ubyte.gz" "$index" "$work/flat/$([ $((index % 2)) = 0 ] && echo a || echo b)/$index.png"
+done
+run 0 "$effnet" train "$source/recipes/fashion-mnist-b0.yaml" --data "$work/flat" --out "$work/flat.run" --set batch_size=2 --set num_classes=2 --steps 1
+grep -qE "training: of those, 1[0-9]: 20 % of each class" "$work/out" || die "the parting is not told"
+run 0 "$effnet" eval "$work/flat.run" --data "$work/flat"
+grep -q "images  20" "$work/out" || die "eval does not read all of a folder"
+tell "no split: all pictures are evaluated on, also those that were trained on"
+run 0 "$effnet" train "$source/recipes/fashion-mnist-b0.yaml" --data "$work/flat" --out "$work/all.run" --set batch_size=2 \
+    --set val_split=100% --steps 1
+tell "training and evaluation are the same pictures"
+
 echo "-- tables"
 mkdir "$work/table"
 cp "$work"/?.png "$work/table"

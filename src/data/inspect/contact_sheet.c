@@ -241,8 +241,8 @@ effnet_status contact_sheet_write(const Recipe *recipe, const SheetOptions *opti
                    .below = options->operations ? 1 : 2};
     Dataset *dataset;
     TRY(check_options(options, sheet.rows, err));
-    TRY(dataset_open(options->source, options->validation ? SPLIT_VALIDATION : SPLIT_TRAIN,
-                     options->validation ? recipe->val_split : recipe->train_split, &dataset, err));
+    TRY(dataset_open_with(options->source, options->validation ? SPLIT_EVALUATION : SPLIT_TRAIN, recipe->train_split,
+                          recipe->val_split, &dataset, err));
     effnet_status status = options->operations  ? draw_operations_of_first(&sheet, recipe, options, dataset, err)
                            : options->num_named ? draw_named_rows(&sheet, recipe, options, dataset, err)
                                                 : draw_batches(&sheet, recipe, options, dataset, 0, sheet.rows, err);

@@ -151,25 +151,14 @@ static void find_duplicates(const Checker *checker) {
 
 /* ---- opening ---- */
 
-static bool one_split(const Checker *checker) {
-    char left[2 * SOURCE_PATH_BYTES], right[2 * SOURCE_PATH_BYTES];
-    const Dataset *a = checker->splits[0], *b = checker->splits[1];
-    if (!a || !b || dataset_size(a) != dataset_size(b)) return false;
-    for (int64_t i = 0; i < dataset_size(a); i++) {
-        dataset_describe(a, i, left, sizeof left);
-        dataset_describe(b, i, right, sizeof right);
-        if (strcmp(left, right) != 0) return false;
-    }
-    return true;
-}
-
 static effnet_status open_splits(Checker *checker, effnet_error *err) {
     CheckReport *report = checker->report;
     TRY(datasets_open(checker->options->source, checker->splits, err));
     for (int i = 0; i < 2; i++)
         for (int remark = 0; checker->splits[i] && dataset_remark(checker->splits[i], remark); remark++)
             find(checker, CHECK_REMARK, dataset_remark(checker->splits[i], remark));
-    report->one_split = one_split(checker);
+    report->one_split =
+        checker->splits[0] && checker->splits[1] && datasets_are_same(checker->splits[0], checker->splits[1]);
     if (report->one_split) {
         find(checker, CHECK_REMARK, "training and evaluation are the same pictures: accuracy on them says little");
         dataset_free(checker->splits[1]);

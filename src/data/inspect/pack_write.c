@@ -97,22 +97,11 @@ static const Dataset *split_of(const Writer *writer, int64_t number, int64_t *in
     return writer->splits[split];
 }
 
-static bool same_pictures(const Dataset *a, const Dataset *b) {
-    char left[2 * SOURCE_PATH_BYTES], right[2 * SOURCE_PATH_BYTES];
-    if (dataset_size(a) != dataset_size(b)) return false;
-    for (int64_t i = 0; i < dataset_size(a); i++) {
-        dataset_describe(a, i, left, sizeof left);
-        dataset_describe(b, i, right, sizeof right);
-        if (strcmp(left, right) != 0) return false;
-    }
-    return true;
-}
-
 /* Both splits, the one numbered like the other; one alone will do. */
 static effnet_status open_source(Writer *writer, effnet_error *err) {
     const char *source = writer->options->source;
     TRY(datasets_open(source, writer->splits, err));
-    if (writer->splits[0] && writer->splits[1] && same_pictures(writer->splits[0], writer->splits[1])) {
+    if (writer->splits[0] && writer->splits[1] && datasets_are_same(writer->splits[0], writer->splits[1])) {
         writer->same = true;
         dataset_free(writer->splits[1]);
         writer->splits[1] = NULL;

@@ -9,14 +9,21 @@
 
 typedef struct Dataset Dataset;
 
-typedef enum DatasetSplit { SPLIT_TRAIN, SPLIT_VALIDATION } DatasetSplit;
+/* SPLIT_EVALUATION: SPLIT_VALIDATION, but all of a folder that has no splits. */
+typedef enum DatasetSplit { SPLIT_TRAIN, SPLIT_VALIDATION, SPLIT_EVALUATION } DatasetSplit;
 
 /* `root`: a folder, a file, a pattern or "@FILE", a list of files; docs/data.md has every kind. A folder holds train/
  * and val/ (or validation/, test/) with one folder a class (names sorted bytewise give the class indices), or IDX files
- * or shards whose names tell their split, or is itself a folder of class folders (then it is every split). split_name
- * NULL or "": the usual names. */
+ * or shards whose names tell their split, or is itself a folder of class folders (then a fifth of each class is kept
+ * for evaluation, source_share.h). split_name NULL or "": the usual names. */
 effnet_status dataset_open(const char *root, DatasetSplit split, const char *split_name, Dataset **out,
                            effnet_error *err);
+/* The same by the recipe's two keys. val_split may be a share, "20%": that much of the training pictures is evaluated
+ * on instead, and the rest trained on; "100%": all are both. */
+effnet_status dataset_open_with(const char *root, DatasetSplit split, const char *train_split, const char *val_split,
+                                Dataset **out, effnet_error *err);
+/* Both list the same pictures. */
+bool datasets_are_same(const Dataset *a, const Dataset *b);
 /* The same where the split may be absent: then EFFNET_OK, *out NULL, and `err` says what was looked for. Any other
  * failure (a folder that cannot be read, labels that are missing) is an error. */
 effnet_status dataset_open_if_there(const char *root, DatasetSplit split, const char *split_name, Dataset **out,

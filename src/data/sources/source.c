@@ -49,6 +49,17 @@ void dataset_describe(const Dataset *dataset, int64_t index, char *buffer, size_
     dataset->methods->describe(dataset, index, buffer, size);
 }
 
+bool datasets_are_same(const Dataset *a, const Dataset *b) {
+    char left[2 * SOURCE_PATH_BYTES], right[2 * SOURCE_PATH_BYTES];
+    if (dataset_size(a) != dataset_size(b)) return false;
+    for (int64_t i = 0; i < dataset_size(a); i++) {
+        dataset_describe(a, i, left, sizeof left);
+        dataset_describe(b, i, right, sizeof right);
+        if (strcmp(left, right) != 0) return false;
+    }
+    return true;
+}
+
 /* ---- pixels ---- */
 
 effnet_status dataset_fetch(const Dataset *dataset, int64_t index, Decoder *decoder, Blob *out, effnet_error *err) {

@@ -5,6 +5,7 @@
 #include "data/sources/file_list.h"
 #include "data/sources/shard_names.h"
 #include "data/sources/shard_source.h"
+#include "data/sources/source_share.h"
 #include "base/file.h"
 
 #include <errno.h>
@@ -25,6 +26,7 @@ typedef struct Wanted {
     const char *const *names; /* that the split may have, ended by NULL */
     bool named;               /* the user's own name */
     bool *absent;             /* set where the error is that there is no such split */
+    bool *whole;              /* set where class folders are all there is */
 } Wanted;
 
 static effnet_status no_split(const Wanted *wanted, effnet_status status) {
@@ -276,28 +278,33 @@ static effnet_status open_folder(const Wanted *wanted, Dataset **out, effnet_err
                                               : "'val', 'validation', 'test' or 't10k' (or name one as val_split)"));
     TRY(source_folder_open(root, NULL, out, err));
     describe_folder(*out, wanted, root);
+    *wanted->whole = true;
     return EFFNET_OK;
 }
 
-static effnet_status open_data(const char *root, DatasetSplit split, const char *split_name, bool *absent,
-                               Dataset **out, effnet_error *err) {
-    *out = NULL;
+typedef struct Found {
+    bool absent, whole; /* no such split; a folder of class folders that is every split */
+} Found;
+
+static effnet_status open_by_names(const char *root, DatasetSplit split, const char *split_name, Found *found,
+                                   Dataset **out, effnet_error *err) {
     if (!root || !root[0])
         return fail(err, EFFNET_ERROR_ARGUMENT, "no data folder given: set 'data' in the recipe or use --data DIR");
-    bool named = split_name && split_name[0], found;
+    bool named = split_name && split_name[0], any;
     const char *given[2] = {split_name, NULL};
     const Wanted wanted = {.root = root,
                            .split = split,
                            .named = named,
-                           .absent = absent,
+                           .absent = &found->absent,
+                           .whole = &found->whole,
                            .names = named                  ? given
                                     : split == SPLIT_TRAIN ? train_names
                                                            : validation_names};
     if (path_is_folder(root)) return open_folder(&wanted, out, err);
     NameList list = {0};
     effnet_status status = file_list_read(root, &list, err);
-    if (status == EFFNET_OK) status = open_list(&list, &wanted, out, &found, err);
-    if (status == EFFNET_OK && !found)
+    if (status == EFFNET_OK) status = open_list(&list, &wanted, out, &any, err);
+    if (status == EFFNET_OK && !any)
         status = fail(err, EFFNET_ERROR_IO,
                       "'%s' is a file of no kind that is read; wanted an effpack, TFRecord, tar, CIFAR's binary "
                       "version, CSV or TSV, "
@@ -307,17 +314,48 @@ static effnet_status open_data(const char *root, DatasetSplit split, const char 
     return status;
 }
 
+static effnet_status open_data(const char *root, DatasetSplit split, const char *train_split, const char *val_split,
+                               Found *found, Dataset **out, effnet_error *err) {
+    static const double usual = 0.2;
+    double share = 0;
+    *out = NULL;
+    size_t length = val_split ? strlen(val_split) : 0;
+    bool given = length && val_split[length - 1] == '%', training = split == SPLIT_TRAIN;
+    if (given && !share_of_text(val_split, &share))
+        return fail(err, EFFNET_ERROR_ARGUMENT,
+                    "val_split is '%.40s'; allowed: the name of a folder or file, or a share such as 20%%", val_split);
+    TRY(open_by_names(root, given ? SPLIT_TRAIN : split, training || given ? train_split : val_split, found, out, err));
+    if (given ? share >= 1 : split == SPLIT_EVALUATION && found->whole)
+        dataset_tell(*out, "no split: all pictures are evaluated on, also those that were trained on");
+    if (given ? share >= 1 : !found->whole || split == SPLIT_EVALUATION) return EFFNET_OK;
+    effnet_status status = source_share(out, !training, given ? share : usual, err);
+    if (status != EFFNET_OK) {
+        found->absent = !given && status == EFFNET_ERROR_ARGUMENT; /* too few to part */
+        dataset_free(*out);
+        *out = NULL;
+    }
+    return status;
+}
+
 effnet_status dataset_open_if_there(const char *root, DatasetSplit split, const char *split_name, Dataset **out,
                                     effnet_error *err) {
-    bool absent = false;
-    effnet_status status = open_data(root, split, split_name, &absent, out, err);
-    return absent ? EFFNET_OK : status;
+    Found found = {0};
+    bool training = split == SPLIT_TRAIN;
+    effnet_status status =
+        open_data(root, split, training ? split_name : NULL, training ? NULL : split_name, &found, out, err);
+    return found.absent ? EFFNET_OK : status;
+}
+
+effnet_status dataset_open_with(const char *root, DatasetSplit split, const char *train_split, const char *val_split,
+                                Dataset **out, effnet_error *err) {
+    Found found = {0};
+    return open_data(root, split, train_split, val_split, &found, out, err);
 }
 
 effnet_status dataset_open(const char *root, DatasetSplit split, const char *split_name, Dataset **out,
                            effnet_error *err) {
-    bool absent = false;
-    return open_data(root, split, split_name, &absent, out, err);
+    bool training = split == SPLIT_TRAIN;
+    return dataset_open_with(root, split, training ? split_name : NULL, training ? NULL : split_name, out, err);
 }
 
 effnet_status datasets_open(const char *root, Dataset *splits[2], effnet_error *err) {

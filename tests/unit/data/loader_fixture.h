@@ -31,7 +31,10 @@ static inline ScratchFolder make_idx_folder(int pictures, int height, int width,
 static inline Dataset *open_split(const char *root, DatasetSplit split) {
     Dataset *dataset;
     effnet_error err = {0};
-    if (dataset_open(root, split, NULL, &dataset, &err) != EFFNET_OK) fail_msg("%s", err.message);
+    bool training = split == SPLIT_TRAIN; /* all of a folder without splits for either */
+    if (dataset_open_with(root, training ? split : SPLIT_EVALUATION, NULL, training ? "100%" : NULL, &dataset, &err) !=
+        EFFNET_OK)
+        fail_msg("%s", err.message);
     return dataset;
 }
 

@@ -39,7 +39,7 @@ static Dataset *open_classes(const char *const *names) {
         snprintf(path, sizeof path, "%s/%s/a.png", root, *names);
         scratch_write(path, "x", 1);
     }
-    if (dataset_open(root, SPLIT_VALIDATION, NULL, &dataset, &err) != EFFNET_OK) fail_msg("%s", err.message);
+    if (dataset_open(root, SPLIT_EVALUATION, NULL, &dataset, &err) != EFFNET_OK) fail_msg("%s", err.message);
     return dataset;
 }
 #define OPEN(...) open_classes((const char *const[]){__VA_ARGS__, NULL})

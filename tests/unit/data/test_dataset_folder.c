@@ -97,17 +97,77 @@ static void validation_is_numbered_by_training(void **state) {
     scratch_folder_remove(&folder);
 }
 
-static void a_folder_of_classes_is_every_split(void **state) {
+/* Which of the pictures called 00.jpg to 39.jpg of two classes are evaluated on; each stands in one of the splits. */
+static void evaluated(const char *root, const char *share, char out[81]) {
+    char name[2][600], seen[81];
+    memset(out, '-', 80);
+    memset(seen, '-', 80);
+    out[80] = 0;
+    for (int split = 0; split < 2; split++) {
+        Dataset *dataset;
+        effnet_error err = {0};
+        if (dataset_open_with(root, (DatasetSplit)split, NULL, share, &dataset, &err) != EFFNET_OK)
+            fail_msg("%s", err.message);
+        assert_int_equal(dataset_num_classes(dataset), 2);
+        for (int64_t i = 0; i < dataset_size(dataset); i++) {
+            dataset_describe(dataset, i, name[0], sizeof name[0]);
+            int place = 40 * dataset_label(dataset, i) + atoi(strrchr(name[0], '/') + 1);
+            assert_int_equal(seen[place], '-'); /* in one split, once */
+            seen[place] = out[place] = split ? 'E' : 'T';
+        }
+        dataset_free(dataset);
+    }
+}
+
+/* Pictures without splits are parted by what is in them: none is in both, each class has its share, and none changes
+ * its side when others are added, or all are renamed. */
+static void a_folder_without_splits_is_parted(void **state) {
+    (void)state;
+    ScratchFolder folder = scratch_folder_create();
+    char path[64], few[81], many[81], half[81];
+    for (int stage = 0; stage < 2; stage++) {
+        for (int i = stage * 20; i < stage * 20 + 20; i++)
+            for (int c = 0; c < 2; c++) {
+                snprintf(path, sizeof path, "n0%d/%02d.jpg", c + 1, i);
+                place_file(&folder, path, make_plain_jpeg(8, 8, 6 * i, 100 * c, 255 - 6 * i));
+            }
+        evaluated(folder.path, NULL, stage ? many : few);
+    }
+    print_message("%s\n%s\n", few, many);
+    int evaluation[2] = {0};
+    for (int i = 0; i < 80; i++) {
+        if (few[i] != '-') assert_int_equal(few[i], many[i]);
+        evaluation[i / 40] += many[i] == 'E';
+    }
+    for (int c = 0; c < 2; c++) assert_in_range(evaluation[c], 2, 16); /* 8, by the formula's luck */
+    evaluated(folder.path, "50%", half);
+    for (int i = 0; i < 80; i++)
+        if (many[i] == 'E') assert_int_equal(half[i], 'E'); /* a larger share holds the smaller */
+    assert_true(memcmp(half, many, 80) != 0);
+    Dataset *dataset;
+    effnet_error err = {0};
+    assert_int_equal(dataset_open_with(folder.path, SPLIT_VALIDATION, NULL, "100%", &dataset, &err), EFFNET_OK);
+    assert_int_equal(dataset_size(dataset), 80);
+    dataset_free(dataset);
+    dataset = open_well(folder.path, SPLIT_EVALUATION, NULL); /* for eval: what is given */
+    assert_int_equal(dataset_size(dataset), 80);
+    dataset_free(dataset);
+    assert_int_equal(dataset_open_with(folder.path, SPLIT_TRAIN, NULL, "120%", &dataset, &err), EFFNET_ERROR_ARGUMENT);
+    assert_non_null(strstr(err.message, "a share such as 20%"));
+    scratch_folder_remove(&folder);
+}
+
+/* A class of one picture is trained on; where none is left to evaluate on, that is said. */
+static void too_few_to_part(void **state) {
     (void)state;
     ScratchFolder folder = scratch_folder_create();
     place_file(&folder, "n01/1.jpg", jpeg());
     place_file(&folder, "n02/1.jpg", jpeg());
-    for (int split = 0; split < 2; split++) {
-        Dataset *dataset = open_well(folder.path, (DatasetSplit)split, NULL);
-        assert_int_equal(dataset_size(dataset), 2);
-        assert_int_equal(dataset_num_classes(dataset), 2);
-        dataset_free(dataset);
-    }
+    Dataset *dataset = open_well(folder.path, SPLIT_TRAIN, NULL);
+    assert_int_equal(dataset_size(dataset), 2);
+    assert_int_equal(dataset_num_classes(dataset), 2);
+    dataset_free(dataset);
+    expect_error(folder.path, SPLIT_VALIDATION, NULL, EFFNET_ERROR_ARGUMENT, "none to evaluate on");
     scratch_folder_remove(&folder);
 }
 
@@ -191,13 +251,10 @@ static void classes_of_a_model(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(classes_and_pictures_in_order),
-        cmocka_unit_test(validation_is_numbered_by_training),
-        cmocka_unit_test(a_folder_of_classes_is_every_split),
-        cmocka_unit_test(wrong_folders_are_named),
-        cmocka_unit_test(loops_of_links_end),
-        cmocka_unit_test(unreadable_files_are_named),
-        cmocka_unit_test(classes_of_a_model),
+        cmocka_unit_test(classes_and_pictures_in_order),     cmocka_unit_test(validation_is_numbered_by_training),
+        cmocka_unit_test(a_folder_without_splits_is_parted), cmocka_unit_test(too_few_to_part),
+        cmocka_unit_test(wrong_folders_are_named),           cmocka_unit_test(loops_of_links_end),
+        cmocka_unit_test(unreadable_files_are_named),        cmocka_unit_test(classes_of_a_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,7 +22,10 @@ static const char *unpack(const char *archive, const char *name) {
 static Dataset *open_well(const char *root, DatasetSplit split) {
     Dataset *dataset;
     effnet_error err = {0};
-    if (dataset_open(root, split, NULL, &dataset, &err) != EFFNET_OK) fail_msg("%s", err.message);
+    bool training = split == SPLIT_TRAIN; /* all of a folder without splits for either */
+    if (dataset_open_with(root, training ? split : SPLIT_EVALUATION, NULL, training ? "100%" : NULL, &dataset, &err) !=
+        EFFNET_OK)
+        fail_msg("%s", err.message);
     return dataset;
 }
 

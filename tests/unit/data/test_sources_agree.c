@@ -293,7 +293,7 @@ static void the_same_batches(void **state) {
     char source[512], pack[512];
     PackResult packed;
     effnet_error err = {0};
-    snprintf(source, sizeof source, "%s", scratch_path(&folder, "folder"));
+    snprintf(source, sizeof source, "%s", scratch_path(&folder, "table.csv")); /* one table: every split */
     snprintf(pack, sizeof pack, "%s", scratch_path(&folder, "all.effpack"));
     const PackOptions options = {.source = source, .path = pack, .quality = 90};
     if (pack_write(&options, &packed, &err) != EFFNET_OK) fail_msg("%s", err.message);

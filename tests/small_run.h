@@ -69,6 +69,7 @@ static inline void small_run_create(SmallRun *run, int optimizer, bool ema) {
     memset(run, 0, sizeof *run);
     recipe_defaults(&run->recipe);
     run->recipe.opt = optimizer;
+    if (optimizer == OPTIMIZER_LAMB) run->recipe.decay_mode = DECAY_MODE_UPDATE;
     run->recipe.model_ema = ema;
     ModelConfig config;
     small_run_must(model_config_by_name("efficientnet_b0", &config, &err), &err);

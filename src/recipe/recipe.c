@@ -70,6 +70,26 @@ effnet_status recipe_set(Recipe *recipe, const char *key_name, const char *value
     return key_assign(key, recipe, values, count, true, where, err);
 }
 
+/* Where LARS and LAMB differ from the others in decay: LARS's trust ratio is a formula of the gradient with its decay,
+ * LAMB adds it to the update that the ratio scales. */
+static effnet_status check_decay_mode(const Recipe *recipe, effnet_error *err) {
+    const bool lamb = recipe->opt == OPTIMIZER_LAMB, lars = recipe->opt == OPTIMIZER_LARS;
+    const bool in_gradient = recipe->decay_mode == DECAY_MODE_L2 || recipe->decay_mode == DECAY_MODE_HALF_L2;
+    if (recipe->decay_mode == DECAY_MODE_UPDATE && !lamb)
+        return fail(err, EFFNET_ERROR_FORMAT,
+                    "decay_mode is update, which only opt: lamb has; write l2, half_l2 or decoupled, or change opt");
+    if (recipe->weight_decay == 0) return EFFNET_OK;
+    if (lamb && in_gradient)
+        return fail(err, EFFNET_ERROR_FORMAT,
+                    "opt: lamb takes no weight decay into its gradients; write decay_mode: update (as published) or "
+                    "decoupled");
+    if (lars && !in_gradient)
+        return fail(err, EFFNET_ERROR_FORMAT,
+                    "opt: lars takes its weight decay into the gradients; write decay_mode: l2 (as published) or "
+                    "half_l2");
+    return EFFNET_OK;
+}
+
 effnet_status recipe_check(const Recipe *recipe, effnet_error *err) {
     if (recipe->batch_size % recipe->accumulate != 0)
         return fail(err, EFFNET_ERROR_FORMAT,
@@ -84,10 +104,12 @@ effnet_status recipe_check(const Recipe *recipe, effnet_error *err) {
     if (recipe->drop < 0 && recipe->drop != -1)
         return fail(err, EFFNET_ERROR_FORMAT, "drop is %g; allowed: 0 to 0.999, or -1 for the model's own",
                     recipe->drop);
-    if (recipe->nesterov && recipe->opt != OPTIMIZER_SGD)
-        return fail(err, EFFNET_ERROR_FORMAT, "nesterov is true, which only opt: sgd has; remove it or change opt");
+    if (recipe->nesterov && recipe->opt != OPTIMIZER_SGD && recipe->opt != OPTIMIZER_LARS)
+        return fail(err, EFFNET_ERROR_FORMAT,
+                    "nesterov is true, which only opt: sgd and lars have; remove it or change opt");
     if (recipe->nesterov && recipe->momentum == 0)
         return fail(err, EFFNET_ERROR_FORMAT, "nesterov is true and momentum is 0; give a momentum, such as 0.9");
+    TRY(check_decay_mode(recipe, err));
     int64_t group = recipe_bn_group(recipe, recipe->accumulate);
     if (group > 1)
         return fail(err, EFFNET_ERROR_FORMAT,
@@ -159,6 +181,14 @@ void recipe_visit_keys(effnet_key_visitor *visit, void *context) {
         key_allowed(&keys[i], allowed, sizeof allowed);
         visit(context, section, keys[i].name, types[keys[i].kind], value, allowed, keys[i].help);
     }
+}
+
+const char *recipe_warning(const Recipe *recipe) {
+    if (recipe->batch_size > 4096 && recipe->opt != OPTIMIZER_LARS && recipe->opt != OPTIMIZER_LAMB)
+        return "batch_size is above 4096, the largest of the published runs with RMSProp; beyond it opt: lars or lamb "
+               "are "
+               "used (docs/scaling.md)";
+    return NULL;
 }
 
 double recipe_learning_rate(const Recipe *recipe) {

@@ -39,9 +39,11 @@ enum { DECODE_EXACT, DECODE_SCALED };
 enum { MIXUP_MODE_BATCH, MIXUP_MODE_ELEM };
 enum { REMODE_CONST, REMODE_RAND, REMODE_PIXEL };
 enum { BAD_IMAGES_SKIP, BAD_IMAGES_STOP };
-enum { OPTIMIZER_RMSPROP, OPTIMIZER_SGD, OPTIMIZER_ADAMW };
-enum { DECAY_MODE_L2, DECAY_MODE_DECOUPLED, DECAY_MODE_HALF_L2 };
+enum { OPTIMIZER_RMSPROP, OPTIMIZER_SGD, OPTIMIZER_ADAMW, OPTIMIZER_LARS, OPTIMIZER_LAMB };
+enum { DECAY_MODE_L2, DECAY_MODE_DECOUPLED, DECAY_MODE_HALF_L2, DECAY_MODE_UPDATE };
 enum { DECAY_MASK_ALL, DECAY_MASK_NO_BN, DECAY_MASK_NO_BN_BIAS, DECAY_MASK_NO_BN_BIAS_DEPTHWISE };
+enum { TRUST_MASK_DECAYED, TRUST_MASK_ALL };
+enum { TRUST_NORM_SEPARATE, TRUST_NORM_JOINT };
 enum { SCHEDULE_STAIRCASE, SCHEDULE_EXPONENTIAL, SCHEDULE_COSINE, SCHEDULE_CONSTANT };
 enum { DECAY_BEGIN_START, DECAY_BEGIN_WARMUP, DECAY_BEGIN_TWICE_WARMUP };
 enum { MODEL_EMA_START_WEIGHTS, MODEL_EMA_START_ZEROS };
@@ -86,6 +88,8 @@ effnet_status recipe_class_names(const Recipe *recipe, int count, char ***out, e
 
 /* lr, or lr_base * batch_size / lr_base_size where lr is 0. */
 double recipe_learning_rate(const Recipe *recipe);
+/* What is worth a warning before a run begins, as one sentence; NULL: nothing. */
+const char *recipe_warning(const Recipe *recipe);
 /* smoothing, or 0 where it is not applied. */
 double recipe_smoothing(const Recipe *recipe);
 /* What input = (pixel / 255 - mean) / std uses: mean and std, or, where normalize is false, 0 and 1/255, which leave

@@ -11,6 +11,7 @@
  * AdamW (Loshchilov and Hutter, arXiv 1711.05101), t = steps done including this one:
  *   m = b1 * m + (1 - b1) * g;  v = b2 * v + (1 - b2) * g^2
  *   w -= lr / (1 - b1^t) * m / (sqrt(v / (1 - b2^t)) + eps)
+ * LARS and LAMB: optimizer_layerwise.c.
  * Weight decay of the parameters that the mask names: l2 adds weight_decay * w to g before all this, half_l2 half of it
  * (the original: add_decayed_weights(weight_decay * 0.5), common/optimizer.py:156-162, where TensorFlow's loss has
  * weight_decay * l2_loss(w) = weight_decay * w^2 / 2, whose gradient is weight_decay * w, main.py:420); decoupled takes
@@ -29,11 +30,11 @@
  * written once. The loops are written for the compiler to vectorise: no branch, restrict, one subject each. */
 #include "step/optimizer.h"
 
-#include "step/rates.h"
+#include "step/optimizer_rules.h"
 
 #include <math.h>
 
-enum { CHUNKS = 256, TILE = 2048 };
+enum { CHUNKS = 256 };
 
 typedef struct Span {
     size_t first, end; /* floats */
@@ -46,13 +47,6 @@ static Span span_of(size_t floats, int chunk) {
     size_t first = (size_t)chunk * length, end = first + length;
     return (Span){first < floats ? first : floats, end < floats ? end : floats};
 }
-
-/* What one step needs to know, in fp32, worked out once. Where nothing decays, l2 is 0 and shrink 1. */
-typedef struct Rates {
-    float lr, momentum, alpha, one_minus_alpha, eps;
-    float beta1, one_minus_beta1, beta2, one_minus_beta2, adam_lr, inverse_root_correction;
-    float average; /* 1 - d */
-} Rates;
 
 /* One tile: n weights with their gradients and slots. l2: added share of w; shrink: w's share kept. */
 typedef void Update(const Rates *rates, float l2, float shrink, size_t n, float *restrict w,
@@ -81,18 +75,6 @@ static void rmsprop_pytorch(const Rates *rates, float l2, float shrink, size_t n
         mean_square[i] = ms;
         momentum[i] = mom;
         w[i] = shrink * w[i] - r.lr * mom;
-    }
-}
-
-/* SGD in its four forms is one formula: mom = momentum * mom + inner * g; w -= outer * (ahead * mom + own * inner * g)
- * with inner * outer = lr. */
-static inline void sgd(float decay, float inner, float outer, float ahead, float own, float l2, float shrink, size_t n,
-                       float *restrict w, const float *restrict gradient, float *restrict momentum) {
-    for (size_t i = 0; i < n; i++) {
-        float g = inner * (gradient[i] + l2 * w[i]);
-        float mom = decay * momentum[i] + g;
-        momentum[i] = mom;
-        w[i] = shrink * w[i] - outer * (ahead * mom + own * g);
     }
 }
 
@@ -133,10 +115,6 @@ static void adamw(const Rates *rates, float l2, float shrink, size_t n, float *r
     }
 }
 
-static void average(float share, size_t n, float *restrict ema, const float *restrict value) {
-    for (size_t i = 0; i < n; i++) ema[i] += share * (value[i] - ema[i]);
-}
-
 static Update *choose_update(const StepSpec *spec) {
     if (spec->optimizer == STEP_ADAMW) return adamw;
     if (spec->optimizer == STEP_RMSPROP) return spec->lr_in_momentum ? rmsprop_tensorflow : rmsprop_pytorch;
@@ -156,6 +134,7 @@ static Rates rates_of(const StepSpec *spec, double lr, int64_t steps_done) {
                    .one_minus_beta1 = (float)(1 - b1),
                    .beta2 = (float)b2,
                    .one_minus_beta2 = (float)(1 - b2),
+                   .first_correction = rates.first_correction,
                    .adam_lr = rates.adam_lr,
                    .inverse_root_correction = rates.inverse_root_correction,
                    .average = rates.average};
@@ -213,13 +192,19 @@ static void pass_task(void *context, int task, int thread) {
 
 void optimizer_step(const Network *network, const StepSpec *spec, TrainState *state, double lr, ThreadTeam *team) {
     bool decoupled = spec->decay_mode == STEP_DECAY_DECOUPLED;
-    double half = spec->decay_mode == STEP_DECAY_HALF_L2 ? 0.5 : 1;
+    double decay = spec->weight_decay * (spec->decay_mode == STEP_DECAY_HALF_L2 ? 0.5 : 1);
+    const Rates rates = rates_of(spec, lr, state->step + 1);
+    if (spec->optimizer == STEP_LARS || spec->optimizer == STEP_LAMB) {
+        optimizer_step_layerwise(network, spec, state, &rates, lr, decay, team);
+        state->step++;
+        return;
+    }
     Pass pass = {.network = network,
                  .state = state,
                  .update = choose_update(spec),
-                 .rates = rates_of(spec, lr, state->step + 1),
+                 .rates = rates,
                  .decay_mask = spec->decay_mask,
-                 .l2 = decoupled ? 0.0f : (float)(half * spec->weight_decay),
+                 .l2 = decoupled ? 0.0f : (float)decay,
                  .shrink = decoupled ? (float)(1 - lr * spec->weight_decay) : 1.0f};
     thread_team_run(team, pass_task, &pass, CHUNKS);
     state->step++;

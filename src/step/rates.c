@@ -10,10 +10,14 @@ double step_average_decay(const StepSpec *spec, int64_t steps_done) {
 
 StepRates step_rates(const StepSpec *spec, double learning_rate, int64_t steps_done) {
     const double t = (double)steps_done;
+    const bool corrected = spec->optimizer != STEP_LAMB || spec->bias_correction;
+    const double first = corrected ? 1 - pow(spec->betas[0], t) : 1,
+                 second = corrected ? 1 - pow(spec->betas[1], t) : 1;
     return (StepRates){.learning_rate = (float)learning_rate,
                        .average = (float)(1 - step_average_decay(spec, steps_done)),
-                       .adam_lr = (float)(learning_rate / (1 - pow(spec->betas[0], t))),
-                       .inverse_root_correction = (float)(1 / sqrt(1 - pow(spec->betas[1], t)))};
+                       .first_correction = (float)(1 / first),
+                       .adam_lr = (float)(learning_rate / first),
+                       .inverse_root_correction = (float)(1 / sqrt(second))};
 }
 
 bool step_decays(ParameterRole role, StepDecayMask mask) {

@@ -9,6 +9,8 @@
 typedef struct StepRates {
     float learning_rate;
     float average;                 /* 1 - d, step_average_decay */
+    float first_correction;        /* 1 / (1 - b1^t); with the next two, of lamb without bias_correction: as if t were
+                                      infinite */
     float adam_lr;                 /* lr / (1 - b1^t) */
     float inverse_root_correction; /* 1 / sqrt(1 - b2^t) */
 } StepRates;

@@ -6,9 +6,9 @@
 #include <stdint.h>
 
 typedef struct TrainState {
-    float *parameters, *gradients;          /* network->parameter_floats each */
-    float *statistics;                      /* network->statistic_floats */
-    float *slots[2];                        /* optimizer: rmsprop mean square, momentum; sgd momentum; adamw m, v */
+    float *parameters, *gradients; /* network->parameter_floats each */
+    float *statistics;             /* network->statistic_floats */
+    float *slots[2];               /* optimizer: rmsprop mean square, momentum; sgd, lars momentum; adamw, lamb m, v */
     float *ema_parameters, *ema_statistics; /* NULL where model_ema is off */
     int64_t step;                           /* optimizer steps done */
 } TrainState;

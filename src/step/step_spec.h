@@ -18,9 +18,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The choices count as those of the recipe do (recipe/recipe.h); train/ asserts it. */
-typedef enum StepOptimizer { STEP_RMSPROP, STEP_SGD, STEP_ADAMW } StepOptimizer;
-typedef enum StepDecayMode { STEP_DECAY_L2, STEP_DECAY_DECOUPLED, STEP_DECAY_HALF_L2 } StepDecayMode;
+/* The choices count as those of the recipe do (recipe/recipe.h); train/ asserts it. An executor without LARS and LAMB
+ * refuses them by name. */
+typedef enum StepOptimizer { STEP_RMSPROP, STEP_SGD, STEP_ADAMW, STEP_LARS, STEP_LAMB } StepOptimizer;
+/* UPDATE, lamb alone: added to what the trust ratio scales. */
+typedef enum StepDecayMode { STEP_DECAY_L2, STEP_DECAY_DECOUPLED, STEP_DECAY_HALF_L2, STEP_DECAY_UPDATE } StepDecayMode;
+/* Which parameters lars and lamb scale; what lars divides by (optimizer_layerwise.c). */
+typedef enum StepTrustMask { STEP_TRUST_DECAYED, STEP_TRUST_ALL } StepTrustMask;
+typedef enum StepTrustNorm { STEP_TRUST_SEPARATE, STEP_TRUST_JOINT } StepTrustNorm;
 typedef enum StepDecayMask {
     STEP_DECAY_ALL,
     STEP_DECAY_NO_BN,
@@ -58,11 +63,18 @@ typedef struct StepSpec {
     double weight_decay;
 
     StepOptimizer optimizer;
-    double momentum;     /* rmsprop, sgd */
-    bool nesterov;       /* sgd */
-    double alpha, eps;   /* rmsprop: decay of the mean square, eps inside the root; adamw: eps outside it */
-    bool lr_in_momentum; /* rmsprop, sgd: TensorFlow's order; else PyTorch's */
-    double betas[2];     /* adamw */
+    double momentum;     /* rmsprop, sgd, lars */
+    bool nesterov;       /* sgd, lars */
+    double alpha, eps;   /* rmsprop: decay of the mean square, eps inside the root; adamw, lamb: outside it */
+    bool lr_in_momentum; /* rmsprop, sgd, lars: TensorFlow's order; else PyTorch's */
+    double betas[2];     /* adamw, lamb */
+
+    StepTrustMask trust_mask;            /* lars, lamb */
+    StepTrustNorm trust_norm;            /* lars */
+    double trust_coefficient, trust_eps; /* lars */
+    bool trust_in_momentum;              /* lars */
+    bool trust_clip;                     /* lars, lamb */
+    bool bias_correction;                /* lamb; adamw always has it */
 
     bool average;              /* keep averages of weights and statistics */
     double average_decay;      /* d */

@@ -58,6 +58,9 @@ void recipe_from_card(const ModelCard *card, Recipe *recipe) {
 }
 
 _Static_assert((int)STEP_ADAMW == OPTIMIZER_ADAMW && (int)STEP_SGD == OPTIMIZER_SGD, "a StepSpec counts as the recipe");
+_Static_assert((int)STEP_LARS == OPTIMIZER_LARS && (int)STEP_LAMB == OPTIMIZER_LAMB, "");
+_Static_assert((int)STEP_DECAY_UPDATE == DECAY_MODE_UPDATE && (int)STEP_TRUST_ALL == TRUST_MASK_ALL, "");
+_Static_assert((int)STEP_TRUST_JOINT == TRUST_NORM_JOINT, "");
 _Static_assert((int)STEP_DECAY_HALF_L2 == DECAY_MODE_HALF_L2 && (int)STEP_DECAY_DECOUPLED == DECAY_MODE_DECOUPLED, "");
 _Static_assert((int)STEP_DECAY_NO_BN_BIAS_DEPTHWISE == DECAY_MASK_NO_BN_BIAS_DEPTHWISE, "");
 _Static_assert((int)STEP_MASKS_FLAX == MASKS_FLAX && (int)STEP_BN_ALL == BN_SYNC_ALL, "");
@@ -86,6 +89,13 @@ void step_spec_from_recipe(const Recipe *recipe, StepSpec *out) {
                       .eps = recipe->opt_eps,
                       .lr_in_momentum = recipe->lr_in_momentum,
                       .betas = {recipe->opt_betas[0], recipe->opt_betas[1]},
+                      .trust_mask = (StepTrustMask)recipe->trust_mask,
+                      .trust_norm = (StepTrustNorm)recipe->trust_norm,
+                      .trust_coefficient = recipe->trust_coefficient,
+                      .trust_eps = recipe->trust_eps,
+                      .trust_in_momentum = recipe->trust_in_momentum,
+                      .trust_clip = recipe->trust_clip,
+                      .bias_correction = recipe->lamb_bias_correction,
                       .average = recipe->model_ema,
                       .average_decay = recipe->model_ema_decay,
                       .average_warmup = recipe->model_ema_warmup,

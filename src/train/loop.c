@@ -298,6 +298,8 @@ static effnet_status run_steps(Loop *loop, effnet_error *err) {
     tell_remarks(loop, run->train_set);
     tell_remarks(loop, run->val_set);
     if (run->head_drawn) tell_message(loop, "the classifier of --init has another shape: it was drawn afresh");
+    const char *warning = recipe_warning(run->recipe);
+    if (warning) tell_message(loop, warning);
     if (run->resumed && evaluation_due(run) && run->log.evaluated_step != step_now(run)) TRY(finish_epoch(loop, err));
     while (step_now(run) < run->last_step && !loop->stop) {
         TRY(one_step(loop, err));

@@ -23,9 +23,11 @@ int optimizer_slots(int optimizer, const char *names[2]) {
         names[1] = "momentum";
         return 2;
     case OPTIMIZER_SGD:
+    case OPTIMIZER_LARS:
         names[0] = "momentum";
         return 1;
     case OPTIMIZER_ADAMW:
+    case OPTIMIZER_LAMB:
         names[0] = "first_moment";
         names[1] = "second_moment";
         return 2;

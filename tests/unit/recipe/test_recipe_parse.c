@@ -85,9 +85,9 @@ static void test_ranges(void **state) {
     expect_error("momentum: -0.1\n", "r.yaml:1: momentum is -0.1; allowed: 0 to 0.9999");
     expect_error("lr: 1e999\n", "r.yaml:1: lr is 1e999; allowed: 0 to 1000");
     expect_error("std: [1, 1, 0]\n", "r.yaml:1: std is 0 at place 3; allowed: 3 numbers, each 0.001 to 10");
-    expect_error("opt: adam\n", "r.yaml:1: opt is 'adam'; allowed: rmsprop, sgd, adamw");
-    expect_error("opt: ''\n", "r.yaml:1: opt is ''; allowed: rmsprop, sgd, adamw");
-    expect_error("opt: rmsprop|sgd\n", "r.yaml:1: opt is 'rmsprop|sgd'; allowed: rmsprop, sgd, adamw");
+    expect_error("opt: adam\n", "r.yaml:1: opt is 'adam'; allowed: rmsprop, sgd, adamw, lars, lamb");
+    expect_error("opt: ''\n", "r.yaml:1: opt is ''; allowed: rmsprop, sgd, adamw, lars, lamb");
+    expect_error("opt: rmsprop|sgd\n", "r.yaml:1: opt is 'rmsprop|sgd'; allowed: rmsprop, sgd, adamw, lars, lamb");
 }
 
 static void test_yaml(void **state) {
@@ -129,7 +129,8 @@ static void test_contradictions(void **state) {
     expect_error("scale: [0.5, 0.1]\n", "r.yaml: scale is [0.5, 0.1]; write the smaller share first");
     expect_error("ratio: [2, 1]\n", "r.yaml: ratio is [2, 1]; write the smaller ratio first");
     expect_error("drop: -0.5\n", "r.yaml: drop is -0.5; allowed: 0 to 0.999, or -1 for the model's own");
-    expect_error("nesterov: true\n", "r.yaml: nesterov is true, which only opt: sgd has; remove it or change opt");
+    expect_error("nesterov: true\n",
+                 "r.yaml: nesterov is true, which only opt: sgd and lars have; remove it or change opt");
     expect_error("nesterov: true\nopt: sgd\nmomentum: 0\n",
                  "r.yaml: nesterov is true and momentum is 0; give a momentum, such as 0.9");
     expect_error("lr: 0.1\nmin_lr: 0.2\n",

@@ -29,7 +29,7 @@ static effnet_status write_run(SmallRun *run, const char *out, int64_t mark, cha
 
 static void test_round_trip(void **unused) {
     (void)unused;
-    for (int optimizer = 0; optimizer < 3; optimizer++)
+    for (int optimizer = 0; optimizer < 5; optimizer++)
         for (int ema = 0; ema < 2; ema++) {
             SmallRun run, other;
             char out[300], path[512], link[600];

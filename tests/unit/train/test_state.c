@@ -22,8 +22,8 @@ static void check_constant(const float *block, size_t count, float value) {
 
 static void test_optimizers(void **unused) {
     (void)unused;
-    const int slots[3] = {2, 1, 2}; /* rmsprop, sgd, adamw */
-    for (int optimizer = 0; optimizer < 3; optimizer++)
+    const int slots[5] = {2, 1, 2, 1, 2}; /* rmsprop, sgd, adamw, lars, lamb */
+    for (int optimizer = 0; optimizer < 5; optimizer++)
         for (int ema = 0; ema < 2; ema++) {
             SmallRun run;
             small_run_create(&run, optimizer, ema);

@@ -8,14 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const padding_names[] = {"same", "symmetric"};
-static const char *const variance_names[] = {"biased", "unbiased"};
-static const char *const interpolation_names[] = {"bilinear", "bicubic"};
-static const char *const val_crop_names[] = {"center", "none"};
-static const char *const overshoot_names[] = {"clip", "keep"};
-static const char *const resize_names[] = {"pillow", "tensorflow", "tensorflow1", "torch"};
-static const char *const head_width_names[] = {"scaled", "fixed"};
-static const char *const se_round_names[] = {"floor", "even"};
+static const char *const padding_names[] = {"same", "symmetric", NULL};
+static const char *const variance_names[] = {"biased", "unbiased", NULL};
+static const char *const interpolation_names[] = {"bilinear", "bicubic", NULL};
+static const char *const val_crop_names[] = {"center", "none", "resize_shorter", NULL};
+static const char *const overshoot_names[] = {"clip", "keep", NULL};
+static const char *const resize_names[] = {"pillow", "tensorflow", "tensorflow1", "torch", NULL};
+static const char *const head_width_names[] = {"scaled", "fixed", NULL};
+static const char *const se_round_names[] = {"floor", "even", NULL};
 
 /* The length of the UTF-8 character at `text`, 0 where there is none (RFC 3629: no overlong forms, no
  * surrogates). */
@@ -106,7 +106,7 @@ effnet_status card_metadata(const ModelCard *card, char ***out, effnet_error *er
     add_text(&pairs, "effnet.interpolation", interpolation_names[card->interpolation != INTERPOLATION_BILINEAR]);
     add_text(&pairs, "effnet.resize", resize_names[card->resize & 3]);
     add_text(&pairs, "effnet.overshoot", overshoot_names[card->overshoot != OVERSHOOT_CLIP]);
-    add_text(&pairs, "effnet.val_crop", val_crop_names[card->val_crop != VAL_CROP_CENTER]);
+    add_text(&pairs, "effnet.val_crop", val_crop_names[card->val_crop % 3]);
     add_json(&pairs, "effnet.pad_to", json_integer(card->pad_to));
     if (card->exif_orientation) add_text(&pairs, "effnet.exif_orientation", "true");
     add_json(&pairs, "effnet.step", json_integer(card->step));
@@ -186,36 +186,27 @@ static effnet_status metadata_triple(const Safetensors *file, const char *key, d
     return bad_value(file, key, allowed, err);
 }
 
-static effnet_status metadata_choice(const Safetensors *file, const char *key, const char *const names[2], int *out,
+/* One of `names`, ended by NULL. */
+static effnet_status metadata_choice(const Safetensors *file, const char *key, const char *const *names, int *out,
                                      effnet_error *err) {
     const char *text = safetensors_metadata(file, key);
-    for (int i = 0; text && i < 2; i++)
-        if (strcmp(text, names[i]) == 0) {
+    char allowed[80] = "";
+    for (int i = 0; names[i]; i++) {
+        if (text && strcmp(text, names[i]) == 0) {
             *out = i;
             return EFFNET_OK;
         }
-    char allowed[80];
-    snprintf(allowed, sizeof allowed, "%s, %s", names[0], names[1]);
+        size_t used = strlen(allowed);
+        snprintf(allowed + used, sizeof allowed - used, "%s%s", i ? ", " : "", names[i]);
+    }
     return bad_value(file, key, allowed, err);
 }
 
 /* The same for a key that files of older programs lack: *out is then 0, the first name. */
-static effnet_status metadata_newer_choice(const Safetensors *file, const char *key, const char *const names[2],
-                                           int *out, effnet_error *err) {
+static effnet_status metadata_newer_choice(const Safetensors *file, const char *key, const char *const *names, int *out,
+                                           effnet_error *err) {
     *out = 0;
     return safetensors_metadata(file, key) ? metadata_choice(file, key, names, out, err) : EFFNET_OK;
-}
-
-/* Absent: Pillow's, which was the only one. */
-static effnet_status read_resize(const Safetensors *file, int *out, effnet_error *err) {
-    const char *text = safetensors_metadata(file, "effnet.resize");
-    *out = RESIZE_PILLOW;
-    for (int i = 0; text && i < 4; i++)
-        if (strcmp(text, resize_names[i]) == 0) {
-            *out = i;
-            return EFFNET_OK;
-        }
-    return text ? bad_value(file, "effnet.resize", "pillow, tensorflow, tensorflow1, torch", err) : EFFNET_OK;
 }
 
 static effnet_status read_labels(const Safetensors *file, ModelCard *card, effnet_error *err) {
@@ -261,7 +252,7 @@ static effnet_status read_fields(const Safetensors *file, ModelCard *card, effne
     TRY(metadata_triple(file, "effnet.std", 1e-3, 10, card->std, err));
     TRY(metadata_number(file, "effnet.crop_pct", 0.05, 1, &card->crop_pct, err));
     TRY(metadata_choice(file, "effnet.interpolation", interpolation_names, &card->interpolation, err));
-    TRY(read_resize(file, &card->resize, err));
+    TRY(metadata_newer_choice(file, "effnet.resize", resize_names, &card->resize, err));
     TRY(metadata_newer_choice(file, "effnet.overshoot", overshoot_names, &card->overshoot, err));
     TRY(metadata_choice(file, "effnet.val_crop", val_crop_names, &card->val_crop, err));
     TRY(metadata_integer(file, "effnet.pad_to", 0, 2048, &value, err));

@@ -103,8 +103,9 @@ static effnet_status get_region(Loader *loader, Worker *worker, uint32_t index, 
                                 effnet_error *err) {
     const LoaderOptions *options = &loader->options;
     Picture picture;
+    const RandomKey *drawn = options->training ? key : NULL;
     if (loader->cache && picture_cache_find(loader->cache, index, &picture)) {
-        *out = region_of_picture(&picture);
+        *out = region_of_picture(&picture, preprocess_box(&options->preprocess, picture.height, picture.width, drawn));
         return EFFNET_OK;
     }
     bool keep = loader->cache && !picture_cache_is_full(loader->cache);
@@ -119,7 +120,7 @@ static effnet_status get_region(Loader *loader, Worker *worker, uint32_t index, 
     }
     TRY(dataset_read_with(options->dataset, index, &worker->decoder, &picture, err));
     if (keep) picture_cache_add(loader->cache, index, &picture);
-    *out = region_of_picture(&picture);
+    *out = region_of_picture(&picture, preprocess_box(&options->preprocess, picture.height, picture.width, drawn));
     return EFFNET_OK;
 }
 

@@ -56,6 +56,16 @@ Box crop_center(int height, int width, double share) {
     return (Box){(height - side + 1) / 2, (width - side + 1) / 2, side, side};
 }
 
+ResizedCrop crop_of_resized(int height, int width, int side, double share) {
+    int shorter = (int)(side / share), from = height < width ? height : width;
+    if (shorter < side) shorter = side;
+    ResizedCrop made = {.height = (int)((int64_t)shorter * height / from),
+                        .width = (int)((int64_t)shorter * width / from)};
+    made.top = rounded((made.height - side) / 2.0);
+    made.left = rounded((made.width - side) / 2.0);
+    return made;
+}
+
 Box crop_canvas(int height, int width, int side) {
     int canvas_height = height < side ? side : height, canvas_width = width < side ? side : width;
     return (Box){-((canvas_height - height) / 2), -((canvas_width - width) / 2), canvas_height, canvas_width};

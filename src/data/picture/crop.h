@@ -31,6 +31,15 @@ Box crop_padded(int height, int width, int padding, RandomKey key);
 /* The central square of side share * the shorter side, at least 1 (TensorFlow's decode_and_center_crop). */
 Box crop_center(int height, int width, double share);
 
+/* The other order, timm's and torchvision's: the picture resized so that its shorter side is int(side / share) and the
+ * longer int(shorter * longer / shorter), and of that the central square of `side` (Resize, CenterCrop: (whole - side)
+ * / 2, halves to the even number). */
+typedef struct ResizedCrop {
+    int height, width; /* of the resized picture */
+    int top, left;     /* of the square in it */
+} ResizedCrop;
+ResizedCrop crop_of_resized(int height, int width, int side, double share);
+
 /* A canvas of at least `side` a side with the picture in its middle, as a box of the picture. */
 Box crop_canvas(int height, int width, int side);
 

@@ -96,7 +96,8 @@ static void place_region(const Box *box, int eighths, int height, int width, Reg
 static effnet_status read_region(Decoder *decoder, RegionDecoder *region, const char *name,
                                  const RegionRequest *request, Region *out, effnet_error *err) {
     struct jpeg_decompress_struct *jpeg = &region->jpeg;
-    Box box = request->choose(request->context, out->height, out->width);
+    const Box box = request->choose(request->context, out->height, out->width);
+    out->box = box;
     int bottom, right;
     jpeg->scale_num = (unsigned)scale_for(box, request->least);
     jpeg->scale_denom = EIGHTHS;

@@ -115,7 +115,7 @@ effnet_status dataset_read_region(const Dataset *dataset, int64_t index, Decoder
     if (done) return EFFNET_OK;
     Picture picture = {0};
     TRY(picture_of_blob(&blob, name, decoder, &picture, err));
-    *out = region_of_picture(&picture);
+    *out = region_of_picture(&picture, request->choose(request->context, picture.height, picture.width));
     return EFFNET_OK;
 }
 

@@ -72,7 +72,7 @@ void preprocess_release(PreprocessBuffers *buffers) {
 
 static Box choose_box(const PreprocessOptions *options, int height, int width, const RandomKey *key) {
     int crop = key ? options->train_crop : options->val_crop == VAL_CROP_CENTER ? TRAIN_CROP_CENTER : TRAIN_CROP_NONE;
-    switch (crop) {
+    switch (crop) { /* resize_shorter: the whole, and what is left out of it falls away after resizing */
     case TRAIN_CROP_RANDOM_RESIZED:
         return crop_random_resized(height, width, options->scale, options->ratio, *key);
     case TRAIN_CROP_PAD:
@@ -187,16 +187,16 @@ static effnet_status resize_scaled(const Region *region, Box box, const ResizeOp
                          out, err);
 }
 
-/* `key` NULL: evaluation. */
-static effnet_status crop_and_resize(const PreprocessOptions *options, const Region *region, const RandomKey *key,
+/* `shorter`: the shorter side first, then the central square. */
+static effnet_status crop_and_resize(const PreprocessOptions *options, const Region *region, bool shorter,
                                      const ResizeOptions *resize, PreprocessBuffers *buffers, float *out,
                                      effnet_error *err) {
     const Picture *picture = &region->picture;
-    Box box = preprocess_box(options, region->height, region->width, key);
+    Box box = region->box;
     if (region->eighths != 8) return resize_scaled(region, box, resize, buffers, out, err);
     box.top -= region->top;
     box.left -= region->left;
-    if (box.height == options->resolution && box.width == options->resolution) {
+    if (!shorter && box.height == options->resolution && box.width == options->resolution) {
         copy_box(picture, box, resize, out);
         return EFFNET_OK;
     }
@@ -208,7 +208,9 @@ static effnet_status crop_and_resize(const PreprocessOptions *options, const Reg
         stride = 3 * (size_t)box.width;
         box.top = box.left = 0;
     }
-    return resize_box(&buffers->resizer, pixels, stride, box, resize, out, err);
+    if (!shorter) return resize_box(&buffers->resizer, pixels, stride, box, resize, out, err);
+    const ResizedCrop resized = crop_of_resized(box.height, box.width, options->resolution, options->crop_pct);
+    return resize_then_crop(&buffers->resizer, pixels, stride, box, resized, resize, out, err);
 }
 
 static effnet_status reserve_levels(PreprocessBuffers *buffers, size_t needed, effnet_error *err) {
@@ -245,7 +247,7 @@ static effnet_status augment(const PreprocessOptions *options, const Region *reg
         plain.bias[c] = 0;
     }
     TRY(reserve_levels(buffers, 3 * pixels, err));
-    TRY(crop_and_resize(options, region, &key, &plain, buffers, out, err));
+    TRY(crop_and_resize(options, region, false, &plain, buffers, out, err));
     Picture square = {.height = side, .width = side, .pixels = buffers->levels[0]};
     floats_to_levels(out, 3 * pixels, options->policy.reference, square.pixels);
     augment_policy_apply(&options->policy, random_fold_in(key, STREAM_POLICY), &square, &buffers->levels[1]);
@@ -265,9 +267,11 @@ effnet_status preprocess_region(const PreprocessOptions *options, const Region *
         resize.scale[c] = (float)(1 / (255 * options->std[c]));
         resize.bias[c] = (float)(-options->mean[c] / options->std[c]);
     }
-    if (!key) return crop_and_resize(options, region, NULL, &resize, buffers, out, err);
+    if (!key)
+        return crop_and_resize(options, region, options->val_crop == VAL_CROP_RESIZE_SHORTER, &resize, buffers, out,
+                               err);
     if (augment_policy_is_empty(&options->policy))
-        TRY(crop_and_resize(options, region, key, &resize, buffers, out, err));
+        TRY(crop_and_resize(options, region, false, &resize, buffers, out, err));
     else
         TRY(augment(options, region, *key, &resize, buffers, out, err));
     if (options->erase.probability > 0)
@@ -277,7 +281,7 @@ effnet_status preprocess_region(const PreprocessOptions *options, const Region *
 
 effnet_status preprocess_picture(const PreprocessOptions *options, const Picture *picture, const RandomKey *key,
                                  PreprocessBuffers *buffers, float *out, effnet_error *err) {
-    const Region whole = region_of_picture(picture);
+    const Region whole = region_of_picture(picture, preprocess_box(options, picture->height, picture->width, key));
     return preprocess_region(options, &whole, key, buffers, out, err);
 }
 

@@ -44,7 +44,7 @@ typedef struct PreprocessBuffers {
 void preprocess_release(PreprocessBuffers *buffers);
 effnet_status preprocess_picture(const PreprocessOptions *options, const Picture *picture, const RandomKey *key,
                                  PreprocessBuffers *buffers, float *out, effnet_error *err);
-/* The same of a region, which must hold the box that preprocess_box names (training). */
+/* The same of a region, whose box is the one that preprocess_box names, and which must hold it. */
 effnet_status preprocess_region(const PreprocessOptions *options, const Region *region, const RandomKey *key,
                                 PreprocessBuffers *buffers, float *out, effnet_error *err);
 /* The part of a picture of this size that is used, in its own pixels; it may reach over the edges, but for where

@@ -133,14 +133,22 @@ static effnet_status resize_spans(Resizer *resizer, const uint8_t *pixels, size_
 
 effnet_status resize_box(Resizer *resizer, const uint8_t *pixels, size_t stride, Box box, const ResizeOptions *options,
                          float *out, effnet_error *err) {
-    const ResizeSpan spans[2] = {{0, box.width, box.width}, {0, box.height, box.height}};
+    const ResizeSpan spans[2] = {{0, box.width, box.width, 0, 0}, {0, box.height, box.height, 0, 0}};
+    return resize_spans(resizer, pixels + (size_t)box.top * stride + 3 * (size_t)box.left, stride, spans, options, out,
+                        err);
+}
+
+effnet_status resize_then_crop(Resizer *resizer, const uint8_t *pixels, size_t stride, Box box, ResizedCrop resized,
+                               const ResizeOptions *options, float *out, effnet_error *err) {
+    const ResizeSpan spans[2] = {{0, box.width, box.width, resized.width, resized.left},
+                                 {0, box.height, box.height, resized.height, resized.top}};
     return resize_spans(resizer, pixels + (size_t)box.top * stride + 3 * (size_t)box.left, stride, spans, options, out,
                         err);
 }
 
 static ResizeSpan span_of(double start, double extent, int *first) {
     *first = (int)start;
-    return (ResizeSpan){start - *first, extent, (int)ceil(start + extent) - *first};
+    return (ResizeSpan){start - *first, extent, (int)ceil(start + extent) - *first, 0, 0};
 }
 
 effnet_status resize_window(Resizer *resizer, const uint8_t *pixels, size_t stride, FractionalBox window,

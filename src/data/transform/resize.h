@@ -41,4 +41,9 @@ effnet_status resize_window(Resizer *resizer, const uint8_t *pixels, size_t stri
 effnet_status resize_box(Resizer *resizer, const uint8_t *pixels, size_t stride, Box box, const ResizeOptions *options,
                          float *out, effnet_error *err);
 
+/* The box resized to `resized.height` x `resized.width`, and of that the square of options->side at (resized.top,
+ * resized.left), which must lie inside; only what it needs is computed. out (side, side, 3). */
+effnet_status resize_then_crop(Resizer *resizer, const uint8_t *pixels, size_t stride, Box box, ResizedCrop resized,
+                               const ResizeOptions *options, float *out, effnet_error *err);
+
 #endif

@@ -34,8 +34,13 @@ static double cubic(double x, double a) {
 
 /* ---- Pillow ---- */
 
-static double support_of(double extent, int output, ResizeKind kind) {
-    double scale = extent / output;
+/* Of how many output positions the source is the whole. */
+static int whole_of(ResizeSpan source, int output) {
+    return source.whole ? source.whole : output;
+}
+
+static double support_of(ResizeSpan source, int output, ResizeKind kind) {
+    double scale = source.extent / whole_of(source, output);
     return (kind.interpolation == INTERPOLATION_BICUBIC ? 2.0 : 1.0) * (scale < 1 ? 1 : scale);
 }
 
@@ -46,8 +51,9 @@ static double filter_of(ResizeKind kind, double x) {
 /* Weights of output position x; returns how many. */
 static int widened_weights(const ResizeAxis *axis, ResizeSpan source, int output, ResizeKind kind, int x,
                            int *first_out, float *weights) {
-    double scale = source.extent / output, widened = scale < 1 ? 1 : scale;
-    double support = support_of(source.extent, output, kind), centre = source.start + (x + 0.5) * scale, sum = 0;
+    double scale = source.extent / whole_of(source, output), widened = scale < 1 ? 1 : scale;
+    double support = support_of(source, output, kind);
+    double centre = source.start + (x + source.offset + 0.5) * scale, sum = 0;
     int first = (int)(centre - support + 0.5), end = (int)(centre + support + 0.5);
     if (first < 0) first = 0;
     if (end > source.pixels) end = source.pixels;
@@ -97,8 +103,7 @@ static int point_weights(int source, int output, ResizeKind kind, int x, int *fi
 /* ---- both ---- */
 
 int resize_axis_taps(ResizeSpan source, int output, ResizeKind kind) {
-    int taps =
-        kind.method == RESIZE_PILLOW ? 2 * (int)ceil(support_of(source.extent, output, kind)) + 1 : point_taps(kind);
+    int taps = kind.method == RESIZE_PILLOW ? 2 * (int)ceil(support_of(source, output, kind)) + 1 : point_taps(kind);
     return taps < source.pixels ? taps : source.pixels;
 }
 
@@ -108,6 +113,7 @@ void resize_axis_fill(ResizeAxis *axis, ResizeSpan source, int output, ResizeKin
         float *weights = axis->weights + (size_t)place * (size_t)axis->taps;
         axis->count[place] = kind.method == RESIZE_PILLOW
                                  ? widened_weights(axis, source, output, kind, x, &axis->first[place], weights)
-                                 : point_weights(source.pixels, output, kind, x, &axis->first[place], weights);
+                                 : point_weights(source.pixels, whole_of(source, output), kind, x + source.offset,
+                                                 &axis->first[place], weights);
     }
 }

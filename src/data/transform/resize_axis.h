@@ -11,10 +11,12 @@ typedef struct ResizeKind {
 } ResizeKind;
 
 /* The source of an axis: it begins `start` (0 to 1) behind the first of `pixels` pixels and is `extent` of them long.
- * But for Pillow's way it is all of them: 0, pixels. */
+ * But for Pillow's way it is all of them: 0, pixels. What is made of it may be a part only: output positions `offset`
+ * and on of `whole`; whole 0: all. */
 typedef struct ResizeSpan {
     double start, extent;
     int pixels;
+    int whole, offset;
 } ResizeSpan;
 
 /* For each output position: its first source position, how many, and their weights, `taps` apart. The first positions

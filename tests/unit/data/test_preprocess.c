@@ -98,7 +98,7 @@ static void padding_comes_before_resizing(void **state) {
     PreprocessOptions options = usual;
     options.resolution = 48;
     float got[3 * 48 * 48], want[3 * 48 * 48];
-    for (options.val_crop = 0; options.val_crop < 2; options.val_crop++) {
+    for (options.val_crop = 0; options.val_crop < 3; options.val_crop++) {
         options.crop_pct = .9;
         assert_int_equal(preprocess_eval(&options, &picture, got, NULL), EFFNET_OK);
         assert_int_equal(preprocess_eval(&options, &padded, want, NULL), EFFNET_OK);

@@ -36,7 +36,7 @@ static void test_round_trip(void **unused) {
     run.card.config.bn_momentum = 0.9;
     run.card.config.bn_unbiased = true;
     run.card.mean[1] = 0.1;
-    run.card.val_crop = VAL_CROP_NONE;
+    run.card.val_crop = VAL_CROP_RESIZE_SHORTER;
     run.card.interpolation = INTERPOLATION_BILINEAR;
     expect(weights_write(path, &run.network, run.state.parameters, run.state.statistics, &run.card, &err), EFFNET_OK,
            &err, "");
@@ -53,7 +53,7 @@ static void test_round_trip(void **unused) {
     assert_memory_equal(card.std, run.card.std, sizeof card.std);
     assert_true(card.crop_pct == run.card.crop_pct);
     assert_int_equal(card.interpolation, INTERPOLATION_BILINEAR);
-    assert_int_equal(card.val_crop, VAL_CROP_NONE);
+    assert_int_equal(card.val_crop, VAL_CROP_RESIZE_SHORTER);
     assert_int_equal(card.pad_to, 32);
     assert_int_equal(card.step, 1234567890123);
     assert_string_equal(card.class_names[1], names[1]);
@@ -284,7 +284,7 @@ static void test_lying_card(void **unused) {
         {"effnet.std", "[0,1,1]", "three numbers"},
         {"effnet.crop_pct", "2", "allowed: numbers"},
         {"effnet.interpolation", "nearest", "bilinear, bicubic"},
-        {"effnet.val_crop", "Center", "center, none"},
+        {"effnet.val_crop", "Center", "center, none, resize_shorter"},
         {"effnet.pad_to", "-1", "whole numbers"},
         {"effnet.step", "-1", "whole numbers"},
         {"effnet.class_names", "[\"a\",2]", "is not a string"},

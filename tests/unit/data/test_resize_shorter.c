@@ -1,0 +1,70 @@
+/* test_resize_shorter.c - val_crop: resize_shorter against Pillow in timm's and torchvision's order
+ * (tests/golden/resize_shorter.txt, made by make_resize_shorter.py). */
+#include "data/transform/preprocess.h"
+#include "make_pictures.h"
+
+#include <math.h>
+
+static void equals_pillow(void **state) {
+    (void)state;
+    FILE *stream = fopen(EFFNET_SOURCE_DIR "/tests/golden/resize_shorter.txt", "r");
+    assert_non_null(stream);
+    char name[16];
+    int height, width, side, cases = 0;
+    double share;
+    while (fscanf(stream, "#%*[^\n]\n") > 0) {
+    }
+    while (fscanf(stream, "%15s %d %d %d %lf", name, &height, &width, &side, &share) == 5) {
+        const PreprocessOptions options = {.resolution = side,
+                                           .val_crop = VAL_CROP_RESIZE_SHORTER,
+                                           .interpolation = strcmp(name, "bicubic") == 0 ? INTERPOLATION_BICUBIC
+                                                                                         : INTERPOLATION_BILINEAR,
+                                           .crop_pct = share,
+                                           .scale = {1, 1},
+                                           .ratio = {1, 1},
+                                           .std = {1 / 255.0, 1 / 255.0, 1 / 255.0}};
+        Picture picture = {height, width, pattern_picture(height, width)};
+        float *got = calloc(3 * (size_t)side * (size_t)side, sizeof *got);
+        effnet_error err = {0};
+        if (preprocess_eval(&options, &picture, got, &err) != EFFNET_OK) fail_msg("%s", err.message);
+        double sum = 0;
+        for (int i = 0; i < 3 * side * side; i++) {
+            int want;
+            assert_int_equal(fscanf(stream, "%d", &want), 1);
+            sum += fabs((double)got[i] - want);
+            if (!(fabs(rint((double)got[i]) - want) <= 1)) /* Pillow rounds twice */
+                fail_msg("%s %dx%d to %d by %g: place (%d, %d, %d) is %g, Pillow's %d", name, height, width, side,
+                         share, i / 3 / side, i / 3 % side, i % 3, (double)got[i], want);
+        }
+        assert_true(sum / (3 * side * side) < 0.4); /* rounding to levels alone gives 0.25 to 0.33 */
+        free(got);
+        picture_free(&picture);
+        cases++;
+    }
+    assert_int_equal(cases, 16);
+    fclose(stream);
+}
+
+/* The same sizes by hand: int(224 / .875) = 256, int(256 * 500 / 375) = 341; (341 - 224) / 2 = 58.5 goes to 58, and
+ * int(224 / .904) = 247, int(247 * 640 / 427) = 370, 146 / 2 = 73, 23 / 2 = 11.5 goes to 12. */
+static void sizes_are_torchvisions(void **state) {
+    (void)state;
+    ResizedCrop crop = crop_of_resized(375, 500, 224, .875);
+    assert_int_equal(crop.height, 256);
+    assert_int_equal(crop.width, 341);
+    assert_int_equal(crop.top, 16);
+    assert_int_equal(crop.left, 58);
+    crop = crop_of_resized(640, 427, 224, .904);
+    assert_int_equal(crop.height, 370);
+    assert_int_equal(crop.width, 247);
+    assert_int_equal(crop.top, 73);
+    assert_int_equal(crop.left, 12);
+    crop = crop_of_resized(1, 30000, 600, .05); /* no overflow */
+    assert_int_equal(crop.height, 12000);
+    assert_int_equal(crop.width, 360000000);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(equals_pillow), cmocka_unit_test(sizes_are_torchvisions)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

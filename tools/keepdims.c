@@ -11,6 +11,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "data/feed/loader.h"
+#include "executor/replica.h"
 #include "train/train.h"
 
 #include <math.h>
@@ -68,30 +69,33 @@ static effnet_status open_run(Run *run, const char *data, effnet_error *err) {
     LoaderOptions options = {.dataset = run->dataset, .training = true, .batch = BATCH, .seed = 42, .cache = true};
     preprocess_from_recipe(recipe, recipe->resolution, &options.preprocess);
     TRY(loader_create(&options, &run->loader, err));
-    return trainer_create(recipe, &run->network, run->team, 1000, &run->trainer, err);
+    return trainer_create(recipe, &run->network, run->team, 1000, 0, &run->trainer,
+                          err); /* never started: its state stays */
 }
 
 static effnet_status step(Run *run, bool keepdims, double *loss, int *right, effnet_error *err) {
     static float gradient[BATCH * CLASSES];
     Trainer *trainer = &run->trainer;
+    ReplicaRoom *room = host_executor_room(trainer->executor);
+    StepSpec spec;
+    step_spec_from_recipe(&run->recipe, &spec);
     Batch batch;
     TRY(loader_next(run->loader, &batch, err));
-    masks_draw(&run->network, 42, trainer->state.step, 0, BATCH, run->team, trainer->drop_path_scale,
-               trainer->dropout_scale);
+    masks_draw(&run->network, 42, trainer->state.step, 0, BATCH, run->team, room->drop_path_scale, room->dropout_scale);
     EngineForward call = {.batch = BATCH,
                           .images = batch.images,
                           .parameters = trainer->state.parameters,
                           .statistics = trainer->state.statistics,
                           .training = true,
-                          .drop_path_scale = trainer->drop_path_scale,
-                          .dropout_scale = trainer->dropout_scale,
-                          .logits = trainer->logits};
-    TRY(engine_forward(trainer->engine, &call, err));
-    *right = count_right(trainer->logits, batch.labels);
-    *loss = keepdims ? broadcast_loss(trainer->logits, batch.labels, gradient)
-                     : loss_cross_entropy(trainer->logits, batch.labels, BATCH, CLASSES, 0, 1, gradient);
-    TRY(engine_backward(trainer->engine, &call, gradient, trainer->state.gradients, false, err));
-    optimizer_step(&run->network, &trainer->spec, &trainer->state, run->recipe.lr, run->team);
+                          .drop_path_scale = room->drop_path_scale,
+                          .dropout_scale = room->dropout_scale,
+                          .logits = room->logits};
+    TRY(engine_forward(room->engine, &call, err));
+    *right = count_right(room->logits, batch.labels);
+    *loss = keepdims ? broadcast_loss(room->logits, batch.labels, gradient)
+                     : loss_cross_entropy(room->logits, batch.labels, BATCH, CLASSES, 0, 1, gradient);
+    TRY(engine_backward(room->engine, &call, gradient, trainer->state.gradients, false, err));
+    optimizer_step(&run->network, &spec, &trainer->state, run->recipe.lr, run->team);
     return EFFNET_OK;
 }
 

@@ -59,7 +59,7 @@ model_ema_start=zeros
 model_ema_count=before
 model_ema_warmup=false
 accumulate=4
-accumulate=4,bn_sync=running_average
+replicas=4,bn_sync=running_average
 bn_variance=unbiased
 bn_momentum=0.99
 bn_eps=1e-5

@@ -87,9 +87,9 @@ static effnet_status prepare(Bench *bench, effnet_error *err) {
     for (size_t i = 0; i < batch; i++)
         bench->labels[i] = (int32_t)random_below(random_fold_in(key, 1), i, (uint32_t)config.num_classes);
     if (!options->infer) {
-        TRY(trainer_create(&bench->recipe, &bench->network, bench->team, 1000, &bench->trainer, err));
+        TRY(trainer_create(&bench->recipe, &bench->network, bench->team, 1000, 0, &bench->trainer, err));
         bench->has_trainer = true;
-        return EFFNET_OK;
+        return trainer_start(&bench->trainer, err);
     }
     const EngineOptions engine = {.batch = options->batch,
                                   .fuse = bench->recipe.fuse,
@@ -107,9 +107,8 @@ static effnet_status prepare(Bench *bench, effnet_error *err) {
 
 static effnet_status run_step(Bench *bench, effnet_error *err) {
     int batch = bench->options.batch;
-    double loss, lr;
-    if (!bench->options.infer)
-        return trainer_step(&bench->trainer, bench->images, bench->labels, batch, &loss, &lr, err);
+    const ExecutorBatch pictures = {.size = batch, .images = bench->images, .labels = bench->labels};
+    if (!bench->options.infer) return trainer_step(&bench->trainer, &pictures, NULL, NULL, err);
     const EngineForward call = {
         .batch = batch,
         .images = bench->images,
@@ -123,7 +122,12 @@ static effnet_status run_step(Bench *bench, effnet_error *err) {
 
 static void summarize(Bench *bench, effnet_bench_result *out) {
     const effnet_bench_options *options = &bench->options;
-    EngineInfo info = engine_info(options->infer ? bench->engine : bench->trainer.engine);
+    ExecutorInfo info = {0};
+    if (options->infer) {
+        EngineInfo engine = engine_info(bench->engine);
+        info = (ExecutorInfo){.isa = engine.isa, .activation_bytes = engine.activation_bytes};
+    } else
+        info = executor_info(bench->trainer.executor);
     int steps = options->steps;
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
@@ -144,11 +148,16 @@ static void summarize(Bench *bench, effnet_bench_result *out) {
     out->activation_mb = (double)info.activation_bytes / 1e6;
 }
 
+static const EnginePassTime *pass_times(const Bench *bench, bool clear, int *count) {
+    return bench->options.infer ? engine_profile(bench->engine, clear, count)
+                                : executor_profile(bench->trainer.executor, clear, count);
+}
+
 /* Tells options.on_pass of every pass, and of what the passes do not account for. */
 static void tell_profile(const Bench *bench) {
     const effnet_bench_options *options = &bench->options;
     int count;
-    const EnginePassTime *times = engine_profile(options->infer ? bench->engine : bench->trainer.engine, false, &count);
+    const EnginePassTime *times = pass_times(bench, false, &count);
     double in_passes = 0, best = 0;
     for (int i = 0; i < count; i++) {
         const EnginePassTime *time = &times[i];
@@ -174,7 +183,7 @@ static effnet_status measure(Bench *bench, effnet_bench_result *out, effnet_erro
     TRY(prepare(bench, err));
     for (int i = 0; i < WARM_UP_STEPS; i++) TRY(run_step(bench, err));
     int passes;
-    engine_profile(bench->options.infer ? bench->engine : bench->trainer.engine, true, &passes);
+    pass_times(bench, true, &passes);
     for (int i = 0; i < bench->options.steps; i++) {
         double began = clock_seconds();
         TRY(run_step(bench, err));

@@ -6,6 +6,19 @@
 
 enum { DEFAULT_BATCH = 64, MAX_BATCH = 65536 };
 
+/* The model's own weights, its engine: a LogitsFunction. */
+static effnet_status model_logits(void *context, int set, const ExecutorBatch *batch, float *logits,
+                                  effnet_error *err) {
+    (void)set;
+    const effnet_model *model = context;
+    const EngineForward call = {.batch = batch->size,
+                                .images = batch->images,
+                                .parameters = model->parameters,
+                                .statistics = model->statistics,
+                                .logits = logits};
+    return engine_forward(model->engine, &call, err);
+}
+
 static effnet_status evaluate(effnet_model *model, const Dataset *dataset, int batch, int workers,
                               effnet_progress_function *progress, void *context, Accuracy *out, effnet_error *err) {
     const LoaderOptions options = {
@@ -18,8 +31,15 @@ static effnet_status evaluate(effnet_model *model, const Dataset *dataset, int b
     Loader *loader;
     TRY(model_engine(model, batch, err));
     TRY(loader_create(&options, &loader, err));
-    effnet_status status = evaluate_weights(model->engine, &model->network, model->parameters, model->statistics,
-                                            loader, dataset_size(dataset), progress, context, out, err);
+    const Evaluation evaluation = {.logits = model_logits,
+                                   .logits_context = model,
+                                   .count = 1,
+                                   .classes = model->network.config.num_classes,
+                                   .loader = loader,
+                                   .pictures = dataset_size(dataset),
+                                   .progress = progress,
+                                   .progress_context = context};
+    effnet_status status = evaluate_all(&evaluation, out, err);
     loader_free(loader);
     return status;
 }

@@ -26,9 +26,9 @@ static effnet_status build(effnet_trainer *trainer, int num_classes, int steps_p
     TRY(model_config_from_recipe(recipe, num_classes, &config, err));
     TRY(network_build(&config, &trainer->network, err));
     TRY(thread_team_create(threads ? threads : (int)recipe->threads, &trainer->team, err));
-    TRY(trainer_create(recipe, &trainer->network, trainer->team, steps_per_epoch, &trainer->trainer, err));
+    TRY(trainer_create(recipe, &trainer->network, trainer->team, steps_per_epoch, 0, &trainer->trainer, err));
     trainer->has_trainer = true;
-    return EFFNET_OK;
+    return trainer_start(&trainer->trainer, err);
 }
 
 effnet_status effnet_trainer_create(const effnet_recipe *recipe, int num_classes, int steps_per_epoch, int threads,
@@ -62,7 +62,7 @@ void effnet_trainer_free(effnet_trainer *trainer) {
 
 effnet_status effnet_trainer_step(effnet_trainer *trainer, const float *images, const int32_t *labels, int batch,
                                   double *loss, double *lr, effnet_error *error) {
-    double ignored_loss, ignored_lr;
+    StepResult result;
     int classes = trainer->network.config.num_classes;
     if (batch < 1 || batch > trainer->recipe.batch_size)
         return fail(error, EFFNET_ERROR_ARGUMENT, "batch is %d; allowed: 1 to the recipe's batch_size, %lld", batch,
@@ -71,14 +71,17 @@ effnet_status effnet_trainer_step(effnet_trainer *trainer, const float *images, 
         if (labels[i] < 0 || labels[i] >= classes)
             return fail(error, EFFNET_ERROR_ARGUMENT, "label %d of the batch is %d; allowed: 0 to %d", i, labels[i],
                         classes - 1);
-    return trainer_step(&trainer->trainer, images, labels, batch, loss ? loss : &ignored_loss, lr ? lr : &ignored_lr,
-                        error);
+    const ExecutorBatch pictures = {.size = batch, .images = images, .labels = labels};
+    TRY(trainer_step(&trainer->trainer, &pictures, &result, lr, error));
+    if (loss) *loss = result.loss;
+    return EFFNET_OK;
 }
 
 effnet_status effnet_trainer_model(effnet_trainer *trainer, bool ema, effnet_model **out, effnet_error *error) {
-    const TrainState *state = &trainer->trainer.state;
+    const TrainState *state;
     ModelCard card;
     *out = NULL;
+    TRY(executor_state(trainer->trainer.executor, &state, error));
     if (ema && !state->ema_parameters)
         return fail(error, EFFNET_ERROR_ARGUMENT, "this recipe keeps no averaged weights (model_ema: false)");
     model_card_from_recipe(&trainer->recipe, &trainer->network.config, &card);

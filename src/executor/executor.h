@@ -15,6 +15,7 @@
 
 #include "base/error.h"
 #include "base/threads.h"
+#include "engine/engine.h" /* EnginePassTime */
 #include "model/network.h"
 #include "step/state.h" /* TrainState: the blocks of a run */
 #include "step/step_spec.h"
@@ -55,7 +56,8 @@ typedef struct ExecutorInfo {
     const char *engine; /* of the host executor: "cpu", "reference"; else the plugin's platform: "cuda", "tpu" */
     const char *isa;    /* "avx512bf16", ...; a device's kind: "NVIDIA H100 80GB HBM3" */
     int workers, devices;
-    size_t activation_bytes; /* of a step, where known */
+    size_t activation_bytes; /* of a step, where known; of a device the most that was in use */
+    double compile_seconds;  /* spent on programs so far */
 } ExecutorInfo;
 
 typedef struct ExecutorVtable {
@@ -76,7 +78,9 @@ typedef struct ExecutorVtable {
     /* The state as it is after the steps so far, in host memory: the executor's own blocks, good until its next step
      * (on the host the very blocks it works on; from a device a download). Gradients mean nothing. */
     effnet_status (*state)(Executor *executor, const TrainState **out, effnet_error *err);
-    ExecutorInfo (*info)(const Executor *executor);
+    ExecutorInfo (*info)(Executor *executor);
+    /* The times of a step's passes, as engine_profile; NULL where an executor keeps none. */
+    const EnginePassTime *(*profile)(Executor *executor, bool clear, int *count);
     void (*free)(Executor *executor);
 } ExecutorVtable;
 
@@ -84,5 +88,28 @@ typedef struct ExecutorVtable {
 struct Executor {
     const ExecutorVtable *vtable;
 };
+
+/* The executor of `device`, a recipe's key: "cpu" (also NULL and ""); NAME or NAME:REST, where the rest is the
+ * executor's own. Another name is EFFNET_ERROR_ARGUMENT, with the names that there are. */
+effnet_status executor_find(const char *device, const ExecutorVtable **out, effnet_error *err);
+/* The executor of options->device; `network` and options->team must outlive it. */
+effnet_status executor_create(const Network *network, const StepSpec *spec, const ExecutorOptions *options,
+                              Executor **out, effnet_error *err);
+/* EFFNET_ERROR_ARGUMENT where the size is not 1..most, or a label or a share is out of its range. */
+effnet_status executor_check_batch(const ExecutorBatch *batch, int most, int classes, effnet_error *err);
+
+/* The calls of the table. */
+effnet_status executor_load(Executor *executor, TrainState *state, effnet_error *err);
+effnet_status executor_step(Executor *executor, const ExecutorBatch *batch, double learning_rate, StepResult *result,
+                            effnet_error *err);
+effnet_status executor_evaluate(Executor *executor, ExecutorWeights weights, const ExecutorBatch *batch, float *logits,
+                                effnet_error *err);
+effnet_status executor_state(Executor *executor, const TrainState **out, effnet_error *err);
+ExecutorInfo executor_info(Executor *executor);
+const EnginePassTime *executor_profile(Executor *executor, bool clear, int *count);
+void executor_free(Executor *executor); /* NULL is allowed */
+
+/* The executors there are; declared here, defined in their folders, listed in executors.c. */
+extern const ExecutorVtable host_executor; /* executor_host.c */
 
 #endif

@@ -90,11 +90,35 @@ static effnet_status check_decay_mode(const Recipe *recipe, effnet_error *err) {
     return EFFNET_OK;
 }
 
-effnet_status recipe_check(const Recipe *recipe, effnet_error *err) {
-    if (recipe->batch_size % recipe->accumulate != 0)
+/* Who is a device (replicas), and how much of a share goes forward at once (accumulate). */
+static effnet_status check_parts(const Recipe *recipe, effnet_error *err) {
+    if (recipe->batch_size % recipe->replicas != 0)
         return fail(err, EFFNET_ERROR_FORMAT,
-                    "batch_size %lld is not a multiple of accumulate %lld; change one, so that the parts are equal",
-                    (long long)recipe->batch_size, (long long)recipe->accumulate);
+                    "batch_size %lld is not a multiple of replicas %lld; change one, so that the shares are equal",
+                    (long long)recipe->batch_size, (long long)recipe->replicas);
+    if (recipe->batch_size / recipe->replicas % recipe->accumulate != 0)
+        return fail(err, EFFNET_ERROR_FORMAT,
+                    "%s %lld is not a multiple of accumulate %lld; change one, so that the parts are equal",
+                    recipe->replicas > 1 ? "batch_size / replicas" : "batch_size",
+                    (long long)(recipe->batch_size / recipe->replicas), (long long)recipe->accumulate);
+    bool devices = recipe->masks == MASKS_FLAX || recipe->bn_sync != BN_SYNC_NONE;
+    if (devices && recipe->accumulate > 1)
+        return fail(err, EFFNET_ERROR_FORMAT,
+                    "accumulate is %lld with %s, which is about devices: those are `replicas` now, and accumulate only "
+                    "saves memory; write replicas: %lld and accumulate: 1",
+                    (long long)recipe->accumulate, recipe->masks == MASKS_FLAX ? "masks: flax" : "bn_sync",
+                    (long long)(recipe->replicas * recipe->accumulate));
+    int64_t group = recipe_bn_group(recipe, recipe->replicas);
+    if (group > 1)
+        return fail(err, EFFNET_ERROR_FORMAT,
+                    "bn_sync shares batch norm's moments between %lld of the %lld replicas, which are computed one "
+                    "after the other; set replicas: 1, or bn_sync: none or running_average",
+                    (long long)group, (long long)recipe->replicas);
+    return EFFNET_OK;
+}
+
+effnet_status recipe_check(const Recipe *recipe, effnet_error *err) {
+    TRY(check_parts(recipe, err));
     if (recipe->scale[0] > recipe->scale[1])
         return fail(err, EFFNET_ERROR_FORMAT, "scale is [%g, %g]; write the smaller share first", recipe->scale[0],
                     recipe->scale[1]);
@@ -110,12 +134,6 @@ effnet_status recipe_check(const Recipe *recipe, effnet_error *err) {
     if (recipe->nesterov && recipe->momentum == 0)
         return fail(err, EFFNET_ERROR_FORMAT, "nesterov is true and momentum is 0; give a momentum, such as 0.9");
     TRY(check_decay_mode(recipe, err));
-    int64_t group = recipe_bn_group(recipe, recipe->accumulate);
-    if (group > 1)
-        return fail(err, EFFNET_ERROR_FORMAT,
-                    "bn_sync shares batch norm's moments between %lld of the %lld parts of a batch, which one process "
-                    "computes one after the other; set accumulate: 1, or bn_sync: none or running_average",
-                    (long long)group, (long long)recipe->accumulate);
     if (recipe->sched == SCHEDULE_COSINE &&
         recipe->warmup_epochs * (double)recipe->decay_begin >= (double)recipe->epochs)
         return fail(err, EFFNET_ERROR_FORMAT,
@@ -216,6 +234,10 @@ int64_t recipe_bn_group(const Recipe *recipe, int64_t devices) {
     if (recipe->bn_sync == BN_SYNC_ALL) return devices;
     if (recipe->bn_sync != BN_SYNC_TPU_GROUPS || devices <= 8) return 1;
     return devices / 8 > 8 ? devices / 8 : 8;
+}
+
+int64_t recipe_part(const Recipe *recipe) {
+    return recipe->batch_size / recipe->replicas / recipe->accumulate;
 }
 
 effnet_status recipe_class_names(const Recipe *recipe, int count, char ***out, effnet_error *err) {

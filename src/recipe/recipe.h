@@ -77,7 +77,7 @@ effnet_status recipe_read(const char *path, Recipe *recipe, effnet_error *err);
 /* From text in memory (`name` stands for the file in messages): read_file is this plus reading; fuzzed. */
 effnet_status recipe_parse(const char *name, const char *text, size_t size, Recipe *recipe, effnet_error *err);
 effnet_status recipe_set(Recipe *recipe, const char *key, const char *value, effnet_error *err);
-/* Contradictions between keys (e.g. batch_size not divisible by accumulate). Called by read and by train. */
+/* Contradictions between keys (e.g. batch_size not divisible by replicas * accumulate). Called by read and by train. */
 effnet_status recipe_check(const Recipe *recipe, effnet_error *err);
 /* Every key with its value, as YAML that recipe_read takes back to the same struct. */
 effnet_status recipe_write(const Recipe *recipe, FILE *stream, effnet_error *err);
@@ -100,5 +100,7 @@ int64_t recipe_steps_per_epoch(const Recipe *recipe, int64_t pictures);
 /* How many of `devices` share the moments of batch norm: 1, or for tpu_groups max(8, devices / 8) above 8 devices (Tan
  * and Le's TpuBatchNormalization), or all. */
 int64_t recipe_bn_group(const Recipe *recipe, int64_t devices);
+/* Pictures that go forward at once: batch_size / replicas / accumulate. */
+int64_t recipe_part(const Recipe *recipe);
 
 #endif

@@ -1,7 +1,7 @@
 /* masks_flax.c - dropout and stochastic depth as the original Flax trainer draws them.
  *
  * Keys: step/mask_keys.h. Dropout_0 draws (batch, features), StochasticDepth_0 of a block (batch): uniform < keep, of
- * the device's own images. A part of our batch (accumulate) stands for a device, as in bn_sync. The masks are those of
+ * the device's own images. A replica of ours is a device. The masks are those of
  * Flax bit for bit; what is kept is multiplied by 1 / keep here and divided by keep there. How jax.random counts its
  * numbers is `threefry`: JAX before 0.5 counted otherwise, and with it the key of a device depends on how many there
  * are. */

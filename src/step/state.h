@@ -3,6 +3,9 @@
 #ifndef EFFNET_STEP_STATE_H
 #define EFFNET_STEP_STATE_H
 
+#include "base/error.h"
+#include "model/network.h"
+
 #include <stdint.h>
 
 typedef struct TrainState {
@@ -12,5 +15,13 @@ typedef struct TrainState {
     float *ema_parameters, *ema_statistics; /* NULL where model_ema is off */
     int64_t step;                           /* optimizer steps done */
 } TrainState;
+
+/* Frees the blocks and leaves zeros. */
+void train_state_free(TrainState *state);
+/* The first tensor of a list with an element that is not finite, or NULL. */
+const Parameter *state_first_nonfinite(const Parameter *tensors, int count, const float *values);
+/* EFFNET_ERROR_NUMERIC, naming the tensor, where a weight, statistic, slot or average is not finite: asked before a
+ * checkpoint is written, so that none ever holds what cannot be trained on. */
+effnet_status state_check_finite(const Network *network, const TrainState *state, effnet_error *err);
 
 #endif

@@ -38,18 +38,19 @@ static double per_cent_so_far(double right, int64_t images) {
 }
 
 /* True where the caller asks to stop. `sets[0]` is the raw weights, `sets[1]`, where there is one, the averages. */
-static bool report(effnet_progress_function *progress, void *context, const EvaluatedWeights *sets, int count,
-                   int64_t pictures, double seconds, const char *message) {
-    int64_t done = sets[0].accuracy.images;
+static bool report(const Evaluation *evaluation, const Accuracy *sets, double seconds, const char *message) {
+    const int count = evaluation->count;
+    const int64_t pictures = evaluation->pictures;
+    int64_t done = sets[0].images;
     effnet_progress now = {.phase = "eval", .step = done, .steps = pictures, .seconds = seconds, .message = message};
     now.images_per_s = seconds > 0 ? (double)done / seconds : 0;
     now.seconds_left = done > 0 && pictures > done ? (double)(pictures - done) / now.images_per_s : 0;
-    now.loss = done ? sets[0].accuracy.loss / (double)done : 0;
-    now.top1 = per_cent_so_far(sets[0].accuracy.top1, done);
-    now.top5 = per_cent_so_far(sets[0].accuracy.top5, done);
-    now.ema_top1 = count > 1 ? per_cent_so_far(sets[1].accuracy.top1, done) : -1;
-    now.ema_top5 = count > 1 ? per_cent_so_far(sets[1].accuracy.top5, done) : -1;
-    return progress(context, &now);
+    now.loss = done ? sets[0].loss / (double)done : 0;
+    now.top1 = per_cent_so_far(sets[0].top1, done);
+    now.top5 = per_cent_so_far(sets[0].top5, done);
+    now.ema_top1 = count > 1 ? per_cent_so_far(sets[1].top1, done) : -1;
+    now.ema_top5 = count > 1 ? per_cent_so_far(sets[1].top5, done) : -1;
+    return evaluation->progress(evaluation->progress_context, &now);
 }
 
 /* Logits of one batch, grown to the largest seen: the first batch of an evaluation is. */
@@ -71,59 +72,47 @@ static effnet_status make_room(Logits *logits, int batch, int classes, effnet_er
     return EFFNET_OK;
 }
 
-static effnet_status evaluate_all(Engine *engine, const Network *network, EvaluatedWeights *sets, int count,
-                                  Loader *loader, int64_t pictures, effnet_progress_function *progress, void *context,
-                                  Logits *logits, effnet_error *err) {
+static effnet_status run(const Evaluation *evaluation, Accuracy *sets, Logits *logits, effnet_error *err) {
+    const int count = evaluation->count;
+    effnet_progress_function *progress = evaluation->progress;
     double started = clock_seconds(), reported = started - report_seconds; /* the first batch is told of */
     for (;;) {
         Batch batch;
-        TRY(loader_next(loader, &batch, err));
+        TRY(loader_next(evaluation->loader, &batch, err));
         char warning[500];
         bool stop = false;
-        while (progress && loader_take_warning(loader, warning, sizeof warning))
-            stop |= report(progress, context, sets, count, pictures, clock_seconds() - started, warning);
+        while (progress && loader_take_warning(evaluation->loader, warning, sizeof warning))
+            stop |= report(evaluation, sets, clock_seconds() - started, warning);
         if (batch.size == 0) break;
-        TRY(make_room(logits, batch.size, network->config.num_classes, err));
+        TRY(make_room(logits, batch.size, evaluation->classes, err));
+        const ExecutorBatch pictures = {.size = batch.size, .images = batch.images, .labels = batch.labels};
         for (int s = 0; s < count; s++) {
-            EngineForward call = {.batch = batch.size,
-                                  .images = batch.images,
-                                  .parameters = sets[s].parameters,
-                                  .statistics = sets[s].statistics,
-                                  .logits = logits->values};
-            TRY(engine_forward(engine, &call, err));
-            accuracy_add(&sets[s].accuracy, logits->values, batch.labels, batch.size, network->config.num_classes);
+            TRY(evaluation->logits(evaluation->logits_context, s, &pictures, logits->values, err));
+            accuracy_add(&sets[s], logits->values, batch.labels, batch.size, evaluation->classes);
         }
         double now = clock_seconds();
         if (progress && now - reported >= report_seconds) {
-            stop |= report(progress, context, sets, count, pictures, now - started, NULL);
+            stop |= report(evaluation, sets, now - started, NULL);
             reported = now;
         }
         if (stop) return fail(err, EFFNET_INTERRUPTED, "the evaluation was interrupted");
     }
     for (int s = 0; s < count; s++) {
-        sets[s].accuracy.skipped = loader_skipped(loader);
-        sets[s].accuracy.seconds = clock_seconds() - started;
-        accuracy_finish(&sets[s].accuracy);
+        sets[s].skipped = loader_skipped(evaluation->loader);
+        sets[s].seconds = clock_seconds() - started;
+        accuracy_finish(&sets[s]);
     }
     return EFFNET_OK;
 }
 
-effnet_status evaluate_side_by_side(Engine *engine, const Network *network, EvaluatedWeights *sets, int count,
-                                    Loader *loader, int64_t pictures, effnet_progress_function *progress,
-                                    void *progress_context, effnet_error *err) {
-    for (int s = 0; s < count; s++) memset(&sets[s].accuracy, 0, sizeof sets[s].accuracy);
+effnet_status evaluate_all(const Evaluation *evaluation, Accuracy *out, effnet_error *err) {
+    memset(out, 0, (size_t)evaluation->count * sizeof *out);
     Logits logits = {0};
-    effnet_status status =
-        evaluate_all(engine, network, sets, count, loader, pictures, progress, progress_context, &logits, err);
+    effnet_status status = run(evaluation, out, &logits, err);
     memory_free(logits.values);
     return status;
 }
 
-effnet_status evaluate_weights(Engine *engine, const Network *network, const float *parameters, float *statistics,
-                               Loader *loader, int64_t pictures, effnet_progress_function *progress,
-                               void *progress_context, Accuracy *out, effnet_error *err) {
-    EvaluatedWeights set = {.parameters = parameters, .statistics = statistics};
-    TRY(evaluate_side_by_side(engine, network, &set, 1, loader, pictures, progress, progress_context, err));
-    *out = set.accuracy;
-    return EFFNET_OK;
+effnet_status executor_logits(void *context, int set, const ExecutorBatch *batch, float *logits, effnet_error *err) {
+    return executor_evaluate(context, set ? EXECUTOR_AVERAGED : EXECUTOR_RAW, batch, logits, err);
 }

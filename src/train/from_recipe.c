@@ -66,10 +66,9 @@ _Static_assert((int)STEP_DECAY_NO_BN_BIAS_DEPTHWISE == DECAY_MASK_NO_BN_BIAS_DEP
 _Static_assert((int)STEP_MASKS_FLAX == MASKS_FLAX && (int)STEP_BN_ALL == BN_SYNC_ALL, "");
 
 void step_spec_from_recipe(const Recipe *recipe, StepSpec *out) {
-    const bool devices = recipe->masks == MASKS_FLAX || recipe->bn_sync != BN_SYNC_NONE; /* parts are devices */
     *out = (StepSpec){.batch = (int)recipe->batch_size,
-                      .replicas = devices ? (int)recipe->accumulate : 1,
-                      .accumulate = devices ? 1 : (int)recipe->accumulate,
+                      .replicas = (int)recipe->replicas,
+                      .accumulate = (int)recipe->accumulate,
                       .bf16 = recipe->amp == AMP_BF16,
                       .fuse = recipe->fuse,
                       .masks = (StepMasks)recipe->masks,

@@ -82,7 +82,7 @@ static double window_steps_per_second(const Window *window) {
 /* ---- what the caller hears ---- */
 
 static int64_t step_now(const Run *run) {
-    return run->trainer.state.step;
+    return run->trainer.step;
 }
 
 /* The epoch, from 1, that the last step belonged to. */
@@ -187,9 +187,11 @@ static effnet_status log_interval(Loop *loop, effnet_error *err) {
 static effnet_status write_checkpoint(Loop *loop, effnet_error *err) {
     Run *run = loop->run;
     if (loop->checkpoint_step == step_now(run)) return EFFNET_OK;
-    TRY(trainer_check_finite(&run->trainer, err));
-    TRY(checkpoint_write(run->out, &run->network, run->recipe, &run->trainer.state, &run->card, run->best_top1,
-                         run->best_step, run->result->checkpoint, sizeof run->result->checkpoint, err));
+    const TrainState *state;
+    TRY(executor_state(run->trainer.executor, &state, err));
+    TRY(state_check_finite(&run->network, state, err));
+    TRY(checkpoint_write(run->out, &run->network, run->recipe, state, &run->card, run->best_top1, run->best_step,
+                         run->result->checkpoint, sizeof run->result->checkpoint, err));
     loop->checkpoint_step = step_now(run);
     effnet_error unmarked;
     if (run->best_step == step_now(run) && checkpoint_mark_best(run->out, run->best_step, &unmarked) != EFFNET_OK)
@@ -214,18 +216,22 @@ static bool checkpoint_due(const Run *run) {
 
 static effnet_status evaluate(Loop *loop, effnet_error *err) {
     Run *run = loop->run;
-    TrainState *state = &run->trainer.state;
-    EvaluatedWeights sets[2] = {{.parameters = state->parameters, .statistics = state->statistics},
-                                {.parameters = state->ema_parameters, .statistics = state->ema_statistics}};
-    bool averages = state->ema_parameters != NULL;
-    Engine *engine = run->eval_engine ? run->eval_engine : run->trainer.engine;
-    TRY(evaluate_side_by_side(engine, &run->network, sets, averages ? 2 : 1, run->val_loader,
-                              dataset_size(run->val_set), evaluation_progress, loop, err));
-    loop->top1 = sets[0].accuracy.top1;
-    loop->top5 = sets[0].accuracy.top5;
-    loop->ema_top1 = averages ? sets[1].accuracy.top1 : -1;
-    loop->ema_top5 = averages ? sets[1].accuracy.top5 : -1;
-    loop->eval_seconds = sets[0].accuracy.seconds;
+    Accuracy sets[2];
+    bool averages = run->recipe->model_ema;
+    const Evaluation evaluation = {.logits = executor_logits,
+                                   .logits_context = run->trainer.executor,
+                                   .count = averages ? 2 : 1,
+                                   .classes = run->network.config.num_classes,
+                                   .loader = run->val_loader,
+                                   .pictures = dataset_size(run->val_set),
+                                   .progress = evaluation_progress,
+                                   .progress_context = loop};
+    TRY(evaluate_all(&evaluation, sets, err));
+    loop->top1 = sets[0].top1;
+    loop->top5 = sets[0].top5;
+    loop->ema_top1 = averages ? sets[1].top1 : -1;
+    loop->ema_top5 = averages ? sets[1].top5 : -1;
+    loop->eval_seconds = sets[0].seconds;
     double top1 = averages ? loop->ema_top1 : loop->top1;
     if (top1 > run->best_top1) {
         run->best_top1 = top1;
@@ -254,7 +260,7 @@ static effnet_status finish_epoch(Loop *loop, effnet_error *err) {
                        .images_per_s = seconds > 0 ? images / seconds : 0,
                        .seconds = now - loop->began,
                        .evaluated = evaluated,
-                       .averages = run->trainer.state.ema_parameters != NULL,
+                       .averages = run->recipe->model_ema,
                        .top1 = loop->top1,
                        .top5 = loop->top5,
                        .ema_top1 = loop->ema_top1,
@@ -280,9 +286,14 @@ static effnet_status one_step(Loop *loop, effnet_error *err) {
     Run *run = loop->run;
     Batch batch;
     TRY(loader_next(run->train_loader, &batch, err));
-    double loss;
-    const Targets targets = {.labels = batch.labels, .others = batch.others, .shares = batch.shares};
-    TRY(trainer_step_soft(&run->trainer, batch.images, &targets, batch.size, &loss, &loop->lr, err));
+    StepResult result;
+    const ExecutorBatch pictures = {.size = batch.size,
+                                    .images = batch.images,
+                                    .labels = batch.labels,
+                                    .others = batch.others,
+                                    .shares = batch.shares};
+    TRY(trainer_step(&run->trainer, &pictures, &result, &loop->lr, err));
+    double loss = result.loss;
     mean_add(&loop->reported_loss, loss);
     mean_add(&loop->logged_loss, loss);
     mean_add(&loop->epoch_loss, loss);

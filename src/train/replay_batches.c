@@ -20,7 +20,7 @@ typedef struct Replay {
     ThreadTeam *team;
     Trainer trainer;
     BatchFile batches;
-    int64_t steps; /* to do; trainer.state.step are done */
+    int64_t steps; /* to do; trainer.step are done */
     float *images;
     int32_t *labels;
     float *loss, *lr, *gradient_norm; /* (steps) */
@@ -63,10 +63,12 @@ static effnet_status open_trainer(Replay *replay, effnet_error *err) {
     TRY(network_build(&config, &replay->network, err));
     TRY(thread_team_create((int)recipe->threads, &replay->team, err));
     TRY(trainer_create(recipe, &replay->network, replay->team,
-                       options->steps_per_epoch > 0 ? options->steps_per_epoch : replay->batches.batches,
+                       options->steps_per_epoch > 0 ? options->steps_per_epoch : replay->batches.batches, 0,
                        &replay->trainer, err));
-    if (!options->init) return EFFNET_OK;
-    return train_state_read_initial(options->init, &replay->network, recipe, &replay->trainer.state, false, NULL, err);
+    if (options->init)
+        TRY(train_state_read_initial(options->init, &replay->network, recipe, &replay->trainer.state, false, NULL,
+                                     err));
+    return trainer_start(&replay->trainer, err);
 }
 
 static effnet_status allocate_buffers(Replay *replay, effnet_error *err) {
@@ -84,12 +86,15 @@ static effnet_status allocate_buffers(Replay *replay, effnet_error *err) {
 static effnet_status step(Replay *replay, bool *stop, effnet_error *err) {
     const effnet_replay_options *options = replay->options;
     Trainer *trainer = &replay->trainer;
-    int64_t at = trainer->state.step;
+    int64_t at = trainer->step;
     effnet_replay_step report = {.step = at + 1, .steps = replay->steps};
     TRY(batch_file_read(&replay->batches, at % replay->batches.batches, replay->network.config.num_classes,
                         replay->images, replay->labels, err));
-    TRY(trainer_step(trainer, replay->images, replay->labels, replay->batches.batch, &report.loss, &report.lr, err));
-    report.gradient_norm = trainer->gradient_norm;
+    const ExecutorBatch batch = {.size = replay->batches.batch, .images = replay->images, .labels = replay->labels};
+    StepResult result;
+    TRY(trainer_step(trainer, &batch, &result, &report.lr, err));
+    report.loss = result.loss;
+    report.gradient_norm = result.gradient_norm;
     replay->loss[at] = (float)report.loss;
     replay->lr[at] = (float)report.lr;
     replay->gradient_norm[at] = (float)report.gradient_norm;
@@ -123,7 +128,8 @@ static void dump_steps(Dump *dump, const char *name, const int *steps, const flo
 static effnet_status write_dump(const Replay *replay, effnet_error *err) {
     enum { BLOCKS = 4, VECTORS = 3 }; /* weights, averages, two slots */
     const Network *network = &replay->network;
-    const TrainState *state = &replay->trainer.state;
+    const TrainState *state;
+    TRY(executor_state(replay->trainer.executor, &state, err));
     size_t most = (size_t)(network->num_parameters + network->num_statistics) * BLOCKS + VECTORS;
     Dump dump = {.entries = calloc(most, sizeof *dump.entries), .names = calloc(most, sizeof *dump.names)};
     effnet_status status = EFFNET_OK;
@@ -158,10 +164,10 @@ static effnet_status run(Replay *replay, effnet_error *err) {
     TRY(open_trainer(replay, err));
     TRY(allocate_buffers(replay, err));
     bool stop = false;
-    while (replay->trainer.state.step < replay->steps && !stop) TRY(step(replay, &stop, err));
+    while (replay->trainer.step < replay->steps && !stop) TRY(step(replay, &stop, err));
     if (replay->options->dump) TRY(write_dump(replay, err));
-    if (replay->trainer.state.step == replay->steps) return EFFNET_OK;
-    return fail(err, EFFNET_INTERRUPTED, "stopped after step %lld of %lld", (long long)replay->trainer.state.step,
+    if (replay->trainer.step == replay->steps) return EFFNET_OK;
+    return fail(err, EFFNET_INTERRUPTED, "stopped after step %lld of %lld", (long long)replay->trainer.step,
                 (long long)replay->steps);
 }
 

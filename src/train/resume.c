@@ -8,16 +8,8 @@
 #include <string.h>
 
 static const char *const free_keys[] = {
-    "data",
-    "workers",
-    "cache",
-    "eval_batch_size",
-    "eval_every_epochs",
-    "log_interval",
-    "checkpoint.every_steps",
-    "threads",
-    "engine",
-    "checkpoint.keep",
+    "data",    "workers", "cache",  "eval_batch_size", "eval_every_epochs", "log_interval", "checkpoint.every_steps",
+    "threads", "engine",  "device", "devices",         "checkpoint.keep",
 };
 
 /* `epochs` only says when to stop, except to the cosine, which it stretches. */

@@ -17,8 +17,7 @@ typedef struct Run {
     Network network;
     ThreadTeam *team;
     Trainer trainer;
-    Engine *eval_engine; /* NULL where the trainer's takes an evaluation batch */
-    ModelCard card;      /* of class_names the array alone is the run's: one block */
+    ModelCard card; /* of class_names the array alone is the run's: one block */
     RunLog log;
     int64_t steps_per_epoch, last_step; /* last_step: where this run stops */
     bool head_drawn;                    /* --init brought a classifier of another shape */

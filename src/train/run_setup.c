@@ -27,8 +27,10 @@ static effnet_status apply_options(Run *run, effnet_error *err) {
         return fail(err, EFFNET_ERROR_ARGUMENT, "there is no data: give --data DIR, or set `data` in the recipe");
     if (options->threads > 0) recipe->threads = options->threads;
     if (options->engine) TRY(recipe_set(recipe, "engine", options->engine, err));
-    const EngineVtable *unused;
-    TRY(engine_find(recipe->engine, &unused, err)); /* before the data is read */
+    const EngineVtable *engine; /* names that are wrong are told before the data is read */
+    const ExecutorVtable *executor;
+    TRY(engine_find(recipe->engine, &engine, err));
+    TRY(executor_find(recipe->device, &executor, err));
     if (options->resume && options->init)
         return fail(err, EFFNET_ERROR_ARGUMENT,
                     "--resume goes on with a run's own weights and --init brings others; give one of them");
@@ -84,6 +86,10 @@ static effnet_status open_network(Run *run, effnet_error *err) {
     return EFFNET_OK;
 }
 
+static int evaluation_batch(const Recipe *recipe) {
+    return (int)(recipe->eval_batch_size > 0 ? recipe->eval_batch_size : recipe_part(recipe));
+}
+
 static effnet_status open_trainer(Run *run, effnet_error *err) {
     const Recipe *recipe = run->recipe;
     int64_t pictures = dataset_size(run->train_set);
@@ -95,27 +101,21 @@ static effnet_status open_trainer(Run *run, effnet_error *err) {
     run->last_step = run->steps_per_epoch * recipe->epochs;
     if (run->options->steps > 0 && run->options->steps < run->last_step) run->last_step = run->options->steps;
     TRY(thread_team_create((int)recipe->threads, &run->team, err));
-    return trainer_create(recipe, &run->network, run->team, run->steps_per_epoch, &run->trainer, err);
+    return trainer_create(recipe, &run->network, run->team, run->steps_per_epoch, evaluation_batch(recipe),
+                          &run->trainer, err);
 }
 
 static effnet_status open_loaders(Run *run, effnet_error *err) {
     const Recipe *recipe = run->recipe;
-    int eval_batch = recipe->eval_batch_size > 0 ? (int)recipe->eval_batch_size : run->trainer.part;
     LoaderOptions options;
     TRY(loader_options_from_recipe(recipe, run->network.config.resolution, run->train_set, true, &options, err));
-    options.first_step = run->trainer.state.step;
+    options.first_step = run->trainer.step;
     TRY(loader_create(&options, &run->train_loader, err));
     options.dataset = run->val_set;
     options.training = false;
-    options.batch = eval_batch;
+    options.batch = evaluation_batch(recipe);
     options.first_step = 0;
-    TRY(loader_create(&options, &run->val_loader, err));
-    if (eval_batch <= run->trainer.part) return EFFNET_OK;
-    const EngineVtable *vtable;
-    TRY(engine_find(recipe->engine, &vtable, err));
-    EngineOptions engine = {
-        .batch = eval_batch, .fuse = run->recipe->fuse, .bf16 = recipe->amp == AMP_BF16, .team = run->team};
-    return engine_create(vtable, &run->network, &engine, &run->eval_engine, err);
+    return loader_create(&options, &run->val_loader, err);
 }
 
 static effnet_status write_recipe(const Run *run, effnet_error *err) {
@@ -137,18 +137,18 @@ effnet_status run_open(Run *run, effnet_error *err) {
     TRY(open_network(run, err));
     TRY(open_trainer(run, err));
     TRY(run_state_open(run, err));
+    TRY(trainer_start(&run->trainer, err));
     TRY(open_loaders(run, err));
     TRY(folder_create(run->out, err));
     TRY(run_log_open(&run->log, run->out, err));
     TRY(run_state_settle(run, err));
-    TRY(run_log_cut(&run->log, run->trainer.state.step, err));
+    TRY(run_log_cut(&run->log, run->trainer.step, err));
     return write_recipe(run, err);
 }
 
 void run_close(Run *run) {
     loader_free(run->train_loader);
     loader_free(run->val_loader);
-    engine_free(run->eval_engine);
     trainer_free(&run->trainer);
     thread_team_free(run->team);
     network_free(&run->network);

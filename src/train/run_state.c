@@ -81,7 +81,7 @@ static void settle_best(Run *run, const char *folder) {
         run_note(&run->notes, "the best checkpoint, %08lld, is not there any more: the next evaluation begins anew",
                  (long long)run->best_step);
     if (run->damaged) run->best_top1 = run->best_step = -1;
-    if (checkpoint_marker_step(folder, "best") > run->trainer.state.step &&
+    if (checkpoint_marker_step(folder, "best") > run->trainer.step &&
         path_join(path, sizeof path, folder, "best", NULL) == EFFNET_OK)
         unlink(path);
 }
@@ -90,7 +90,7 @@ effnet_status run_state_settle(Run *run, effnet_error *err) {
     if (!run->resumed) return EFFNET_OK;
     char folder[CHECKPOINT_PATH_BYTES];
     CheckpointSteps steps;
-    int64_t step = run->trainer.state.step;
+    int64_t step = run->trainer.step;
     TRY(path_join(folder, sizeof folder, run->out, "checkpoints", err));
     TRY(checkpoint_list_steps(folder, false, &steps, err));
     int64_t newest = steps.count ? steps.values[0] : -1;

@@ -7,7 +7,7 @@
 #define EFFNET_TRAIN_TRAIN_H
 
 #include "base/random.h"
-#include "engine/engine.h"
+#include "executor/executor.h"
 #include "recipe/recipe.h"
 #include "step/loss.h"
 #include "step/masks.h"
@@ -17,7 +17,6 @@
 
 /* Allocates the blocks and sets initial weights, slots and EMA (model_ema_start) from the recipe's seed. */
 effnet_status train_state_create(const Network *network, const Recipe *recipe, TrainState *out, effnet_error *err);
-void train_state_free(TrainState *state);
 /* First values of the averages, where there are any: the weights and statistics as they are now, or zeros. */
 void train_state_start_averages(const Network *network, const Recipe *recipe, TrainState *state);
 /* Initial weights from a file instead (weights_read, below), and the averages begun anew. */
@@ -33,36 +32,26 @@ double schedule_learning_rate(const Recipe *recipe, int64_t step, int64_t steps_
 /* What a step of the recipe computes. */
 void step_spec_from_recipe(const Recipe *recipe, StepSpec *out);
 
-/* ---- step.c ---- */
+/* ---- trainer.c ---- */
+/* A recipe's steps on an executor, which has the weights from trainer_start on. */
 typedef struct Trainer {
     const Recipe *recipe;
-    StepSpec spec; /* of the recipe */
     const Network *network;
-    Engine *engine;
-    ThreadTeam *team;
-    int64_t steps_per_epoch;
-    TrainState state;
-    float *drop_path_scale, *dropout_scale, *logits, *logits_gradient; /* of one part */
-    float *statistics_before;   /* copied at the beginning of a step, put back where the step fails */
-    double *statistics_sum;     /* bn_sync: running_average: the parts' running statistics added up; else NULL */
-    int part;                   /* images an engine call: batch_size / accumulate */
-    FlaxMaskChain *mask_chains; /* masks: flax, one a part */
-    double gradient_norm;       /* of the last step, before clipping */
+    Executor *executor;
+    TrainState state;              /* to begin with: fresh, or what was read into it; empty once started */
+    int64_t steps_per_epoch, step; /* step: done, once started */
 } Trainer;
 
+/* evaluation_batch: most pictures in one executor_evaluate; 0: as many as go forward at once in a step. */
 effnet_status trainer_create(const Recipe *recipe, const Network *network, ThreadTeam *team, int64_t steps_per_epoch,
-                             Trainer *out, effnet_error *err);
+                             int evaluation_batch, Trainer *out, effnet_error *err);
+/* The state moves into the executor; executor_state has it from here on. */
+effnet_status trainer_start(Trainer *trainer, effnet_error *err);
 void trainer_free(Trainer *trainer);
-/* One optimizer step on `batch` images (at most recipe batch_size), labels below num_classes. Writes the mean loss and
- * the learning rate (each may be NULL). A loss or gradient norm that is not finite is EFFNET_ERROR_NUMERIC, naming step
- * and layer; after any error the state is what it was before the step. */
-effnet_status trainer_step(Trainer *trainer, const float *images, const int32_t *labels, int batch, double *loss,
-                           double *lr, effnet_error *err);
-effnet_status trainer_step_soft(Trainer *trainer, const float *images, const Targets *targets, int batch, double *loss,
-                                double *lr, effnet_error *err);
-/* EFFNET_ERROR_NUMERIC, naming the tensor, where a weight, statistic, slot or average is not finite: asked before a
- * checkpoint is written, so that none ever holds what cannot be trained on. */
-effnet_status trainer_check_finite(const Trainer *trainer, effnet_error *err);
+/* One optimizer step on at most the recipe's batch_size pictures (executor.h says what fails and what then stands).
+ * Writes the result and the learning rate (each may be NULL). */
+effnet_status trainer_step(Trainer *trainer, const ExecutorBatch *batch, StepResult *result, double *lr,
+                           effnet_error *err);
 
 /* ---- checkpoint.c, checkpoint_read.c: a folder OUT/checkpoints/00001234 ----
  *
@@ -128,23 +117,27 @@ typedef struct Accuracy {
 void accuracy_add(Accuracy *accuracy, const float *logits, const int32_t *labels, int batch, int classes);
 void accuracy_finish(Accuracy *accuracy);
 
-/* Accuracy of one set of weights on everything that `loader` gives (data/feed/loader.h, an evaluation, at its
- * beginning); the last, partial batch counts. `engine` takes the loader's batch. `progress` (may be NULL) is called
- * about twice a second with phase "eval", step = pictures done, steps = `pictures`; where it returns true:
- * EFFNET_INTERRUPTED. */
+/* Who makes the logits (N, classes) of a batch by one of several sets of weights, 0 first. */
+typedef effnet_status LogitsFunction(void *context, int set, const ExecutorBatch *batch, float *logits,
+                                     effnet_error *err);
+
+/* Accuracy of `count` sets of weights (an executor's: raw and averaged) side by side on everything that `loader` gives
+ * (data/feed/loader.h, an evaluation, at its beginning), each picture read and decoded once; the last, partial batch
+ * counts. `progress` (may be NULL) is called about twice a second with phase "eval", step = pictures done, steps =
+ * `pictures`; where it returns true: EFFNET_INTERRUPTED. */
 struct Loader;
-effnet_status evaluate_weights(Engine *engine, const Network *network, const float *parameters, float *statistics,
-                               struct Loader *loader, int64_t pictures, effnet_progress_function *progress,
-                               void *progress_context, Accuracy *out, effnet_error *err);
-/* The same for `count` sets of weights (raw and averaged) side by side, each picture read and decoded once. */
-typedef struct EvaluatedWeights {
-    const float *parameters;
-    float *statistics; /* read only: a forward call that is not training leaves them alone */
-    Accuracy accuracy; /* out */
-} EvaluatedWeights;
-effnet_status evaluate_side_by_side(Engine *engine, const Network *network, EvaluatedWeights *sets, int count,
-                                    struct Loader *loader, int64_t pictures, effnet_progress_function *progress,
-                                    void *progress_context, effnet_error *err);
+typedef struct Evaluation {
+    LogitsFunction *logits;
+    void *logits_context;
+    int count, classes;
+    struct Loader *loader;
+    int64_t pictures;
+    effnet_progress_function *progress;
+    void *progress_context;
+} Evaluation;
+effnet_status evaluate_all(const Evaluation *evaluation, Accuracy *out, effnet_error *err);
+/* The LogitsFunction of an executor, which is `context`: set 0 its raw weights, set 1 the averages. */
+effnet_status executor_logits(void *context, int set, const ExecutorBatch *batch, float *logits, effnet_error *err);
 
 /* ---- loop.c: the whole run; see effnet_train in effnet.h for the options ---- */
 effnet_status train_run(Recipe *recipe, const effnet_train_options *options, effnet_train_result *result,

@@ -109,7 +109,8 @@ static void test_tpu_runs(void **state) {
         assert_true(r.model_ema && r.model_ema_decay == 0.9999 && r.model_ema_warmup);
         assert_true(r.model_ema_start == MODEL_EMA_START_ZEROS && r.model_ema_count == MODEL_EMA_COUNT_BEFORE);
         assert_true(r.drop == 0.2 && r.drop_path == 0.2 && r.bn_momentum == 0.99 && r.bn_eps == 0.001);
-        assert_true(r.bn_sync == BN_SYNC_RUNNING_AVERAGE && r.accumulate == 8 && r.bn_variance == BN_VARIANCE_BIASED);
+        assert_true(r.bn_sync == BN_SYNC_RUNNING_AVERAGE && r.replicas == 8 && r.accumulate == 1 &&
+                    r.bn_variance == BN_VARIANCE_BIASED);
         assert_true(r.init_conv == runs[i].init_conv && r.init_dense == runs[i].init_dense);
         assert_true(r.init == INIT_FLAX);
         assert_true(r.init_depthwise_fan == DEPTHWISE_FAN_FLAX && r.amp == runs[i].amp);

@@ -126,6 +126,11 @@ static void test_contradictions(void **state) {
     (void)state;
     expect_error("batch_size: 10\naccumulate: 3\n", "r.yaml: batch_size 10 is not a multiple of accumulate 3; change "
                                                     "one, so that the parts are equal");
+    expect_error("batch_size: 10\nreplicas: 3\n", "r.yaml: batch_size 10 is not a multiple of replicas 3; change one, "
+                                                  "so that the shares are equal");
+    expect_error("batch_size: 16\nreplicas: 2\naccumulate: 3\n",
+                 "r.yaml: batch_size / replicas 8 is not a multiple of accumulate 3; change one, so that the parts are "
+                 "equal");
     expect_error("scale: [0.5, 0.1]\n", "r.yaml: scale is [0.5, 0.1]; write the smaller share first");
     expect_error("ratio: [2, 1]\n", "r.yaml: ratio is [2, 1]; write the smaller ratio first");
     expect_error("drop: -0.5\n", "r.yaml: drop is -0.5; allowed: 0 to 0.999, or -1 for the model's own");

@@ -1,6 +1,7 @@
 /* test_switches.c - each switch between the original Flax trainer, TensorFlow's official code and timm, against the
  * numbers that those make themselves (tests/golden/switches_golden.h, made by make_switches.py). The switches of the
  * data are in tests/unit/data/test_switches_data.c, what they do to the first steps in docs/reproducing.md. */
+#include "executor/replica.h"
 #include "spec_of.h"
 #include "golden/switches_golden.h"
 
@@ -337,43 +338,60 @@ static void test_bn_groups(void **state) {
 static void test_bn_sync_refused(void **state) {
     (void)state;
     static const struct {
-        int bn_sync, accumulate;
+        int bn_sync, replicas, accumulate;
         bool allowed;
-    } cases[] = {{BN_SYNC_NONE, 16, true},      {BN_SYNC_RUNNING_AVERAGE, 16, true},
-                 {BN_SYNC_TPU_GROUPS, 8, true}, {BN_SYNC_TPU_GROUPS, 16, false},
-                 {BN_SYNC_ALL, 1, true},        {BN_SYNC_ALL, 2, false}};
+    } cases[] = {{BN_SYNC_NONE, 4, 4, true},       {BN_SYNC_RUNNING_AVERAGE, 16, 1, true},
+                 {BN_SYNC_TPU_GROUPS, 8, 1, true}, {BN_SYNC_TPU_GROUPS, 16, 1, false},
+                 {BN_SYNC_ALL, 1, 1, true},        {BN_SYNC_ALL, 2, 1, false}};
     for (size_t i = 0; i < LENGTH(cases); i++) {
         Recipe recipe = defaults();
         recipe.batch_size = 64;
         recipe.bn_sync = cases[i].bn_sync;
+        recipe.replicas = cases[i].replicas;
         recipe.accumulate = cases[i].accumulate;
         effnet_error err = {0};
         assert_true((recipe_check(&recipe, &err) == EFFNET_OK) == cases[i].allowed);
-        if (!cases[i].allowed) assert_non_null(strstr(err.message, "set accumulate: 1, or bn_sync: none"));
+        if (!cases[i].allowed) assert_non_null(strstr(err.message, "set replicas: 1, or bn_sync: none"));
+    }
+    Recipe old = defaults(); /* as such runs were written when accumulate meant devices too */
+    old.accumulate = 8;
+    for (int flax = 0; flax < 2; flax++) {
+        old.masks = flax ? MASKS_FLAX : MASKS_EFFNET;
+        old.bn_sync = flax ? BN_SYNC_NONE : BN_SYNC_RUNNING_AVERAGE;
+        effnet_error err = {0};
+        assert_int_equal(recipe_check(&old, &err), EFFNET_ERROR_FORMAT);
+        assert_non_null(strstr(err.message, flax ? "masks: flax" : "bn_sync"));
+        assert_non_null(strstr(err.message, "write replicas: 8 and accumulate: 1"));
     }
 }
 
 enum { CLASSES = 5, SIDE = 32, IMAGE = SIDE * SIDE * 3 };
 
 /* Statistics after one step on `batch` images from the first, in parts. */
-static float *statistics_after(const Network *network, ThreadTeam *team, int bn_sync, int accumulate, int batch,
+static float *statistics_after(const Network *network, ThreadTeam *team, int bn_sync, int replicas, int batch,
                                const float *images, const int32_t *labels) {
     Recipe recipe = defaults();
     recipe.bn_sync = bn_sync;
     recipe.batch_size = batch;
-    recipe.accumulate = accumulate;
+    recipe.replicas = replicas;
     Trainer trainer;
     effnet_error err = {0};
-    if (trainer_create(&recipe, network, team, 100, &trainer, &err) != EFFNET_OK) fail_msg("%s", err.message);
-    if (trainer_step(&trainer, images, labels, batch, NULL, NULL, &err) != EFFNET_OK) fail_msg("%s", err.message);
+    const ExecutorBatch pictures = {.size = batch, .images = images, .labels = labels};
+    const TrainState *after;
+    if (trainer_create(&recipe, network, team, 100, 0, &trainer, &err) != EFFNET_OK ||
+        trainer_start(&trainer, &err) != EFFNET_OK ||
+        trainer_step(&trainer, &pictures, NULL, NULL, &err) != EFFNET_OK ||
+        executor_state(trainer.executor, &after, &err) != EFFNET_OK)
+        fail_msg("%s", err.message);
     float *copy = malloc(network->statistic_floats * sizeof *copy);
     assert_non_null(copy);
-    memcpy(copy, trainer.state.statistics, network->statistic_floats * sizeof *copy);
+    memcpy(copy, after->statistics, network->statistic_floats * sizeof *copy);
     trainer_free(&trainer);
     return copy;
 }
 
-/* Two parts of four are two devices: the mean of what each makes of the statistics alone, not one after the other. */
+/* Two replicas of four are two devices: the mean of what each makes of the statistics alone, not one after the other.
+ */
 static void test_running_average(void **state) {
     (void)state;
     ModelConfig config;
@@ -434,10 +452,10 @@ static void test_threefry(void **state) {
         recipe.init = INIT_FLAX;
         recipe.masks = MASKS_FLAX;
         recipe.batch_size = 4;
-        recipe.accumulate = 2;
+        recipe.replicas = 2;
         recipe.threefry = mode;
         Trainer trainer;
-        if (trainer_create(&recipe, &network, team, 100, &trainer, &err) != EFFNET_OK) fail_msg("%s", err.message);
+        if (trainer_create(&recipe, &network, team, 100, 0, &trainer, &err) != EFFNET_OK) fail_msg("%s", err.message);
         for (int other = THREEFRY_PARTITIONABLE; other <= THREEFRY_ORIGINAL; other++) {
             const InitializeOptions options = {
                 .seed = 42, .depthwise_fan_flax = true, .flax = true, .threefry = (ThreefryMode)other};
@@ -445,13 +463,17 @@ static void test_threefry(void **state) {
             int apart = memcmp(parameters, trainer.state.parameters, network.parameter_floats * sizeof *parameters);
             assert_int_equal(apart == 0, other == mode);
         }
-        if (trainer_step(&trainer, images, (const int32_t[]){0, 1, 2, 3}, 4, NULL, NULL, &err) != EFFNET_OK)
+        const ExecutorBatch pictures = {.size = 4, .images = images, .labels = (const int32_t[]){0, 1, 2, 3}};
+        if (trainer_start(&trainer, &err) != EFFNET_OK ||
+            trainer_step(&trainer, &pictures, NULL, NULL, &err) != EFFNET_OK)
             fail_msg("%s", err.message);
         for (int other = THREEFRY_PARTITIONABLE; other <= THREEFRY_ORIGINAL; other++) {
             FlaxMaskChain chain = {0};
             const FlaxMaskOptions options = {42, (ThreefryMode)other, 1, 2};
             masks_draw_flax(&chain, &options, &network, 0, 2, paths, dropout);
-            assert_int_equal(memcmp(dropout, trainer.dropout_scale, features * sizeof *dropout) == 0, other == mode);
+            assert_int_equal(
+                memcmp(dropout, host_executor_room(trainer.executor)->dropout_scale, features * sizeof *dropout) == 0,
+                other == mode);
         }
         trainer_free(&trainer);
     }

@@ -1,5 +1,4 @@
-/* state.c - the blocks of a run: parameters, gradients, statistics, optimizer slots, averages. See train.h.
- */
+/* initial_state.c - the blocks of a run (step/state.h) as a recipe lets it begin. See train.h. */
 #include "train/train.h"
 
 #include "base/memory.h"
@@ -92,15 +91,4 @@ effnet_status train_state_read_initial(const char *safetensors_path, const Netwo
                      err));
     train_state_start_averages(network, recipe, state);
     return EFFNET_OK;
-}
-
-void train_state_free(TrainState *state) {
-    memory_free(state->parameters);
-    memory_free(state->gradients);
-    memory_free(state->statistics);
-    memory_free(state->slots[0]);
-    memory_free(state->slots[1]);
-    memory_free(state->ema_parameters);
-    memory_free(state->ema_statistics);
-    memset(state, 0, sizeof *state);
 }

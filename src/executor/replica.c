@@ -1,0 +1,152 @@
+/* replica.c - see replica.h. */
+#include "executor/replica.h"
+
+#include "base/memory.h"
+
+#include <math.h>
+#include <string.h>
+
+effnet_status allocate_floats(size_t rows, size_t columns, const char *what, float **out, effnet_error *err) {
+    void *block = NULL;
+    size_t count;
+    *out = NULL;
+    if (!size_multiply(rows, columns, &count)) return fail(err, EFFNET_ERROR_MEMORY, "the size of %s overflows", what);
+    TRY(memory_allocate(count, sizeof(float), what, &block, err));
+    *out = block;
+    return EFFNET_OK;
+}
+
+static int part_size(const StepSpec *spec) {
+    return spec->batch / spec->replicas / spec->accumulate;
+}
+
+effnet_status replica_room_create(const Network *network, const StepSpec *spec, const EngineVtable *engine,
+                                  ThreadTeam *team, ReplicaRoom *out, effnet_error *err) {
+    size_t part = (size_t)part_size(spec), classes = (size_t)network->config.num_classes;
+    *out = (ReplicaRoom){0};
+    TRY(allocate_floats(part, (size_t)network->num_residuals, "the drop path masks", &out->drop_path_scale, err));
+    TRY(allocate_floats(part, (size_t)network->features, "the dropout masks", &out->dropout_scale, err));
+    TRY(allocate_floats(part, classes, "the logits", &out->logits, err));
+    TRY(allocate_floats(part, classes, "the gradient of the logits", &out->logits_gradient, err));
+    const EngineOptions options = {
+        .batch = part_size(spec), .training = true, .fuse = spec->fuse, .bf16 = spec->bf16, .team = team};
+    return engine_create(engine, network, &options, &out->engine, err);
+}
+
+void replica_room_free(ReplicaRoom *room) {
+    engine_free(room->engine);
+    memory_free(room->images);
+    memory_free(room->drop_path_scale);
+    memory_free(room->dropout_scale);
+    memory_free(room->logits);
+    memory_free(room->logits_gradient);
+    *room = (ReplicaRoom){0};
+}
+
+void replica_share(const Replica *replica, int batch, int *first, int *count) {
+    int share = replica->spec->batch / replica->spec->replicas, left;
+    *first = replica->index * share;
+    left = batch - *first;
+    *count = left < 0 ? 0 : left < share ? left : share;
+}
+
+/* ---- bytes ---- */
+
+typedef struct Normalising {
+    const uint8_t *pixels;
+    size_t image_floats;
+    float scale[3], bias[3];
+    float *out;
+} Normalising;
+
+static void normalise_task(void *context, int task, int thread) {
+    (void)thread;
+    const Normalising *n = context;
+    const uint8_t *pixels = n->pixels + (size_t)task * n->image_floats;
+    float *out = n->out + (size_t)task * n->image_floats;
+    for (size_t i = 0; i < n->image_floats; i += 3)
+        for (size_t c = 0; c < 3; c++) out[i + c] = (float)pixels[i + c] * n->scale[c] + n->bias[c];
+}
+
+void pixels_normalise(const StepSpec *spec, const uint8_t *pixels, size_t images, size_t image_floats, ThreadTeam *team,
+                      float *out) {
+    Normalising n = {.pixels = pixels, .image_floats = image_floats, .out = out};
+    for (int c = 0; c < 3; c++) { /* as data/transform/preprocess.c has them */
+        n.scale[c] = (float)(1 / (255 * spec->std[c]));
+        n.bias[c] = (float)(-spec->mean[c] / spec->std[c]);
+    }
+    thread_team_run(team, normalise_task, &n, (int)images);
+}
+
+/* ---- a part ---- */
+
+static void draw_masks(Replica *replica, int first, int count, int64_t step) {
+    const StepSpec *spec = replica->spec;
+    ReplicaRoom *room = replica->room;
+    if (spec->masks == STEP_MASKS_FLAX) {
+        const FlaxMaskOptions options = {spec->seed, spec->threefry, replica->index, spec->replicas};
+        masks_draw_flax(&replica->chain, &options, replica->network, step, count, room->drop_path_scale,
+                        room->dropout_scale);
+    } else
+        masks_draw(replica->network, spec->seed, step, first, count, replica->team, room->drop_path_scale,
+                   room->dropout_scale);
+}
+
+/* The part's pictures as floats: the batch's own, or bytes normalised. */
+static effnet_status part_images(Replica *replica, const ExecutorBatch *batch, int first, int count, const float **out,
+                                 effnet_error *err) {
+    const Network *network = replica->network;
+    ReplicaRoom *room = replica->room;
+    size_t image_floats = (size_t)network->input_height * (size_t)network->input_width * 3;
+    *out = batch->images ? batch->images + (size_t)first * image_floats : NULL;
+    if (batch->images) return EFFNET_OK;
+    if (!room->images)
+        TRY(allocate_floats((size_t)part_size(replica->spec), image_floats, "the normalised pictures", &room->images,
+                            err));
+    pixels_normalise(replica->spec, batch->pixels + (size_t)first * image_floats, (size_t)count, image_floats,
+                     replica->team, room->images);
+    *out = room->images;
+    return EFFNET_OK;
+}
+
+effnet_status replica_forward(Replica *replica, const ExecutorBatch *batch, int first, int count, int64_t step,
+                              const float *parameters, float *statistics, ReplicaPart *part, effnet_error *err) {
+    const ReplicaRoom *room = replica->room;
+    const float *images;
+    TRY(part_images(replica, batch, first, count, &images, err));
+    draw_masks(replica, first, count, step);
+    *part = (ReplicaPart){.first = first,
+                          .count = count,
+                          .call = {.batch = count,
+                                   .images = images,
+                                   .parameters = parameters,
+                                   .statistics = statistics,
+                                   .training = true,
+                                   .drop_path_scale = room->drop_path_scale,
+                                   .dropout_scale = room->dropout_scale,
+                                   .logits = room->logits}};
+    return engine_forward(room->engine, &part->call, err);
+}
+
+effnet_status replica_loss(Replica *replica, const ExecutorBatch *batch, const ReplicaPart *part, int64_t step,
+                           double *loss, effnet_error *err) {
+    const ReplicaRoom *room = replica->room;
+    const Targets targets = {.labels = batch->labels + part->first,
+                             .others = batch->others ? batch->others + part->first : NULL,
+                             .shares = batch->shares ? batch->shares + part->first : NULL};
+    *loss = loss_soft_cross_entropy(room->logits, &targets, part->count, replica->network->config.num_classes,
+                                    replica->spec->smoothing, (double)part->count / batch->size, replica->team,
+                                    room->logits_gradient);
+    if (isfinite(*loss)) return EFFNET_OK;
+    const char *layer = engine_find_nonfinite(room->engine);
+    return fail(err, EFFNET_ERROR_NUMERIC,
+                "the loss is not finite at step %lld; the first layer whose output is not finite is %s; try a smaller "
+                "lr, a longer warm-up or clip_grad",
+                (long long)step + 1, layer ? layer : "the loss itself");
+}
+
+effnet_status replica_backward(Replica *replica, const ReplicaPart *part, float *gradients, bool accumulate,
+                               effnet_error *err) {
+    const ReplicaRoom *room = replica->room;
+    return engine_backward(room->engine, &part->call, room->logits_gradient, gradients, accumulate, err);
+}

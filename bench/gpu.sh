@@ -9,6 +9,7 @@
 #   devices   nvidia-smi, what `effnet devices` says, where CUDA's tools are
 #   parity    fifty steps of the original Flax trainer replayed in fp32 (bench/gpu_parity.py; NumPy)
 #   b0        bench train, B0 at 224, bf16, batch 256: images/s, seconds of compiling, memory of the device
+#   shifts    the same for each of SHIFTS: which depthwise convolutions are sums of shifted maps (EFFNET_XLA_SHIFTS)
 #   peers     the same under JAX with Flax, and timm in PyTorch eager and compiled (bench/gpu_jax.py, bench/gpu_torch.py)
 #   fp32      B0 in fp32 with exact products: effnet, JAX, PyTorch eager
 #   large     B0 bf16 with 512, 1024, 2048 pictures, until one does not fit
@@ -20,7 +21,7 @@
 # that ran failed. Environment, with what stands in place of it:
 #   OUT (bench/results/gpu)  LIMIT seconds in all (420)  DEVICE (xla:cuda)  EFFNET (the carried program, else
 #   build/effnet)  PYTHON with torch, timm, jax, flax, optax (/opt/torch/.venv/bin/python3, else python3)
-#   MODEL RES BATCH (efficientnet_b0 0 256)  LARGE ("512 1024 2048")  MODEL4 RES4 BATCH4 (efficientnet_b4 380 64)
+#   MODEL RES BATCH (efficientnet_b0 0 256)  LARGE ("512 1024 2048")  SHIFTS ("0 15")  MODEL4 RES4 BATCH4 (efficientnet_b4 380 64)
 #   STEPS measured (20)  PARITY_STEPS (50)  FEED pictures in the packed file (8192)  FEED_STEPS (60)
 #   FLAGS more options of `effnet bench`  SLOW a factor on every contestant's time (1)
 # Without a GPU, to try the script: SLOW=4 DEVICE=xla:cpu RES=32 BATCH=4 LARGE=8 MODEL4=efficientnet_b0 RES4=32 BATCH4=2 STEPS=2
@@ -67,8 +68,8 @@ model4=${MODEL4:-efficientnet_b4} res4=${RES4:-380} batch4=${BATCH4:-64}
 python=${PYTHON:-/opt/torch/.venv/bin/python3}
 [ -x "$python" ] || python=$(command -v python3) || { echo "gpu.sh: there is no python3" >&2; exit 2; }
 read -ra flags <<<"${FLAGS:-}"
-known="devices parity b0 peers fp32 large b4 data"
-read -ra parts <<<"${*:-$known}"
+known="devices parity b0 shifts peers fp32 large b4 data"
+read -ra parts <<<"${*:-devices parity b0 peers shifts fp32 large b4 data}"
 for part in "${parts[@]}"; do
     [[ " $known " == *" $part "* ]] || { echo "gpu.sh: unknown part '$part'; allowed: $known" >&2; exit 2; }
 done
@@ -180,6 +181,13 @@ part_devices() {
 }
 part_parity() { contestant parity 40 150 "$python" bench/gpu_parity.py "$effnet" "$device" "${PARITY_STEPS:-50}"; }
 part_b0() { bench_effnet "$model" "$res" "$batch" bf16 40 180; }
+part_shifts() {
+    local shifts note
+    for shifts in ${SHIFTS:-0 15}; do
+        note="shifts $shifts"
+        EFFNET_XLA_SHIFTS=$shifts bench_effnet "$model" "$res" "$batch" bf16 40 120
+    done
+}
 part_peers() {
     bench_torch eager "$model" "$res" "$batch" bf16 20 90
     bench_jax "$model" "$res" "$batch" bf16 40 180

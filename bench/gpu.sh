@@ -102,6 +102,12 @@ export VIRTUAL_ENV
 export EFFNET_CACHE=$work/cache TORCHINDUCTOR_CACHE_DIR=$work/inductor TF_CPP_MIN_LOG_LEVEL=${TF_CPP_MIN_LOG_LEVEL:-2}
 export PYTHONUNBUFFERED=1
 
+# XLA looks for ptxas and libdevice in /usr/local/cuda and in Python's packages; elsewhere it has to be told.
+if [[ $device == *cuda* ]] && [ ! -d /usr/local/cuda/nvvm/libdevice ] && nvcc=$(command -v nvcc); then
+    nvcc=$(readlink -f "$nvcc")
+    export XLA_FLAGS="--xla_gpu_cuda_data_dir=${nvcc%/bin/nvcc} ${XLA_FLAGS:-}"
+fi
+
 finish() {
     trap - EXIT INT TERM
     "$python" - "$results" <<'PYTHON' | tee "$out/table.md" | tee -a "$log"

@@ -106,7 +106,7 @@ typedef struct effnet_prediction {
  * must not exceed effnet_model_classes(). */
 EFFNET_API effnet_status effnet_predict(effnet_model *model, const uint8_t *pixels, int height, int width,
                                         size_t stride, effnet_prediction *out, int count, effnet_error *error);
-/* The same from a JPEG, PNG, WebP or BMP file. */
+/* The same from a JPEG, PNG, WebP, BMP, GIF or TIFF file. */
 EFFNET_API effnet_status effnet_predict_file(effnet_model *model, const char *path, effnet_prediction *out, int count,
                                              effnet_error *error);
 /* The same for `files` of them, read by all of the model's threads and classified as one batch: `out` (files, count)

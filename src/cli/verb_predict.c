@@ -202,7 +202,8 @@ int verb_predict(int argc, char **argv) {
         .verb = "predict",
         .text =
             "CHECKPOINT is a folder that 'effnet train' wrote (a run folder means its best checkpoint) or one of\n"
-            "its .safetensors files. A PICTURE is a file (JPEG, PNG, WebP, BMP) of any size, a folder of them, @LIST,\n"
+            "its .safetensors files. A PICTURE is a file (JPEG, PNG, WebP, BMP, GIF, TIFF) of any size, a folder of "
+            "them, @LIST,\n"
             "a text file with one path a line, or -, the same on standard input. Pictures are classified in batches\n"
             "and told of in order, as they come. The exit status is 1 if any could not be read.\n",
         .examples = "  effnet predict runs/fashion/checkpoints/best shoe.png\n"

@@ -10,7 +10,7 @@ holds "$(number loss "$work/run/log.jsonl") > 0 && $(number loss "$work/run/log.
 run 0 "$effnet" eval "$work/run/checkpoints/last" --data "$work" --json
 [ "$(number images)" = 153 ] || die "eval counted $(number images) pictures, wanted 153"
 
-picture=$(find "$work/val/bees" -name '*.jpg' | sort | head -n 1)
+picture=$(find "$work/val/bees" -name '*.jpg' | sort | sed -n 1p)
 run 0 "$effnet" predict "$work/run/checkpoints/last" "$picture" --topk 2 --json
 grep -q '"label"[ ]*:[ ]*"ants"' "$work/out" || die "no class called ants"
 grep -q '"label"[ ]*:[ ]*"bees"' "$work/out" || die "no class called bees"

@@ -23,16 +23,23 @@ static effnet_status decode_by_kind(Decoder *decoder, const uint8_t *bytes, size
         return decode_webp(decoder, bytes, size, name, out, err);
     case PICTURE_BMP:
         return decode_bmp(decoder, bytes, size, name, out, err);
+    case PICTURE_GIF:
+        return decode_gif(decoder, bytes, size, name, out, err);
+    case PICTURE_TIFF:
+        return decode_tiff(decoder, bytes, size, name, out, err);
     case PICTURE_UNKNOWN:
         break;
     }
     if (size == 0)
-        return fail(err, EFFNET_ERROR_FORMAT, "'%s' is empty; wanted a JPEG, PNG, WebP or BMP picture", name);
+        return fail(err, EFFNET_ERROR_FORMAT, "'%s' is empty; wanted a JPEG, PNG, WebP, BMP, GIF or TIFF picture",
+                    name);
     const char *kind = file_kind_of(bytes, size);
-    if (kind) return fail(err, EFFNET_ERROR_FORMAT, "'%s' is not a JPEG, PNG, WebP or BMP picture but %s", name, kind);
+    if (kind)
+        return fail(err, EFFNET_ERROR_FORMAT, "'%s' is not a JPEG, PNG, WebP, BMP, GIF or TIFF picture but %s", name,
+                    kind);
     return fail(err, EFFNET_ERROR_FORMAT,
-                "'%s' is not a JPEG, PNG, WebP or BMP picture (it begins with bytes %02x %02x)", name, bytes[0],
-                size > 1 ? bytes[1] : 0);
+                "'%s' is not a JPEG, PNG, WebP, BMP, GIF or TIFF picture (it begins with bytes %02x %02x)", name,
+                bytes[0], size > 1 ? bytes[1] : 0);
 }
 
 effnet_status decoder_decode(Decoder *decoder, const uint8_t *bytes, size_t size, const char *name, Picture *out,

@@ -1,12 +1,12 @@
-/* decode.h - from the bytes of a JPEG, PNG, WebP or BMP to RGB pixels: greyscale, CMYK, 16-bit and palettes become
- * 8-bit RGB. */
+/* decode.h - from the bytes of a JPEG, PNG, WebP, BMP, GIF or TIFF to RGB pixels: greyscale, CMYK, 16-bit and palettes
+ * become 8-bit RGB. */
 #ifndef EFFNET_DATA_PICTURE_DECODE_H
 #define EFFNET_DATA_PICTURE_DECODE_H
 
 #include "data/picture/decoder.h"
 
-/* Decode one file or block of bytes (JPEG, PNG, WebP or BMP by its first bytes): greyscale, CMYK, 16-bit and palettes
- * become 8-bit RGB. `name` stands for it in messages. */
+/* Decode one file or block of bytes (JPEG, PNG, WebP, BMP, GIF or TIFF by its first bytes): greyscale, CMYK, 16-bit and
+ * palettes become 8-bit RGB. `name` stands for it in messages. */
 effnet_status picture_decode(const uint8_t *bytes, size_t size, const char *name, Picture *out, effnet_error *err);
 effnet_status picture_read(const char *path, Picture *out, effnet_error *err);
 /* The same, turned as its EXIF orientation says where `upright`. */

@@ -190,10 +190,10 @@ static effnet_status collect_class(FolderSource *source, const char *name, int l
     int64_t before = source->dataset.size, ignored = 0;
     TRY(collect(source, name, label, 0, NULL, &ignored, err));
     if (source->dataset.size > before) return EFFNET_OK;
-    return fail(
-        err, EFFNET_ERROR_IO,
-        "the class folder '%s/%s' holds no JPEG, PNG, WebP or BMP picture (%lld other files): fill it or remove it",
-        source->folder, name, (long long)ignored);
+    return fail(err, EFFNET_ERROR_IO,
+                "the class folder '%s/%s' holds no JPEG, PNG, WebP, BMP, GIF or TIFF picture (%lld other files): fill "
+                "it or remove it",
+                source->folder, name, (long long)ignored);
 }
 
 /* ---- the methods of a source ---- */

@@ -45,7 +45,7 @@ static void classes_and_pictures_in_order(void **state) {
     place_file(&folder, "train/bees/no_ending", make_png(pixel, 3, 1, 1, 2, 8, NULL, NULL));
     place_file(&folder, "train/bees/notes.txt", text("not a picture"));
     place_file(&folder, "train/bees/._2.jpg", text("what macOS leaves"));
-    place_file(&folder, "train/bees/imageNotFound.gif", text("GIF89a"));
+    place_file(&folder, "train/bees/imageNotFound.gif", make_png(pixel, 3, 1, 1, 2, 8, NULL, NULL));
     place_file(&folder, "train/Ants/2019/may/x.png", make_png(pixel, 3, 1, 1, 2, 8, NULL, NULL));
     place_file(&folder, "train/Ants/a.jpg", jpeg());
     place_file(&folder, "train/.hidden/a.jpg", jpeg());
@@ -56,10 +56,10 @@ static void classes_and_pictures_in_order(void **state) {
     assert_string_equal(dataset_class_name(dataset, 0), "Ants");
     assert_string_equal(dataset_class_name(dataset, 1), "bees");
     assert_string_equal(dataset_class_name(dataset, 2), "");
-    const char *wanted[] = {"train/Ants/a.jpg", "train/Ants/2019/may/x.png", "train/bees/10.JPEG", "train/bees/2.jpg",
-                            "train/bees/no_ending"};
-    assert_int_equal(dataset_size(dataset), 5);
-    for (int i = 0; i < 5; i++) {
+    const char *wanted[] = {"train/Ants/a.jpg", "train/Ants/2019/may/x.png",    "train/bees/10.JPEG",
+                            "train/bees/2.jpg", "train/bees/imageNotFound.gif", "train/bees/no_ending"};
+    assert_int_equal(dataset_size(dataset), 6);
+    for (int i = 0; i < 6; i++) {
         assert_string_equal(file_of(dataset, i), scratch_path(&folder, wanted[i]));
         assert_int_equal(dataset_label(dataset, i), i >= 2);
         Picture picture;
@@ -68,7 +68,7 @@ static void classes_and_pictures_in_order(void **state) {
         picture_free(&picture);
     }
     Picture picture;
-    assert_int_equal(dataset_read(dataset, 5, &picture, NULL), EFFNET_ERROR_ARGUMENT);
+    assert_int_equal(dataset_read(dataset, 6, &picture, NULL), EFFNET_ERROR_ARGUMENT);
     assert_int_equal(dataset_read(dataset, -1, &picture, NULL), EFFNET_ERROR_ARGUMENT);
     dataset_free(dataset);
     dataset_free(NULL);
@@ -183,7 +183,7 @@ static void wrong_folders_are_named(void **state) {
     place_file(&folder, "train/cats/1.jpg", jpeg());
     place_file(&folder, "train/dogs/read.me", text("no picture"));
     expect_error(folder.path, SPLIT_TRAIN, NULL, EFFNET_ERROR_IO,
-                 "train/dogs' holds no JPEG, PNG, WebP or BMP picture (1 other");
+                 "train/dogs' holds no JPEG, PNG, WebP, BMP, GIF or TIFF picture (1 other");
     expect_error(folder.path, SPLIT_VALIDATION, NULL, EFFNET_ERROR_IO, "no validation pictures");
     expect_error(folder.path, SPLIT_VALIDATION, "mine", EFFNET_ERROR_IO, "'mine'");
     scratch_folder_remove(&folder);

@@ -221,6 +221,7 @@ typedef struct effnet_train_options {
     const char *engine; /* as in effnet_model_options; NULL: the recipe's */
     effnet_progress_function *progress;
     void *progress_context;
+    bool resume_anyway; /* with resume: also with other class names, pictures or another engine than the checkpoint's */
 } effnet_train_options;
 
 typedef struct effnet_train_result {

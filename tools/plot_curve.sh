@@ -5,7 +5,8 @@
 #
 # LOG.jsonl is what `effnet train` writes (runs/NAME/log.jsonl); lines of other programs with at least `epoch` and
 # some of `loss`, `top1`, `ema_top1` (per cent) do as well. A curve is called NAME, or by its run folder. OUT defaults
-# to curve.png beside the first log. Needs gnuplot.
+# to curve.png beside the first log. Where a run has not been evaluated yet, the length of its epochs isn't known: then all
+# curves go over steps, and without any evaluation the right half is left out. Needs gnuplot.
 set -euo pipefail
 
 usage() { echo "usage: tools/plot_curve.sh [-o OUT.png|OUT.svg] [-t TITLE] [NAME=]LOG.jsonl..." >&2; exit 2; }
@@ -22,9 +23,10 @@ shift $((OPTIND - 1))
 command -v gnuplot >/dev/null || { echo "plot_curve.sh: gnuplot is not installed (Debian: gnuplot-nox)" >&2; exit 1; }
 
 # Flat JSON objects, one a line, to columns: epoch as a fraction, loss, top1, ema_top1; NaN where a line has none.
-# Steps become fractions of an epoch by the steps of the first line that ends an epoch (it has a top1).
+# Steps become fractions of an epoch by the steps of the first line that ends an epoch (it has a top1); with
+# $unit step they stay what they are.
 columns() {
-    awk '
+    awk -v unit="$unit" '
         function value(key,   place) {
             if (!match($0, "\"" key "\"[ ]*:[ ]*-?[0-9.][-+0-9.eE]*")) return "NaN"
             place = substr($0, RSTART, RLENGTH); sub(/^[^:]*:[ ]*/, "", place)
@@ -38,11 +40,21 @@ columns() {
           if (ended && !per_epoch && step[NR] != "NaN" && epoch[NR] > 0) per_epoch = step[NR] / epoch[NR] }
         END { for (i = 1; i <= NR; i++)
                   if (epoch[i] != "NaN")
-                      print (per_epoch && step[i] != "NaN" ? step[i] / per_epoch : epoch[i]),
+                      print (unit == "step" && step[i] != "NaN" ? step[i] : per_epoch && step[i] != "NaN" ? step[i] / per_epoch : epoch[i]),
                             (steps && mean[i] ? "NaN" : loss[i]), top1[i], ema[i] }
     ' "$1"
 }
 
+unit=epoch evaluated=0
+for argument in "$@"; do
+    log=$argument
+    [ -e "$log" ] || log=${argument#*=}
+    if grep -qE '"(ema_)?top1"' "$log" 2>/dev/null; then
+        evaluated=1
+    elif grep -q '"step"' "$log" 2>/dev/null; then
+        unit=step
+    fi
+done
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 losses= accuracies= number=0
@@ -73,12 +85,11 @@ set output "$out"
 set datafile missing "NaN"
 set linetype 1 lc rgb "#1f5fa8"; set linetype 2 lc rgb "#d1661a"; set linetype 3 lc rgb "#2d8a4e"; set linetype 4 lc rgb "#8a3fa0"
 set border 3 lc rgb "#555555"; set tics nomirror; set grid y lc rgb "#dddddd" lt 1
-set multiplot layout 1,2 title "${title//[\"\\]/}" noenhanced
-set xlabel "epoch"; set xrange [0:*]; set key noenhanced samplen 2 spacing 1.1
+set multiplot layout 1,$((evaluated ? 2 : 1)) title "${title//[\"\\]/}" noenhanced
+set xlabel "$unit"; set xrange [0:*]; set key noenhanced samplen 2 spacing 1.1
 set ylabel "training loss"; set key top right
 plot $losses
-set ylabel "top-1, %"; set key bottom right; set yrange [*:100]
-plot $accuracies
+$([ $evaluated = 0 ] || printf '%s\n' 'set ylabel "top-1, %"; set key bottom right; set yrange [*:100]' "plot $accuracies")
 unset multiplot
 PLOT
 echo "plot_curve.sh: $out"

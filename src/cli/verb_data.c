@@ -48,6 +48,7 @@ static int print_json(const char *source, const effnet_data_report *report, json
     json_t *object = json_object(), *splits = json_object();
     json_object_set_new(object, "source", json_text(source));
     json_object_set_new(object, "classes", json_integer(report->classes));
+    json_object_set_new(object, "one_class", json_boolean(report->classes < 2));
     json_object_set_new(object, "one_split", json_boolean(report->one_split));
     for (int i = 0; i < 2; i++) {
         if (!report->counts[i]) continue;
@@ -117,6 +118,14 @@ static void print_text(const effnet_data_report *report, const Checking *checkin
         printf("\n");
     }
     print_classes(report);
+    if (report->classes < 2) fprintf(stderr, "one class: nothing can be told apart; train refuses such data\n");
+    for (int i = 0; i < 2; i++) {
+        int empty = 0;
+        for (int c = 0; report->counts[i] && c < report->classes; c++) empty += report->counts[i][c] == 0;
+        if (empty)
+            fprintf(stderr, "no readable picture of %d of the %d classes in %s\n", empty, report->classes,
+                    report->one_split ? "it" : split_names[i]);
+    }
     printf("duplicates  %lld within a split, %lld across, %lld of them with two labels\n",
            (long long)report->duplicates, (long long)report->duplicates_across, (long long)report->duplicates_labels);
 }

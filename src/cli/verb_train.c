@@ -13,7 +13,7 @@
 
 typedef struct TrainArguments {
     const char *data, *out, *init, *engine, *time_limit;
-    bool resume, help_keys, quiet;
+    bool resume, resume_anyway, help_keys, quiet;
     int64_t steps, threads;
     OptionList settings;
 } TrainArguments;
@@ -59,7 +59,8 @@ static int run(effnet_recipe *recipe, const TrainArguments *arguments) {
         .data = arguments->data,
         .out = arguments->out,
         .init = arguments->init,
-        .resume = arguments->resume,
+        .resume = arguments->resume || arguments->resume_anyway,
+        .resume_anyway = arguments->resume_anyway,
         .steps = arguments->steps,
         .threads = (int)arguments->threads,
         .progress = progress_show,
@@ -108,11 +109,16 @@ int verb_train(int argc, char **argv) {
          .target = &arguments.resume,
          .kind = OPTION_FLAG,
          .help = "go on from the newest checkpoint in the run folder, bit for bit"},
+        {.name = "resume-anyway",
+         .target = &arguments.resume_anyway,
+         .kind = OPTION_FLAG,
+         .help = "the same with other class names, other pictures or another engine than the checkpoint's"},
         {.name = "init",
          .argument = "FILE",
          .target = &arguments.init,
          .kind = OPTION_TEXT,
-         .help = "start from these weights (.safetensors); a head of another size is drawn afresh"},
+         .help = "start from these weights (.safetensors); the classifier's rows go by class name, new ones are drawn "
+                 "afresh"},
         {.name = "steps",
          .argument = "N",
          .target = &arguments.steps,

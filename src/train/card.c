@@ -57,7 +57,7 @@ static json_t *labels_to_json(const ModelCard *card) {
     return labels;
 }
 
-enum { MOST_METADATA = 24 };
+enum { MOST_METADATA = 32 };
 
 typedef struct Pairs {
     char **texts; /* key, value, ..., NULL: room for MOST_METADATA pairs */
@@ -110,6 +110,10 @@ effnet_status card_metadata(const ModelCard *card, char ***out, effnet_error *er
     add_json(&pairs, "effnet.pad_to", json_integer(card->pad_to));
     if (card->exif_orientation) add_text(&pairs, "effnet.exif_orientation", "true");
     add_json(&pairs, "effnet.step", json_integer(card->step));
+    if (card->listing[0]) {
+        add_json(&pairs, "effnet.train_pictures", json_integer(card->pictures));
+        add_text(&pairs, "effnet.train_listing", card->listing);
+    }
     if (card->class_names) add_json(&pairs, "effnet.class_names", labels_to_json(card));
     if (pairs.failed) {
         card_metadata_free(pairs.texts);
@@ -260,6 +264,11 @@ static effnet_status read_fields(const Safetensors *file, ModelCard *card, effne
     const char *upright = safetensors_metadata(file, "effnet.exif_orientation"); /* absent: false */
     card->exif_orientation = upright && strcmp(upright, "true") == 0;
     TRY(metadata_integer(file, "effnet.step", 0, INT64_MAX, &card->step, err));
+    const char *listing = safetensors_metadata(file, "effnet.train_listing"); /* absent in older files */
+    if (listing) {
+        TRY(metadata_integer(file, "effnet.train_pictures", 0, INT64_MAX, &card->pictures, err));
+        snprintf(card->listing, sizeof card->listing, "%s", listing);
+    }
     return read_labels(file, card, err);
 }
 

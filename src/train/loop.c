@@ -140,6 +140,12 @@ static void tell_remarks(Loop *loop, const Dataset *dataset) {
     }
 }
 
+static void tell_notes(Loop *loop) {
+    const RunNotes *notes = &loop->run->notes;
+    for (int i = 0; i < notes->count; i++) tell_message(loop, notes->texts[i]);
+    loop->stop = false; /* as in tell_remarks */
+}
+
 static void pass_on_warnings(Loop *loop, Loader *loader) {
     char warning[500];
     while (loader_take_warning(loader, warning, sizeof warning)) tell_message(loop, warning);
@@ -227,6 +233,9 @@ static effnet_status evaluate(Loop *loop, effnet_error *err) {
                                    .progress = evaluation_progress,
                                    .progress_context = loop};
     TRY(evaluate_all(&evaluation, sets, err));
+    if (sets[0].images == 0)
+        return fail(err, EFFNET_ERROR_FORMAT, "not one of the %lld evaluation pictures of '%s' could be read",
+                    (long long)dataset_size(run->val_set), run->recipe->data);
     loop->top1 = sets[0].top1;
     loop->top5 = sets[0].top5;
     loop->ema_top1 = averages ? sets[1].top1 : -1;
@@ -303,15 +312,30 @@ static effnet_status one_step(Loop *loop, effnet_error *err) {
     return EFFNET_OK;
 }
 
+/* Not `done` alone: the run may be over because pictures were taken away. */
+static void tell_nothing_left(Loop *loop) {
+    const Run *run = loop->run;
+    char text[300];
+    snprintf(text, sizeof text,
+             "there is nothing left to do: the newest checkpoint is of step %lld, the run's last step is %lld (%lld an "
+             "epoch, over %lld pictures)",
+             (long long)step_now(run), (long long)run->last_step, (long long)run->steps_per_epoch,
+             (long long)run->card.pictures);
+    tell_message(loop, text);
+}
+
 static effnet_status run_steps(Loop *loop, effnet_error *err) {
     Run *run = loop->run;
-    for (int i = 0; i < run->notes.count; i++) tell_message(loop, run->notes.texts[i]);
     tell_remarks(loop, run->train_set);
     tell_remarks(loop, run->val_set);
+    tell_notes(loop);
     if (run->head_drawn) tell_message(loop, "the classifier of --init has another shape: it was drawn afresh");
     const char *warning = recipe_warning(run->recipe);
     if (warning) tell_message(loop, warning);
-    if (run->resumed && evaluation_due(run) && run->log.evaluated_step != step_now(run)) TRY(finish_epoch(loop, err));
+    if (run->resumed && evaluation_due(run) && run->log.evaluated_step != step_now(run))
+        TRY(finish_epoch(loop, err));
+    else if (run->resumed && step_now(run) >= run->last_step)
+        tell_nothing_left(loop);
     while (step_now(run) < run->last_step && !loop->stop) {
         TRY(one_step(loop, err));
         if (ends_epoch(run) && !loop->stop)

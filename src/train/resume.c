@@ -56,3 +56,68 @@ effnet_status resume_check_recipe(const char *checkpoint, const Recipe *recipe, 
                 "run (another --out), from these weights with --init",
                 path, names);
 }
+
+/* ---- classes, pictures, engine ---- */
+
+/* A name that is not UTF-8 was repaired when it was written (card.c): then it cannot be compared. */
+static bool same_name(const char *saved, const char *now) {
+    return strcmp(saved, now) == 0 || strstr(saved, "\xEF\xBF\xBD") != NULL;
+}
+
+static void differ_in_classes(const ModelCard *saved, const ModelCard *now, char *text, size_t size) {
+    if (!saved->class_names || !now->class_names || saved->config.num_classes != now->config.num_classes) return;
+    int first = -1, count = 0;
+    for (int c = 0; c < now->config.num_classes; c++) {
+        if (same_name(saved->class_names[c], now->class_names[c])) continue;
+        if (count++ == 0) first = c;
+    }
+    if (count)
+        snprintf(text, size, "%d of the %d classes have other names (class %d was '%.60s' and is now '%.60s')", count,
+                 now->config.num_classes, first, saved->class_names[first], now->class_names[first]);
+}
+
+static void differ_in_pictures(const ModelCard *saved, const ModelCard *now, char *text, size_t size) {
+    if (!saved->listing[0] || strcmp(saved->listing, now->listing) == 0) return;
+    if (saved->pictures != now->pictures)
+        snprintf(text, size, "there were %lld training pictures and are now %lld", (long long)saved->pictures,
+                 (long long)now->pictures);
+    else
+        snprintf(text, size, "some of the %lld training pictures have other names or labels", (long long)now->pictures);
+}
+
+/* By what a name means: `fast` is one of the others too. */
+static void differ_in_engine(const Recipe *saved, const Recipe *now, char *text, size_t size) {
+    const EngineVtable *engines[2];
+    if (engine_find(saved->engine, &engines[0], NULL) == EFFNET_OK &&
+        engine_find(now->engine, &engines[1], NULL) == EFFNET_OK && engines[0] == engines[1])
+        return;
+    snprintf(text, size, "the engine was '%.40s' and is now '%.40s', whose sums round otherwise", saved->engine,
+             now->engine);
+}
+
+effnet_status resume_check_data(const char *checkpoint, Run *run, effnet_error *err) {
+    char path[1024], parts[3][300] = {"", "", ""}, all[1000] = "";
+    ModelCard saved;
+    Recipe recipe;
+    TRY(path_join(path, sizeof path, checkpoint, "recipe.yaml", err));
+    TRY(recipe_read(path, &recipe, err));
+    TRY(path_join(path, sizeof path, checkpoint, "raw.safetensors", err));
+    TRY(weights_read_card(path, &saved, err));
+    differ_in_classes(&saved, &run->card, parts[0], sizeof parts[0]);
+    differ_in_pictures(&saved, &run->card, parts[1], sizeof parts[1]);
+    differ_in_engine(&recipe, run->recipe, parts[2], sizeof parts[2]);
+    model_card_free(&saved);
+    for (int i = 0; i < 3; i++) {
+        size_t used = strlen(all);
+        if (parts[i][0]) snprintf(all + used, sizeof all - used, "%s%s", used ? "; " : "", parts[i]);
+    }
+    if (!all[0]) return EFFNET_OK;
+    if (!run->options->resume_anyway)
+        return fail(
+            err, EFFNET_ERROR_ARGUMENT,
+            "'%.150s' was not trained on this: %s; put it back, begin a new run from its weights with --init, or "
+            "say --resume-anyway to go on all the same",
+            checkpoint, all);
+    run_note(&run->notes, "--resume-anyway: %s", all);
+    return EFFNET_OK;
+}

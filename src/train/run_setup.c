@@ -7,6 +7,9 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "train/data_listing.h"
+#include "train/run_check.h"
+#include "train/run_classes.h"
 #include "train/run_state.h"
 
 #include <stdlib.h>
@@ -58,19 +61,17 @@ static effnet_status open_data(Run *run, effnet_error *err) {
         return fail(err, EFFNET_ERROR_ARGUMENT,
                     "num_classes is %lld and '%s' has %d classes; set num_classes to 0 or to at least %d",
                     (long long)recipe->num_classes, recipe->data, classes, classes);
-    const char **names = calloc((size_t)classes, sizeof *names);
+    char **names = run_class_names(run->train_set, (int)recipe->num_classes);
     if (!names) return fail(err, EFFNET_ERROR_MEMORY, "no memory for the names of %d classes", classes);
-    for (int c = 0; c < classes; c++) names[c] = dataset_class_name(run->train_set, c);
-    effnet_status status = dataset_use_classes(run->val_set, names, classes, err);
-    if (status != EFFNET_OK || recipe->num_classes > classes) /* classes without a picture have no name */
+    run->card.class_names = names; /* owned by the data set, never written */
+    TRY(dataset_use_classes(run->val_set, (const char *const *)names, classes, err));
+    if (recipe->class_names[0] && strcmp(dataset_class_name(run->train_set, 0), "0") == 0) {
+        run->card.class_names = NULL; /* mere numbers: the recipe's names say more */
         free(names);
-    else
-        run->card.class_names = (char **)names; /* owned by the data set, never written */
-    if (status != EFFNET_OK || !recipe->class_names[0] || strcmp(dataset_class_name(run->train_set, 0), "0") != 0)
-        return status;
-    free(run->card.class_names); /* mere numbers: the recipe's names say more */
-    run->card.class_names = NULL;
-    return recipe_class_names(recipe, (int)recipe->num_classes, &run->card.class_names, err);
+        TRY(recipe_class_names(recipe, (int)recipe->num_classes, &run->card.class_names, err));
+    }
+    run->card.pictures = dataset_size(run->train_set);
+    return data_listing(run->train_set, recipe->data, run->card.listing, err);
 }
 
 static effnet_status open_network(Run *run, effnet_error *err) {
@@ -80,9 +81,11 @@ static effnet_status open_network(Run *run, effnet_error *err) {
     recipe->resolution = config.resolution;
     recipe->drop = config.drop;
     TRY(network_build(&config, &run->network, err));
-    char **class_names = run->card.class_names;
+    ModelCard data = run->card;
     model_card_from_recipe(recipe, &config, &run->card);
-    run->card.class_names = class_names;
+    run->card.class_names = data.class_names;
+    run->card.pictures = data.pictures;
+    memcpy(run->card.listing, data.listing, sizeof data.listing);
     return EFFNET_OK;
 }
 
@@ -134,8 +137,10 @@ effnet_status run_open(Run *run, effnet_error *err) {
     TRY(recipe_check(run->recipe, err));
     TRY(apply_options(run, err));
     TRY(open_data(run, err));
+    TRY(run_check_data(run, err));
     TRY(open_network(run, err));
     TRY(open_trainer(run, err));
+    TRY(run_check_training(run, err));
     TRY(run_state_open(run, err));
     TRY(trainer_start(&run->trainer, err));
     TRY(open_loaders(run, err));

@@ -6,6 +6,7 @@
 #include "train/checkpoint_marker.h"
 #include "train/checkpoint_verify.h"
 #include "train/resume.h"
+#include "train/run_classes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@ static effnet_status read_newest(Run *run, int64_t *step, CheckpointDamage *dama
         TRY(checkpoint_find_whole(run->out, below, path, sizeof path, step, damage, err));
         if (*step < 0) return EFFNET_OK;
         TRY(resume_check_recipe(path, run->recipe, err));
+        TRY(resume_check_data(path, run, err));
         effnet_error reason = {0};
         effnet_status status = checkpoint_read(path, &run->network, run->recipe, &run->trainer.state, &run->best_top1,
                                                &run->best_step, &reason);
@@ -69,8 +71,7 @@ effnet_status run_state_open(Run *run, effnet_error *err) {
                     "'%s' already holds a run (%s/%08lld); go on with it by --resume, or choose another --out",
                     run->out, folder, (long long)newest);
     if (!run->options->init) return EFFNET_OK;
-    return train_state_read_initial(run->options->init, &run->network, run->recipe, &run->trainer.state, true,
-                                    &run->head_drawn, err);
+    return run_read_initial(run, err);
 }
 
 /* `best` names a checkpoint that is there; where damage took it, the next evaluation makes a new one. */

@@ -71,6 +71,8 @@ typedef struct ModelCard { /* what a reader of the weights must know; goes into 
     bool exif_orientation;
     char **class_names; /* num_classes, or NULL */
     int64_t step;       /* optimizer steps behind the weights; 0 where unknown */
+    int64_t pictures;   /* trained on, and their listing (data_listing.h); "" where unknown */
+    char listing[41];
 } ModelCard;
 
 /* The state as checkpoint of state->step (card->step is not looked at); *path becomes its folder (path may be

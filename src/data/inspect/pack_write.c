@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -248,12 +249,32 @@ static bool read_record(const Writer *writer, int64_t at, int64_t length, Effpac
     return crc32c(0, payload->data, record->size) == record->payload_sum;
 }
 
+/* Opens OUT.part and locks it while it is written. What another process finished between our opening and our lock is
+ * not OUT.part any more: then there is a pack, and nothing to write. */
+static effnet_status lock_part(Writer *writer, struct stat *status, effnet_error *err) {
+    struct stat named;
+    writer->descriptor = open(writer->part, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (writer->descriptor < 0 || fstat(writer->descriptor, status) != 0)
+        return fail(err, EFFNET_ERROR_IO, "cannot write '%s': %s", writer->part, strerror(errno));
+    bool locked = flock(writer->descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
+    bool ours = stat(writer->part, &named) == 0 && named.st_ino == status->st_ino && named.st_dev == status->st_dev;
+    if (!locked || !ours)
+        return fail(err, EFFNET_ERROR_IO, "another process is packing into '%s'; wait for it, or name another",
+                    writer->options->path);
+    if (path_exists(writer->options->path)) {
+        if (status->st_size == 0) unlink(writer->part); /* made by ourselves a moment ago */
+        return fail(err, EFFNET_ERROR_ARGUMENT, "'%s' is already there; remove it, or name another",
+                    writer->options->path);
+    }
+    if (fstat(writer->descriptor, status) != 0)
+        return fail(err, EFFNET_ERROR_IO, "cannot read '%s': %s", writer->part, strerror(errno));
+    return EFFNET_OK;
+}
+
 static effnet_status open_part(Writer *writer, effnet_error *err) {
     EffpackHead head;
     struct stat status;
-    writer->descriptor = open(writer->part, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (writer->descriptor < 0 || fstat(writer->descriptor, &status) != 0)
-        return fail(err, EFFNET_ERROR_IO, "cannot write '%s': %s", writer->part, strerror(errno));
+    TRY(lock_part(writer, &status, err));
     writer->at = sizeof head;
     bool whole = status.st_size >= (int64_t)sizeof head &&
                  pread(writer->descriptor, &head, sizeof head, 0) == (ssize_t)sizeof head &&

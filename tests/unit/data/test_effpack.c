@@ -213,6 +213,39 @@ static void the_same_file(void **state) {
     scratch_folder_remove(&folder);
 }
 
+/* Called while a pack is written: packs the same again, which must be refused and leave the first alone. */
+static void pack_again(void *context, const char *why) {
+    (void)why;
+    PackOptions options = *(const PackOptions *)context;
+    options.skipped = NULL;
+    PackResult result;
+    effnet_error err = {0};
+    assert_int_equal(pack_write(&options, &result, &err), EFFNET_ERROR_IO);
+    if (!strstr(err.message, "another process is packing into")) fail_msg("%s", err.message);
+}
+
+static void two_at_once(void **state) {
+    (void)state;
+    ScratchFolder folder = scratch_folder_create();
+    place_source(&folder);
+    PackResult result;
+    Watch watch;
+    char source[512], path[512];
+    snprintf(source, sizeof source, "%s", scratch_path(&folder, "source"));
+    snprintf(path, sizeof path, "%s", scratch_path(&folder, "two.effpack"));
+    pack_well(&folder, "one.effpack", 24, 90, 1, &result, &watch);
+    Bytes wanted = read_back(&folder, "one.effpack");
+    PackOptions options = {
+        .source = source, .path = path, .side = 24, .quality = 90, .workers = 1, .skipped = pack_again};
+    options.context = &options;
+    effnet_error err = {0};
+    if (pack_write(&options, &result, &err) != EFFNET_OK) fail_msg("%s", err.message);
+    assert_int_equal(result.skipped, 1); /* pack_again was called */
+    expect_same_file(&folder, "two.effpack", wanted);
+    free(wanted.data);
+    scratch_folder_remove(&folder);
+}
+
 /* Any byte changed, any length cut: an error at opening or at reading, never a wrong picture. */
 static void damage_is_noticed(void **state) {
     (void)state;
@@ -272,6 +305,6 @@ static void damage_is_noticed(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(what_is_packed_comes_back), cmocka_unit_test(the_same_file),
-                                       cmocka_unit_test(damage_is_noticed)};
+                                       cmocka_unit_test(two_at_once), cmocka_unit_test(damage_is_noticed)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,71 @@
+/* run_check.c - see run_check.h. */
+#include "train/run_check.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { NAMES_SHOWN = 5 };
+
+/* "'a', 'b', 'c' and 4 more" of the classes without a picture; their number. */
+static int list_empty(const Dataset *dataset, const char *const *names, int classes, char *text, size_t size) {
+    int64_t *counts = calloc((size_t)classes, sizeof *counts);
+    int empty = 0;
+    text[0] = 0;
+    if (!counts) return 0;
+    for (int64_t i = 0; i < dataset_size(dataset); i++) {
+        int label = dataset_label(dataset, i);
+        if (label >= 0 && label < classes) counts[label]++;
+    }
+    for (int c = 0; c < classes; c++) {
+        size_t used = strlen(text);
+        if (counts[c] || empty++ >= NAMES_SHOWN) continue;
+        snprintf(text + used, size - used, "%s'%.60s'", used ? ", " : "", names[c]);
+    }
+    size_t used = strlen(text);
+    if (empty > NAMES_SHOWN) snprintf(text + used, size - used, " and %d more", empty - NAMES_SHOWN);
+    free(counts);
+    return empty;
+}
+
+effnet_status run_check_data(Run *run, effnet_error *err) {
+    const Dataset *train = run->train_set;
+    int classes = dataset_num_classes(train);
+    if (classes < 2)
+        return fail(err, EFFNET_ERROR_ARGUMENT,
+                    "the training pictures of '%s' are all of one class, '%.80s': there is nothing to tell apart; a "
+                    "folder for each of at least two classes is wanted",
+                    run->recipe->data, dataset_class_name(train, 0));
+    const char **names = calloc((size_t)classes, sizeof *names);
+    if (!names) return fail(err, EFFNET_ERROR_MEMORY, "no memory for the names of %d classes", classes);
+    for (int c = 0; c < classes; c++) names[c] = dataset_class_name(train, c);
+    char list[500];
+    int empty = list_empty(train, names, classes, list, sizeof list);
+    if (empty) run_note(&run->notes, "no training picture of %d of the %d classes: %s", empty, classes, list);
+    empty = list_empty(run->val_set, names, classes, list, sizeof list);
+    if (empty)
+        run_note(&run->notes, "no evaluation picture of %d of the %d classes, so top-1 says nothing about them: %s",
+                 empty, classes, list);
+    free(names);
+    return EFFNET_OK;
+}
+
+effnet_status run_check_training(Run *run, effnet_error *err) {
+    const Network *network = &run->network;
+    const Recipe *recipe = run->recipe;
+    const int part = (int)(recipe->batch_size / recipe->accumulate); /* pictures that a batch norm sees at once */
+    for (int i = 0; i < network->num_ops; i++) {
+        const Op *op = &network->ops[i];
+        const TensorShape *shape = &network->tensors[op->input];
+        if (op->kind != OP_BATCH_NORM || (int64_t)part * shape->height * shape->width > 1) continue;
+        return fail(
+            err, EFFNET_ERROR_ARGUMENT,
+            "batch norm %s would see a single value a channel (%d picture at a time of %dx%d), which it makes 0 "
+            "whatever it is: nothing would be learnt; make batch_size / accumulate (%lld / %lld) at least 2, or "
+            "resolution (%d) larger",
+            op->name, part, shape->height, shape->width, (long long)recipe->batch_size, (long long)recipe->accumulate,
+            network->config.resolution);
+    }
+    if (recipe->lr == 0 && recipe->lr_base == 0)
+        run_note(&run->notes, "the learning rate is 0 (lr and lr_base): no weight will change");
+    return EFFNET_OK;
+}

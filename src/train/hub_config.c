@@ -161,7 +161,7 @@ effnet_status hub_config_apply(const HubConfig *config, Recipe *recipe, effnet_e
     static const char *const interpolations[] = {"bilinear", "bicubic", NULL};
     static const char *const crops[] = {"center", "squash", NULL}, *const paddings[] = {"same", "", "symmetric", NULL};
     static const int kinds[] = {INTERPOLATION_BILINEAR, INTERPOLATION_BICUBIC};
-    static const int modes[] = {VAL_CROP_CENTER, VAL_CROP_NONE};
+    static const int modes[] = {VAL_CROP_RESIZE_SHORTER, VAL_CROP_NONE};
     static const int pads[] = {PADDING_SAME, PADDING_SYMMETRIC, PADDING_SYMMETRIC};
     const json_t *arguments = json_object_get(config->root, "model_args");
     TRY(read_size(config, recipe, err));

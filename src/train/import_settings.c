@@ -150,6 +150,10 @@ static effnet_status apply(const WeightImport *import, const Identity *identity,
     char architecture[NAME];
     architecture_of(identity->name, architecture);
     TRY(weight_import_presets(import, recipe, err));
+    /* PyTorch's programs resize first and crop then; TensorFlow's and Keras's do not */
+    NamingStyle style = import->naming.style;
+    if (style == NAMES_TIMM || style == NAMES_TORCHVISION || style == NAMES_LUKEMELAS)
+        recipe->val_crop = VAL_CROP_RESIZE_SHORTER;
     if (identity->source) known_weights_architecture(import->naming.style, architecture, recipe);
     if (identity->known) {
         known_weights_pictures(identity->known, recipe);

@@ -85,7 +85,7 @@ void known_weights_pictures(const KnownWeights *weights, Recipe *recipe) {
     recipe->resolution = weights->resolution;
     recipe->crop_pct = weights->crop_pct;
     recipe->interpolation = weights->interpolation;
-    recipe->val_crop = weights->squash ? VAL_CROP_NONE : VAL_CROP_CENTER;
+    recipe->val_crop = weights->squash ? VAL_CROP_NONE : VAL_CROP_RESIZE_SHORTER;
     for (int c = 0; c < 3; c++) {
         recipe->mean[c] = weights->half ? 0.5 : mean[c];
         recipe->std[c] = weights->half ? 0.5 : std[c];

@@ -35,7 +35,7 @@ except ImportError as error:
     sys.exit(77)
 
 CONVERT = pathlib.Path(__file__).resolve().parents[2] / "tools" / "convert.py"
-CROP = 0.875
+CROP = {side: side / (side + 32) for side in (224, 240, 260)}  # TensorFlow's, which its weights were published with
 
 
 def weights_path(number):
@@ -48,12 +48,17 @@ def weights_path(number):
 
 
 def cropped(path, side):
-    """TensorFlow's central crop (src/data/picture/crop.c) resized by Pillow's bicubic, whole levels."""
+    """torchvision's Resize(int(side / CROP)) and CenterCrop(side) with Pillow's bicubic, whole levels."""
     picture = Image.open(path).convert("RGB")
     width, height = picture.size
-    box = max(1, int(CROP * min(width, height)))
-    left, top = (width - box + 1) // 2, (height - box + 1) // 2
-    return picture.crop((left, top, left + box, top + box)).resize((side, side), Image.BICUBIC)
+    shorter = int(side / CROP[side] + 1e-9)
+    if width < height:
+        width, height = shorter, int(shorter * height / width)
+    else:
+        width, height = int(shorter * width / height), shorter
+    picture = picture.resize((width, height), Image.BICUBIC)
+    left, top = int(round((width - side) / 2.0)), int(round((height - side) / 2.0))
+    return picture.crop((left, top, left + side, top + side))
 
 
 def torch_probabilities(model, pictures):

@@ -76,6 +76,8 @@ static void check_card(const char *path, const effnet_import_options *options, c
     assert_true(fabs(card->config.bn_eps - wanted->eps) < 1e-9);
     assert_int_equal(card->config.padding, wanted->padding);
     assert_int_equal(card->interpolation, wanted->interpolation);
+    /* timm and torchvision resize first and crop then */
+    assert_int_equal(card->val_crop, VAL_CROP_RESIZE_SHORTER);
     effnet_model_free(model);
 }
 

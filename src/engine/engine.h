@@ -9,6 +9,7 @@
 #define EFFNET_ENGINE_ENGINE_H
 
 #include "base/threads.h"
+#include "engine/batch_norm_exchange.h"
 #include "model/network.h"
 
 #include <stdint.h>
@@ -42,6 +43,10 @@ typedef struct EngineForward {
     const float *drop_path_scale; /* (num_residuals, batch): 0 or 1/keep; NULL: ones */
     const float *dropout_scale;   /* (batch, features): 0 or 1/keep; NULL: ones */
     float *logits;                /* out: (N, num_classes) */
+    /* Training as one of a group whose batch norms see the group's images together; NULL: alone. Backward's gradients
+     * are then this replica's part of a sum: what the replicas' gradients add up to is the group's, and the part of
+     * one says nothing by itself. */
+    const BatchNormExchange *exchange;
     /* Where not training: 0, or a number that changes whenever parameters or statistics do. What an engine has made of
      * the weights (packed, folded) it keeps while the number stays. */
     uint64_t version;

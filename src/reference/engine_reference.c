@@ -35,7 +35,8 @@ typedef struct ReferenceEngine {
     EngineOptions options;
     int capacity;           /* images that the buffers hold */
     size_t *tensor_offsets; /* of each tensor in values, in reals; an image after the other */
-    size_t *saved_offsets;  /* of each op in saved: mean (C), variance (C); or squeeze-excite's, an image each */
+    size_t *saved_offsets;  /* of each op in saved: mean (C), variance (C), rows of the batch, of all replicas, and room
+                               to exchange 2 C + 1 with them; or squeeze-excite's, an image each */
     size_t values_count, largest_op; /* reals in values; most parameters of one op */
     real *values, *value_gradients, *saved;
     real *parameter_gradients; /* (GROUPS, largest_op): of the op that backward is at */
@@ -246,20 +247,28 @@ static void forward_image(void *context, int slot, int thread) {
     }
 }
 
-static void batch_norm_forward(void *context, int task, int thread) {
+static void batch_norm_statistics(void *context, int task, int thread) {
+    (void)thread;
+    const Pass *pass = context;
+    const BatchNorm norm = op_batch_norm(pass, task);
+    real *mean = saved(pass->engine, pass->op);
+    reference_batch_norm_statistics(&norm, value(pass->engine, pass->op->input, 0), mean, mean + norm.channels);
+}
+
+static void batch_norm_output(void *context, int task, int thread) {
     (void)thread;
     const Pass *pass = context;
     const ReferenceEngine *engine = pass->engine;
     const Op *op = pass->op;
     const ModelConfig *config = &engine->network->config;
     const BatchNorm norm = op_batch_norm(pass, task);
-    const real *x = value(engine, op->input, 0);
+    BatchNorm whole = norm;
     real *mean = saved(engine, op), *variance = mean + norm.channels;
     float *running_mean = pass->call->statistics + engine->network->statistics[op->running_mean].offset;
     float *running_variance = pass->call->statistics + engine->network->statistics[op->running_variance].offset;
     if (pass->call->training) {
-        reference_batch_norm_statistics(&norm, x, mean, variance);
-        reference_batch_norm_update(&norm, mean, variance, config->bn_momentum, config->bn_unbiased, running_mean,
+        whole.rows = (size_t)mean[2 * norm.channels];
+        reference_batch_norm_update(&whole, mean, variance, config->bn_momentum, config->bn_unbiased, running_mean,
                                     running_variance);
     } else {
         for (int c = norm.first; c < norm.last; c++) {
@@ -267,8 +276,33 @@ static void batch_norm_forward(void *context, int task, int thread) {
             variance[c] = running_variance[c];
         }
     }
-    reference_batch_norm_forward(&norm, x, mean, variance, parameter(pass, op->weight), parameter(pass, op->bias),
-                                 value(engine, op->output, 0));
+    reference_batch_norm_forward(&norm, value(engine, op->input, 0), mean, variance, parameter(pass, op->weight),
+                                 parameter(pass, op->bias), value(engine, op->output, 0));
+}
+
+/* mean, variance and rows in `saved`, from the replica's own to the group's. */
+static effnet_status exchange_statistics(const BatchNormExchange *exchange, size_t channels, real *mean,
+                                         effnet_error *err) {
+    real *variance = mean + channels, *rows = variance + channels;
+    for (size_t c = 0; c < channels; c++) variance[c] *= *rows;
+    TRY(exchange_moments(exchange, channels, rows, mean, variance, rows + 1, err));
+    for (size_t c = 0; c < channels; c++) variance[c] /= *rows;
+    return EFFNET_OK;
+}
+
+static effnet_status batch_norm_forward(Pass *pass, effnet_error *err) {
+    const ReferenceEngine *engine = pass->engine;
+    const BatchNorm norm = op_batch_norm(pass, 0);
+    ThreadTeam *team = engine->options.team;
+    int tasks = (norm.channels + CHANNELS_PER_TASK - 1) / CHANNELS_PER_TASK;
+    real *mean = saved(engine, pass->op);
+    if (pass->call->training) {
+        mean[2 * norm.channels] = (real)norm.rows;
+        thread_team_run(team, batch_norm_statistics, pass, tasks);
+        if (pass->call->exchange) TRY(exchange_statistics(pass->call->exchange, (size_t)norm.channels, mean, err));
+    }
+    thread_team_run(team, batch_norm_output, pass, tasks);
+    return EFFNET_OK;
 }
 
 static bool all_finite(const real *values, size_t count) {
@@ -278,7 +312,8 @@ static bool all_finite(const real *values, size_t count) {
 }
 
 /* Images first..first+images-1 of the call, through the whole network. */
-static void forward_images(ReferenceEngine *engine, const EngineForward *call, int first, int images) {
+static effnet_status forward_images(ReferenceEngine *engine, const EngineForward *call, int first, int images,
+                                    effnet_error *err) {
     const Network *network = engine->network;
     const size_t picture = image_size(network, 0);
     for (size_t i = 0; i < images * picture; i++) value(engine, 0, 0)[i] = call->images[first * picture + i];
@@ -287,8 +322,7 @@ static void forward_images(ReferenceEngine *engine, const EngineForward *call, i
         const Op *op = &network->ops[i];
         Pass pass = {.engine = engine, .call = call, .op = op, .first = first, .images = images};
         if (op->kind == OP_BATCH_NORM) {
-            int tasks = (network->tensors[op->input].channels + CHANNELS_PER_TASK - 1) / CHANNELS_PER_TASK;
-            thread_team_run(engine->options.team, batch_norm_forward, &pass, tasks);
+            TRY(batch_norm_forward(&pass, err));
         } else {
             thread_team_run(engine->options.team, forward_image, &pass, images);
         }
@@ -300,6 +334,7 @@ static void forward_images(ReferenceEngine *engine, const EngineForward *call, i
     const int classes = network->config.num_classes;
     const real *logits = value(engine, network->ops[network->num_ops - 1].output, 0);
     for (size_t i = 0; i < (size_t)images * classes; i++) call->logits[(size_t)first * classes + i] = (float)logits[i];
+    return EFFNET_OK;
 }
 
 static effnet_status reference_forward(Engine *base, const EngineForward *call, effnet_error *err) {
@@ -309,13 +344,16 @@ static effnet_status reference_forward(Engine *base, const EngineForward *call, 
                     engine->options.batch);
     if (call->training && !engine->options.training)
         return fail(err, EFFNET_ERROR_ARGUMENT, "a training call to an engine that was made for evaluation only");
+    if (call->exchange && !call->training)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "batch norm's exchange is for training");
     round_parameters(engine, call->parameters);
     engine->first_nonfinite = -1;
-    engine->trained_images = call->training ? call->batch : 0;
+    engine->trained_images = 0;
     for (int first = 0; first < call->batch; first += engine->capacity) {
         int left = call->batch - first;
-        forward_images(engine, call, first, left < engine->capacity ? left : engine->capacity);
+        TRY(forward_images(engine, call, first, left < engine->capacity ? left : engine->capacity, err));
     }
+    if (call->training) engine->trained_images = call->batch;
     return EFFNET_OK;
 }
 
@@ -373,7 +411,7 @@ static void backward_group(void *context, int group, int thread) {
     for (int image = group; image < pass->images; image += pass->groups) backward_image(pass, image, gradients);
 }
 
-static void batch_norm_backward(void *context, int task, int thread) {
+static void batch_norm_sums(void *context, int task, int thread) {
     (void)thread;
     const Pass *pass = context;
     const ReferenceEngine *engine = pass->engine;
@@ -382,9 +420,36 @@ static void batch_norm_backward(void *context, int task, int thread) {
     const real *mean = saved(engine, op), *variance = mean + norm.channels;
     real *gradients[4];
     parameter_gradients(pass, 0, gradients);
-    reference_batch_norm_backward(&norm, value(engine, op->input, 0), mean, variance, parameter(pass, op->weight),
-                                  parameter(pass, op->bias), value_gradient(engine, op->output, 0),
-                                  value_gradient(engine, op->input, 0), gradients[0], gradients[1]);
+    reference_batch_norm_sums(&norm, value(engine, op->input, 0), mean, variance, parameter(pass, op->weight),
+                              parameter(pass, op->bias), value_gradient(engine, op->output, 0), gradients[0],
+                              gradients[1]);
+}
+
+static void batch_norm_input_gradient(void *context, int task, int thread) {
+    (void)thread;
+    const Pass *pass = context;
+    const ReferenceEngine *engine = pass->engine;
+    const Op *op = pass->op;
+    const BatchNorm norm = op_batch_norm(pass, task);
+    const real *mean = saved(engine, op), *variance = mean + norm.channels, *rows = variance + norm.channels;
+    const real *sums = rows + 1;
+    reference_batch_norm_input_gradient(&norm, value(engine, op->input, 0), mean, variance, parameter(pass, op->weight),
+                                        parameter(pass, op->bias), value_gradient(engine, op->output, 0), *rows, sums,
+                                        sums + norm.channels, value_gradient(engine, op->input, 0));
+}
+
+/* The gradients of scale and bias stay the replica's own; the input's takes the group's sums. */
+static effnet_status batch_norm_backward(Pass *pass, effnet_error *err) {
+    const BatchNormExchange *exchange = pass->call->exchange;
+    size_t channels = (size_t)op_batch_norm(pass, 0).channels;
+    int tasks = ((int)channels + CHANNELS_PER_TASK - 1) / CHANNELS_PER_TASK;
+    real *sums = saved(pass->engine, pass->op) + 2 * channels + 1, *gradients[4];
+    parameter_gradients(pass, 0, gradients);
+    thread_team_run(pass->engine->options.team, batch_norm_sums, pass, tasks);
+    for (size_t c = 0; c < channels; c++) sums[c] = gradients[0][c], sums[channels + c] = gradients[1][c];
+    if (exchange) TRY(exchange->sum(exchange->context, sums, 2 * channels, err));
+    thread_team_run(pass->engine->options.team, batch_norm_input_gradient, pass, tasks);
+    return EFFNET_OK;
 }
 
 /* The groups' parameter gradients of one op, added in order and rounded to fp32. */
@@ -417,9 +482,8 @@ static effnet_status reference_backward(Engine *base, const EngineForward *call,
         const Op *op = &network->ops[i];
         Pass pass = {.engine = engine, .call = call, .op = op, .images = call->batch};
         if (op->kind == OP_BATCH_NORM) {
-            int tasks = (network->tensors[op->input].channels + CHANNELS_PER_TASK - 1) / CHANNELS_PER_TASK;
             pass.groups = 1;
-            thread_team_run(engine->options.team, batch_norm_backward, &pass, tasks);
+            TRY(batch_norm_backward(&pass, err));
         } else {
             pass.groups = call->batch < GROUPS ? call->batch : GROUPS;
             thread_team_run(engine->options.team, backward_group, &pass, pass.groups);
@@ -472,7 +536,7 @@ static effnet_status place(ReferenceEngine *engine, size_t *saved_count, effnet_
         const Op *op = &network->ops[i];
         size_t channels = (size_t)network->tensors[op->input].channels, parameters = 0;
         engine->saved_offsets[i] = *saved_count;
-        if (op->kind == OP_BATCH_NORM) *saved_count += 2 * channels;
+        if (op->kind == OP_BATCH_NORM) *saved_count += 4 * channels + 2;
         if (op->kind == OP_SQUEEZE_EXCITE)
             *saved_count += engine->capacity * reference_squeeze_excite_saved((int)channels, op->squeezed);
         int indices[4], count = op_parameters(op, indices);

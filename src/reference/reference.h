@@ -72,6 +72,13 @@ void reference_batch_norm_forward(const BatchNorm *norm, const real *x, const re
 void reference_batch_norm_backward(const BatchNorm *norm, const real *x, const real *mean, const real *variance,
                                    const float *scale, const float *bias, const real *dy, real *dx, real *dscale,
                                    real *dbias);
+/* Its two halves: dscale and dbias from these rows; and dx from the sums of them over all of the batch's `total` rows,
+ * of which these may be a part. */
+void reference_batch_norm_sums(const BatchNorm *norm, const real *x, const real *mean, const real *variance,
+                               const float *scale, const float *bias, const real *dy, real *dscale, real *dbias);
+void reference_batch_norm_input_gradient(const BatchNorm *norm, const real *x, const real *mean, const real *variance,
+                                         const float *scale, const float *bias, const real *dy, real total,
+                                         const real *dscale, const real *dbias, real *dx);
 /* running = momentum * running + (1 - momentum) * batch, rounded to fp32; the variance counts rows-1 where `unbiased`
  * (PyTorch and TensorFlow's fused kernel; Flax counts rows). */
 void reference_batch_norm_update(const BatchNorm *norm, const real *mean, const real *variance, real momentum,

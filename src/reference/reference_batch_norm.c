@@ -41,10 +41,8 @@ static inline real normalise(const BatchNorm *norm, real x, real mean, real vari
     return h;
 }
 
-void reference_batch_norm_backward(const BatchNorm *norm, const real *x, const real *mean, const real *variance,
-                                   const float *scale, const float *bias, const real *dy, real *dx, real *dscale,
-                                   real *dbias) {
-    const real rows = (real)norm->rows;
+void reference_batch_norm_sums(const BatchNorm *norm, const real *x, const real *mean, const real *variance,
+                               const float *scale, const float *bias, const real *dy, real *dscale, real *dbias) {
     real dz;
     for (int c = norm->first; c < norm->last; c++) dscale[c] = dbias[c] = 0;
     for (size_t row = 0; row < norm->rows; row++)
@@ -54,12 +52,25 @@ void reference_batch_norm_backward(const BatchNorm *norm, const real *x, const r
             dbias[c] += dz;
             dscale[c] += dz * h;
         }
+}
+
+void reference_batch_norm_input_gradient(const BatchNorm *norm, const real *x, const real *mean, const real *variance,
+                                         const float *scale, const float *bias, const real *dy, real total,
+                                         const real *dscale, const real *dbias, real *dx) {
+    real dz;
     for (size_t row = 0; row < norm->rows; row++)
         for (int c = norm->first; c < norm->last; c++) {
             size_t i = row * norm->channels + c;
             real h = normalise(norm, x[i], mean[c], variance[c], scale[c], bias[c], dy[i], &dz);
-            dx[i] += scale[c] / sqrt(variance[c] + norm->eps) * (dz - dbias[c] / rows - h * dscale[c] / rows);
+            dx[i] += scale[c] / sqrt(variance[c] + norm->eps) * (dz - dbias[c] / total - h * dscale[c] / total);
         }
+}
+
+void reference_batch_norm_backward(const BatchNorm *norm, const real *x, const real *mean, const real *variance,
+                                   const float *scale, const float *bias, const real *dy, real *dx, real *dscale,
+                                   real *dbias) {
+    reference_batch_norm_sums(norm, x, mean, variance, scale, bias, dy, dscale, dbias);
+    reference_batch_norm_input_gradient(norm, x, mean, variance, scale, bias, dy, (real)norm->rows, dscale, dbias, dx);
 }
 
 void reference_batch_norm_update(const BatchNorm *norm, const real *mean, const real *variance, real momentum,

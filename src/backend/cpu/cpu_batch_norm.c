@@ -33,7 +33,6 @@ void moments_merge(const PassRun *run, int task, const Stored *x, size_t stride,
 typedef struct FinishRun {
     PassRun *run;
     int batch_norm;
-    double values;
 } FinishRun;
 
 static void set_vectors(const CpuEngine *engine, const EngineForward *call, const Op *op, BnState *state, int c,
@@ -59,31 +58,63 @@ void batch_norm_set(const PassRun *run, int batch_norm, int channel, double mean
     *running_variance = (float)(momentum * *running_variance + (1 - momentum) * variance * unbiased);
 }
 
-static void finish_block(void *context, int task, int thread) {
+void moments_of_tasks(const PassRun *run, int channels, int channel, double *mean, double *m2) {
+    double seen = 0;
+    *mean = *m2 = 0;
+    for (int t = 0; t < run->tasks; t++) {
+        const double *partial = task_partial(run, t, channels) + channel;
+        double count = run->engine->partial_count[t], total = seen + count, delta = partial[0] - *mean;
+        *mean += delta * count / total;
+        *m2 += partial[channels] + delta * delta * seen * count / total;
+        seen = total;
+    }
+}
+
+static void block_range(const FinishRun *finish, int task, int *first, int *end) {
+    int channels = finish->run->engine->batch_norms[finish->batch_norm].channels;
+    *first = task * TILE_CHANNELS;
+    *end = *first + TILE_CHANNELS < channels ? *first + TILE_CHANNELS : channels;
+}
+
+/* mean and m2 of every channel, in `exchanged`. */
+static void merge_block(void *context, int task, int thread) {
     (void)thread;
-    FinishRun *finish = context;
-    PassRun *run = finish->run;
-    CpuEngine *engine = run->engine;
-    int channels = engine->batch_norms[finish->batch_norm].channels;
-    int end = (task + 1) * TILE_CHANNELS < channels ? (task + 1) * TILE_CHANNELS : channels;
-    for (int c = task * TILE_CHANNELS; c < end; c++) {
-        double seen = 0, mean = 0, m2 = 0;
-        for (int t = 0; t < run->tasks; t++) {
-            const double *partial = task_partial(run, t, channels);
-            double count = engine->partial_count[t], total = seen + count, delta = partial[c] - mean;
-            mean += delta * count / total;
-            m2 += partial[channels + c] + delta * delta * seen * count / total;
-            seen = total;
-        }
-        batch_norm_set(run, finish->batch_norm, c, mean, m2 > 0 || isnan(m2) ? m2 / finish->values : 0, finish->values);
+    const FinishRun *finish = context;
+    CpuEngine *engine = finish->run->engine;
+    int channels = engine->batch_norms[finish->batch_norm].channels, first, end;
+    block_range(finish, task, &first, &end);
+    for (int c = first; c < end; c++)
+        moments_of_tasks(finish->run, channels, c, &engine->exchanged[c], &engine->exchanged[channels + c]);
+}
+
+static void finish_block(void *context, int task, int thread) {
+    const FinishRun *finish = context;
+    CpuEngine *engine = finish->run->engine;
+    const BnState *state = &engine->batch_norms[finish->batch_norm];
+    int first, end;
+    block_range(finish, task, &first, &end);
+    if (!finish->run->call->exchange) merge_block(context, task, thread);
+    for (int c = first; c < end; c++) {
+        double mean = engine->exchanged[c], m2 = engine->exchanged[state->channels + c];
+        batch_norm_set(finish->run, finish->batch_norm, c, mean, m2 > 0 || isnan(m2) ? m2 / state->count : 0,
+                       state->count);
     }
 }
 
 void batch_norm_finish(PassRun *run, int batch_norm, double values) {
-    BnState *state = &run->engine->batch_norms[batch_norm];
-    state->count = values;
-    FinishRun finish = {run, batch_norm, values};
-    thread_team_run(run->engine->team, finish_block, &finish, channel_blocks(state->channels));
+    CpuEngine *engine = run->engine;
+    BnState *state = &engine->batch_norms[batch_norm];
+    const size_t channels = (size_t)state->channels;
+    FinishRun finish = {run, batch_norm};
+    state->count = state->own_count = values;
+    if (run->call->exchange) {
+        double *moments = engine->exchanged;
+        thread_team_run(engine->team, merge_block, &finish, channel_blocks(state->channels));
+        run->status = exchange_moments(run->call->exchange, channels, &state->count, moments, moments + channels,
+                                       moments + 2 * channels, run->err);
+        if (run->status != EFFNET_OK) return;
+    }
+    thread_team_run(engine->team, finish_block, &finish, channel_blocks(state->channels));
 }
 
 void batch_norm_from_running(CpuEngine *engine, const EngineForward *call, int batch_norm) {
@@ -108,35 +139,49 @@ void sums_merge(const PassRun *run, int task, float *sum, float *sum_centred, in
 
 /* dy = scale (dz - mean(dz) - yhat mean(dz yhat)), yhat = (y - mean) inverse (Ioffe and Szegedy, arXiv 1502.03167):
  * alpha = scale, beta = -scale inverse^2 sum(dz (y - mean)) / n, delta = -scale sum(dz) / n. */
+static void set_gradient_vectors(BnState *state, int c, double sum, double sum_centred) {
+    double inverse = state->inverse[c], scale = state->scale[c];
+    state->alpha[c] = state->scale[c];
+    state->beta[c] = (float)(-scale * inverse * inverse * sum_centred / state->count);
+    state->delta[c] = (float)(-scale * sum / state->count);
+}
+
+/* The sums, and the gradients of scale and bias, which stay the replica's own; where alone, the vectors too. */
 static void finish_gradient_block(void *context, int task, int thread) {
     (void)thread;
-    FinishRun *finish = context;
+    const FinishRun *finish = context;
     PassRun *run = finish->run;
     CpuEngine *engine = run->engine;
     const Op *op = &engine->network->ops[finish->batch_norm];
     BnState *state = &engine->batch_norms[finish->batch_norm];
     float *weight_gradient = run->gradients + engine->network->parameters[op->weight].offset;
     float *bias_gradient = run->gradients + engine->network->parameters[op->bias].offset;
-    int channels = state->channels, end = (task + 1) * TILE_CHANNELS < channels ? (task + 1) * TILE_CHANNELS : channels;
-    for (int c = task * TILE_CHANNELS; c < end; c++) {
+    int channels = state->channels, first, end;
+    block_range(finish, task, &first, &end);
+    for (int c = first; c < end; c++) {
         double sum = 0, sum_centred = 0;
         for (int t = 0; t < run->tasks; t++) {
             const double *partial = task_partial(run, t, channels);
             sum += partial[c];
             sum_centred += partial[channels + c];
         }
-        double inverse = state->inverse[c], scale = state->scale[c];
-        state->alpha[c] = state->scale[c];
-        state->beta[c] = (float)(-scale * inverse * inverse * sum_centred / state->count);
-        state->delta[c] = (float)(-scale * sum / state->count);
-        float by_weight = (float)(inverse * sum_centred), by_bias = (float)sum;
+        float by_weight = (float)(state->inverse[c] * sum_centred), by_bias = (float)sum;
         weight_gradient[c] = run->accumulate ? weight_gradient[c] + by_weight : by_weight;
         bias_gradient[c] = run->accumulate ? bias_gradient[c] + by_bias : by_bias;
+        engine->exchanged[c] = sum;
+        engine->exchanged[channels + c] = sum_centred;
+        if (!run->call->exchange) set_gradient_vectors(state, c, sum, sum_centred);
     }
 }
 
 void batch_norm_finish_gradient(PassRun *run, int batch_norm) {
-    FinishRun finish = {run, batch_norm, 0};
-    thread_team_run(run->engine->team, finish_gradient_block, &finish,
-                    channel_blocks(run->engine->batch_norms[batch_norm].channels));
+    FinishRun finish = {run, batch_norm};
+    BnState *state = &run->engine->batch_norms[batch_norm];
+    const BatchNormExchange *exchange = run->call->exchange;
+    double *sums = run->engine->exchanged;
+    thread_team_run(run->engine->team, finish_gradient_block, &finish, channel_blocks(state->channels));
+    if (!exchange) return;
+    run->status = exchange->sum(exchange->context, sums, 2 * (size_t)state->channels, run->err);
+    if (run->status != EFFNET_OK) return;
+    for (int c = 0; c < state->channels; c++) set_gradient_vectors(state, c, sums[c], sums[state->channels + c]);
 }

@@ -32,7 +32,8 @@ enum {
 /* A batch norm between forward and backward; each vector has `channels` floats. */
 typedef struct BnState {
     int channels;
-    double count;          /* values a channel: batch * height * width, of the last forward */
+    double count;          /* values a channel: batch * height * width of the last forward, of the whole group */
+    double own_count;      /* of them this replica's */
     float *mean, *inverse; /* inverse: 1 / sqrt(variance + eps) */
     float *scale, *bias;   /* scale = weight * inverse */
     float *alpha, *beta, *delta;
@@ -92,6 +93,7 @@ typedef struct CpuEngine {
     float *slots;          /* partial weight gradients */
     double *partial;       /* partial moments or sums: (tasks, 2, channels) */
     double *partial_count; /* rows in each task's moments */
+    double *exchanged;     /* moments or sums that are exchanged with other replicas, and as much again to do so */
     EnginePassTime *times; /* by pass */
     uint64_t version;      /* of the weights that are packed; 0: unknown */
     float *shared_tiles;   /* tiles between a pass's phases: cpu_weight_gradients.c, cpu_project_few.c,
@@ -107,6 +109,8 @@ typedef struct PassRun {
     const float *logits_gradient;
     float *gradients;
     bool accumulate;
+    effnet_status status; /* of the exchange with other replicas, and its message */
+    effnet_error *err;
     int units, per_task, tasks; /* units: pixels, rows or images; task t has [t * per_task, (t + 1) * per_task) */
 } PassRun;
 
@@ -180,8 +184,11 @@ void partial_clear(const PassRun *run, int task, int channels);
  * seen: rows merged into those channels so far. */
 void moments_merge(const PassRun *run, int task, const Stored *x, size_t stride, int rows, int channels, int first,
                    int count, double seen, float *scratch);
-/* After the pass: statistics from every task's moments, running statistics updated. values: a channel's. */
+/* After the pass: statistics from every task's moments, the group's where there is one, running statistics updated.
+ * values: a channel's, of this replica. run->status says whether the exchange went well. */
 void batch_norm_finish(PassRun *run, int batch_norm, double values);
+/* Merges one channel's moments over the tasks, in their order; m2: sum of squared differences from the mean. */
+void moments_of_tasks(const PassRun *run, int channels, int channel, double *mean, double *m2);
 /* One channel's statistics of this batch of `values` values, and its running statistics. */
 void batch_norm_set(const PassRun *run, int batch_norm, int channel, double mean, double variance, double values);
 /* Where not training: from the running statistics. */

@@ -163,17 +163,26 @@ static void direct_variances(PassRun *run) {
     GramState *gram = gram_of(run);
     run_split(run, run->units, MAX_TASKS, TILE_ROWS);
     thread_team_run(engine->team, direct_task, run, run->tasks);
-    for (int j = 0; j < gram->out; j++) {
-        double seen = 0, mean = 0, m2 = 0;
-        for (int t = 0; t < run->tasks; t++) {
-            const double *partial = task_partial(run, t, gram->out) + j;
-            double count = engine->partial_count[t], total = seen + count, delta = partial[0] - mean;
-            mean += delta * count / total;
-            m2 += partial[gram->out] + delta * delta * seen * count / total;
-            seen = total;
-        }
-        gram->mix[j] = m2 / seen;
-    }
+    double *means = engine->exchanged, count = run->units;
+    for (int j = 0; j < gram->out; j++) moments_of_tasks(run, gram->out, j, &means[j], &gram->mix[j]);
+    if (run->call->exchange)
+        run->status = exchange_moments(run->call->exchange, (size_t)gram->out, &count, means, gram->mix,
+                                       means + gram->out, run->err);
+    for (int j = 0; j < gram->out; j++) gram->mix[j] /= count;
+}
+
+/* The group's mean and covariance of x from the replica's own. */
+static effnet_status exchange_covariance(const PassRun *run, GramState *gram, double *count) {
+    const BatchNormExchange *exchange = run->call->exchange;
+    double *offset = run->engine->exchanged, own = *count;
+    size_t c = (size_t)gram->in;
+    TRY(exchange_means(exchange, c, count, gram->mean, offset, run->err));
+    for (size_t i = 0; i < c; i++)
+        for (size_t j = 0; j < c; j++)
+            gram->covariance[i * c + j] = own * (gram->covariance[i * c + j] + offset[i] * offset[j]);
+    TRY(exchange->sum(exchange->context, gram->covariance, c * c, run->err));
+    for (size_t i = 0; i < c * c; i++) gram->covariance[i] /= *count;
+    return EFFNET_OK;
 }
 
 /* Whether C is too coarse for some filter. */
@@ -197,7 +206,8 @@ void gram_forward(PassRun *run) {
     GramState *gram = gram_of(run);
     TensorShape in = engine->network->tensors[engine->network->ops[run->pass->op].input];
     int pixels = run->call->batch * in.height * in.width;
-    engine->batch_norms[run->pass->batch_norm].count = pixels;
+    BnState *state = &engine->batch_norms[run->pass->batch_norm];
+    state->count = state->own_count = pixels;
     copy_filters(run, gram);
     first_means(run, gram, pixels, thread_scratch(engine, 0), gram->mean);
     set_centred(run, gram, gram->mean);
@@ -210,13 +220,16 @@ void gram_forward(PassRun *run) {
         gram->mean[i] += gram->offset[i];
     }
     thread_team_run(engine->team, covariance_row, run, gram->in);
+    if (run->call->exchange) run->status = exchange_covariance(run, gram, &state->count);
+    if (run->status != EFFNET_OK) return;
     memset(gram->rows, 0, (size_t)channel_blocks(gram->out) * sizeof *gram->rows);
     thread_team_run(engine->team, variances_block, run, channel_blocks(gram->out));
     set_centred(run, gram, gram->mean);
-    if (is_magnified(gram)) direct_variances(run);
+    if (is_magnified(gram)) direct_variances(run); /* in every replica or in none: the covariance is the group's */
+    if (run->status != EFFNET_OK) return;
     for (int j = 0; j < gram->out; j++) {
-        batch_norm_set(run, run->pass->batch_norm, j, gram->share[j], gram->mix[j], pixels);
-        engine->batch_norms[run->pass->batch_norm].mean[j] = 0; /* its rows are made from x - mean(x) */
+        batch_norm_set(run, run->pass->batch_norm, j, gram->share[j], gram->mix[j], state->count);
+        state->mean[j] = 0; /* its rows are made from x - mean(x) */
     }
 }
 
@@ -258,19 +271,17 @@ typedef struct GradientRun {
     size_t slot_floats; /* to the next task's */
 } GradientRun;
 
-/* 64 of the expanded channels: the gradients of scale, bias and weights, and what dx's other terms are made of. */
-static void gradient_block(void *context, int task, int thread) {
+/* 64 of the expanded channels: H, and in `exchanged` sum dz and d scale, this replica's, with their gradients. */
+static void sums_block(void *context, int task, int thread) {
     (void)thread;
     const GradientRun *gradient = context;
     PassRun *run = gradient->run;
     CpuEngine *engine = run->engine;
     GramState *gram = gram_of(run);
-    const Op *conv = &engine->network->ops[run->pass->expand],
-             *norm = &engine->network->ops[run->pass->expanded.batch_norm];
+    const Op *norm = &engine->network->ops[run->pass->expanded.batch_norm];
     const Parameter *parameters = engine->network->parameters;
     const BnState *state = &engine->batch_norms[run->pass->expanded.batch_norm];
     size_t c = (size_t)gram->in, out = (size_t)gram->out;
-    float *to_weights = run->gradients + parameters[conv->weight].offset;
     float *to_scale = run->gradients + parameters[norm->weight].offset;
     float *to_bias = run->gradients + parameters[norm->bias].offset;
     int first = task * TILE_CHANNELS, end = first + TILE_CHANNELS < gram->out ? first + TILE_CHANNELS : gram->out;
@@ -287,16 +298,35 @@ static void gradient_block(void *context, int task, int thread) {
         }
     }
     for (int j = first; j < end; j++) {
-        double sum = 0, inverse = state->inverse[j], scale = state->scale[j], n = state->count;
+        double sum = 0, by_scale = state->inverse[j] * dot[j - first];
         for (int t = 0; t < run->tasks; t++) sum += task_partial(run, t, gram->out)[j];
-        double by_scale = inverse * dot[j - first];
-        gram->mix[j] = scale * inverse * by_scale / n;
-        gram->share[j] = scale * sum / n;
+        engine->exchanged[j] = sum;
+        engine->exchanged[out + (size_t)j] = by_scale;
         to_scale[j] = run->accumulate ? to_scale[j] + (float)by_scale : (float)by_scale;
         to_bias[j] = run->accumulate ? to_bias[j] + (float)sum : (float)sum;
+    }
+}
+
+/* And from the group's: k and scale sum dz / n, which dx's other terms are made of, and the weights' gradients. The
+ * replicas' shares of the term with C are as their numbers of pixels: they add up to the group's. */
+static void gradient_block(void *context, int task, int thread) {
+    (void)thread;
+    const GradientRun *gradient = context;
+    PassRun *run = gradient->run;
+    CpuEngine *engine = run->engine;
+    GramState *gram = gram_of(run);
+    const BnState *state = &engine->batch_norms[run->pass->expanded.batch_norm];
+    const Op *conv = &engine->network->ops[run->pass->expand];
+    float *to_weights = run->gradients + engine->network->parameters[conv->weight].offset;
+    size_t c = (size_t)gram->in;
+    int first = task * TILE_CHANNELS, end = first + TILE_CHANNELS < gram->out ? first + TILE_CHANNELS : gram->out;
+    for (int j = first; j < end; j++) {
+        double inverse = state->inverse[j], scale = state->scale[j], n = state->count;
+        gram->mix[j] = scale * inverse * engine->exchanged[gram->out + j] / n;
+        gram->share[j] = scale * engine->exchanged[j] / n;
         for (size_t i = 0; i < c; i++) {
             size_t at = (size_t)j * c + i;
-            float dw = (float)(gram->scaled[at] * scale - n * gram->mix[j] * gram->correlated[at]);
+            float dw = (float)(gram->scaled[at] * scale - state->own_count * gram->mix[j] * gram->correlated[at]);
             to_weights[at] = run->accumulate ? to_weights[at] + dw : dw;
         }
     }
@@ -322,6 +352,10 @@ void gram_finish_gradient(PassRun *run, const float *slots, size_t slot_floats) 
     CpuEngine *engine = run->engine;
     GramState *gram = gram_of(run);
     GradientRun gradient = {run, slots, slot_floats};
+    const BatchNormExchange *exchange = run->call->exchange;
+    thread_team_run(engine->team, sums_block, &gradient, channel_blocks(gram->out));
+    if (exchange) run->status = exchange->sum(exchange->context, engine->exchanged, 2 * (size_t)gram->out, run->err);
+    if (run->status != EFFNET_OK) return;
     thread_team_run(engine->team, gradient_block, &gradient, channel_blocks(gram->out));
     thread_team_run(engine->team, mix_row, run, gram->in + 1);
     pack_weights(engine->kernels, gram->mixed, (size_t)gram->in, 1, gram->in + 1, gram->in, NULL, gram->packed_mixed);

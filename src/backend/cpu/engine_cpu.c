@@ -146,6 +146,7 @@ static void lay_out(CpuEngine *engine, Layout *layout) {
     engine->slots = training ? take(layout, slot_floats(engine)) : NULL;
     engine->partial = (double *)(void *)take(layout, 2 * MAX_TASKS * 2 * channels);
     engine->partial_count = (double *)(void *)take(layout, 2 * MAX_TASKS);
+    engine->exchanged = take_doubles(layout, 3 * channels + 1); /* two vectors; and what exchange_moments works in */
 }
 
 static void cpu_free(Engine *base) {
@@ -260,12 +261,13 @@ static void (*const pass_functions[])(PassRun *) = {
     [PASS_GRAM_FORWARD] = gram_forward,         [PASS_EXPAND_BACKWARD] = expand_backward,
 };
 
-static void run_pass(PassRun *run, EnginePassTime *time) {
+static effnet_status run_pass(PassRun *run, EnginePassTime *time) {
     double began = clock_seconds();
     pass_functions[run->pass->kind](run);
     double seconds = clock_seconds() - began;
     time->seconds += seconds;
     if (time->runs++ == 0 || seconds < time->best) time->best = seconds;
+    return run->status;
 }
 
 static effnet_status check_call(const CpuEngine *engine, const EngineForward *call, effnet_error *err) {
@@ -274,6 +276,8 @@ static effnet_status check_call(const CpuEngine *engine, const EngineForward *ca
                     engine->options.batch);
     if (call->training && !engine->options.training)
         return fail(err, EFFNET_ERROR_ARGUMENT, "a training step on an engine made for inference");
+    if (call->exchange && !call->training)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "batch norm's exchange is for training");
     return EFFNET_OK;
 }
 
@@ -289,8 +293,8 @@ static effnet_status cpu_forward(Engine *base, const EngineForward *call, effnet
     TRY(check_call(engine, call, err));
     if (call->training || !call->version || call->version != engine->version) prepare_weights(engine, call);
     for (int i = 0; i < engine->plan.num_forward; i++) {
-        PassRun run = {.engine = engine, .pass = &engine->plan.passes[i], .call = call};
-        run_pass(&run, &engine->times[i]);
+        PassRun run = {.engine = engine, .pass = &engine->plan.passes[i], .call = call, .err = err};
+        TRY(run_pass(&run, &engine->times[i]));
     }
     return EFFNET_OK;
 }
@@ -307,8 +311,9 @@ static effnet_status cpu_backward(Engine *base, const EngineForward *call, const
                        .call = call,
                        .logits_gradient = logits_gradient,
                        .gradients = gradients,
-                       .accumulate = accumulate};
-        run_pass(&run, &engine->times[i]);
+                       .accumulate = accumulate,
+                       .err = err};
+        TRY(run_pass(&run, &engine->times[i]));
     }
     return EFFNET_OK;
 }

@@ -45,8 +45,9 @@ typedef struct effnet_error {
 
 /* "0.1.0" */
 EFFNET_API const char *effnet_version(void);
-/* One line: version, compiler, instruction sets found and used, e.g.
- * "effnet 0.1.0, gcc 12.2.0, ISA found: scalar avx2 avx512 avx512_bf16, used: avx512bf16".
+/* One line: version, compiler, instruction sets found and used, processors and memory (a container's limits), e.g.
+ * "effnet 0.1.0, gcc 12.2.0, ISA found: scalar avx2 avx512 avx512_bf16, used: avx512bf16,
+ * processors: 2 of 64 (cgroup quota 1.5), memory: 8 GiB (cgroup limit 8 GiB, 7.1 GiB free)".
  * EFFNET_ISA=scalar|avx2|avx512|avx512bf16|amx in the environment forces a set. `buffer` receives at most `size` bytes,
  * terminated. */
 EFFNET_API void effnet_build_info(char *buffer, size_t size);

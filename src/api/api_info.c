@@ -2,6 +2,7 @@
 #include "effnet.h"
 
 #include "backend/cpu/isa.h"
+#include "base/machine.h"
 
 #include <stdio.h>
 
@@ -18,5 +19,10 @@ const char *effnet_version(void) {
 void effnet_build_info(char *buffer, size_t size) {
     char found[120], used[40];
     cpu_isa_describe(found, sizeof found, used, sizeof used);
-    snprintf(buffer, size, "effnet %s, %s, ISA found: %s, used: %s", EFFNET_VERSION, COMPILER, found, used);
+    char machine_text[200];
+    Machine machine;
+    machine_here(&machine);
+    machine_describe(&machine, machine_text, sizeof machine_text);
+    snprintf(buffer, size, "effnet %s, %s, ISA found: %s, used: %s, %s", EFFNET_VERSION, COMPILER, found, used,
+             machine_text);
 }

@@ -13,6 +13,7 @@
  * caller's own thread is left alone. */
 #include "base/threads.h"
 
+#include "base/machine.h"
 #include "base/memory.h"
 
 #include <errno.h>
@@ -108,10 +109,9 @@ static void announce(ThreadTeam *team) {
 }
 
 int processors_available(void) {
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
-    int count = CPU_COUNT(&set);
-    return count > 0 ? count : 1;
+    Machine machine;
+    machine_here(&machine);
+    return machine.processors;
 }
 
 static bool is_word(const char *value, const char *word) {
@@ -130,8 +130,9 @@ static int others_running(void) {
 
 static bool should_pin(int threads) {
     const char *pin = getenv("EFFNET_PIN");
-    if (threads != processors_available() || is_word(pin, "0") || is_word(getenv("OMP_PROC_BIND"), "false"))
-        return false;
+    Machine machine;
+    machine_here(&machine); /* under a quota nobody knows which processors are the others' */
+    if (threads != machine.allowed || is_word(pin, "0") || is_word(getenv("OMP_PROC_BIND"), "false")) return false;
     return is_word(pin, "1") || others_running() < threads;
 }
 

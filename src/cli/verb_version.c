@@ -16,7 +16,7 @@ int verb_version(int argc, char **argv) {
     int status = parse_options(&help, options, argc, argv, &line);
     if (status != PARSED) return status;
     if (line.count) return usage_error("version", "unexpected argument '%.60s'", line.arguments[0]);
-    char text[400];
+    char text[800];
     effnet_build_info(text, sizeof text);
     printf("%s\n", text);
     return EXIT_OK;

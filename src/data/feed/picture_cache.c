@@ -1,6 +1,8 @@
 /* picture_cache.c - see picture_cache.h. */
 #include "data/feed/picture_cache.h"
 
+#include "base/machine.h"
+
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,26 +72,9 @@ size_t picture_cache_bytes(const PictureCache *cache) {
     return atomic_load_explicit(&cache->used, memory_order_relaxed);
 }
 
-/* The first number after `key` in a small text file; 0 where there is none. */
-static size_t read_number(const char *path, const char *key) {
-    FILE *stream = fopen(path, "r");
-    if (!stream) return 0;
-    char line[256];
-    unsigned long long number = 0;
-    while (!number && fgets(line, sizeof line, stream))
-        if (strncmp(line, key, strlen(key)) == 0) number = strtoull(line + strlen(key), NULL, 10);
-    fclose(stream);
-    return (size_t)number;
-}
-
 size_t picture_cache_default_budget(void) {
-    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-    size_t total = pages > 0 && page > 0 ? (size_t)pages * (size_t)page : 0;
-    const char *const groups[2] = {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"};
-    for (int i = 0; i < 2; i++) { /* "max" reads as 0: no limit */
-        size_t limit = read_number(groups[i], "");
-        if (limit && limit < total) total = limit;
-    }
-    size_t budget = total / 4, free_half = read_number("/proc/meminfo", "MemAvailable:") * 1024 / 2;
-    return free_half && free_half < budget ? free_half : budget;
+    Machine machine;
+    machine_here(&machine);
+    int64_t budget = machine.memory / 4, free_half = machine.memory_free / 2;
+    return (size_t)(free_half > 0 && free_half < budget ? free_half : budget);
 }

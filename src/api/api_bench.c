@@ -22,7 +22,9 @@ typedef struct Bench {
     ThreadTeam *team;
     Trainer trainer; /* training */
     bool has_trainer;
-    Engine *engine; /* inference */
+    Engine *engine;  /* inference */
+    bool on_device;  /* trainer's executor is an accelerator's, and infers too */
+    uint8_t *pixels; /* what it is given, as from files, anew for every step */
     float *parameters, *statistics, *images, *logits;
     int32_t *labels;
     double *seconds; /* a step */
@@ -71,6 +73,10 @@ static effnet_status prepare(Bench *bench, effnet_error *err) {
     bench->recipe.batch_size = options->batch;
     bench->recipe.amp = bench->dtype.bf16 ? AMP_BF16 : AMP_NONE;
     if (options->engine) TRY(recipe_set(&bench->recipe, "engine", options->engine, err));
+    if (options->device) TRY(recipe_set(&bench->recipe, "device", options->device, err));
+    const ExecutorVtable *executor;
+    TRY(executor_find(bench->recipe.device, &executor, err));
+    bench->on_device = executor != &host_executor;
     bench->recipe.fuse = options->fuse;
     TRY(model_config_by_name(options->model, &config, err));
     if (options->resolution) config.resolution = options->resolution;
@@ -79,15 +85,20 @@ static effnet_status prepare(Bench *bench, effnet_error *err) {
     size_t batch = (size_t)options->batch, pixels = (size_t)config.resolution * (size_t)config.resolution * 3, floats;
     if (!size_multiply(batch, pixels, &floats))
         return fail(err, EFFNET_ERROR_MEMORY, "a batch of %d pictures is too large", options->batch);
-    TRY(allocate(floats, sizeof(float), "a batch of pictures", &bench->images, err));
+    if (bench->on_device)
+        TRY(allocate(floats, 1, "a batch of pictures", &bench->pixels, err));
+    else
+        TRY(allocate(floats, sizeof(float), "a batch of pictures", &bench->images, err));
     TRY(allocate(batch, sizeof(int32_t), "the labels", &bench->labels, err));
+    TRY(allocate(batch * (size_t)config.num_classes, sizeof(float), "the logits", &bench->logits, err));
     TRY(allocate((size_t)options->steps, sizeof(double), "the times of the steps", &bench->seconds, err));
     RandomKey key = random_key(42);
-    for (size_t i = 0; i < floats; i++) bench->images[i] = 4 * random_uniform(key, i) - 2;
+    for (size_t i = 0; bench->images && i < floats; i++) bench->images[i] = 4 * random_uniform(key, i) - 2;
+    for (size_t i = 0; bench->pixels && i < floats; i++) bench->pixels[i] = (uint8_t)(i * 2654435761u >> 13);
     for (size_t i = 0; i < batch; i++)
         bench->labels[i] = (int32_t)random_below(random_fold_in(key, 1), i, (uint32_t)config.num_classes);
-    if (!options->infer) {
-        TRY(trainer_create(&bench->recipe, &bench->network, bench->team, 1000, 0, &bench->trainer, err));
+    if (!options->infer || bench->on_device) {
+        TRY(trainer_create(&bench->recipe, &bench->network, bench->team, 1000, options->batch, &bench->trainer, err));
         bench->has_trainer = true;
         return trainer_start(&bench->trainer, err);
     }
@@ -100,15 +111,19 @@ static effnet_status prepare(Bench *bench, effnet_error *err) {
     TRY(engine_create(vtable, &bench->network, &engine, &bench->engine, err));
     TRY(allocate(bench->network.parameter_floats, sizeof(float), "the parameters", &bench->parameters, err));
     TRY(allocate(bench->network.statistic_floats, sizeof(float), "the statistics", &bench->statistics, err));
-    TRY(allocate(batch * (size_t)config.num_classes, sizeof(float), "the logits", &bench->logits, err));
     network_initialize(&bench->network, &initialize, bench->parameters, bench->statistics);
     return EFFNET_OK;
 }
 
-static effnet_status run_step(Bench *bench, effnet_error *err) {
+/* A device's steps are queued: `wait` for the last one. */
+static effnet_status run_step(Bench *bench, bool wait, effnet_error *err) {
     int batch = bench->options.batch;
-    const ExecutorBatch pictures = {.size = batch, .images = bench->images, .labels = bench->labels};
-    if (!bench->options.infer) return trainer_step(&bench->trainer, &pictures, NULL, NULL, err);
+    const ExecutorBatch pictures = {
+        .size = batch, .images = bench->images, .pixels = bench->pixels, .labels = bench->labels};
+    StepResult result;
+    if (!bench->options.infer) return trainer_step(&bench->trainer, &pictures, wait ? &result : NULL, NULL, err);
+    if (bench->on_device)
+        return executor_evaluate(bench->trainer.executor, EXECUTOR_RAW, &pictures, bench->logits, err);
     const EngineForward call = {
         .batch = batch,
         .images = bench->images,
@@ -123,7 +138,7 @@ static effnet_status run_step(Bench *bench, effnet_error *err) {
 static void summarize(Bench *bench, effnet_bench_result *out) {
     const effnet_bench_options *options = &bench->options;
     ExecutorInfo info = {0};
-    if (options->infer) {
+    if (bench->engine) {
         EngineInfo engine = engine_info(bench->engine);
         info = (ExecutorInfo){.isa = engine.isa, .activation_bytes = engine.activation_bytes};
     } else
@@ -133,6 +148,7 @@ static void summarize(Bench *bench, effnet_bench_result *out) {
     getrusage(RUSAGE_SELF, &usage);
     qsort(bench->seconds, (size_t)steps, sizeof *bench->seconds, compare_doubles);
     double median = (bench->seconds[(steps - 1) / 2] + bench->seconds[steps / 2]) / 2;
+    if (bench->on_device && !options->infer) median = bench->seconds[0] = bench->total / steps; /* they overlap */
     memset(out, 0, sizeof *out);
     snprintf(out->model, sizeof out->model, "%s", bench->network.config.name);
     snprintf(out->dtype, sizeof out->dtype, "%s", options->dtype);
@@ -146,11 +162,12 @@ static void summarize(Bench *bench, effnet_bench_result *out) {
     out->ms_per_step = median * 1e3;
     out->peak_rss_mb = (double)usage.ru_maxrss * 1024 / 1e6;
     out->activation_mb = (double)info.activation_bytes / 1e6;
+    out->compile_seconds = info.compile_seconds;
 }
 
 static const EnginePassTime *pass_times(const Bench *bench, bool clear, int *count) {
-    return bench->options.infer ? engine_profile(bench->engine, clear, count)
-                                : executor_profile(bench->trainer.executor, clear, count);
+    return bench->engine ? engine_profile(bench->engine, clear, count)
+                         : executor_profile(bench->trainer.executor, clear, count);
 }
 
 /* Tells options.on_pass of every pass, and of what the passes do not account for. */
@@ -181,17 +198,17 @@ static void tell_profile(const Bench *bench) {
 
 static effnet_status measure(Bench *bench, effnet_bench_result *out, effnet_error *err) {
     TRY(prepare(bench, err));
-    for (int i = 0; i < WARM_UP_STEPS; i++) TRY(run_step(bench, err));
+    for (int i = 0; i < WARM_UP_STEPS; i++) TRY(run_step(bench, true, err));
     int passes;
     pass_times(bench, true, &passes);
     for (int i = 0; i < bench->options.steps; i++) {
         double began = clock_seconds();
-        TRY(run_step(bench, err));
+        TRY(run_step(bench, i == bench->options.steps - 1, err));
         bench->seconds[i] = clock_seconds() - began;
         bench->total += bench->seconds[i];
     }
     summarize(bench, out);
-    if (bench->options.on_pass) tell_profile(bench);
+    if (bench->options.on_pass && !bench->on_device) tell_profile(bench);
     return EFFNET_OK;
 }
 
@@ -206,6 +223,7 @@ effnet_status effnet_bench(const effnet_bench_options *options, effnet_bench_res
     memory_free(bench.parameters);
     memory_free(bench.statistics);
     memory_free(bench.images);
+    memory_free(bench.pixels);
     memory_free(bench.logits);
     memory_free(bench.labels);
     memory_free(bench.seconds);

@@ -26,6 +26,13 @@
         .help = "who computes: fast, the default; cpu; reference: plain loops, slow, the specification"                \
     }
 
+#define OPTION_ROW_DEVICE(place)                                                                                       \
+    {                                                                                                                  \
+        .name = "device", .argument = "NAME", .target = (place), .kind = OPTION_TEXT,                                  \
+        .help = "cpu, the default; xla: an accelerator by the plugin that is found; xla:cuda, xla:tpu, xla:cpu, "      \
+                "xla:/path/to/plugin.so"                                                                               \
+    }
+
 #define OPTION_ROW_DTYPE(place)                                                                                        \
     {                                                                                                                  \
         .name = "dtype", .argument = "fp32|bf16|int8", .target = (place), .kind = OPTION_CHOICE,                       \

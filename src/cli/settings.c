@@ -44,3 +44,9 @@ int open_only_recipe(const char *verb, const CommandLine *line, const OptionList
         return usage_error(verb, "one recipe at a time; unexpected argument '%.60s'", line->arguments[1]);
     return open_recipe(verb, line->arguments[0], settings, engine, out);
 }
+
+int apply_device(const char *verb, effnet_recipe *recipe, const char *device) {
+    effnet_error error;
+    if (device && effnet_recipe_set(recipe, "device", device, &error) != EFFNET_OK) return report(verb, &error);
+    return EXIT_OK;
+}

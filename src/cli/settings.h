@@ -16,4 +16,7 @@ int open_only_recipe(const char *verb, const CommandLine *line, const OptionList
 int open_recipe(const char *verb, const char *path, const OptionList *settings, const char *engine,
                 effnet_recipe **out);
 
+/* The recipe's `device` where one is given. */
+int apply_device(const char *verb, effnet_recipe *recipe, const char *device);
+
 #endif

@@ -56,6 +56,8 @@ static int print_json(const char *mode, const effnet_bench_result *result, const
     json_object_set_new(object, "ms_per_step", json_rounded(result->ms_per_step, 6));
     json_object_set_new(object, "peak_rss_mb", json_rounded(result->peak_rss_mb, 5));
     json_object_set_new(object, "activation_mb", json_rounded(result->activation_mb, 5));
+    if (result->compile_seconds > 0)
+        json_object_set_new(object, "compile_seconds", json_rounded(result->compile_seconds, 4));
     if (profile->count) {
         json_object_set_new(object, "peak_gflops", json_rounded(bench_profile_peak(profile, limits), 5));
         json_object_set_new(object, "peak_read_gbps", json_rounded(limits->read_gbps, 4));
@@ -69,7 +71,11 @@ static void print_text(const char *mode, const effnet_bench_result *result) {
            result->resolution, result->batch, result->dtype, result->isa, result->threads, result->steps);
     printf("  images/s     %.1f median, %.1f best\n", result->images_per_s, result->images_per_s_best);
     printf("  ms per step  %.1f\n", result->ms_per_step);
-    printf("  memory       %.0f MB peak, %.0f MB of it activations\n", result->peak_rss_mb, result->activation_mb);
+    if (result->compile_seconds > 0)
+        printf("  memory       %.0f MB peak on the device; compiled in %.1f s\n", result->activation_mb,
+               result->compile_seconds);
+    else
+        printf("  memory       %.0f MB peak, %.0f MB of it activations\n", result->peak_rss_mb, result->activation_mb);
 }
 
 int verb_bench(int argc, char **argv) {
@@ -83,7 +89,7 @@ int verb_bench(int argc, char **argv) {
                     "  effnet bench train --res 32 --batch 256 --profile\n"
                     "  effnet bench limits\n",
     };
-    const char *model = NULL, *dtype = NULL, *engine = NULL, *fuse = "auto";
+    const char *model = NULL, *dtype = NULL, *engine = NULL, *fuse = "auto", *device = NULL;
     bool json = false, profile = false;
     int64_t resolution = 0, batch = 0, threads = 0, steps = 0;
     const Option options[] = {
@@ -115,6 +121,7 @@ int verb_bench(int argc, char **argv) {
          .most = 1000000,
          .help = "steps measured; default 10"},
         OPTION_ROW_ENGINE(&engine),
+        OPTION_ROW_DEVICE(&device),
         {.name = "fuse",
          .argument = "auto|all|none",
          .target = &fuse,
@@ -147,6 +154,7 @@ int verb_bench(int argc, char **argv) {
         .steps = (int)steps,
         .dtype = dtype,
         .engine = engine,
+        .device = device,
         .on_pass = profile ? bench_profile_add : NULL,
         .context = &passes,
         .fuse = strcmp(fuse, "all") == 0    ? 1

@@ -10,7 +10,7 @@
 #include <string.h>
 
 typedef struct ReplayArguments {
-    const char *batches, *init, *dump, *engine;
+    const char *batches, *init, *dump, *engine, *device;
     int64_t steps, steps_per_epoch, threads;
     OptionList settings;
     bool json;
@@ -105,6 +105,7 @@ int verb_replay(int argc, char **argv) {
          .help = "write weights, statistics, slots, averages and the steps' numbers here at the end"},
         OPTION_ROW_THREADS(&arguments.threads, "the recipe's, or " ONE_EACH_PROCESSOR),
         OPTION_ROW_ENGINE(&arguments.engine),
+        OPTION_ROW_DEVICE(&arguments.device),
         OPTION_ROW_SET(&arguments.settings, "change one key of the recipe"),
         OPTION_ROW_JSON(&arguments.json, "one JSON object a step"),
         {0}};
@@ -114,6 +115,7 @@ int verb_replay(int argc, char **argv) {
     if (status == PARSED && !arguments.batches) status = usage_error("replay", "--batches FILE is missing");
     if (status == PARSED) {
         status = open_only_recipe("replay", &line, &arguments.settings, arguments.engine, &recipe);
+        if (status == EXIT_OK) status = apply_device("replay", recipe, arguments.device);
         if (status == EXIT_OK) status = run(recipe, &arguments);
     }
     effnet_recipe_free(recipe);

@@ -12,7 +12,7 @@
 #include <string.h>
 
 typedef struct TrainArguments {
-    const char *data, *out, *init, *engine, *time_limit;
+    const char *data, *out, *init, *engine, *device, *time_limit;
     bool resume, resume_anyway, help_keys, quiet;
     int64_t steps, threads;
     OptionList settings;
@@ -133,6 +133,7 @@ int verb_train(int argc, char **argv) {
          .help = "stop as Ctrl-C does after this time: 90s, 30m, 2h, 1d12h; leave some for the last checkpoint"},
         OPTION_ROW_THREADS(&arguments.threads, "the recipe's, or " ONE_EACH_PROCESSOR),
         OPTION_ROW_ENGINE(&arguments.engine),
+        OPTION_ROW_DEVICE(&arguments.device),
         OPTION_ROW_SET(&arguments.settings, "change one key of the recipe"),
         {.name = "quiet",
          .target = &arguments.quiet,
@@ -151,6 +152,7 @@ int verb_train(int argc, char **argv) {
     if (status == PARSED && seconds > 0) interrupt_after(seconds, arguments.time_limit);
     if (status == PARSED) {
         status = open_only_recipe("train", &line, &arguments.settings, arguments.engine, &recipe);
+        if (status == EXIT_OK) status = apply_device("train", recipe, arguments.device);
         if (status == EXIT_OK) status = run(recipe, &arguments);
     }
     effnet_recipe_free(recipe);

@@ -111,5 +111,6 @@ void executor_free(Executor *executor); /* NULL is allowed */
 
 /* The executors there are; declared here, defined in their folders, listed in executors.c. */
 extern const ExecutorVtable host_executor; /* executor_host.c */
+extern const ExecutorVtable xla_executor;  /* src/backend/xla/executor_xla.c */
 
 #endif

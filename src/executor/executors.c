@@ -10,7 +10,7 @@ static const struct {
     const char *name;
     const ExecutorVtable *vtable;
 } executors[] = {
-    {"cpu", &host_executor},
+    {"cpu", &host_executor}, {"xla", &xla_executor}, /* xla:PLUGIN: a name or a file, backend/xla/plugins.h */
 };
 enum { EXECUTORS = sizeof executors / sizeof executors[0] };
 

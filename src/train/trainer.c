@@ -40,10 +40,9 @@ void trainer_free(Trainer *trainer) {
 
 effnet_status trainer_step(Trainer *trainer, const ExecutorBatch *batch, StepResult *result, double *lr,
                            effnet_error *err) {
-    StepResult unused;
     TRY(executor_check_batch(batch, (int)trainer->recipe->batch_size, trainer->network->config.num_classes, err));
     double rate = schedule_learning_rate(trainer->recipe, trainer->step, trainer->steps_per_epoch);
-    TRY(executor_step(trainer->executor, batch, rate, result ? result : &unused, err));
+    TRY(executor_step(trainer->executor, batch, rate, result, err));
     trainer->step++;
     if (lr) *lr = rate;
     return EFFNET_OK;

@@ -28,9 +28,8 @@ typedef enum XlaRole {
     XLA_OTHERS,    /* i32 (share): second labels (Mixup, CutMix), only where asked for */
     XLA_SHARES,    /* f32 (share): what the first label has of the target, with XLA_OTHERS */
     XLA_MASK_KEYS, /* ui32 (accumulate, residuals + 1, 2): a Threefry key for each drop path and, last, the dropout */
-    XLA_LEARNING_RATE,   /* f32 scalar */
-    XLA_AVERAGE_DECAY,   /* f32 scalar: 1 - d of this step */
-    XLA_ADAM_CORRECTION, /* f32 (2): 1 / (1 - b1^t), 1 / sqrt(1 - b2^t); adamw alone */
+    XLA_RATES,  /* f32 (4): the learning rate; 1 - d of the averages; adamw's lr / (1 - b1^t) and 1 / sqrt(1 - b2^t) */
+    XLA_DECAYS, /* f32 vector: 1 for a weight that decays, else 0; the same at every step */
     /* results of a step */
     XLA_LOSS,          /* f32 scalar: mean over the whole batch */
     XLA_GRADIENT_NORM, /* f32 scalar: before clipping */
@@ -38,7 +37,7 @@ typedef enum XlaRole {
     XLA_LOGITS, /* f32 (N, classes) */
 } XlaRole;
 
-typedef enum XlaType { XLA_F32, XLA_BF16, XLA_I32, XLA_U32, XLA_U8 } XlaType;
+typedef enum XlaType { XLA_F32, XLA_BF16, XLA_I32, XLA_U32, XLA_U8, XLA_BOOL } XlaType;
 
 typedef struct XlaValue { /* an argument or a result of main, in order */
     XlaRole role;
@@ -58,11 +57,18 @@ typedef struct XlaProgram {
     int num_arguments, num_results;
 } XlaProgram;
 
+/* Depthwise convolutions that are written as sums of shifted maps instead of grouped convolutions (xla_depthwise.c). */
+enum {
+    XLA_SHIFT_FORWARD = 1,
+    XLA_SHIFT_BACK = 2,         /* the gradient of the input, at stride 1 */
+    XLA_SHIFT_BACK_STRIDED = 4, /* and at stride 2 */
+    XLA_SHIFT_WEIGHTS = 8,      /* the gradient of the kernel */
+};
+
 typedef struct XlaStepOptions {
-    int replicas_each; /* the spec's replicas that one device computes, one after the other; 1 where there are as many
-                          devices */
     bool bytes;        /* pictures come as ui8 */
     bool soft_targets; /* others and shares are arguments */
+    unsigned shifts;   /* XLA_SHIFT_...; of inference the first alone */
 } XlaStepOptions;
 
 /* The whole training step of `spec` on batches of exactly spec->batch pictures. */
@@ -70,8 +76,8 @@ effnet_status xla_write_step(const Network *network, const StepSpec *spec, const
                              XlaProgram *out, effnet_error *err);
 /* Inference on `batch` pictures (running statistics, no masks): parameters, statistics, pictures -> logits. spec's
  * mean, std and bf16 are looked at. */
-effnet_status xla_write_inference(const Network *network, const StepSpec *spec, int batch, bool bytes, XlaProgram *out,
-                                  effnet_error *err);
+effnet_status xla_write_inference(const Network *network, const StepSpec *spec, int batch,
+                                  const XlaStepOptions *options, XlaProgram *out, effnet_error *err);
 void xla_program_free(XlaProgram *program);
 
 #endif

@@ -1,0 +1,451 @@
+/* executor_xla.c - a run on an accelerator: the whole step is one compiled program, and the state stays on the devices.
+ *
+ *   load    uploads the six vectors of the state, once for each replica
+ *   step    uploads pictures, labels, keys of the masks and four numbers, and queues the program: its state results
+ * become the next step's arguments. Nobody waits unless the caller asks for the loss; at most AHEAD steps are queued,
+ * so that pictures in flight do not fill the memory state   downloads replica 0's vectors; all replicas hold the same
+ *   evaluate  a second program over the same parameters, one for raw and averaged weights; a batch that is not full is
+ * padded
+ *
+ * A step whose loss or norm is not finite leaves the state as it was (xla_optimizer.c), so the run can stop there with
+ * what it had; that is noticed when a loss is asked for, or AHEAD steps later. */
+#include "executor/executor.h"
+
+#include "backend/xla/pjrt.h"
+#include "backend/xla/pjrt_cache.h"
+#include "backend/xla/plugins.h"
+#include "base/clock.h"
+#include "base/memory.h"
+#include "step/mask_keys.h"
+#include "step/rates.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { AHEAD = 2, STATE_VECTORS = 6 };
+
+/* A step that is under way. */
+typedef struct Flight {
+    int64_t step;
+    PjrtBuffer *loss, *norm;
+} Flight;
+
+typedef struct XlaExecutor {
+    Executor base;
+    const Network *network;
+    StepSpec spec;
+    ExecutorOptions options;
+    XlaStepOptions program_options;
+    Pjrt *pjrt;
+    PjrtInfo info;
+    char cache[1024];
+    XlaProgram step_program, inference_program;
+    PjrtExecutable *step, *inference;
+    PjrtBuffer **arguments, **results; /* (replicas, values of the step's program) */
+    bool *lasting;                     /* of an argument: it stays from step to step */
+    Flight flights[AHEAD];
+    int in_flight;
+    TrainState state;      /* in host memory; out of date where `newer` */
+    bool newer;            /* the devices are ahead of `state` */
+    FlaxMaskChain *chains; /* (replicas) */
+    uint32_t *keys;
+    int32_t *labels; /* of an evaluation that is padded: pictures and labels */
+    float *padded;
+    double compile_seconds;
+} XlaExecutor;
+
+static XlaExecutor *xla_of(Executor *executor) {
+    return (XlaExecutor *)executor;
+}
+
+/* ---- the state's vectors ---- */
+
+static float **host_vector(TrainState *state, XlaRole role) {
+    switch (role) {
+    case XLA_PARAMETERS:
+        return &state->parameters;
+    case XLA_STATISTICS:
+        return &state->statistics;
+    case XLA_SLOT_0:
+        return &state->slots[0];
+    case XLA_SLOT_1:
+        return &state->slots[1];
+    case XLA_AVERAGED_PARAMETERS:
+        return &state->ema_parameters;
+    case XLA_AVERAGED_STATISTICS:
+        return &state->ema_statistics;
+    default:
+        return NULL;
+    }
+}
+
+static int argument_of(const XlaProgram *program, XlaRole role) {
+    for (int i = 0; i < program->num_arguments; i++)
+        if (program->arguments[i].role == role) return i;
+    return -1;
+}
+
+static PjrtBuffer **argument(XlaExecutor *xla, int replica, int index) {
+    return &xla->arguments[(size_t)replica * (size_t)xla->step_program.num_arguments + (size_t)index];
+}
+
+static effnet_status put(XlaExecutor *xla, int replica, int index, const void *data, effnet_error *err) {
+    const XlaValue *value = &xla->step_program.arguments[index];
+    PjrtBuffer **to = argument(xla, replica, index);
+    pjrt_buffer_free(xla->pjrt, *to);
+    *to = NULL;
+    return pjrt_upload(xla->pjrt, replica, value->type, value->rank, value->shape, data, to, err);
+}
+
+static effnet_status upload_decays(XlaExecutor *xla, effnet_error *err) {
+    const Network *network = xla->network;
+    void *block;
+    TRY(memory_allocate(network->parameter_floats, sizeof(float), "which weights decay", &block, err));
+    float *decays = block;
+    for (int p = 0; p < network->num_parameters; p++) {
+        const Parameter *parameter = &network->parameters[p];
+        float value = step_decays(parameter->role, xla->spec.decay_mask) ? 1 : 0;
+        for (size_t i = 0; i < parameter->count; i++) decays[parameter->offset + i] = value;
+    }
+    effnet_status status = EFFNET_OK;
+    for (int r = 0; r < xla->spec.replicas && status == EFFNET_OK; r++)
+        status = put(xla, r, argument_of(&xla->step_program, XLA_DECAYS), decays, err);
+    memory_free(decays);
+    return status;
+}
+
+static effnet_status xla_load(Executor *executor, TrainState *state, effnet_error *err) {
+    XlaExecutor *xla = xla_of(executor);
+    for (int r = 0; r < xla->spec.replicas; r++)
+        for (int i = 0; i < xla->step_program.num_arguments; i++) {
+            float **vector = host_vector(state, xla->step_program.arguments[i].role);
+            if (!vector) continue;
+            if (!*vector) return fail(err, EFFNET_ERROR_ARGUMENT, "the state lacks a vector that a step needs");
+            TRY(put(xla, r, i, *vector, err));
+        }
+    TRY(upload_decays(xla, err));
+    train_state_free(&xla->state);
+    xla->state = *state;
+    *state = (TrainState){0};
+    xla->newer = false;
+    return EFFNET_OK;
+}
+
+/* ---- a step ---- */
+
+/* The loss and norm of the oldest step under way. */
+static effnet_status land(XlaExecutor *xla, StepResult *result, effnet_error *err) {
+    Flight flight = xla->flights[0];
+    float loss = 0, norm = 0;
+    effnet_status status = pjrt_download(xla->pjrt, flight.loss, &loss, sizeof loss, err);
+    if (status == EFFNET_OK) status = pjrt_download(xla->pjrt, flight.norm, &norm, sizeof norm, err);
+    pjrt_buffer_free(xla->pjrt, flight.loss);
+    pjrt_buffer_free(xla->pjrt, flight.norm);
+    xla->in_flight--;
+    memmove(xla->flights, xla->flights + 1, sizeof *xla->flights * (size_t)xla->in_flight);
+    if (status != EFFNET_OK) return status;
+    if (result) *result = (StepResult){.loss = loss, .gradient_norm = norm};
+    if (isfinite(loss) && isfinite(norm)) return EFFNET_OK;
+    xla->state.step = flight.step; /* later steps, if any, were made of the state before this one */
+    return fail(err, EFFNET_ERROR_NUMERIC,
+                "the %s is not finite at step %lld; try a smaller lr, a longer warm-up or clip_grad",
+                isfinite(loss) ? "gradient" : "loss", (long long)flight.step + 1);
+}
+
+static effnet_status upload_keys(XlaExecutor *xla, int replica, effnet_error *err) {
+    const StepSpec *spec = &xla->spec;
+    RandomKey keys[MOST_KEYS];
+    if (spec->masks == STEP_MASKS_FLAX) {
+        const FlaxMaskOptions options = {spec->seed, spec->threefry, replica, spec->replicas};
+        mask_keys_flax(&xla->chains[replica], &options, xla->network, xla->state.step, keys);
+    } else
+        mask_keys(xla->network, spec->seed, xla->state.step, keys);
+    const int count = xla->network->num_residuals + 1;
+    for (int part = 0; part < spec->accumulate; part++)
+        for (int k = 0; k < count; k++) {
+            xla->keys[2 * (part * count + k)] = keys[k].high;
+            xla->keys[2 * (part * count + k) + 1] = keys[k].low;
+        }
+    return put(xla, replica, argument_of(&xla->step_program, XLA_MASK_KEYS), xla->keys, err);
+}
+
+static effnet_status upload_batch(XlaExecutor *xla, int replica, const ExecutorBatch *batch, effnet_error *err) {
+    const XlaProgram *program = &xla->step_program;
+    const size_t share = (size_t)(xla->spec.batch / xla->spec.replicas), first = (size_t)replica * share;
+    const size_t picture = (size_t)xla->network->input_height * (size_t)xla->network->input_width * 3;
+    const void *pictures = batch->pixels ? (const void *)(batch->pixels + first * picture)
+                                         : (const void *)(batch->images + first * picture);
+    TRY(put(xla, replica, argument_of(program, XLA_PICTURES), pictures, err));
+    TRY(put(xla, replica, argument_of(program, XLA_LABELS), batch->labels + first, err));
+    if (!xla->program_options.soft_targets) return EFFNET_OK;
+    const int32_t *others = batch->others ? batch->others : batch->labels;
+    TRY(put(xla, replica, argument_of(program, XLA_OTHERS), others + first, err));
+    if (batch->others) return put(xla, replica, argument_of(program, XLA_SHARES), batch->shares + first, err);
+    for (size_t i = 0; i < share; i++) xla->padded[i] = 1;
+    return put(xla, replica, argument_of(program, XLA_SHARES), xla->padded, err);
+}
+
+/* Results become arguments; a replica's loss and norm are the same as every other's, and replica 0's are kept. */
+static void take_results(XlaExecutor *xla, Flight *flight) {
+    const XlaProgram *program = &xla->step_program;
+    for (int r = 0; r < xla->spec.replicas; r++) {
+        PjrtBuffer **results = xla->results + (size_t)r * (size_t)program->num_results;
+        for (int i = 0; i < program->num_arguments; i++) {
+            const int alias = program->arguments[i].alias;
+            if (alias < 0) continue;
+            pjrt_buffer_free(xla->pjrt, *argument(xla, r, i));
+            *argument(xla, r, i) = results[alias];
+        }
+        PjrtBuffer *loss = results[program->num_results - 2], *norm = results[program->num_results - 1];
+        if (r == 0) {
+            flight->loss = loss;
+            flight->norm = norm;
+        } else {
+            pjrt_buffer_free(xla->pjrt, loss);
+            pjrt_buffer_free(xla->pjrt, norm);
+        }
+    }
+}
+
+/* The program for pictures of this kind and targets of this kind; compiled when the first such batch comes. */
+static effnet_status prepare_step(XlaExecutor *xla, const ExecutorBatch *batch, effnet_error *err);
+
+static effnet_status xla_step(Executor *executor, const ExecutorBatch *batch, double learning_rate, StepResult *result,
+                              effnet_error *err) {
+    XlaExecutor *xla = xla_of(executor);
+    if (batch->size != xla->spec.batch)
+        return fail(err, EFFNET_ERROR_ARGUMENT,
+                    "a batch of %d pictures; on an accelerator every batch has batch_size = %d", batch->size,
+                    xla->spec.batch);
+    TRY(prepare_step(xla, batch, err));
+    while (xla->in_flight >= AHEAD) TRY(land(xla, NULL, err));
+    const StepRates rates = step_rates(&xla->spec, learning_rate, xla->state.step + 1);
+    const float numbers[4] = {rates.learning_rate, rates.average, rates.adam_lr, rates.inverse_root_correction};
+    for (int r = 0; r < xla->spec.replicas; r++) {
+        TRY(upload_batch(xla, r, batch, err));
+        TRY(upload_keys(xla, r, err));
+        TRY(put(xla, r, argument_of(&xla->step_program, XLA_RATES), numbers, err));
+    }
+    TRY(pjrt_execute(xla->step, xla->arguments, xla->results, err));
+    Flight flight = {.step = xla->state.step};
+    take_results(xla, &flight);
+    xla->flights[xla->in_flight++] = flight;
+    xla->state.step++;
+    xla->newer = true;
+    while (result && xla->in_flight > 0) TRY(land(xla, result, err));
+    return EFFNET_OK;
+}
+
+static effnet_status xla_state(Executor *executor, const TrainState **out, effnet_error *err) {
+    XlaExecutor *xla = xla_of(executor);
+    const Network *network = xla->network;
+    while (xla->in_flight > 0) TRY(land(xla, NULL, err));
+    for (int i = 0; xla->newer && i < xla->step_program.num_arguments; i++) {
+        const XlaValue *value = &xla->step_program.arguments[i];
+        float **vector = host_vector(&xla->state, value->role);
+        if (!vector) continue;
+        TRY(pjrt_download(xla->pjrt, *argument(xla, 0, i), *vector, (size_t)value->shape[0] * sizeof(float), err));
+    }
+    (void)network;
+    xla->newer = false;
+    *out = &xla->state;
+    return EFFNET_OK;
+}
+
+/* ---- evaluation ---- */
+
+static effnet_status prepare_inference(XlaExecutor *xla, bool bytes, effnet_error *err) {
+    if (xla->inference && (xla->inference_program.arguments[2].type == XLA_U8) == bytes) return EFFNET_OK;
+    pjrt_executable_free(xla->inference);
+    xla->inference = NULL;
+    xla_program_free(&xla->inference_program);
+    const XlaStepOptions options = {.bytes = bytes, .shifts = xla->program_options.shifts & XLA_SHIFT_FORWARD};
+    const double began = clock_seconds();
+    TRY(xla_write_inference(xla->network, &xla->spec, xla->options.evaluation_batch, &options, &xla->inference_program,
+                            err));
+    TRY(pjrt_compile(xla->pjrt, &xla->inference_program, xla->cache[0] ? xla->cache : NULL, &xla->inference, NULL,
+                     err));
+    xla->compile_seconds += clock_seconds() - began;
+    return EFFNET_OK;
+}
+
+static effnet_status run_inference(XlaExecutor *xla, PjrtBuffer *parameters, PjrtBuffer *statistics,
+                                   const void *pictures, float *logits, effnet_error *err) {
+    const XlaValue *value = &xla->inference_program.arguments[2];
+    const size_t floats = (size_t)xla->options.evaluation_batch * (size_t)xla->network->config.num_classes;
+    PjrtBuffer *arguments[3] = {parameters, statistics, NULL}, *result = NULL;
+    TRY(pjrt_upload(xla->pjrt, 0, value->type, value->rank, value->shape, pictures, &arguments[2], err));
+    effnet_status status = pjrt_execute(xla->inference, arguments, &result, err);
+    if (status == EFFNET_OK) status = pjrt_download(xla->pjrt, result, logits, floats * sizeof(float), err);
+    pjrt_buffer_free(xla->pjrt, arguments[2]);
+    pjrt_buffer_free(xla->pjrt, result);
+    return status;
+}
+
+static effnet_status xla_evaluate(Executor *executor, ExecutorWeights weights, const ExecutorBatch *batch,
+                                  float *logits, effnet_error *err) {
+    XlaExecutor *xla = xla_of(executor);
+    const XlaProgram *program = &xla->step_program;
+    const size_t most = (size_t)xla->options.evaluation_batch, classes = (size_t)xla->network->config.num_classes;
+    const size_t picture = (size_t)xla->network->input_height * (size_t)xla->network->input_width * 3;
+    const bool averaged = weights == EXECUTOR_AVERAGED;
+    if (batch->size < 1 || (size_t)batch->size > most)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "an evaluation of %d pictures; at most %zu", batch->size, most);
+    TRY(prepare_inference(xla, batch->pixels != NULL, err));
+    int parameters = argument_of(program, averaged ? XLA_AVERAGED_PARAMETERS : XLA_PARAMETERS);
+    int statistics = argument_of(program, averaged ? XLA_AVERAGED_STATISTICS : XLA_STATISTICS);
+    if (parameters < 0) return fail(err, EFFNET_ERROR_ARGUMENT, "the run keeps no averaged weights");
+    const size_t value_bytes = batch->pixels ? 1 : sizeof(float);
+    const void *pictures = batch->pixels ? (const void *)batch->pixels : (const void *)batch->images;
+    void *padded = NULL, *all = NULL;
+    const bool full = (size_t)batch->size == most;
+    effnet_status status = EFFNET_OK;
+    if (!full) {
+        status = memory_allocate(most * picture, value_bytes, "a batch of pictures", &padded, err);
+        if (status == EFFNET_OK) status = memory_allocate(most * classes, sizeof(float), "the logits", &all, err);
+        if (status == EFFNET_OK) memcpy(padded, pictures, (size_t)batch->size * picture * value_bytes);
+    }
+    if (status == EFFNET_OK)
+        status = run_inference(xla, *argument(xla, 0, parameters), *argument(xla, 0, statistics),
+                               full ? pictures : padded, full ? logits : all, err);
+    if (status == EFFNET_OK && !full) memcpy(logits, all, (size_t)batch->size * classes * sizeof(float));
+    memory_free(padded);
+    memory_free(all);
+    return status;
+}
+
+/* ---- creation ---- */
+
+/* Which depthwise convolutions are written as shifts: none; on an H100 cuDNN's grouped convolutions of JAX's form were
+ * faster than every mixture (docs/accelerators.md). EFFNET_XLA_SHIFTS, a sum of XLA_SHIFT_..., is there to measure it
+ * elsewhere. */
+static unsigned choose_shifts(void) {
+    const char *forced = getenv("EFFNET_XLA_SHIFTS");
+    return forced && *forced ? (unsigned)strtoul(forced, NULL, 10) & 15 : 0;
+}
+
+static effnet_status write_and_compile(XlaExecutor *xla, effnet_error *err) {
+    const double began = clock_seconds();
+    TRY(xla_write_step(xla->network, &xla->spec, &xla->program_options, &xla->step_program, err));
+    TRY(pjrt_compile(xla->pjrt, &xla->step_program, xla->cache[0] ? xla->cache : NULL, &xla->step, NULL, err));
+    xla->compile_seconds += clock_seconds() - began;
+    return EFFNET_OK;
+}
+
+/* Another kind of batch is another program with other arguments; state and decays are carried over. */
+static effnet_status prepare_step(XlaExecutor *xla, const ExecutorBatch *batch, effnet_error *err) {
+    const XlaStepOptions wanted = {.bytes = batch->pixels != NULL,
+                                   .soft_targets = batch->others != NULL || xla->program_options.soft_targets,
+                                   .shifts = xla->program_options.shifts};
+    const bool same =
+        wanted.bytes == xla->program_options.bytes && wanted.soft_targets == xla->program_options.soft_targets;
+    if (xla->step && same) return EFFNET_OK;
+    if (same) return write_and_compile(xla, err);
+    const TrainState *current;
+    TRY(xla_state(&xla->base, &current, err));
+    TrainState state = xla->state;
+    xla->state = (TrainState){0};
+    for (int i = 0; i < xla->spec.replicas * xla->step_program.num_arguments; i++) {
+        pjrt_buffer_free(xla->pjrt, xla->arguments[i]);
+        xla->arguments[i] = NULL;
+    }
+    pjrt_executable_free(xla->step);
+    xla->step = NULL;
+    xla_program_free(&xla->step_program);
+    xla->program_options = wanted;
+    TRY(write_and_compile(xla, err));
+    return xla_load(&xla->base, &state, err);
+}
+
+static void xla_free(Executor *executor) {
+    XlaExecutor *xla = xla_of(executor);
+    while (xla->in_flight > 0) land(xla, NULL, NULL);
+    if (xla->arguments)
+        for (int i = 0; i < xla->spec.replicas * XLA_MOST_VALUES; i++) pjrt_buffer_free(xla->pjrt, xla->arguments[i]);
+    pjrt_executable_free(xla->step);
+    pjrt_executable_free(xla->inference);
+    xla_program_free(&xla->step_program);
+    xla_program_free(&xla->inference_program);
+    pjrt_close(xla->pjrt);
+    train_state_free(&xla->state);
+    free(xla->arguments);
+    free(xla->results);
+    free(xla->chains);
+    free(xla->keys);
+    free(xla->padded);
+    free(xla);
+}
+
+static effnet_status check_spec(const StepSpec *spec, effnet_error *err) {
+    if (spec->optimizer == STEP_LARS || spec->optimizer == STEP_LAMB)
+        return fail(err, EFFNET_ERROR_UNSUPPORTED,
+                    "opt %s is not written for accelerators yet; use rmsprop, sgd or adamw there, or device: cpu",
+                    spec->optimizer == STEP_LARS ? "lars" : "lamb");
+    if (spec->masks == STEP_MASKS_FLAX && spec->accumulate > 1)
+        return fail(err, EFFNET_ERROR_UNSUPPORTED,
+                    "masks: flax with accumulate %d: the original draws one mask a device; set accumulate: 1",
+                    spec->accumulate);
+    return EFFNET_OK;
+}
+
+static effnet_status begin(XlaExecutor *xla, effnet_error *err) {
+    char path[PLUGIN_PATH];
+    const size_t replicas = (size_t)xla->spec.replicas, values = replicas * XLA_MOST_VALUES;
+    TRY(check_spec(&xla->spec, err));
+    TRY(plugin_find(xla->options.device, path, err));
+    TRY(pjrt_open(path, xla->spec.replicas, &xla->pjrt, err));
+    xla->info = pjrt_info(xla->pjrt);
+    if (xla->options.cache)
+        snprintf(xla->cache, sizeof xla->cache, "%s", xla->options.cache);
+    else
+        pjrt_cache_folder(xla->cache, sizeof xla->cache);
+    xla->program_options.shifts = choose_shifts();
+    if (xla->options.evaluation_batch < 1) xla->options.evaluation_batch = xla->spec.batch / xla->spec.replicas;
+    xla->arguments = calloc(values, sizeof *xla->arguments);
+    xla->results = calloc(values, sizeof *xla->results);
+    xla->chains = calloc(replicas, sizeof *xla->chains);
+    xla->keys = calloc((size_t)xla->spec.accumulate * MOST_KEYS * 2, sizeof *xla->keys);
+    xla->padded = calloc((size_t)xla->spec.batch, sizeof *xla->padded);
+    if (!xla->arguments || !xla->results || !xla->chains || !xla->keys || !xla->padded)
+        return fail(err, EFFNET_ERROR_MEMORY, "no memory for the arguments of a step");
+    return xla_write_step(xla->network, &xla->spec, &xla->program_options, &xla->step_program, err);
+}
+
+static effnet_status xla_create(const Network *network, const StepSpec *spec, const ExecutorOptions *options,
+                                Executor **out, effnet_error *err) {
+    *out = NULL;
+    XlaExecutor *xla = calloc(1, sizeof *xla);
+    if (!xla) return fail(err, EFFNET_ERROR_MEMORY, "no memory for an executor");
+    xla->base.vtable = &xla_executor;
+    xla->network = network;
+    xla->spec = *spec;
+    xla->options = *options;
+    effnet_status status = begin(xla, err);
+    if (status != EFFNET_OK)
+        xla_free(&xla->base);
+    else
+        *out = &xla->base;
+    return status;
+}
+
+static ExecutorInfo xla_info(Executor *executor) {
+    XlaExecutor *xla = xla_of(executor);
+    xla->info = pjrt_info(xla->pjrt);
+    return (ExecutorInfo){.name = "xla",
+                          .engine = xla->info.platform,
+                          .isa = xla->info.kind,
+                          .workers = 1,
+                          .devices = xla->spec.replicas,
+                          .activation_bytes = (size_t)xla->info.peak_bytes,
+                          .compile_seconds = xla->compile_seconds};
+}
+
+const ExecutorVtable xla_executor = {.create = xla_create,
+                                     .load = xla_load,
+                                     .step = xla_step,
+                                     .evaluate = xla_evaluate,
+                                     .state = xla_state,
+                                     .info = xla_info,
+                                     .free = xla_free};

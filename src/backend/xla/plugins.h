@@ -1,0 +1,33 @@
+/* plugins.h - where plugins are: by path, by PJRT_PLUGIN_LIBRARY_PATH, or in the Python packages that bring them. No
+ * Python is run: the packages' folders are looked for beside the python3 of PATH, in VIRTUAL_ENV, the user's and the
+ * system's places. */
+#ifndef EFFNET_BACKEND_XLA_PLUGINS_H
+#define EFFNET_BACKEND_XLA_PLUGINS_H
+
+#include "base/error.h"
+
+enum { PLUGIN_PATH = 4096 };
+
+typedef struct KnownPlugin {
+    const char *name;    /* "tpu", "cuda", "rocm", "cpu" */
+    const char *package; /* how to get it: "pip install jax-cuda13-pjrt" */
+    const char *needs;   /* what it wants besides */
+    const char *pattern; /* below a folder of Python packages; a pattern of glob(7) */
+} KnownPlugin;
+
+/* The index-th known one, the best first; NULL past the last. */
+const KnownPlugin *plugin_known(int index);
+/* Where it is installed; false: nowhere. */
+bool plugin_installed(const KnownPlugin *plugin, char path[PLUGIN_PATH]);
+
+/* device: "xla" (PJRT_PLUGIN_LIBRARY_PATH, else the first known one that is installed), "xla:NAME" (a known one) or
+ * "xla:/PATH.so". */
+effnet_status plugin_find(const char *device, char path[PLUGIN_PATH], effnet_error *err);
+
+/* What a plugin wants in memory before it is loaded: NVIDIA's libraries from the packages beside it. What is missing is
+ * found out by the plugin. */
+void plugin_load_needs(const char *path);
+/* The folder with CUDA's tools and bitcode for a CUDA plugin; "" where there is none. */
+void plugin_cuda_folder(const char *path, char *out, size_t size);
+
+#endif

@@ -433,6 +433,29 @@ typedef struct effnet_limits {
 /* threads 0: every processor. Takes about a second. */
 EFFNET_API effnet_status effnet_measure_limits(int threads, effnet_limits *out, effnet_error *error);
 
+/* ---- accelerators ------------------------------------------------------------------------------------- */
+
+/* What a run's `device` may be, and what is there (docs/accelerators.md). Texts are "" and numbers 0 where unknown. */
+typedef struct effnet_device {
+    char device[4200];             /* for the recipe's key `device`: "xla:cuda", "xla:/path/to/plugin.so" */
+    char plugin[4096];             /* the plugin's file; "": none is installed */
+    bool hardware;                 /* something that this plugin drives shows on this machine: */
+    char sign[200];                /* "/dev/nvidia0" */
+    char install[80], needs[80];   /* "pip install libtpu", "a TPU of this machine" */
+    char platform[128], kind[128]; /* "cuda", "NVIDIA H100 80GB HBM3" (of the first device) */
+    char version[128];             /* the plugin's own words */
+    int api_major, api_minor;      /* of PJRT's C interface */
+    int devices;
+    int64_t memory_bytes; /* of the first device, as far as a program may use it */
+} effnet_device;
+
+/* The index-th accelerator that is known, the best first, without loading anything: device, plugin, hardware, sign,
+ * install, needs. False past the last. */
+EFFNET_API bool effnet_device_known(int index, effnet_device *out);
+/* Loads the plugin of `device` ("xla", "xla:cuda", "xla:/path/to/plugin.so") and fills in the rest. A plugin is code of
+ * others that is loaded into this process for its life; call it in a process of its own where that matters. */
+EFFNET_API effnet_status effnet_device_probe(const char *device, effnet_device *out, effnet_error *error);
+
 #ifdef __cplusplus
 }
 #endif

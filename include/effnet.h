@@ -407,7 +407,7 @@ typedef struct effnet_bench_options {
     /* Called for each pass of a step after the measuring, in the order they ran; NULL: nobody asks. */
     void (*on_pass)(void *context, const effnet_pass_profile *pass);
     void *context;
-    int fuse; /* the recipe's key: 0 auto, 1 all, 2 none */
+    int fuse;           /* the recipe's key: 0 auto, 1 all, 2 none */
     const char *device; /* the recipe's key; NULL: cpu */
 } effnet_bench_options;
 
@@ -415,8 +415,8 @@ typedef struct effnet_bench_result {
     char model[64], dtype[8], isa[128];
     int resolution, batch, threads, steps;
     double images_per_s, images_per_s_best, ms_per_step; /* medians, and the best step */
-    double peak_rss_mb, activation_mb;                   /* activation_mb: the arena, whole batch; of a device, what was in use */
-    double compile_seconds;                              /* of a device's programs */
+    double peak_rss_mb, activation_mb; /* activation_mb: the arena, whole batch; of a device, what was in use */
+    double compile_seconds;            /* of a device's programs */
 } effnet_bench_result;
 
 EFFNET_API effnet_status effnet_bench(const effnet_bench_options *options, effnet_bench_result *out,

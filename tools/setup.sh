@@ -28,6 +28,23 @@ if ! command -v dpkg-query >/dev/null; then
     exit 0
 fi
 
+# A plugin for the tests of accelerators, which runs on a processor: one file out of a package of PyPI's (63 MB), kept in
+# build-plugins/. Where it cannot be had those tests say 'skipped'.
+fetch_plugin() {
+    local folder package=fastatomstruct-xla-cpu
+    folder=$(cd "$(dirname "$0")/.." && pwd)/build-plugins
+    [ ! -e "$folder/fastatomstruct_xla_cpu/libpjrt_cpu.so" ] || return 0
+    python3 -m pip --version >/dev/null 2>&1 || { echo "setup.sh: no pip; the tests of accelerators will be skipped"; return 0; }
+    mkdir -p "$folder"
+    if python3 -m pip download -q --no-deps --only-binary=:all: -d "$folder" "$package" >/dev/null 2>&1 &&
+        python3 -m zipfile -e "$folder"/*.whl "$folder"; then
+        rm -f "$folder"/*.whl
+    else
+        echo "setup.sh: $package cannot be had; the tests of accelerators will be skipped"
+    fi
+}
+[ "$1" != test ] || fetch_plugin
+
 missing=()
 for package in $wanted; do
     status=$(dpkg-query -W -f='${Status}' "$package" 2>/dev/null || true)

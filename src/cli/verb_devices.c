@@ -191,7 +191,7 @@ static int list(const effnet_device *devices, int count, bool json, bool log, bo
         char text[400];
         effnet_build_info(text, sizeof text);
         const char *used = strstr(text, "used: ");
-        printf("  %-9s this processor, %s\n", "cpu", used ? used + 6 : "any");
+        printf("  %-9s this processor, %.*s\n", "cpu", used ? (int)strcspn(used + 6, ",") : 3, used ? used + 6 : "any");
     }
     for (int i = 0; i < count; i++) {
         if (devices[i].plugin[0])

@@ -18,7 +18,7 @@ for verb in train replay eval predict import export summarize bench devices vers
 done
 run 0 "$effnet" --help
 run 0 "$effnet" version
-grep -qE '^effnet [0-9]+\.[0-9]+\.[0-9]+, (gcc|clang) .*, ISA found: .*, used: [a-z0-9]+$' "$work/out" || die "version line"
+grep -qE '^effnet [0-9]+\.[0-9]+\.[0-9]+, (gcc|clang) .*, ISA found: .*, used: [a-z0-9]+, processors: [0-9]+ of [0-9]+, memory: [0-9.]+ [A-Z]iB.*$' "$work/out" || die "version line"
 run 0 "$effnet" --version
 
 echo "-- wrong usage: 2"

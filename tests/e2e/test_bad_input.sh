@@ -34,7 +34,6 @@ complains 2 'trian' "$effnet" trian "$work/tiny.yaml"
 complains 2 . "$effnet" train
 complains 2 'bogus' "$effnet" train "$work/tiny.yaml" --bogus
 complains 2 'steps' "$effnet" train "$work/tiny.yaml" --steps many
-complains 2 'engine' "$effnet" train "$work/tiny.yaml" --engine warp
 complains '1|2' 'smothing' "${tiny[@]}" --set smothing=0.1
 
 echo "-- recipes"

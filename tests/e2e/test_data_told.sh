@@ -80,9 +80,10 @@ run 1 "$effnet" data check "$work/table"
 grep -q "^val *6 pictures, 1 bad" "$work/out" || die "a table in UTF-16"
 
 echo "-- shards"
-mkdir -p "$work/tars/a" "$work/shards"
-cp "$work"/[1-5].png "$work/tars/a"
-for number in 0 1 2; do tar -C "$work/tars" -cf "$work/shards/train-0000$number-of-00003.tar" a; done
+mkdir -p "$work/tars/a" "$work/tars/b" "$work/shards"
+cp "$work"/[1-3].png "$work/tars/a"
+cp "$work"/[45].png "$work/tars/b"
+for number in 0 1 2; do tar -C "$work/tars" -cf "$work/shards/train-0000$number-of-00003.tar" a b; done
 cp "$work/shards/train-00000-of-00003.tar" "$work/shards/val-00000-of-00001.tar"
 run 0 "$effnet" data check "$work/shards"
 rm "$work/shards/train-00001-of-00003.tar"

@@ -198,7 +198,7 @@ static void test_fifty_steps(void **state) {
     (void)state;
     /* The published run, on one device, small and soon done. */
     static const char *const settings[][2] = {
-        {"num_classes", "10"},  {"resolution", "64"}, {"batch_size", "8"},   {"accumulate", "1"},      {"lr", "5e-5"},
+        {"num_classes", "10"},  {"resolution", "64"}, {"batch_size", "8"},   {"replicas", "1"},        {"lr", "5e-5"},
         {"warmup_epochs", "1"}, {"decay_steps", "7"}, {"decay_rate", "0.9"}, {"weight_decay", "0.02"},
     };
     effnet_recipe *recipe = open_recipe("tpu-run3-fp32.yaml", settings, sizeof settings / sizeof settings[0]);

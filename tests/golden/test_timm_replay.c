@@ -9,7 +9,7 @@ static void test_fifty_steps(void **state) {
     (void)state;
     static const char *const settings[][2] = {
         {"num_classes", "0"}, {"resolution", "64"}, {"batch_size", "8"},
-        {"accumulate", "1"},  {"lr", "2e-4"},       {"weight_decay", "0.01"},
+        {"replicas", "1"},    {"lr", "2e-4"},       {"weight_decay", "0.01"},
     };
     replay_from_formula("timm-b0-ra.yaml", settings, sizeof settings / sizeof settings[0], "timm_replay.json", &folder);
 }

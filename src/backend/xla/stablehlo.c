@@ -323,7 +323,7 @@ HloValue hlo_reshape(Hlo *hlo, HloValue a, int rank, const int64_t *shape) {
 
 HloValue hlo_broadcast(Hlo *hlo, HloValue a, int rank, const int64_t *shape, const int *dimensions) {
     HloValue made = elementwise(hlo, "broadcast_in_dim", value_of(hlo, a.type, rank, shape), &a, 1);
-    int64_t dims[HLO_RANK];
+    int64_t dims[HLO_RANK] = {0};
     for (int i = 0; i < a.rank; i++) dims[i] = dimensions[i];
     put(hlo, ", dims = ");
     put_integers(hlo, dims, a.rank);
@@ -337,7 +337,7 @@ HloValue hlo_broadcast_scalar(Hlo *hlo, HloValue scalar, HloValue like) {
 }
 
 HloValue hlo_transpose(Hlo *hlo, HloValue a, const int *order) {
-    int64_t shape[HLO_RANK], dims[HLO_RANK];
+    int64_t shape[HLO_RANK] = {0}, dims[HLO_RANK] = {0};
     for (int i = 0; i < a.rank; i++) {
         dims[i] = order[i];
         shape[i] = a.shape[order[i]];
@@ -358,7 +358,7 @@ HloValue hlo_reverse(Hlo *hlo, HloValue a, int first, int second) {
 }
 
 HloValue hlo_slice(Hlo *hlo, HloValue a, const int64_t *first, const int64_t *end, const int64_t *step) {
-    int64_t shape[HLO_RANK];
+    int64_t shape[HLO_RANK] = {0};
     for (int i = 0; i < a.rank; i++) shape[i] = (end[i] - first[i] + step[i] - 1) / step[i];
     HloValue made = elementwise(hlo, "slice", value_of(hlo, a.type, a.rank, shape), &a, 1);
     put(hlo, " [");
@@ -373,7 +373,7 @@ HloValue hlo_slice(Hlo *hlo, HloValue a, const int64_t *first, const int64_t *en
 
 HloValue hlo_dynamic_slice(Hlo *hlo, HloValue a, HloValue first, int64_t count) {
     HloValue operands[1 + HLO_RANK] = {a, first}, zero = hlo_scalar(hlo, first.type, 0);
-    int64_t shape[HLO_RANK];
+    int64_t shape[HLO_RANK] = {0};
     for (int i = 0; i < a.rank; i++) shape[i] = i ? a.shape[i] : count;
     for (int i = 1; i < a.rank; i++) operands[1 + i] = zero;
     HloValue made = elementwise(hlo, "dynamic_slice", value_of(hlo, a.type, a.rank, shape), operands, 1 + a.rank);
@@ -385,7 +385,7 @@ HloValue hlo_dynamic_slice(Hlo *hlo, HloValue a, HloValue first, int64_t count) 
 
 HloValue hlo_pad(Hlo *hlo, HloValue a, const int64_t *low, const int64_t *high, const int64_t *interior) {
     HloValue operands[2] = {a, hlo_scalar(hlo, a.type, 0)};
-    int64_t shape[HLO_RANK];
+    int64_t shape[HLO_RANK] = {0};
     for (int i = 0; i < a.rank; i++) shape[i] = low[i] + a.shape[i] + (a.shape[i] - 1) * interior[i] + high[i];
     HloValue made = elementwise(hlo, "pad", value_of(hlo, a.type, a.rank, shape), operands, 2);
     put(hlo, ", low = ");
@@ -399,7 +399,7 @@ HloValue hlo_pad(Hlo *hlo, HloValue a, const int64_t *low, const int64_t *high, 
 }
 
 HloValue hlo_concatenate(Hlo *hlo, const HloValue *values, int count, int dimension) {
-    int64_t shape[HLO_RANK];
+    int64_t shape[HLO_RANK] = {0};
     memcpy(shape, values[0].shape, sizeof shape);
     for (int i = 1; i < count; i++) shape[dimension] += values[i].shape[dimension];
     HloValue made =
@@ -430,7 +430,7 @@ static void put_dimensions(Hlo *hlo, HloValue a, unsigned dimensions) {
 }
 
 static HloValue reduce(Hlo *hlo, HloValue a, HloValue start, const char *operation, unsigned dimensions) {
-    int64_t shape[HLO_RANK];
+    int64_t shape[HLO_RANK] = {0};
     int rank = kept_shape(a, dimensions, shape);
     HloValue made = value_of(hlo, a.type, rank, shape);
     begin(hlo, made, "reduce(");
@@ -456,7 +456,7 @@ void hlo_sums(Hlo *hlo, const HloValue *values, int count, unsigned dimensions, 
         *out = hlo_sum(hlo, values[0], dimensions);
         return;
     }
-    int64_t shape[HLO_RANK];
+    int64_t shape[HLO_RANK] = {0};
     int rank = kept_shape(values[0], dimensions, shape);
     HloValue zero = hlo_scalar(hlo, values[0].type, 0), made = value_of(hlo, values[0].type, rank, shape);
     HloValue scalar = {.type = made.type};

@@ -6,7 +6,7 @@
 
 static HloValue part_of(Hlo *hlo, HloValue vector, const Parameter *part) {
     const int64_t begin = (int64_t)part->offset, end = begin + (int64_t)part->count, step = 1;
-    int64_t shape[HLO_RANK];
+    int64_t shape[HLO_RANK] = {0};
     for (int i = 0; i < part->rank; i++) shape[i] = part->shape[i];
     HloValue slice = hlo_slice(hlo, vector, &begin, &end, &step);
     return part->rank == 1 ? slice : hlo_reshape(hlo, slice, part->rank, shape);

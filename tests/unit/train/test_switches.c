@@ -377,7 +377,7 @@ static float *statistics_after(const Network *network, ThreadTeam *team, int bn_
     Trainer trainer;
     effnet_error err = {0};
     const ExecutorBatch pictures = {.size = batch, .images = images, .labels = labels};
-    const TrainState *after;
+    const TrainState *after = NULL;
     if (trainer_create(&recipe, network, team, 100, 0, &trainer, &err) != EFFNET_OK ||
         trainer_start(&trainer, &err) != EFFNET_OK ||
         trainer_step(&trainer, &pictures, NULL, NULL, &err) != EFFNET_OK ||

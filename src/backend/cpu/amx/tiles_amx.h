@@ -6,9 +6,16 @@
 #ifndef EFFNET_TILES_H
 #define EFFNET_TILES_H
 
+#include "backend/cpu/amx/tile_config.h"
+
 #include <immintrin.h>
 
-#define tile_configure(config)            _tile_loadconfig(config)
+/* Not _tile_loadconfig: gcc 12's tells the compiler of the first bytes alone, so at -O1 the others were not yet
+ * written. */
+static inline void tile_configure(const TileConfig *config) {
+    __asm__ volatile("ldtilecfg %0" ::"m"(*config));
+}
+
 #define tile_release()                    _tile_release()
 #define tile_zero(tile)                   _tile_zero(tile)
 #define tile_fetch(tile, from, row_bytes) _tile_loadd(tile, from, row_bytes)

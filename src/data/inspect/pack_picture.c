@@ -1,18 +1,17 @@
 /* pack_picture.c - see pack_picture.h. Pictures are made smaller with the bicubic filter, widened, as everywhere here,
  * and rounded to whole levels; JPEGs are 4:2:0 with the accurate DCT. */
 #include "data/inspect/pack_picture.h"
+#include "data/picture/jpeg_encode.h"
 #include "recipe/recipe.h"
 
 #include <stdlib.h>
-#include <turbojpeg.h>
 
 void packer_release(Packer *packer) {
     decoder_release(&packer->decoder);
     resizer_release(&packer->resizer);
     free(packer->levels);
     free(packer->pixels);
-    if (packer->jpeg) tjFree(packer->jpeg);
-    if (packer->encoder) tjDestroy(packer->encoder);
+    free(packer->jpeg);
     *packer = (Packer){0};
 }
 
@@ -43,14 +42,8 @@ static effnet_status make_smaller(Packer *packer, Picture *picture, int side, ef
 
 static effnet_status encode(Packer *packer, const Picture *picture, int quality, EffpackRecord *record,
                             const uint8_t **payload, effnet_error *err) {
-    unsigned long size = packer->jpeg_capacity;
-    if (!packer->encoder) packer->encoder = tjInitCompress();
-    if (!packer->encoder) return fail(err, EFFNET_ERROR_MEMORY, "no memory to encode a picture");
-    if (tjCompress2(packer->encoder, picture->pixels, picture->width, 0, picture->height, TJPF_RGB, &packer->jpeg,
-                    &size, TJSAMP_420, quality, TJFLAG_ACCURATEDCT) != 0)
-        return fail(err, EFFNET_ERROR_MEMORY, "cannot encode a picture of %d x %d: %s", picture->width, picture->height,
-                    tjGetErrorStr2(packer->encoder));
-    if (size > packer->jpeg_capacity) packer->jpeg_capacity = size;
+    size_t size;
+    TRY(jpeg_encode(picture, quality, &packer->jpeg, &packer->jpeg_capacity, &size, err));
     record->format = EFFPACK_ENCODED;
     record->size = (uint32_t)size;
     *payload = packer->jpeg;

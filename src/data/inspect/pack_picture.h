@@ -12,10 +12,9 @@ typedef struct Packer {
     Resizer resizer;
     float *levels; /* of a resized picture */
     uint8_t *pixels;
-    size_t capacity;     /* levels and pixels, in elements */
-    void *encoder;       /* tjhandle */
-    unsigned char *jpeg; /* the encoder's own memory */
-    unsigned long jpeg_capacity;
+    size_t capacity; /* levels and pixels, in elements */
+    uint8_t *jpeg;   /* of an encoded picture */
+    size_t jpeg_capacity;
 } Packer;
 
 void packer_release(Packer *packer);

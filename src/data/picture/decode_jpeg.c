@@ -3,22 +3,16 @@
  * does it: Adobe's files (marker APP14) store inks inverted, others do not.
  *
  * A file that ends early is decoded by the library to grey with no more than a warning. Here every warning is an
- * error, but for the few that leave all pixels right; the library tells the first one only, so after a harmless one
- * the file's markers are walked to its end. */
+ * error, but for the few that leave all pixels right (jpeg_session.c). */
 #include "data/picture/decode_formats.h"
 #include "data/picture/exif.h"
+#include "data/picture/jpeg_session.h"
 
-#include <string.h>
-#include <turbojpeg.h>
+#include <jerror.h>
 
-typedef struct JpegMarkers {
-    bool adobe; /* an APP14 "Adobe" segment */
-    bool ended; /* the end-of-image marker was reached */
-} JpegMarkers;
-
-/* Walks from marker to marker: segments by their length, entropy-coded data byte by byte. */
-static JpegMarkers walk_markers(const uint8_t *bytes, size_t size) {
-    JpegMarkers found = {0};
+/* Whether the end-of-image marker is there: from marker to marker, segments by their length, entropy-coded data byte by
+ * byte. Tells a header that is cut off from one that is broken. */
+static bool reaches_end(const uint8_t *bytes, size_t size) {
     size_t at = 2; /* after the start-of-image marker */
     while (at + 1 < size) {
         int code = bytes[at + 1];
@@ -26,25 +20,13 @@ static JpegMarkers walk_markers(const uint8_t *bytes, size_t size) {
             at++;
             continue;
         }
-        if (code == 0xD9) {
-            found.ended = true;
-            break;
-        }
+        if (code == JPEG_EOI) return true;
         at += 2;
-        if (code == 0x01 || (code >= 0xD0 && code <= 0xD8)) continue; /* markers without a segment */
+        if (code == 0x01 || (code >= JPEG_RST0 && code <= 0xD8)) continue; /* markers without a segment */
         if (at + 2 > size) break;
-        size_t length = (size_t)bytes[at] << 8 | bytes[at + 1];
-        if (code == 0xEE && length >= 14 && at + 7 <= size && memcmp(bytes + at + 2, "Adobe", 5) == 0)
-            found.adobe = true;
-        at += length;
+        at += (size_t)bytes[at] << 8 | bytes[at + 1];
     }
-    return found;
-}
-
-/* Warnings after which every pixel is right. */
-static bool warning_is_harmless(const char *text) {
-    return strstr(text, "extraneous bytes before marker") || strstr(text, "unknown JFIF revision") ||
-           strstr(text, "Unknown Adobe color transform");
+    return false;
 }
 
 /* a * b / 255, rounded. */
@@ -66,49 +48,65 @@ static void cmyk_to_rgb(uint8_t *pixels, size_t count, bool inverted) {
     }
 }
 
-static effnet_status decode_with(Decoder *decoder, const uint8_t *bytes, size_t size, const char *name, Picture *out,
-                                 effnet_error *err) {
-    /* The header call also fails where it cannot name the chroma subsampling, which decoding does not need: what
-     * counts is whether it got as far as a size and a colour space. */
-    int width = 0, height = 0, subsampling = -1, space = -1;
-    int failed = tjDecompressHeader3(decoder->jpeg.state, bytes, size, &width, &height, &subsampling, &space);
-    if (width < 1 || height < 1 || space < 0) {
-        const char *text = failed ? tjGetErrorStr2(decoder->jpeg.state) : "it holds no picture";
-        if (!walk_markers(bytes, size).ended)
+static bool has_inks(const JpegSession *session) {
+    return session->jpeg.jpeg_color_space == JCS_CMYK || session->jpeg.jpeg_color_space == JCS_YCCK;
+}
+
+/* false: libjpeg gave up, as in read_rows. */
+static bool read_header(JpegSession *session, const uint8_t *bytes, size_t size) {
+    if (setjmp(session->back)) return false;
+    jpeg_session_begin(session, bytes, size);
+    return jpeg_read_header(&session->jpeg, TRUE) == JPEG_HEADER_OK;
+}
+
+static bool read_rows(JpegSession *session, uint8_t *pixels, size_t stride) {
+    struct jpeg_decompress_struct *jpeg = &session->jpeg;
+    if (setjmp(session->back)) return false;
+    jpeg->out_color_space = has_inks(session) ? JCS_CMYK : JCS_RGB;
+    jpeg_start_decompress(jpeg);
+    while (jpeg->output_scanline < jpeg->output_height) {
+        JSAMPROW rows[8];
+        JDIMENSION left = jpeg->output_height - jpeg->output_scanline, wanted = left < 8 ? left : 8;
+        for (JDIMENSION i = 0; i < wanted; i++) rows[i] = pixels + (jpeg->output_scanline + i) * stride;
+        jpeg_read_scanlines(jpeg, rows, wanted);
+    }
+    jpeg_finish_decompress(jpeg); /* reads to the end: what is wrong behind the last row is told, too */
+    return true;
+}
+
+static effnet_status decode_with(JpegSession *session, Decoder *decoder, const uint8_t *bytes, size_t size,
+                                 const char *name, Picture *out, effnet_error *err) {
+    if (!read_header(session, bytes, size)) {
+        const char *text = *session->text ? session->text : "it holds no picture";
+        if (session->code == JERR_OUT_OF_MEMORY)
+            return fail(err, EFFNET_ERROR_MEMORY, "no memory to decode '%s'", name);
+        if (jpeg_session_truncated(session) || !reaches_end(bytes, size))
             return fail(err, EFFNET_ERROR_FORMAT, "'%s' is a truncated JPEG: %s", name, text);
         return fail(err, EFFNET_ERROR_FORMAT, "'%s' is a corrupt JPEG, or of a kind not read here: %s", name, text);
     }
-    bool inks = space == TJCS_CMYK || space == TJCS_YCCK;
-    TRY(decoder_reserve(decoder, height, width, inks ? 4 : 3, name, err));
-    failed = tjDecompress2(decoder->jpeg.state, bytes, size, decoder->pixels, width, 0, height,
-                           inks ? TJPF_CMYK : TJPF_RGB, TJFLAG_LIMITSCANS);
-    if (failed) {
-        const char *text = tjGetErrorStr2(decoder->jpeg.state);
-        bool harmless = tjGetErrorCode(decoder->jpeg.state) == TJERR_WARNING && warning_is_harmless(text);
-        if (strstr(text, "remature end") || (harmless && !walk_markers(bytes, size).ended))
-            return fail(err, EFFNET_ERROR_FORMAT, "'%s' is a truncated JPEG: %s", name, text);
-        if (!harmless) return fail(err, EFFNET_ERROR_FORMAT, "'%s' is a corrupt JPEG: %s", name, text);
-    }
-    if (inks) cmyk_to_rgb(decoder->pixels, (size_t)height * (size_t)width, walk_markers(bytes, size).adobe);
-    *out = (Picture){.height = height, .width = width, .pixels = decoder->pixels};
+    int64_t height = session->jpeg.image_height, width = session->jpeg.image_width;
+    size_t channels = has_inks(session) ? 4 : 3;
+    TRY(decoder_reserve(decoder, height, width, (int)channels, name, err));
+    bool whole = read_rows(session, decoder->pixels, channels * (size_t)width);
+    if (session->too_many_scans)
+        return fail(err, EFFNET_ERROR_FORMAT,
+                    "'%s' is a progressive JPEG of more than %d scans, or of more than %lld million pixels in all its "
+                    "scans: save it again by another program or leave it out",
+                    name, (int)JPEG_MOST_SCANS, (long long)(JPEG_MOST_SCANNED / 1000000));
+    if (session->code == JERR_OUT_OF_MEMORY) return fail(err, EFFNET_ERROR_MEMORY, "no memory to decode '%s'", name);
+    if (!whole || session->code)
+        return fail(err, EFFNET_ERROR_FORMAT, "'%s' is a %s JPEG: %s", name,
+                    jpeg_session_truncated(session) ? "truncated" : "corrupt", session->text);
+    if (channels == 4) cmyk_to_rgb(decoder->pixels, (size_t)height * (size_t)width, session->jpeg.saw_Adobe_marker);
+    *out = (Picture){.height = (int)height, .width = (int)width, .pixels = decoder->pixels};
     decoder->orientation = exif_orientation_of_jpeg(bytes, size);
     return EFFNET_OK;
 }
 
-static void handle_free(void *handle) {
-    tjDestroy(handle);
-}
-
 effnet_status decode_jpeg(Decoder *decoder, const uint8_t *bytes, size_t size, const char *name, Picture *out,
                           effnet_error *err) {
-    if (!decoder->jpeg.state) decoder->jpeg = (CodecState){.state = tjInitDecompress(), .release = handle_free};
-    if (!decoder->jpeg.state) return fail(err, EFFNET_ERROR_MEMORY, "no memory to decode '%s'", name);
-    effnet_status status = decode_with(decoder, bytes, size, name, out, err);
-    if (status != EFFNET_OK) {
-        /* After an error in a header, libjpeg-turbo 2.1 leaves the handle in the middle of it, and the next good
-         * picture fails: begin with a new one. */
-        tjDestroy(decoder->jpeg.state);
-        decoder->jpeg.state = NULL;
-    }
+    JpegSession session = {0};
+    effnet_status status = decode_with(&session, decoder, bytes, size, name, out, err);
+    jpeg_session_end(&session);
     return status;
 }

@@ -1,68 +1,15 @@
-/* decode_region.c - see decode_region.h. libjpeg's own interface, since TurboJPEG 2 cannot crop.
+/* decode_region.c - see decode_region.h.
  *
  * Columns begin and end where the library can cut (a multiple of the blocks), after the box was widened by MARGIN on
  * either side: smooth chroma upsampling looks at its neighbours, and at an edge that is none it would not find them.
- * Rows above are skipped (their entropy decoding is not), rows below never read. libjpeg reports errors by a callback
- * that must not return: it jumps back to a setjmp here. Files of several scans (progressive) need all of them anyway.
- */
+ * Rows above are skipped (their entropy decoding is not), rows below never read. Files of several scans (progressive)
+ * need all of them anyway. */
 #include "data/picture/decode_region.h"
 #include "data/picture/decode_formats.h"
 #include "data/picture/exif.h"
-
-#include <setjmp.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <jpeglib.h>
+#include "data/picture/jpeg_session.h"
 
 enum { MARGIN = 4, EIGHTHS = 8 };
-
-typedef struct RegionDecoder {
-    struct jpeg_decompress_struct jpeg;
-    struct jpeg_error_mgr errors;
-    jmp_buf back;
-} RegionDecoder;
-
-static void jump_back(j_common_ptr common) {
-    RegionDecoder *region = (RegionDecoder *)common->client_data;
-    longjmp(region->back, 1);
-}
-
-/* Every message of negative level is a warning: damaged data. */
-static void on_message(j_common_ptr common, int level) {
-    if (level < 0) jump_back(common);
-}
-
-static void say_nothing(j_common_ptr common) {
-    (void)common;
-}
-
-static void region_decoder_free(void *region_decoder) {
-    RegionDecoder *region = region_decoder;
-    jpeg_destroy_decompress(&region->jpeg);
-    free(region);
-}
-
-static RegionDecoder *region_decoder_get(Decoder *decoder) {
-    RegionDecoder *region = decoder->region.state;
-    if (region) return region;
-    region = calloc(1, sizeof *region);
-    if (!region) return NULL;
-    region->jpeg.err = jpeg_std_error(&region->errors);
-    region->errors.error_exit = jump_back;
-    region->errors.emit_message = on_message;
-    region->errors.output_message = say_nothing;
-    region->jpeg.client_data = region;
-    if (setjmp(region->back)) {
-        jpeg_destroy_decompress(&region->jpeg);
-        free(region);
-        return NULL;
-    }
-    jpeg_create_decompress(&region->jpeg);
-    decoder->region = (CodecState){.state = region, .release = region_decoder_free};
-    return region;
-}
 
 /* A whole file ends with its marker; nothing is behind it. Others are for the careful decoder. */
 static bool ends_well(const uint8_t *bytes, size_t size) {
@@ -92,13 +39,12 @@ static void place_region(const Box *box, int eighths, int height, int width, Reg
     *right = at_most(((box->left + box->width) * eighths + EIGHTHS - 1) / EIGHTHS + MARGIN, width);
 }
 
-/* After jpeg_read_header; true where the pixels are there. May jump. */
-static effnet_status read_region(Decoder *decoder, RegionDecoder *region, const char *name,
-                                 const RegionRequest *request, Region *out, effnet_error *err) {
-    struct jpeg_decompress_struct *jpeg = &region->jpeg;
+/* After jpeg_read_header. May jump. */
+static effnet_status read_rows(Decoder *decoder, struct jpeg_decompress_struct *jpeg, const char *name,
+                               const RegionRequest *request, Region *out, effnet_error *err) {
     const Box box = request->choose(request->context, out->height, out->width);
-    out->box = box;
     int bottom, right;
+    out->box = box;
     jpeg->scale_num = (unsigned)scale_for(box, request->least);
     jpeg->scale_denom = EIGHTHS;
     jpeg->out_color_space = JCS_RGB;
@@ -123,33 +69,35 @@ static effnet_status read_region(Decoder *decoder, RegionDecoder *region, const 
     return EFFNET_OK;
 }
 
+/* *done false: not plain, or damaged, which libjpeg tells by jumping back. */
+static effnet_status read_region(JpegSession *session, Decoder *decoder, const uint8_t *bytes, size_t size,
+                                 const char *name, const RegionRequest *request, Region *out, bool *done,
+                                 effnet_error *err) {
+    struct jpeg_decompress_struct *jpeg = &session->jpeg;
+    if (setjmp(session->back)) return EFFNET_OK;
+    jpeg_session_begin(session, bytes, size);
+    bool plain =
+        jpeg_read_header(jpeg, TRUE) == JPEG_HEADER_OK && (jpeg->num_components == 1 || jpeg->num_components == 3);
+    int64_t height = jpeg->image_height, width = jpeg->image_width;
+    plain = plain && height <= PICTURE_MAX_SIDE && width <= PICTURE_MAX_SIDE && height * width <= PICTURE_MAX_PIXELS &&
+            !jpeg_has_multiple_scans(jpeg);
+    if (!plain) return EFFNET_OK;
+    out->height = (int)height;
+    out->width = (int)width;
+    TRY(read_rows(decoder, jpeg, name, request, out, err));
+    *done = true;
+    return EFFNET_OK;
+}
+
 effnet_status decode_jpeg_region(Decoder *decoder, const uint8_t *bytes, size_t size, const char *name,
                                  const RegionRequest *request, Region *out, bool *done, effnet_error *err) {
     *done = false;
     *out = (Region){.eighths = EIGHTHS};
     if (picture_kind(bytes, size) != PICTURE_JPEG || !ends_well(bytes, size)) return EFFNET_OK;
     if (decoder->upright && exif_orientation_of_jpeg(bytes, size) > 1) return EFFNET_OK;
-    RegionDecoder *region = region_decoder_get(decoder);
-    if (!region) return fail(err, EFFNET_ERROR_MEMORY, "no memory to decode '%s'", name);
-    struct jpeg_decompress_struct *jpeg = &region->jpeg;
-    if (setjmp(region->back)) { /* damaged */
-        jpeg_abort_decompress(jpeg);
-        return EFFNET_OK;
-    }
-    jpeg_mem_src(jpeg, bytes, size);
-    bool plain =
-        jpeg_read_header(jpeg, TRUE) == JPEG_HEADER_OK && (jpeg->num_components == 1 || jpeg->num_components == 3);
-    int64_t height = jpeg->image_height, width = jpeg->image_width;
-    plain = plain && height <= PICTURE_MAX_SIDE && width <= PICTURE_MAX_SIDE && height * width <= PICTURE_MAX_PIXELS &&
-            !jpeg_has_multiple_scans(jpeg);
-    effnet_status status = EFFNET_OK;
-    if (plain) {
-        out->height = (int)height;
-        out->width = (int)width;
-        status = read_region(decoder, region, name, request, out, err);
-        *done = status == EFFNET_OK;
-    }
-    jpeg_abort_decompress(jpeg); /* ready for the next */
+    JpegSession session = {.warn_is_error = true};
+    effnet_status status = read_region(&session, decoder, bytes, size, name, request, out, done, err);
+    jpeg_session_end(&session);
     decoder->orientation = 1;
     return status;
 }

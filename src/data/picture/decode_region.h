@@ -5,7 +5,7 @@
  * large crop is decoded at a half, a quarter or an eighth by the inverse DCT itself, as long as it stays twice as large
  * as the network's input; docs/data.md has the distance.
  *
- * Whatever is not plain - another format, CMYK, a warning from the library, a file that does not end as it should - is
+ * Whatever is not plain - another format, CMYK, a warning of wrong pixels, a file that does not end as it should - is
  * left to decoder_decode, whose word on a bad picture counts: *done false then. A file that is damaged behind the part
  * that was needed passes. */
 #ifndef EFFNET_DATA_PICTURE_DECODE_REGION_H

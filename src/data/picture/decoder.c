@@ -7,13 +7,7 @@
 
 enum { KEPT_CAPACITY = 64 << 20 }; /* a larger buffer is given back when a far smaller picture comes */
 
-static void codec_release(CodecState *codec) {
-    if (codec->state) codec->release(codec->state);
-}
-
 void decoder_release(Decoder *decoder) {
-    codec_release(&decoder->jpeg);
-    codec_release(&decoder->region);
     free(decoder->file);
     free(decoder->pixels);
     free(decoder->turned);

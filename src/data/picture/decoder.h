@@ -1,24 +1,16 @@
-/* decoder.h - what decoding keeps from one picture to the next: buffers and the codecs' states, so that a loader thread
- * that owns a Decoder allocates nothing once it has seen its largest picture. Internal to data/. */
+/* decoder.h - what decoding keeps from one picture to the next: buffers, so that a loader thread that owns a
+ * Decoder asks for no pixels' memory once it has seen its largest picture. Internal to data/. */
 #ifndef EFFNET_DATA_PICTURE_DECODER_H
 #define EFFNET_DATA_PICTURE_DECODER_H
 
 #include "base/error.h"
 #include "data/picture/picture.h"
 
-/* What a codec keeps from picture to picture, and how it is given back. */
-typedef struct CodecState {
-    void *state; /* NULL: not made yet */
-    void (*release)(void *state);
-} CodecState;
-
 /* {0} is a new decoder. One thread at a time. */
 typedef struct Decoder {
-    bool upright;      /* turn pictures as their EXIF orientation says */
-    int orientation;   /* EXIF's of the latest picture: 2 to 8 where it is still to be turned, else 0 or 1 */
-    CodecState jpeg;   /* of whole JPEGs, made at the first */
-    CodecState region; /* of parts of them */
-    uint8_t *file;     /* bytes of the file being decoded */
+    bool upright;    /* turn pictures as their EXIF orientation says */
+    int orientation; /* EXIF's of the latest picture: 2 to 8 where it is still to be turned, else 0 or 1 */
+    uint8_t *file;   /* bytes of the file being decoded */
     size_t file_capacity;
     uint8_t *pixels; /* of the latest picture */
     size_t pixel_capacity;

@@ -1,15 +1,16 @@
 /* picture_write.c - see picture_write.h. JPEGs halve their chroma: letters are black on white. */
 #include "data/picture/picture_write.h"
 #include "base/file.h"
+#include "data/picture/jpeg_encode.h"
 
 #include <spng.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <turbojpeg.h>
 
 enum { JPEG_QUALITY = 85 };
 
-static effnet_status encode_png(const Picture *picture, const char *path, FILE *stream, effnet_error *err) {
+static effnet_status write_png(const Picture *picture, const char *path, FILE *stream, effnet_error *err) {
     struct spng_ihdr header = {.width = (uint32_t)picture->width,
                                .height = (uint32_t)picture->height,
                                .bit_depth = 8,
@@ -24,19 +25,13 @@ static effnet_status encode_png(const Picture *picture, const char *path, FILE *
     return failed ? fail(err, EFFNET_ERROR_IO, "cannot write '%s': %s", path, spng_strerror(failed)) : EFFNET_OK;
 }
 
-static effnet_status encode_jpeg(const Picture *picture, const char *path, FILE *stream, effnet_error *err) {
-    unsigned char *bytes = NULL;
-    unsigned long size = 0;
-    tjhandle encoder = tjInitCompress();
-    if (!encoder) return fail(err, EFFNET_ERROR_MEMORY, "no memory to write '%s'", path);
-    effnet_status status = EFFNET_OK;
-    if (tjCompress2(encoder, picture->pixels, picture->width, 0, picture->height, TJPF_RGB, &bytes, &size, TJSAMP_420,
-                    JPEG_QUALITY, TJFLAG_ACCURATEDCT) != 0)
-        status = fail(err, EFFNET_ERROR_MEMORY, "cannot encode '%s': %s", path, tjGetErrorStr2(encoder));
-    else if (fwrite(bytes, 1, size, stream) != size)
+static effnet_status write_jpeg(const Picture *picture, const char *path, FILE *stream, effnet_error *err) {
+    uint8_t *bytes = NULL;
+    size_t capacity = 0, size = 0;
+    effnet_status status = jpeg_encode(picture, JPEG_QUALITY, &bytes, &capacity, &size, err);
+    if (status == EFFNET_OK && fwrite(bytes, 1, size, stream) != size)
         status = fail(err, EFFNET_ERROR_IO, "cannot write '%s': is the disk full?", path);
-    tjFree(bytes);
-    tjDestroy(encoder);
+    free(bytes);
     return status;
 }
 
@@ -45,7 +40,7 @@ effnet_status picture_write(const Picture *picture, const char *path, effnet_err
     bool jpeg = dot && (strcasecmp(dot, ".jpg") == 0 || strcasecmp(dot, ".jpeg") == 0);
     AtomicFile file = {0};
     TRY(atomic_file_open(&file, path, err));
-    effnet_status status = (jpeg ? encode_jpeg : encode_png)(picture, path, file.stream, err);
+    effnet_status status = (jpeg ? write_jpeg : write_png)(picture, path, file.stream, err);
     if (status == EFFNET_OK) status = atomic_file_commit(&file, err);
     atomic_file_abort(&file);
     return status;

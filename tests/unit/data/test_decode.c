@@ -1,7 +1,10 @@
 /* test_decode.c - JPEG and PNG of every kind to RGB, and everything that can be wrong with a file: each error is told
  * by its status and by what its message must name. */
 #include "data/picture/decode.h"
+#include "data/picture/decode_region.h"
 #include "make_pictures.h"
+
+#include <jpeglib.h>
 
 enum { H = 24, W = 40 };
 
@@ -129,6 +132,118 @@ static void extraneous_bytes_are_harmless(void **state) {
     free(longer);
     free(bytes.data);
     free(pixels);
+}
+
+/* `bytes` without its segments of this marker. */
+static Bytes without_segments(Bytes bytes, int marker) {
+    Bytes made = {malloc(bytes.size), 2};
+    memcpy(made.data, bytes.data, 2);
+    size_t at = 2;
+    while (at + 4 <= bytes.size && bytes.data[at] == 0xFF && bytes.data[at + 1] != 0xDA) {
+        size_t length = 2 + ((size_t)bytes.data[at + 2] << 8 | bytes.data[at + 3]);
+        if (bytes.data[at + 1] != marker) {
+            memcpy(made.data + made.size, bytes.data + at, length);
+            made.size += length;
+        }
+        at += length;
+    }
+    memcpy(made.data + made.size, bytes.data + at, bytes.size - at);
+    made.size += bytes.size - at;
+    return made;
+}
+
+static Box whole_box(const void *context, int height, int width) {
+    (void)context;
+    return (Box){0, 0, height, width};
+}
+
+/* A JPEG without its own tables is the same error whatever was decoded before it, whole or in part; one without Huffman
+ * tables, which the library replaces by the standard's, is the same picture. */
+static void tables_do_not_go_from_file_to_file(void **state) {
+    (void)state;
+    uint8_t *pixels = pattern_picture(H, W);
+    Bytes bytes = make_jpeg(pixels, H, W, TJPF_RGB, TJSAMP_420, 0);
+    Bytes optimised = make_jpeg(pixels, H, W, TJPF_RGB, TJSAMP_420, TJFLAG_PROGRESSIVE); /* Huffman tables of its own */
+    Bytes unquantised = without_segments(bytes, 0xDB), uncoded = without_segments(bytes, 0xC4);
+    assert_true(unquantised.size < bytes.size && uncoded.size < bytes.size);
+    expect_failure(unquantised, EFFNET_ERROR_FORMAT, "corrupt JPEG");
+    Picture want = decode_well(uncoded);
+    Decoder decoder = {0};
+    const RegionRequest request = {.choose = whole_box};
+    const Bytes before[2] = {bytes, optimised};
+    for (int i = 0; i < 4; i++) {
+        effnet_error err = {0};
+        Picture got;
+        Region region;
+        bool done;
+        assert_int_equal(decoder_decode(&decoder, before[i % 2].data, before[i % 2].size, "whole", &got, &err),
+                         EFFNET_OK);
+        if (i >= 2) {
+            assert_int_equal(
+                decode_jpeg_region(&decoder, bytes.data, bytes.size, "part", &request, &region, &done, &err),
+                EFFNET_OK);
+            assert_true(done);
+            assert_int_equal(decode_jpeg_region(&decoder, unquantised.data, unquantised.size, "no tables", &request,
+                                                &region, &done, &err),
+                             EFFNET_OK);
+            assert_false(done);
+        }
+        assert_int_equal(decoder_decode(&decoder, unquantised.data, unquantised.size, "no tables", &got, &err),
+                         EFFNET_ERROR_FORMAT);
+        assert_int_equal(decoder_decode(&decoder, uncoded.data, uncoded.size, "no tables", &got, &err), EFFNET_OK);
+        assert_memory_equal(got.pixels, want.pixels, 3 * H * W);
+    }
+    decoder_release(&decoder);
+    picture_free(&want);
+    free(unquantised.data);
+    free(uncoded.data);
+    free(optimised.data);
+    free(bytes.data);
+    free(pixels);
+}
+
+/* A progressive JPEG of 1 + 63 * channels scans: each carries one coefficient of one channel. */
+static Bytes make_scans(int channels) {
+    static jpeg_scan_info scans[1 + 3 * 63];
+    struct jpeg_compress_struct jpeg;
+    struct jpeg_error_mgr errors;
+    unsigned char *made = NULL;
+    unsigned long size = 0;
+    uint8_t *pixels = pattern_picture(H, W);
+    scans[0] = (jpeg_scan_info){.comps_in_scan = channels, .component_index = {0, 1, 2}};
+    for (int i = 0; i < 63 * channels; i++)
+        scans[1 + i] =
+            (jpeg_scan_info){.comps_in_scan = 1, .component_index = {i / 63}, .Ss = 1 + i % 63, .Se = 1 + i % 63};
+    jpeg.err = jpeg_std_error(&errors);
+    jpeg_create_compress(&jpeg);
+    jpeg_mem_dest(&jpeg, &made, &size);
+    jpeg.image_width = W;
+    jpeg.image_height = H;
+    jpeg.input_components = channels;
+    jpeg.in_color_space = channels == 3 ? JCS_RGB : JCS_GRAYSCALE;
+    jpeg_set_defaults(&jpeg);
+    jpeg.scan_info = scans;
+    jpeg.num_scans = 1 + 63 * channels;
+    jpeg_start_compress(&jpeg, TRUE);
+    for (int y = 0; y < H; y++) {
+        JSAMPROW row = pixels + (size_t)y * (size_t)channels * W;
+        jpeg_write_scanlines(&jpeg, &row, 1);
+    }
+    jpeg_finish_compress(&jpeg);
+    jpeg_destroy_compress(&jpeg);
+    free(pixels);
+    return (Bytes){made, size};
+}
+
+static void scans_have_a_limit(void **state) {
+    (void)state;
+    Bytes few = make_scans(1), many = make_scans(3);
+    Picture picture = decode_well(few); /* 64 */
+    assert_int_equal(picture.width, W);
+    expect_failure(many, EFFNET_ERROR_FORMAT, "more than 100 scans"); /* 190 */
+    picture_free(&picture);
+    free(few.data);
+    free(many.data);
 }
 
 /* Thousands of files with a few wrong bytes: an error or a picture of the right size, never a crash. */
@@ -331,13 +446,22 @@ static void decoder_is_reusable(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(jpeg_colours_come_back),     cmocka_unit_test(grey_jpeg_becomes_rgb),
-        cmocka_unit_test(adobe_inks_are_inverted),    cmocka_unit_test(plain_inks_are_not_inverted),
-        cmocka_unit_test(truncated_jpeg_is_an_error), cmocka_unit_test(extraneous_bytes_are_harmless),
-        cmocka_unit_test(corrupt_bytes_never_crash),  cmocka_unit_test(unusual_subsampling_is_read),
-        cmocka_unit_test(huge_jpeg_is_refused),       cmocka_unit_test(png_of_every_kind),
-        cmocka_unit_test(png_pixels_come_back),       cmocka_unit_test(huge_png_is_refused),
-        cmocka_unit_test(what_is_no_picture),         cmocka_unit_test(files_by_content),
+        cmocka_unit_test(jpeg_colours_come_back),
+        cmocka_unit_test(grey_jpeg_becomes_rgb),
+        cmocka_unit_test(adobe_inks_are_inverted),
+        cmocka_unit_test(plain_inks_are_not_inverted),
+        cmocka_unit_test(tables_do_not_go_from_file_to_file),
+        cmocka_unit_test(scans_have_a_limit),
+        cmocka_unit_test(truncated_jpeg_is_an_error),
+        cmocka_unit_test(extraneous_bytes_are_harmless),
+        cmocka_unit_test(corrupt_bytes_never_crash),
+        cmocka_unit_test(unusual_subsampling_is_read),
+        cmocka_unit_test(huge_jpeg_is_refused),
+        cmocka_unit_test(png_of_every_kind),
+        cmocka_unit_test(png_pixels_come_back),
+        cmocka_unit_test(huge_png_is_refused),
+        cmocka_unit_test(what_is_no_picture),
+        cmocka_unit_test(files_by_content),
         cmocka_unit_test(decoder_is_reusable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,11 +1,12 @@
 /* executor_xla.c - a run on an accelerator: the whole step is one compiled program, and the state stays on the devices.
  *
- *   load    uploads the six vectors of the state, once for each replica
- *   step    uploads pictures, labels, keys of the masks and four numbers, and queues the program: its state results
- * become the next step's arguments. Nobody waits unless the caller asks for the loss; at most AHEAD steps are queued,
- * so that pictures in flight do not fill the memory state   downloads replica 0's vectors; all replicas hold the same
+ *   load      keeps the six vectors of the state; the first step or evaluation uploads them, once for each replica
+ *   step      uploads pictures, labels, keys of the masks and four numbers, and queues the program: its state results
+ *             become the next step's arguments. Nobody waits unless the caller asks for the loss; at most AHEAD steps are
+ *             queued, so that pictures in flight do not fill the memory
+ *   state     downloads replica 0's vectors; all replicas hold the same
  *   evaluate  a second program over the same parameters, one for raw and averaged weights; a batch that is not full is
- * padded
+ *             padded
  *
  * A step whose loss or norm is not finite leaves the state as it was (xla_optimizer.c), so the run can stop there with
  * what it had; that is noticed when a loss is asked for, or AHEAD steps later. */
@@ -24,7 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { AHEAD = 2, STATE_VECTORS = 6 };
+enum { AHEAD = 2 };
 
 /* A step that is under way. */
 typedef struct Flight {
@@ -44,15 +45,14 @@ typedef struct XlaExecutor {
     XlaProgram step_program, inference_program;
     PjrtExecutable *step, *inference;
     PjrtBuffer **arguments, **results; /* (replicas, values of the step's program) */
-    bool *lasting;                     /* of an argument: it stays from step to step */
     Flight flights[AHEAD];
     int in_flight;
     TrainState state;      /* in host memory; out of date where `newer` */
-    bool newer;            /* the devices are ahead of `state` */
+    bool resident;         /* the devices have it too */
+    bool newer;            /* and are ahead of it */
     FlaxMaskChain *chains; /* (replicas) */
     uint32_t *keys;
-    int32_t *labels; /* of an evaluation that is padded: pictures and labels */
-    float *padded;
+    float *ones; /* (share of the batch): shares of pictures that are not mixed */
     double compile_seconds;
 } XlaExecutor;
 
@@ -116,25 +116,6 @@ static effnet_status upload_decays(XlaExecutor *xla, effnet_error *err) {
     return status;
 }
 
-static effnet_status xla_load(Executor *executor, TrainState *state, effnet_error *err) {
-    XlaExecutor *xla = xla_of(executor);
-    for (int r = 0; r < xla->spec.replicas; r++)
-        for (int i = 0; i < xla->step_program.num_arguments; i++) {
-            float **vector = host_vector(state, xla->step_program.arguments[i].role);
-            if (!vector) continue;
-            if (!*vector) return fail(err, EFFNET_ERROR_ARGUMENT, "the state lacks a vector that a step needs");
-            TRY(put(xla, r, i, *vector, err));
-        }
-    TRY(upload_decays(xla, err));
-    train_state_free(&xla->state);
-    xla->state = *state;
-    *state = (TrainState){0};
-    xla->newer = false;
-    return EFFNET_OK;
-}
-
-/* ---- a step ---- */
-
 /* The loss and norm of the oldest step under way. */
 static effnet_status land(XlaExecutor *xla, StepResult *result, effnet_error *err) {
     Flight flight = xla->flights[0];
@@ -153,6 +134,44 @@ static effnet_status land(XlaExecutor *xla, StepResult *result, effnet_error *er
                 "the %s is not finite at step %lld; try a smaller lr, a longer warm-up or clip_grad",
                 isfinite(loss) ? "gradient" : "loss", (long long)flight.step + 1);
 }
+
+/* Everything that stays from step to step, where the devices do not have it yet. */
+static effnet_status upload_state(XlaExecutor *xla, effnet_error *err) {
+    if (xla->resident) return EFFNET_OK;
+    for (int r = 0; r < xla->spec.replicas; r++)
+        for (int i = 0; i < xla->step_program.num_arguments; i++) {
+            float **vector = host_vector(&xla->state, xla->step_program.arguments[i].role);
+            if (vector) TRY(put(xla, r, i, *vector, err));
+        }
+    TRY(upload_decays(xla, err));
+    xla->resident = true;
+    return EFFNET_OK;
+}
+
+static void drop_arguments(XlaExecutor *xla) {
+    for (int i = 0; xla->arguments && i < xla->spec.replicas * XLA_MOST_VALUES; i++) {
+        pjrt_buffer_free(xla->pjrt, xla->arguments[i]);
+        xla->arguments[i] = NULL;
+    }
+    xla->resident = false;
+}
+
+static effnet_status xla_load(Executor *executor, TrainState *state, effnet_error *err) {
+    XlaExecutor *xla = xla_of(executor);
+    for (int i = 0; i < xla->step_program.num_arguments; i++) {
+        float **vector = host_vector(state, xla->step_program.arguments[i].role);
+        if (vector && !*vector) return fail(err, EFFNET_ERROR_ARGUMENT, "the state lacks a vector that a step needs");
+    }
+    while (xla->in_flight > 0) land(xla, NULL, NULL); /* of the state that goes */
+    drop_arguments(xla);
+    train_state_free(&xla->state);
+    xla->state = *state;
+    *state = (TrainState){0};
+    xla->newer = false;
+    return EFFNET_OK;
+}
+
+/* ---- a step ---- */
 
 static effnet_status upload_keys(XlaExecutor *xla, int replica, effnet_error *err) {
     const StepSpec *spec = &xla->spec;
@@ -183,8 +202,8 @@ static effnet_status upload_batch(XlaExecutor *xla, int replica, const ExecutorB
     const int32_t *others = batch->others ? batch->others : batch->labels;
     TRY(put(xla, replica, argument_of(program, XLA_OTHERS), others + first, err));
     if (batch->others) return put(xla, replica, argument_of(program, XLA_SHARES), batch->shares + first, err);
-    for (size_t i = 0; i < share; i++) xla->padded[i] = 1;
-    return put(xla, replica, argument_of(program, XLA_SHARES), xla->padded, err);
+    for (size_t i = 0; i < share; i++) xla->ones[i] = 1;
+    return put(xla, replica, argument_of(program, XLA_SHARES), xla->ones, err);
 }
 
 /* Results become arguments; a replica's loss and norm are the same as every other's, and replica 0's are kept. */
@@ -209,8 +228,48 @@ static void take_results(XlaExecutor *xla, Flight *flight) {
     }
 }
 
-/* The program for pictures of this kind and targets of this kind; compiled when the first such batch comes. */
-static effnet_status prepare_step(XlaExecutor *xla, const ExecutorBatch *batch, effnet_error *err);
+static effnet_status xla_state(Executor *executor, const TrainState **out, effnet_error *err) {
+    XlaExecutor *xla = xla_of(executor);
+    while (xla->in_flight > 0) TRY(land(xla, NULL, err));
+    for (int i = 0; xla->newer && i < xla->step_program.num_arguments; i++) {
+        const XlaValue *value = &xla->step_program.arguments[i];
+        float **vector = host_vector(&xla->state, value->role);
+        if (!vector) continue;
+        TRY(pjrt_download(xla->pjrt, *argument(xla, 0, i), *vector, (size_t)value->shape[0] * sizeof(float), err));
+    }
+    xla->newer = false;
+    *out = &xla->state;
+    return EFFNET_OK;
+}
+
+static effnet_status compile(XlaExecutor *xla, const XlaProgram *program, PjrtExecutable **out, effnet_error *err) {
+    const double began = clock_seconds();
+    TRY(pjrt_compile(xla->pjrt, program, xla->cache[0] ? xla->cache : NULL, out, NULL, err));
+    xla->compile_seconds += clock_seconds() - began;
+    return EFFNET_OK;
+}
+
+/* The program for pictures and targets of this kind, compiled when the first such batch comes. Another kind has other
+ * arguments: the state comes home and goes out again. */
+static effnet_status prepare_step(XlaExecutor *xla, const ExecutorBatch *batch, effnet_error *err) {
+    XlaStepOptions *now = &xla->program_options, wanted = *now;
+    wanted.bytes = batch->pixels != NULL;
+    wanted.soft_targets |= batch->others != NULL;
+    if (wanted.bytes != now->bytes || wanted.soft_targets != now->soft_targets) {
+        const TrainState *state;
+        XlaProgram program;
+        TRY(xla_state(&xla->base, &state, err));
+        TRY(xla_write_step(xla->network, &xla->spec, &wanted, &program, err));
+        drop_arguments(xla);
+        pjrt_executable_free(xla->step);
+        xla_program_free(&xla->step_program);
+        xla->step = NULL;
+        xla->step_program = program;
+        *now = wanted;
+    }
+    if (!xla->step) TRY(compile(xla, &xla->step_program, &xla->step, err));
+    return upload_state(xla, err);
+}
 
 static effnet_status xla_step(Executor *executor, const ExecutorBatch *batch, double learning_rate, StepResult *result,
                               effnet_error *err) {
@@ -238,22 +297,6 @@ static effnet_status xla_step(Executor *executor, const ExecutorBatch *batch, do
     return EFFNET_OK;
 }
 
-static effnet_status xla_state(Executor *executor, const TrainState **out, effnet_error *err) {
-    XlaExecutor *xla = xla_of(executor);
-    const Network *network = xla->network;
-    while (xla->in_flight > 0) TRY(land(xla, NULL, err));
-    for (int i = 0; xla->newer && i < xla->step_program.num_arguments; i++) {
-        const XlaValue *value = &xla->step_program.arguments[i];
-        float **vector = host_vector(&xla->state, value->role);
-        if (!vector) continue;
-        TRY(pjrt_download(xla->pjrt, *argument(xla, 0, i), *vector, (size_t)value->shape[0] * sizeof(float), err));
-    }
-    (void)network;
-    xla->newer = false;
-    *out = &xla->state;
-    return EFFNET_OK;
-}
-
 /* ---- evaluation ---- */
 
 static effnet_status prepare_inference(XlaExecutor *xla, bool bytes, effnet_error *err) {
@@ -262,13 +305,9 @@ static effnet_status prepare_inference(XlaExecutor *xla, bool bytes, effnet_erro
     xla->inference = NULL;
     xla_program_free(&xla->inference_program);
     const XlaStepOptions options = {.bytes = bytes, .shifts = xla->program_options.shifts & XLA_SHIFT_FORWARD};
-    const double began = clock_seconds();
     TRY(xla_write_inference(xla->network, &xla->spec, xla->options.evaluation_batch, &options, &xla->inference_program,
                             err));
-    TRY(pjrt_compile(xla->pjrt, &xla->inference_program, xla->cache[0] ? xla->cache : NULL, &xla->inference, NULL,
-                     err));
-    xla->compile_seconds += clock_seconds() - began;
-    return EFFNET_OK;
+    return compile(xla, &xla->inference_program, &xla->inference, err);
 }
 
 static effnet_status run_inference(XlaExecutor *xla, PjrtBuffer *parameters, PjrtBuffer *statistics,
@@ -294,6 +333,7 @@ static effnet_status xla_evaluate(Executor *executor, ExecutorWeights weights, c
     if (batch->size < 1 || (size_t)batch->size > most)
         return fail(err, EFFNET_ERROR_ARGUMENT, "an evaluation of %d pictures; at most %zu", batch->size, most);
     TRY(prepare_inference(xla, batch->pixels != NULL, err));
+    TRY(upload_state(xla, err));
     int parameters = argument_of(program, averaged ? XLA_AVERAGED_PARAMETERS : XLA_PARAMETERS);
     int statistics = argument_of(program, averaged ? XLA_AVERAGED_STATISTICS : XLA_STATISTICS);
     if (parameters < 0) return fail(err, EFFNET_ERROR_ARGUMENT, "the run keeps no averaged weights");
@@ -326,44 +366,10 @@ static unsigned choose_shifts(void) {
     return forced && *forced ? (unsigned)strtoul(forced, NULL, 10) & 15 : 0;
 }
 
-static effnet_status write_and_compile(XlaExecutor *xla, effnet_error *err) {
-    const double began = clock_seconds();
-    TRY(xla_write_step(xla->network, &xla->spec, &xla->program_options, &xla->step_program, err));
-    TRY(pjrt_compile(xla->pjrt, &xla->step_program, xla->cache[0] ? xla->cache : NULL, &xla->step, NULL, err));
-    xla->compile_seconds += clock_seconds() - began;
-    return EFFNET_OK;
-}
-
-/* Another kind of batch is another program with other arguments; state and decays are carried over. */
-static effnet_status prepare_step(XlaExecutor *xla, const ExecutorBatch *batch, effnet_error *err) {
-    const XlaStepOptions wanted = {.bytes = batch->pixels != NULL,
-                                   .soft_targets = batch->others != NULL || xla->program_options.soft_targets,
-                                   .shifts = xla->program_options.shifts};
-    const bool same =
-        wanted.bytes == xla->program_options.bytes && wanted.soft_targets == xla->program_options.soft_targets;
-    if (xla->step && same) return EFFNET_OK;
-    if (same) return write_and_compile(xla, err);
-    const TrainState *current;
-    TRY(xla_state(&xla->base, &current, err));
-    TrainState state = xla->state;
-    xla->state = (TrainState){0};
-    for (int i = 0; i < xla->spec.replicas * xla->step_program.num_arguments; i++) {
-        pjrt_buffer_free(xla->pjrt, xla->arguments[i]);
-        xla->arguments[i] = NULL;
-    }
-    pjrt_executable_free(xla->step);
-    xla->step = NULL;
-    xla_program_free(&xla->step_program);
-    xla->program_options = wanted;
-    TRY(write_and_compile(xla, err));
-    return xla_load(&xla->base, &state, err);
-}
-
 static void xla_free(Executor *executor) {
     XlaExecutor *xla = xla_of(executor);
     while (xla->in_flight > 0) land(xla, NULL, NULL);
-    if (xla->arguments)
-        for (int i = 0; i < xla->spec.replicas * XLA_MOST_VALUES; i++) pjrt_buffer_free(xla->pjrt, xla->arguments[i]);
+    drop_arguments(xla);
     pjrt_executable_free(xla->step);
     pjrt_executable_free(xla->inference);
     xla_program_free(&xla->step_program);
@@ -374,7 +380,7 @@ static void xla_free(Executor *executor) {
     free(xla->results);
     free(xla->chains);
     free(xla->keys);
-    free(xla->padded);
+    free(xla->ones);
     free(xla);
 }
 
@@ -407,8 +413,8 @@ static effnet_status begin(XlaExecutor *xla, effnet_error *err) {
     xla->results = calloc(values, sizeof *xla->results);
     xla->chains = calloc(replicas, sizeof *xla->chains);
     xla->keys = calloc((size_t)xla->spec.accumulate * MOST_KEYS * 2, sizeof *xla->keys);
-    xla->padded = calloc((size_t)xla->spec.batch, sizeof *xla->padded);
-    if (!xla->arguments || !xla->results || !xla->chains || !xla->keys || !xla->padded)
+    xla->ones = calloc((size_t)xla->spec.batch, sizeof *xla->ones);
+    if (!xla->arguments || !xla->results || !xla->chains || !xla->keys || !xla->ones)
         return fail(err, EFFNET_ERROR_MEMORY, "no memory for the arguments of a step");
     return xla_write_step(xla->network, &xla->spec, &xla->program_options, &xla->step_program, err);
 }

@@ -2,6 +2,8 @@
  * stored as the tensor is. Nothing goes back into the pictures. */
 #include "backend/xla/xla_network.h"
 
+#include <string.h>
+
 /* Adds a reader's part to a tensor's gradient. */
 static void give_back(XlaNetwork *net, int tensor, HloValue gradient) {
     Hlo *hlo = net->hlo;
@@ -27,19 +29,11 @@ static void convolution_1x1(XlaNetwork *net, const Op *op, HloValue x, HloValue 
 /* The stem's weights: the pictures convolved by the output's gradient, images taking the part of channels. */
 static void stem(XlaNetwork *net, const Op *op, HloValue x, HloValue dy) {
     Hlo *hlo = net->hlo;
-    HloConvolution convolution = {.dimensions = "[f, 0, 1, b]x[i, 0, 1, o]->[b, 0, 1, f]",
-                                  .stride = {1, 1},
-                                  .lhs_dilate = {1, 1},
-                                  .rhs_dilate = {op->stride, op->stride},
-                                  .feature_groups = 1,
-                                  .batch_groups = 1,
-                                  .result = {x.shape[3], op->kernel, op->kernel, dy.shape[3]},
-                                  .type = net->stored};
-    const int low[2] = {op->pad_top, op->pad_left};
-    for (int d = 0; d < 2; d++) {
-        convolution.pad[d][0] = low[d];
-        convolution.pad[d][1] = (int)((dy.shape[1 + d] - 1) * op->stride + op->kernel - x.shape[1 + d]) - low[d];
-    }
+    HloConvolution convolution = xla_plain_convolution(net, "[f, 0, 1, b]x[i, 0, 1, o]->[b, 0, 1, f]");
+    const int64_t result[4] = {x.shape[3], op->kernel, op->kernel, dy.shape[3]};
+    convolution.rhs_dilate[0] = convolution.rhs_dilate[1] = op->stride;
+    memcpy(convolution.result, result, sizeof result);
+    xla_padding(net->network, op, convolution.pad);
     HloValue dw = hlo_convolution(hlo, x, dy, &convolution, net->exact); /* (in, K, K, out) */
     net->parameter_gradients[op->weight] = F32(hlo_transpose(hlo, dw, (const int[4]){3, 0, 1, 2}));
 }

@@ -10,10 +10,12 @@
  * a sum over all pixels for each tap, all taps in one pass. Sums are fp32 either way. */
 #include "backend/xla/xla_network.h"
 
+#include <string.h>
+
 typedef struct Taps {
     int kernel, stride;
     int64_t images, in[2], out[2], channels; /* in, out: height and width */
-    int low[2], high[2];                     /* zeros before and behind the input */
+    int pad[2][2];                           /* zeros before and behind the input, along each */
 } Taps;
 
 static Taps taps_of(const XlaNetwork *net, const Op *op) {
@@ -23,75 +25,60 @@ static Taps taps_of(const XlaNetwork *net, const Op *op) {
                  .images = net->images,
                  .in = {in.height, in.width},
                  .out = {out.height, out.width},
-                 .channels = in.channels,
-                 .low = {op->pad_top, op->pad_left}};
-    for (int d = 0; d < 2; d++)
-        taps.high[d] = (int)((taps.out[d] - 1) * op->stride + op->kernel - taps.in[d]) - taps.low[d];
+                 .channels = in.channels};
+    xla_padding(net->network, op, taps.pad);
     return taps;
+}
+
+/* What is left to add before and behind the output's gradient, zeros between its pixels where the stride is 2, so that
+ * the kernel turned round makes the input's. */
+static void padding_back(const Taps *taps, int pad[2][2]) {
+    for (int d = 0; d < 2; d++) {
+        const int64_t spread = (taps->out[d] - 1) * taps->stride + 1;
+        pad[d][0] = taps->kernel - 1 - taps->pad[d][0];
+        pad[d][1] = (int)(taps->in[d] + taps->kernel - 1 - spread) - pad[d][0];
+    }
 }
 
 /* ---- as convolutions ---- */
 
 static HloValue convolve(XlaNetwork *net, const Taps *taps, HloValue x, HloValue kernel) {
-    const HloConvolution convolution = {
-        .dimensions = "[b, 0, 1, f]x[o, i, 0, 1]->[b, 0, 1, f]",
-        .stride = {taps->stride, taps->stride},
-        .pad = {{taps->low[0], taps->high[0]}, {taps->low[1], taps->high[1]}},
-        .lhs_dilate = {1, 1},
-        .rhs_dilate = {1, 1},
-        .feature_groups = taps->channels,
-        .batch_groups = 1,
-        .result = {taps->images, taps->out[0], taps->out[1], taps->channels},
-        .type = net->stored,
-    };
+    HloConvolution convolution = xla_plain_convolution(net, "[b, 0, 1, f]x[o, i, 0, 1]->[b, 0, 1, f]");
+    const int64_t result[4] = {taps->images, taps->out[0], taps->out[1], taps->channels};
+    convolution.stride[0] = convolution.stride[1] = taps->stride;
+    convolution.feature_groups = taps->channels;
+    memcpy(convolution.result, result, sizeof result);
+    memcpy(convolution.pad, taps->pad, sizeof taps->pad);
     return hlo_convolution(net->hlo, x, kernel, &convolution, net->exact);
 }
 
 static HloValue convolve_back(XlaNetwork *net, const Taps *taps, HloValue dy, HloValue kernel) {
-    HloConvolution convolution = {
-        .dimensions = "[b, 0, 1, f]x[o, i, 0, 1]->[b, 0, 1, f]",
-        .stride = {1, 1},
-        .lhs_dilate = {taps->stride, taps->stride},
-        .rhs_dilate = {1, 1},
-        .feature_groups = taps->channels,
-        .batch_groups = 1,
-        .result = {taps->images, taps->in[0], taps->in[1], taps->channels},
-        .type = net->stored,
-    };
-    for (int d = 0; d < 2; d++) {
-        const int64_t spread = (taps->out[d] - 1) * taps->stride + 1;
-        convolution.pad[d][0] = taps->kernel - 1 - taps->low[d];
-        convolution.pad[d][1] = (int)(taps->in[d] + taps->kernel - 1 - spread) - convolution.pad[d][0];
-    }
+    HloConvolution convolution = xla_plain_convolution(net, "[b, 0, 1, f]x[o, i, 0, 1]->[b, 0, 1, f]");
+    const int64_t result[4] = {taps->images, taps->in[0], taps->in[1], taps->channels};
+    convolution.lhs_dilate[0] = convolution.lhs_dilate[1] = taps->stride;
+    convolution.feature_groups = taps->channels;
+    memcpy(convolution.result, result, sizeof result);
+    padding_back(taps, convolution.pad);
     return hlo_convolution(net->hlo, dy, hlo_reverse(net->hlo, kernel, 2, 3), &convolution, net->exact);
 }
 
 static HloValue convolve_weights(XlaNetwork *net, const Taps *taps, HloValue x, HloValue dy) {
-    HloConvolution convolution = {
-        .dimensions = "[f, 0, 1, b]x[i, 0, 1, o]->[b, f, 0, 1]",
-        .stride = {1, 1},
-        .lhs_dilate = {1, 1},
-        .rhs_dilate = {taps->stride, taps->stride},
-        .feature_groups = 1,
-        .batch_groups = taps->channels,
-        .result = {1, taps->channels, taps->kernel, taps->kernel},
-        .type = net->stored,
-    };
-    for (int d = 0; d < 2; d++) {
-        convolution.pad[d][0] = taps->low[d];
-        convolution.pad[d][1] = taps->high[d];
-    }
-    HloValue gradient = hlo_convolution(net->hlo, x, dy, &convolution, net->exact);
+    HloConvolution convolution = xla_plain_convolution(net, "[f, 0, 1, b]x[i, 0, 1, o]->[b, f, 0, 1]");
+    const int64_t result[4] = {1, taps->channels, taps->kernel, taps->kernel};
     const int64_t shape[4] = {taps->channels, 1, taps->kernel, taps->kernel};
-    return hlo_reshape(net->hlo, gradient, 4, shape);
+    convolution.rhs_dilate[0] = convolution.rhs_dilate[1] = taps->stride;
+    convolution.batch_groups = taps->channels;
+    memcpy(convolution.result, result, sizeof result);
+    memcpy(convolution.pad, taps->pad, sizeof taps->pad);
+    return hlo_reshape(net->hlo, hlo_convolution(net->hlo, x, dy, &convolution, net->exact), 4, shape);
 }
 
 /* ---- as shifts ---- */
 
 /* The padded map, as long as every tap of every output wants. */
 static HloValue padded(Hlo *hlo, const Taps *taps, HloValue x) {
-    const int64_t low[4] = {0, taps->low[0], taps->low[1], 0}, none[4] = {0};
-    const int64_t high[4] = {0, taps->high[0], taps->high[1], 0};
+    const int64_t low[4] = {0, taps->pad[0][0], taps->pad[1][0], 0}, none[4] = {0};
+    const int64_t high[4] = {0, taps->pad[0][1], taps->pad[1][1], 0};
     return hlo_pad(hlo, x, low, high, none);
 }
 
@@ -125,13 +112,10 @@ static HloValue sum_of_shifts(Hlo *hlo, const Taps *taps, HloValue map, HloValue
 }
 
 static HloValue shift_back(Hlo *hlo, const Taps *taps, HloValue dy, HloValue kernel) {
-    int64_t low[4] = {0}, high[4] = {0}, interior[4] = {0};
-    for (int d = 0; d < 2; d++) {
-        const int64_t spread = (taps->out[d] - 1) * taps->stride + 1;
-        low[1 + d] = taps->kernel - 1 - taps->low[d];
-        high[1 + d] = taps->in[d] + taps->kernel - 1 - spread - low[1 + d];
-        interior[1 + d] = taps->stride - 1;
-    }
+    int pad[2][2];
+    padding_back(taps, pad);
+    const int64_t low[4] = {0, pad[0][0], pad[1][0], 0}, high[4] = {0, pad[0][1], pad[1][1], 0};
+    const int64_t interior[4] = {0, taps->stride - 1, taps->stride - 1, 0};
     HloValue map = hlo_pad(hlo, dy, low, high, interior);
     return sum_of_shifts(hlo, taps, map, kernel, true, taps->in[0], taps->in[1], 1);
 }

@@ -2,6 +2,8 @@
  * turned, which compilers do best; the stem is a convolution. */
 #include "backend/xla/xla_network.h"
 
+#include <string.h>
+
 HloValue xla_activate(Hlo *hlo, Activation activation, HloValue z) {
     switch (activation) {
     case ACTIVATION_SWISH:
@@ -56,19 +58,10 @@ static HloValue convolution(XlaNetwork *net, const Op *op, HloValue x) {
                              net->exact);
         return hlo_reshape(hlo, y, 4, result);
     }
-    HloConvolution convolution = {.dimensions = "[b, 0, 1, f]x[o, i, 0, 1]->[b, 0, 1, f]",
-                                  .stride = {op->stride, op->stride},
-                                  .lhs_dilate = {1, 1},
-                                  .rhs_dilate = {1, 1},
-                                  .feature_groups = 1,
-                                  .batch_groups = 1,
-                                  .result = {result[0], result[1], result[2], result[3]},
-                                  .type = net->stored};
-    const int size[2] = {in.height, in.width}, low[2] = {op->pad_top, op->pad_left};
-    for (int d = 0; d < 2; d++) {
-        convolution.pad[d][0] = low[d];
-        convolution.pad[d][1] = (int)(result[1 + d] - 1) * op->stride + op->kernel - size[d] - low[d];
-    }
+    HloConvolution convolution = xla_plain_convolution(net, "[b, 0, 1, f]x[o, i, 0, 1]->[b, 0, 1, f]");
+    convolution.stride[0] = convolution.stride[1] = op->stride;
+    memcpy(convolution.result, result, sizeof result);
+    xla_padding(net->network, op, convolution.pad);
     return hlo_convolution(hlo, x, kernel, &convolution, net->exact);
 }
 

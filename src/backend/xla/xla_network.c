@@ -62,6 +62,24 @@ HloValue xla_join(Hlo *hlo, const HloValue *parts, int count) {
     return joined;
 }
 
+HloConvolution xla_plain_convolution(const XlaNetwork *net, const char *dimensions) {
+    return (HloConvolution){.dimensions = dimensions,
+                            .stride = {1, 1},
+                            .lhs_dilate = {1, 1},
+                            .rhs_dilate = {1, 1},
+                            .feature_groups = 1,
+                            .batch_groups = 1,
+                            .type = net->stored};
+}
+
+void xla_padding(const Network *network, const Op *op, int pad[2][2]) {
+    const TensorShape in = network->tensors[op->input], out = network->tensors[op->output];
+    pad[0][0] = op->pad_top;
+    pad[1][0] = op->pad_left;
+    pad[0][1] = (out.height - 1) * op->stride + op->kernel - in.height - op->pad_top;
+    pad[1][1] = (out.width - 1) * op->stride + op->kernel - in.width - op->pad_left;
+}
+
 HloValue xla_channels(Hlo *hlo, HloValue vector, HloValue like) {
     const int last = like.rank - 1;
     return hlo_broadcast(hlo, vector, like.rank, like.shape, &last);

@@ -61,6 +61,10 @@ HloValue xla_depthwise_backward(XlaNetwork *net, const Op *op, HloValue x, HloVa
 
 /* (N): the residual's row of drop_path. */
 HloValue xla_drop_path_of(XlaNetwork *net, const Op *op);
+/* A convolution of stride, dilations and groups 1 whose result is stored; result and padding are the caller's. */
+HloConvolution xla_plain_convolution(const XlaNetwork *net, const char *dimensions);
+/* Zeros before and behind the input of an op's window, along height and width. */
+void xla_padding(const Network *network, const Op *op, int pad[2][2]);
 HloValue xla_activate(Hlo *hlo, Activation activation, HloValue z);
 HloValue xla_activation_slope(Hlo *hlo, Activation activation, HloValue z);
 

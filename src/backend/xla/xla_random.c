@@ -6,6 +6,8 @@
  * ThreefryMode. */
 #include "backend/xla/xla_network.h"
 
+#include "step/mask_keys.h"
+
 /* x0 and x1 become the cipher of the counters that they are, under keys of the same shape. */
 static void threefry(Hlo *hlo, HloValue key0, HloValue key1, HloValue *x0, HloValue *x1) {
     static const int rotations[2][4] = {{13, 15, 26, 6}, {17, 29, 16, 24}};
@@ -72,14 +74,13 @@ static HloValue mask(Hlo *hlo, HloValue bits, HloValue keep, HloValue scale) {
 }
 
 void xla_masks(XlaNetwork *net, HloValue keys, HloValue first) {
-    enum { MOST = 256 };
     Hlo *hlo = net->hlo;
     const Network *network = net->network;
     const bool flax = net->spec->masks == STEP_MASKS_FLAX;
     const ThreefryMode mode = flax ? net->spec->threefry : THREEFRY_PARTITIONABLE;
-    const int rows = network->num_residuals < MOST ? network->num_residuals : MOST;
+    const int rows = network->num_residuals;
     HloValue zero = hlo_scalar(hlo, XLA_U32, 0);
-    float keep[MOST], scale[MOST];
+    float keep[MOST_KEYS], scale[MOST_KEYS];
     for (int r = 0; r < rows; r++) {
         double probability = network_keep_probability(network, r);
         keep[r] = (float)probability;

@@ -34,7 +34,6 @@ api:       base recipe model engine step executor dist format data/* train plan 
 
 # Circles of files that are being opened, as "FILE FILE", the edge that goes: printed, not counted.
 circles_known="
-dist/workers dist/workers_inside
 recipe/recipe recipe/keys
 "
 

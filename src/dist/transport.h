@@ -1,6 +1,6 @@
 /* transport.h - what carries bytes between the workers of a run: point-to-point, non-blocking, in order.
  *
- * Everything that workers do together (workers.c, worker_sum.c) is written over these six functions, so that a way to
+ * Everything that workers do together (workers_join.c, worker_sum.c) is written over these six functions, so that a way to
  * carry bytes is one small file: MPI's stands in src/dist/mpi, built as a module of its own and loaded at run time
  * (transport_load.c), and the tests' own runs workers as threads. A transport never blocks and never times out; who
  * waits for it, how long and with what message is decided above. Called from one thread at a time. */

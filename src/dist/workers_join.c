@@ -1,4 +1,4 @@
-/* workers.c - see workers.h: joining a run, waiting with an end, and the small exchanges.
+/* workers_join.c - see workers.h: joining a run, waiting with an end, and the small exchanges
  *
  * Small exchanges go from everybody to everybody at once: one message each way and no worker in between who could be
  * slow. A run has tens of workers and such an exchange some hundred bytes to some hundred kilobytes; the large one, the

@@ -1,6 +1,6 @@
 /* Files: read whole within a limit, written whole or not at all, even by a writer that is killed. */
 #include "base/file.h"
-#include "scratch_folder.h"
+#include "scratch_fixture.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -16,7 +16,6 @@
 
 #include <cmocka.h> /* last: it has a macro fail() */
 
-static ScratchFolder folder;
 static effnet_error err;
 
 static void check_content(const char *path, const char *want) {
@@ -171,18 +170,6 @@ static void test_join(void **state) {
     assert_string_equal(out, "/cd");
     assert_int_equal(path_join(out, sizeof out, "abc", "def", &err), EFFNET_OK); /* 7 and the terminator */
     assert_int_equal(path_join(out, sizeof out, "abcd", "def", &err), EFFNET_ERROR_ARGUMENT);
-}
-
-static int set_up(void **state) {
-    (void)state;
-    folder = scratch_folder_create();
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    scratch_folder_remove(&folder);
-    return 0;
 }
 
 static void refused(const char *path, const char *kind) {

@@ -2,7 +2,7 @@
  * number; and refused where nothing tells which is which, instead of counted against the wrong ones. */
 #include "data/sources/class_match.h"
 #include "data/sources/imagenet_classes.h"
-#include "scratch_folder.h"
+#include "scratch_fixture.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,20 +11,7 @@
 #include <sys/stat.h>
 #include <cmocka.h>
 
-static ScratchFolder folder;
 static int folders;
-
-static int set_up(void **state) {
-    (void)state;
-    folder = scratch_folder_create();
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    scratch_folder_remove(&folder);
-    return 0;
-}
 
 /* A folder of class folders with one file each, which nobody reads. */
 static Dataset *open_classes(const char *const *names) {

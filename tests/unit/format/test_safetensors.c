@@ -3,7 +3,7 @@
 #include "base/file.h"
 #include "compare.h"
 #include "format/safetensors.h"
-#include "scratch_folder.h"
+#include "scratch_fixture.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -12,8 +12,6 @@
 #include <stdint.h>
 
 #include <cmocka.h> /* last: it has a macro fail() */
-
-static ScratchFolder folder;
 
 /* A file of header text and `data_bytes` zero bytes; claimed < 0: the header's true length. */
 static const char *make_file(const char *header, long long claimed, size_t data_bytes) {
@@ -240,18 +238,6 @@ static void test_truncated(void **state) {
     assert_int_equal(safetensors_read(file, safetensors_find(file, "y"), values, 2, &err), EFFNET_ERROR_IO);
     assert_non_null(strstr(err.message, "became shorter"));
     safetensors_close(file);
-}
-
-static int set_up(void **state) {
-    (void)state;
-    folder = scratch_folder_create();
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    scratch_folder_remove(&folder);
-    return 0;
 }
 
 int main(void) {

@@ -1,7 +1,7 @@
 /* Checkpoints: everything back bit for bit, the right ones kept, incomplete ones never chosen, those of another run
  * refused by a message. Kills and full disks are in tests/fault. */
 #include "base/file.h"
-#include "scratch_folder.h"
+#include "scratch_fixture.h"
 #include "small_run.h"
 
 #include <sys/stat.h>
@@ -13,7 +13,6 @@
 
 #include <cmocka.h> /* last: it has a macro fail() */
 
-static ScratchFolder folder;
 static effnet_error err;
 
 static void expect(effnet_status got, effnet_status wanted, const char *part) {
@@ -208,18 +207,6 @@ static void test_refused(void **unused) {
            "");
     small_run_free(&run);
     small_run_free(&other);
-}
-
-static int set_up(void **state) {
-    (void)state;
-    folder = scratch_folder_create();
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    scratch_folder_remove(&folder);
-    return 0;
 }
 
 int main(void) {

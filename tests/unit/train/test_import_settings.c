@@ -4,27 +4,13 @@
 #include "api/handles.h"
 #include "format/weight_names.h"
 #include "compare.h"
-#include "scratch_folder.h"
+#include "scratch_fixture.h"
 
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <sys/stat.h>
 #include <cmocka.h>
-
-static ScratchFolder folder;
-
-static int set_up(void **state) {
-    (void)state;
-    folder = scratch_folder_create();
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    scratch_folder_remove(&folder);
-    return 0;
-}
 
 /* A file of the model's tensors in the style's names, all zero. */
 static void write_weights(const char *path, const char *name, NamingStyle style, int classes) {

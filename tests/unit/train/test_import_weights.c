@@ -4,7 +4,7 @@
 #include "train/import_weights.h"
 #include "base/random.h"
 #include "compare.h"
-#include "scratch_folder.h"
+#include "scratch_fixture.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -89,20 +89,6 @@ static void refuses(const char *path, const effnet_import_options *options, cons
         if (!strstr(err.message, *parts)) fail_msg("'%s' is not in: %s", *parts, err.message);
 }
 #define REFUSES(path, options, ...) refuses(path, options, (const char *const[]){__VA_ARGS__, NULL})
-
-static ScratchFolder folder;
-
-static int set_up(void **state) {
-    (void)state;
-    folder = scratch_folder_create();
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    scratch_folder_remove(&folder);
-    return 0;
-}
 
 static const effnet_import_options b0 = {.struct_size = sizeof b0, .model = "efficientnet_b0", .threads = 1};
 

@@ -3,7 +3,7 @@
 #include "base/file.h"
 #include "compare.h"
 #include "format/safetensors.h"
-#include "scratch_folder.h"
+#include "scratch_fixture.h"
 #include "small_run.h"
 
 #include <math.h>
@@ -13,8 +13,6 @@
 #include <stdint.h>
 
 #include <cmocka.h> /* last: it has a macro fail() */
-
-static ScratchFolder folder;
 
 static void expect(effnet_status got, effnet_status wanted, const effnet_error *err, const char *part) {
     if (got != wanted || !strstr(err->message, part))
@@ -310,18 +308,6 @@ static void test_lying_card(void **unused) {
     expect(safetensors_write(path, &entry, 1, only, &err), EFFNET_OK, &err, "");
     expect(weights_read_card(path, &card, &err), EFFNET_ERROR_FORMAT, &err, "lacks 'effnet.num_classes'");
     small_run_free(&run);
-}
-
-static int set_up(void **state) {
-    (void)state;
-    folder = scratch_folder_create();
-    return 0;
-}
-
-static int tear_down(void **state) {
-    (void)state;
-    scratch_folder_remove(&folder);
-    return 0;
 }
 
 int main(void) {

@@ -20,8 +20,8 @@ RandomKey random_fold_in(RandomKey key, uint32_t data); /* jax.random.fold_in(ke
 
 /* How a call of jax.random counts the numbers that it draws (jax_threefry_partitionable).
  *   partitionable  number i is made of counter i, whatever their count (true, the default since JAX 0.5)
- *   original       the counters 0..n-1 in two halves of m = (n + 1) / 2: (i, m + i) encrypted are the numbers i and m +
- * i; where n is odd, the last counter is 0 and its number left out. n is below 2^32 - 1 */
+ *   original       the counters 0..n-1 in two halves of m = (n + 1) / 2: (i, m + i) encrypted are the numbers i and m + i;
+ *                  where n is odd, the last counter is 0 and its number left out. n is below 2^32 - 1 */
 typedef enum ThreefryMode { THREEFRY_PARTITIONABLE, THREEFRY_ORIGINAL } ThreefryMode;
 
 /* jax.random.split(key, count)[index]. */

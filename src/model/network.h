@@ -1,10 +1,11 @@
 /* network.h - what EfficientNet is: coefficients -> blocks -> parameters -> the list of operations.
  *
- * ModelConfig is a name with every difference between implementations as a field. network_build turns it
- * into: parameters  what training changes, one contiguous fp32 block; names, shapes and layouts are timm's
- * (OIHW) statistics  running mean and variance of each batch norm, a second contiguous fp32 block tensors
- * activation shapes (H, W, C) an image ops         the forward pass, in order, as data; src/reference
- * interprets it literally, src/plan compiles it Nothing here computes; nothing here knows a processor.
+ * ModelConfig is a name with every difference between implementations as a field. network_build turns it into:
+ *   parameters  what training changes, one contiguous fp32 block; names, shapes and layouts are timm's (OIHW)
+ *   statistics  running mean and variance of each batch norm, a second contiguous fp32 block
+ *   tensors     activation shapes (H, W, C) an image
+ *   ops         the forward pass, in order, as data; src/reference interprets it literally, src/plan compiles it
+ * Nothing here computes; nothing here knows a processor.
  *
  * Sources: Tan and Le, arXiv 1905.11946; tensorflow/tpu models/official/efficientnet (rounding, Lite); timm
  * (names). */

@@ -6,10 +6,11 @@
  * for the dropout place * features + feature. So the number of parts, threads and workers leaves masks as they are.
  *
  * Flax's: as the original trainer (github NobuoTsukamoto/jax_examples c05ece5, classification/train.py) carries a key
- * on each device from step to step: rng of step 0 = split(split(key(seed), 4)[3], devices)[device] dropout key,
- * stochastic depth key, rng of the next step = split(rng, 3) and each layer folds its module's path into its key
- * (model/flax_names.h). The chain has no short cut, so its place is kept between calls; a resumed run goes through it
- * once (a tenth of a microsecond a step). */
+ * on each device from step to step:
+ *   rng of step 0 = split(split(key(seed), 4)[3], devices)[device]
+ *   dropout key, stochastic depth key, rng of the next step = split(rng, 3)
+ * and each layer folds its module's path into its key (model/flax_names.h). The chain has no short cut, so its place is
+ * kept between calls; a resumed run goes through it once (a tenth of a microsecond a step). */
 #ifndef EFFNET_STEP_MASK_KEYS_H
 #define EFFNET_STEP_MASK_KEYS_H
 

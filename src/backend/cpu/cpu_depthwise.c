@@ -4,9 +4,9 @@
  * enter. Channels are taken in blocks, so that the rings of one block stay in the second-level cache.
  *
  *   forward   a = activation(bn(y)) -> u, and u's moments
- *   backward  dz_u = e + q * activation'(bn(u)), q the squeeze-excite's share (cpu_project.c), du by batch norm's
- * formula -> dW += du * a; da = du * turned W; dz_y = da * activation' and its two sums. An input without an activation
- * of its own (a block's entry) gets da, added to the gradient of the skip where there is one. */
+ *   backward  dz_u = e + q * activation'(bn(u)), q the squeeze-excite's share (cpu_project.c), du by batch norm's formula
+ *             -> dW += du * a; da = du * turned W; dz_y = da * activation' and its two sums. An input without an
+ *             activation of its own (a block's entry) gets da, added to the gradient of the skip where there is one. */
 #include "backend/cpu/cpu_engine.h"
 
 #include <string.h>

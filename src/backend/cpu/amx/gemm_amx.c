@@ -1,10 +1,10 @@
 /* gemm_amx.c - the matrix kernels of bf16 over AMX: 32 rows by 32 columns of C in four tile registers, two of A and two
  * of B beside them; each step takes 32 values of the depth.
  *
- *   gemm_tile         A straight from the tile, 128 bytes from row to row; B straight from the packed panel, whose
- * pairs along the depth are what the instruction wants gemm_transposed   A is the transposed of a block of 64 channels,
- * B a panel of 32 with two pixels interleaved; both are made in the first-level cache, padded with zeros to a multiple
- * of 32 pixels
+ *   gemm_tile         A straight from the tile, 128 bytes from row to row; B straight from the packed panel, whose pairs
+ *                     along the depth are what the instruction wants
+ *   gemm_transposed   A is the transposed of a block of 64 channels, B panels of 32 with two pixels interleaved; both are
+ *                     made in the cache, padded with zeros to a multiple of 32 pixels
  *
  * Only the depth needs padding: packed weights have zeros up to a multiple of 32 (depth_step), and of a depth that is
  * none the tile's last part is copied, since what lies behind it may be anything and NaN times zero is NaN. Rows of A

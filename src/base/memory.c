@@ -58,6 +58,16 @@ effnet_status memory_allocate(size_t count, size_t size, const char *what, void 
     return EFFNET_OK;
 }
 
+effnet_status memory_allocate_floats(size_t rows, size_t columns, const char *what, float **out, effnet_error *err) {
+    void *block = NULL;
+    size_t count;
+    *out = NULL;
+    if (!size_multiply(rows, columns, &count)) return fail(err, EFFNET_ERROR_MEMORY, "the size of %s overflows", what);
+    TRY(memory_allocate(count, sizeof(float), what, &block, err));
+    *out = block;
+    return EFFNET_OK;
+}
+
 void memory_free(void *block) {
     if (!block) return;
     Header header = *(Header *)(void *)((char *)block - MEMORY_ALIGNMENT);

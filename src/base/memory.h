@@ -26,6 +26,8 @@ static inline size_t round_up(size_t n, size_t to) {
 /* `count` elements of `size` bytes, zeroed, aligned to MEMORY_ALIGNMENT; freed by memory_free. `what` names
  * the block in the error message. */
 effnet_status memory_allocate(size_t count, size_t size, const char *what, void **out, effnet_error *err);
+/* The same of rows * columns floats. */
+effnet_status memory_allocate_floats(size_t rows, size_t columns, const char *what, float **out, effnet_error *err);
 void memory_free(void *block);
 
 #endif

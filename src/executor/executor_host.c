@@ -67,7 +67,8 @@ static effnet_status create_parts(HostExecutor *host, const ExecutorOptions *opt
         host->replicas[r] =
             (Replica){.network = network, .spec = spec, .team = host->team, .room = &host->room, .index = r};
     TRY(gradient_tree_create(network->parameter_floats, spec->replicas, &host->tree, err));
-    TRY(allocate_floats(network->statistic_floats, 1, "the copy of the statistics", &host->statistics_before, err));
+    TRY(memory_allocate_floats(network->statistic_floats, 1, "the copy of the statistics", &host->statistics_before,
+                               err));
     if (spec->bn_sync == STEP_BN_RUNNING_AVERAGE && spec->replicas > 1) {
         TRY(memory_allocate(network->statistic_floats, sizeof(double), "the sum of the replicas' statistics", &block,
                             err));
@@ -217,8 +218,8 @@ static effnet_status host_evaluate(Executor *executor, ExecutorWeights weights, 
     if (!images) {
         size_t image_floats = (size_t)network->input_height * (size_t)network->input_width * 3;
         if (!host->evaluation_images)
-            TRY(allocate_floats((size_t)host->evaluation_batch, image_floats, "the normalised pictures",
-                                &host->evaluation_images, err));
+            TRY(memory_allocate_floats((size_t)host->evaluation_batch, image_floats, "the normalised pictures",
+                                       &host->evaluation_images, err));
         pixels_normalise(&host->spec, batch->pixels, (size_t)batch->size, image_floats, host->team,
                          host->evaluation_images);
         images = host->evaluation_images;

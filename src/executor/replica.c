@@ -6,16 +6,6 @@
 #include <math.h>
 #include <string.h>
 
-effnet_status allocate_floats(size_t rows, size_t columns, const char *what, float **out, effnet_error *err) {
-    void *block = NULL;
-    size_t count;
-    *out = NULL;
-    if (!size_multiply(rows, columns, &count)) return fail(err, EFFNET_ERROR_MEMORY, "the size of %s overflows", what);
-    TRY(memory_allocate(count, sizeof(float), what, &block, err));
-    *out = block;
-    return EFFNET_OK;
-}
-
 static int part_size(const StepSpec *spec) {
     return spec->batch / spec->replicas / spec->accumulate;
 }
@@ -24,10 +14,11 @@ effnet_status replica_room_create(const Network *network, const StepSpec *spec, 
                                   ThreadTeam *team, ReplicaRoom *out, effnet_error *err) {
     size_t part = (size_t)part_size(spec), classes = (size_t)network->config.num_classes;
     *out = (ReplicaRoom){0};
-    TRY(allocate_floats(part, (size_t)network->num_residuals, "the drop path masks", &out->drop_path_scale, err));
-    TRY(allocate_floats(part, (size_t)network->features, "the dropout masks", &out->dropout_scale, err));
-    TRY(allocate_floats(part, classes, "the logits", &out->logits, err));
-    TRY(allocate_floats(part, classes, "the gradient of the logits", &out->logits_gradient, err));
+    TRY(memory_allocate_floats(part, (size_t)network->num_residuals, "the drop path masks", &out->drop_path_scale,
+                               err));
+    TRY(memory_allocate_floats(part, (size_t)network->features, "the dropout masks", &out->dropout_scale, err));
+    TRY(memory_allocate_floats(part, classes, "the logits", &out->logits, err));
+    TRY(memory_allocate_floats(part, classes, "the gradient of the logits", &out->logits_gradient, err));
     const EngineOptions options = {
         .batch = part_size(spec), .training = true, .fuse = spec->fuse, .bf16 = spec->bf16, .team = team};
     return engine_create(engine, network, &options, &out->engine, err);
@@ -101,8 +92,8 @@ static effnet_status part_images(Replica *replica, const ExecutorBatch *batch, i
     *out = batch->images ? batch->images + (size_t)first * image_floats : NULL;
     if (batch->images) return EFFNET_OK;
     if (!room->images)
-        TRY(allocate_floats((size_t)part_size(replica->spec), image_floats, "the normalised pictures", &room->images,
-                            err));
+        TRY(memory_allocate_floats((size_t)part_size(replica->spec), image_floats, "the normalised pictures",
+                                   &room->images, err));
     pixels_normalise(replica->spec, batch->pixels + (size_t)first * image_floats, (size_t)count, image_floats,
                      replica->team, room->images);
     *out = room->images;

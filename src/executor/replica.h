@@ -57,7 +57,5 @@ ReplicaRoom *host_executor_room(Executor *executor);
 /* out (N, H, W, 3) = (byte / 255 - mean) / std as byte * scale + bias, with the loader's own scale and bias. */
 void pixels_normalise(const StepSpec *spec, const uint8_t *pixels, size_t images, size_t image_floats, ThreadTeam *team,
                       float *out);
-/* rows * columns floats, zeroed, overflow checked; freed by memory_free. */
-effnet_status allocate_floats(size_t rows, size_t columns, const char *what, float **out, effnet_error *err);
 
 #endif

@@ -6,13 +6,6 @@
 
 #include <string.h>
 
-static effnet_status allocate_floats(size_t count, const char *what, float **out, effnet_error *err) {
-    void *block;
-    effnet_status result = memory_allocate(count, sizeof(float), what, &block, err);
-    *out = block;
-    return result;
-}
-
 /* How many slots an optimizer keeps for each parameter, and what each is called in a checkpoint. */
 int optimizer_slots(int optimizer, const char *names[2]) {
     names[0] = names[1] = NULL;
@@ -36,16 +29,18 @@ int optimizer_slots(int optimizer, const char *names[2]) {
 
 static effnet_status allocate_blocks(const Network *network, const Recipe *recipe, TrainState *state,
                                      effnet_error *err) {
-    TRY(allocate_floats(network->parameter_floats, "the parameters", &state->parameters, err));
-    TRY(allocate_floats(network->parameter_floats, "the gradients", &state->gradients, err));
-    TRY(allocate_floats(network->statistic_floats, "the batch norm statistics", &state->statistics, err));
+    TRY(memory_allocate_floats(network->parameter_floats, 1, "the parameters", &state->parameters, err));
+    TRY(memory_allocate_floats(network->parameter_floats, 1, "the gradients", &state->gradients, err));
+    TRY(memory_allocate_floats(network->statistic_floats, 1, "the batch norm statistics", &state->statistics, err));
     const char *names[2];
     int slots = optimizer_slots(recipe->opt, names);
     for (int i = 0; i < slots; i++)
-        TRY(allocate_floats(network->parameter_floats, "the optimizer's slots", &state->slots[i], err));
+        TRY(memory_allocate_floats(network->parameter_floats, 1, "the optimizer's slots", &state->slots[i], err));
     if (recipe->model_ema) {
-        TRY(allocate_floats(network->parameter_floats, "the averaged parameters", &state->ema_parameters, err));
-        TRY(allocate_floats(network->statistic_floats, "the averaged statistics", &state->ema_statistics, err));
+        TRY(memory_allocate_floats(network->parameter_floats, 1, "the averaged parameters", &state->ema_parameters,
+                                   err));
+        TRY(memory_allocate_floats(network->statistic_floats, 1, "the averaged statistics", &state->ema_statistics,
+                                   err));
     }
     return EFFNET_OK;
 }

@@ -143,6 +143,12 @@ int shard_source_label(const Dataset *dataset, int64_t index) {
     return ((const ShardSource *)dataset)->members[index].label;
 }
 
+void shard_source_describe_number(const Dataset *dataset, int64_t index, char *buffer, size_t size) {
+    const ShardSource *source = (const ShardSource *)dataset;
+    const Member *member = &source->members[index];
+    snprintf(buffer, size, "%s#%u", source->files.files[member->file].path, member->number);
+}
+
 void shard_source_describe(const Dataset *dataset, int64_t index, char *buffer, size_t size) {
     const ShardSource *source = (const ShardSource *)dataset;
     const Member *member = &source->members[index];

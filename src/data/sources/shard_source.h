@@ -42,6 +42,8 @@ void shard_source_release(Dataset *dataset); /* methods->release */
 int shard_source_label(const Dataset *dataset, int64_t index);
 /* "FILE: NAME" */
 void shard_source_describe(const Dataset *dataset, int64_t index, char *buffer, size_t size);
+/* "FILE#NUMBER", of members without a name */
+void shard_source_describe_number(const Dataset *dataset, int64_t index, char *buffer, size_t size);
 /* The member's bytes as an encoded picture. */
 effnet_status shard_source_fetch(const Dataset *dataset, int64_t index, Decoder *decoder, Blob *out, effnet_error *err);
 

@@ -73,12 +73,6 @@ static effnet_status name_classes(CifarSource *source, effnet_error *err) {
     return name_list_check_unique(&dataset->own_classes, path, err);
 }
 
-static void cifar_describe(const Dataset *dataset, int64_t index, char *buffer, size_t size) {
-    const ShardSource *source = (const ShardSource *)dataset;
-    const Member *member = &source->members[index];
-    snprintf(buffer, size, "%s#%u", source->files.files[member->file].path, member->number);
-}
-
 static effnet_status cifar_fetch(const Dataset *dataset, int64_t index, Decoder *decoder, Blob *out,
                                  effnet_error *err) {
     (void)decoder, (void)err;
@@ -96,8 +90,10 @@ static void cifar_release(Dataset *dataset) {
     shard_source_release(dataset);
 }
 
-static const SourceMethods cifar_methods = {
-    .fetch = cifar_fetch, .label = shard_source_label, .describe = cifar_describe, .release = cifar_release};
+static const SourceMethods cifar_methods = {.fetch = cifar_fetch,
+                                            .label = shard_source_label,
+                                            .describe = shard_source_describe_number,
+                                            .release = cifar_release};
 
 static effnet_status fill(CifarSource *source, effnet_error *err) {
     int64_t total = 0, used = 0;

@@ -29,12 +29,6 @@ bool bytes_are_tfrecord(const uint8_t *bytes, size_t size) {
     return size >= TFRECORD_HEAD && tfrecord_length(bytes, &length);
 }
 
-static void tfrecord_describe(const Dataset *dataset, int64_t index, char *buffer, size_t size) {
-    const ShardSource *source = (const ShardSource *)dataset;
-    const Member *member = &source->members[index];
-    snprintf(buffer, size, "%s#%u", source->files.files[member->file].path, member->number);
-}
-
 static effnet_status tfrecord_fetch(const Dataset *dataset, int64_t index, Decoder *decoder, Blob *out,
                                     effnet_error *err) {
     const ShardSource *source = (const ShardSource *)dataset;
@@ -42,7 +36,7 @@ static effnet_status tfrecord_fetch(const Dataset *dataset, int64_t index, Decod
     const ShardFile *file = &source->files.files[member->file];
     char name[2 * SOURCE_PATH_BYTES];
     Example example;
-    tfrecord_describe(dataset, index, name, sizeof name);
+    shard_source_describe_number(dataset, index, name, sizeof name);
     TRY(decoder_reserve_file(decoder, (size_t)member->size + TFRECORD_TAIL, name, err));
     TRY(shard_file_read(file, member->offset, decoder->file, (size_t)member->size + TFRECORD_TAIL, err));
     if (!tfrecord_sum_is_right(decoder->file, member->size))
@@ -54,7 +48,7 @@ static effnet_status tfrecord_fetch(const Dataset *dataset, int64_t index, Decod
 
 static const SourceMethods tfrecord_methods = {.fetch = tfrecord_fetch,
                                                .label = shard_source_label,
-                                               .describe = tfrecord_describe,
+                                               .describe = shard_source_describe_number,
                                                .release = shard_source_release};
 
 /* ---- indexing ---- */

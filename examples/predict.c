@@ -1,6 +1,6 @@
 /* predict.c - classify pictures with a model that `effnet train` made.
  *
- *   cc predict.c $(pkg-config --cflags --libs --static effnet) -o predict
+ *   cc predict.c $(pkg-config --cflags --libs effnet) -o predict
  *   ./predict runs/fashion-mnist-b0/checkpoints/best shoe.png */
 #include <effnet.h>
 

@@ -1,6 +1,6 @@
 /* train_step.c - teach a small EfficientNet to tell bright pictures from dark ones, batch by batch, then ask it.
  *
- *   cc train_step.c $(pkg-config --cflags --libs --static effnet) -o train_step */
+ *   cc train_step.c $(pkg-config --cflags --libs effnet) -o train_step */
 #include <effnet.h>
 
 #include <stdio.h>

@@ -43,7 +43,18 @@ typedef struct effnet_error {
     char message[500];
 } effnet_error;
 
-/* "0.1.0" */
+/* Of this header. Until 1.0 each minor version may change the interface; the shared library's name has both numbers. */
+#define EFFNET_VERSION_MAJOR 0
+#define EFFNET_VERSION_MINOR 1
+#define EFFNET_VERSION_PATCH 0
+/* For #if: EFFNET_VERSION_NUMBER >= EFFNET_VERSION_OF(0, 1, 0) */
+#define EFFNET_VERSION_OF(major, minor, patch) ((major)*10000 + (minor)*100 + (patch))
+#define EFFNET_VERSION_NUMBER                  EFFNET_VERSION_OF(EFFNET_VERSION_MAJOR, EFFNET_VERSION_MINOR, EFFNET_VERSION_PATCH)
+#define EFFNET_TEXT_OF(number)                 #number
+#define EFFNET_TEXT(number)                    EFFNET_TEXT_OF(number)
+#define EFFNET_VERSION                                                                                                 \
+    EFFNET_TEXT(EFFNET_VERSION_MAJOR) "." EFFNET_TEXT(EFFNET_VERSION_MINOR) "." EFFNET_TEXT(EFFNET_VERSION_PATCH)
+/* Of the library that runs: "0.1.0". */
 EFFNET_API const char *effnet_version(void);
 /* One line: version, compiler, instruction sets found and used, processors and memory (a container's limits), e.g.
  * "effnet 0.1.0, gcc 12.2.0, ISA found: scalar avx2 avx512 avx512_bf16, used: avx512bf16,

@@ -85,3 +85,11 @@ small_fashion() {
     train=("$effnet" train "$source/recipes/fashion-mnist-b0.yaml" --data "$fashion" --set batch_size=32
            --set eval_batch_size=250 --set log_interval=5)
 }
+
+# install_into FOLDER: the program and the libraries of this build, built where they are not yet; a sanitized build has
+# no libraries to install.
+install_into() {
+    ! grep -qE '^EFFNET_SANITIZE:[A-Z]+=.+' "$build/CMakeCache.txt" || skip "a sanitized build installs no library"
+    run 0 cmake --build "$build" --target effnet_libraries
+    run 0 cmake --install "$build" --prefix "$1"
+}

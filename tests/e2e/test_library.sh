@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# The library as a stranger links it: what an installed tree holds, which symbols it shows, and the examples built as a
+# project of their own by CMake and by pkg-config, against the shared library and against the static one. The tree is
+# moved after its installation: it may stand anywhere.
+source "$(dirname "$0")/harness.sh"
+
+install_into "$work/first"
+mv "$work/first" "$work/usr"
+library=$(dirname "$(find "$work/usr" -name libeffnet.a)")
+version=$(sed -nE 's/^#define EFFNET_VERSION_(MAJOR|MINOR|PATCH) +([0-9]+)$/\2/p' "$work/usr/include/effnet.h" | paste -sd.)
+[ -n "$version" ] || die "the header says no version"
+
+# Each function of the header is a global symbol of both libraries, and nothing else is.
+grep -v '^#' "$source/include/effnet.h" | tr '\n' ' ' | grep -oE 'EFFNET_API [^(;]*\(' | sed -E 's/.*[ *](effnet_[a-z0-9_]+)\($/\1/' |
+    sort -u >"$work/wanted_symbols"
+[ "$(wc -l <"$work/wanted_symbols")" -ge 40 ] || die "the header's functions were not found"
+nm -g --defined-only "$library/libeffnet.a" | awk 'NF == 3 { print $3 }' | sort >"$work/static_symbols"
+nm -D --defined-only "$library/libeffnet.so" | awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }' | sort >"$work/shared_symbols"
+diff "$work/wanted_symbols" "$work/static_symbols" >"$work/out" || die "libeffnet.a shows other symbols than effnet.h has"
+diff "$work/wanted_symbols" "$work/shared_symbols" >"$work/out" || die "libeffnet.so shows other symbols than effnet.h has"
+readelf -d "$library/libeffnet.so" | grep -qE "SONAME.*\[libeffnet\.so\.${version%.*}\]" ||
+    die "libeffnet.so $version has another SONAME"
+
+# A program whose own functions are called as the library's inner ones, and which knows the version it was made for.
+cat >"$work/names.c" <<'C'
+#include <effnet.h>
+#include <stdio.h>
+#include <string.h>
+#if EFFNET_VERSION_NUMBER < EFFNET_VERSION_OF(0, 1, 0) || EFFNET_VERSION_NUMBER >= EFFNET_VERSION_OF(9, 0, 0)
+#error "no version"
+#endif
+int fail(int a), random_key(int a), picture_free(int a), effnet_proto__example__init(int a);
+int fail(int a) { return a + 1; }
+int random_key(int a) { return a + 2; }
+int picture_free(int a) { return a + 3; }
+int effnet_proto__example__init(int a) { return a + 4; }
+int main(void) {
+    effnet_model *model = NULL;
+    effnet_error error;
+    effnet_model_options options = {.struct_size = sizeof options, .resolution = 32, .threads = 1};
+    if (effnet_model_create("efficientnet_b0", &options, &model, &error) != EFFNET_OK) return 1;
+    int failed = effnet_model_classes(model) != 1000 || strcmp(effnet_version(), EFFNET_VERSION) != 0;
+    effnet_model_free(model);
+    printf("%s %d\n", effnet_version(), fail(1) + random_key(1) + picture_free(1) + effnet_proto__example__init(1));
+    return failed;
+}
+C
+
+# uses WHICH PROGRAM: the program needs libeffnet.so where it is the shared one, and does not where it is the static one.
+uses() {
+    readelf -d "$2" >"$work/needs"
+    case $1 in
+        shared) grep -q 'NEEDED.*libeffnet\.so\.' "$work/needs" || die "$2 is not linked with libeffnet.so" ;;
+        static) ! grep -q 'NEEDED.*libeffnet\.so' "$work/needs" || die "$2 needs libeffnet.so" ;;
+    esac
+}
+
+for link in shared static; do
+    # CMake
+    run 0 cmake -S "$source/examples" -B "$work/$link" -DCMAKE_PREFIX_PATH="$work/usr" -DEFFNET_LINK=$link
+    run 0 cmake --build "$work/$link"
+    uses $link "$work/$link/predict"
+    complains 2 usage "$work/$link/predict"
+    complains 1 nowhere "$work/$link/predict" "$work/nowhere" "$work/0.png"
+
+    # pkg-config; the static library is what is found where it stands alone
+    if [ $link = static ]; then
+        cp -r "$work/usr" "$work/alone"
+        rm "$work"/alone/"${library#"$work/usr/"}"/libeffnet.so*
+    else
+        ln -s usr "$work/alone"
+    fi
+    export PKG_CONFIG_PATH=$work/alone/${library#"$work/usr/"}/pkgconfig
+    static=()
+    [ $link = shared ] || static=(--static)
+    flags=$(pkg-config --cflags --libs "${static[@]}" effnet) || die "pkg-config does not find effnet"
+    [ "$(pkg-config --modversion effnet)" = "$version" ] || die "pkg-config tells another version than the header's $version"
+    run 0 cc -std=c17 -Wall -Wextra -Werror "$work/names.c" -o "$work/names_$link" $flags
+    uses $link "$work/names_$link"
+    run 0 env LD_LIBRARY_PATH="$library" "$work/names_$link"
+    [ "$(cat "$work/out")" = "$version 14" ] || die "the $link library was called wrongly"
+    rm -rf "$work/alone"
+done
+
+# A package of another minor version is refused, and so is a component that there is not.
+mkdir "$work/other"
+for asked in '0.99 REQUIRED' 'REQUIRED COMPONENTS python'; do
+    printf 'cmake_minimum_required(VERSION 3.22)\nproject(other LANGUAGES C)\nfind_package(effnet %s)\n' "$asked" \
+        >"$work/other/CMakeLists.txt"
+    run 1 cmake -S "$work/other" -B "$work/other/build" -DCMAKE_PREFIX_PATH="$work/usr"
+    grep -q effnet "$work/err" || die "find_package(effnet $asked) fails for another reason"
+done

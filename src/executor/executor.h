@@ -41,11 +41,14 @@ typedef struct ExecutorBatch {
      * shares[n]) * onehot(others[n]) (Mixup, CutMix); smoothed all the same. */
     const int32_t *labels, *others; /* (N), below num_classes */
     const float *shares;            /* (N), 0 to 1 */
+    bool norms;                     /* of a step: weight_norm and update_norm are asked for */
 } ExecutorBatch;
 
 typedef struct StepResult {
     double loss;          /* mean over the batch */
     double gradient_norm; /* global L2 norm before clipping */
+    /* Of the new weights, and of what the step moved them by; NaN where not asked for, or not known (a device). */
+    double weight_norm, update_norm;
 } StepResult;
 
 /* Which weights an evaluation uses. */

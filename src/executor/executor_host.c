@@ -36,6 +36,7 @@ typedef struct HostExecutor {
     Replica *replicas; /* (spec.replicas) */
     GradientTree tree;
     float *statistics_before; /* copied at the beginning of a step, put back where the step fails */
+    StepSquares *squares;     /* room for a measured step */
     double *statistics_sum;   /* running_average: the replicas' running statistics added up; else NULL */
     Engine *evaluation;       /* NULL where the room's takes an evaluation batch */
     float *evaluation_images; /* of pictures that come as bytes; NULL before the first */
@@ -51,6 +52,7 @@ static void host_free(Executor *executor) {
     memory_free(host->replicas);
     memory_free(host->statistics_before);
     memory_free(host->statistics_sum);
+    memory_free(host->squares);
     memory_free(host->evaluation_images);
     free(host);
 }
@@ -69,6 +71,9 @@ static effnet_status create_parts(HostExecutor *host, const ExecutorOptions *opt
     TRY(gradient_tree_create(network->parameter_floats, spec->replicas, &host->tree, err));
     TRY(memory_allocate_floats(network->statistic_floats, 1, "the copy of the statistics", &host->statistics_before,
                                err));
+    TRY(memory_allocate((size_t)optimizer_tasks(network, spec), sizeof(StepSquares), "the norms of a step", &block,
+                        err));
+    host->squares = block;
     if (spec->bn_sync == STEP_BN_RUNNING_AVERAGE && spec->replicas > 1) {
         TRY(memory_allocate(network->statistic_floats, sizeof(double), "the sum of the replicas' statistics", &block,
                             err));
@@ -199,8 +204,17 @@ static effnet_status host_step(Executor *executor, const ExecutorBatch *batch, d
         memcpy(state->statistics, host->statistics_before, statistic_bytes);
         return status;
     }
-    optimizer_step(host->network, &host->spec, state, learning_rate, host->team);
-    if (result) *result = (StepResult){.loss = loss_sum / batch->size, .gradient_norm = norm};
+    double weight_norm = NAN, update_norm = NAN;
+    if (batch->norms)
+        optimizer_step_measured(host->network, &host->spec, state, learning_rate, host->team, host->squares,
+                                &weight_norm, &update_norm);
+    else
+        optimizer_step(host->network, &host->spec, state, learning_rate, host->team);
+    if (result)
+        *result = (StepResult){.loss = loss_sum / batch->size,
+                               .gradient_norm = norm,
+                               .weight_norm = weight_norm,
+                               .update_norm = update_norm};
     return EFFNET_OK;
 }
 

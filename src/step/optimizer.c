@@ -33,6 +33,7 @@
 #include "step/optimizer_rules.h"
 
 #include <math.h>
+#include <string.h>
 
 enum { CHUNKS = 256 };
 
@@ -146,7 +147,8 @@ typedef struct Pass {
     Update *update;
     Rates rates;
     StepDecayMask decay_mask;
-    float l2, shrink; /* of a parameter that decays */
+    float l2, shrink;     /* of a parameter that decays */
+    StepSquares *squares; /* (CHUNKS), or NULL: nobody asks */
 } Pass;
 
 /* The parameter that holds float `at`; they stand one behind the other in order. */
@@ -167,6 +169,7 @@ static void pass_task(void *context, int task, int thread) {
     const Pass *pass = context;
     const Network *network = pass->network;
     TrainState *state = pass->state;
+    float before[TILE];
     Span span = span_of(network->parameter_floats, task);
     int p = span.first < span.end ? parameter_at(network, span.first) : 0;
     for (size_t at = span.first; at < span.end;) {
@@ -176,9 +179,11 @@ static void pass_task(void *context, int task, int thread) {
         bool decays = step_decays(parameter->role, pass->decay_mask);
         for (size_t n; at < end; at += n) {
             n = end - at < TILE ? end - at : TILE;
+            if (pass->squares) memcpy(before, state->parameters + at, n * sizeof *before);
             pass->update(&pass->rates, decays ? pass->l2 : 0.0f, decays ? pass->shrink : 1.0f, n,
                          state->parameters + at, state->gradients + at, state->slots[0] + at,
                          state->slots[1] ? state->slots[1] + at : NULL);
+            if (pass->squares) measure(n, before, state->parameters + at, &pass->squares[task]);
             if (state->ema_parameters)
                 average(pass->rates.average, n, state->ema_parameters + at, state->parameters + at);
         }
@@ -190,12 +195,21 @@ static void pass_task(void *context, int task, int thread) {
             state->statistics + span.first);
 }
 
-void optimizer_step(const Network *network, const StepSpec *spec, TrainState *state, double lr, ThreadTeam *team) {
+static bool layerwise(const StepSpec *spec) {
+    return spec->optimizer == STEP_LARS || spec->optimizer == STEP_LAMB;
+}
+
+int optimizer_tasks(const Network *network, const StepSpec *spec) {
+    return layerwise(spec) ? network->num_parameters : CHUNKS;
+}
+
+static void step_all(const Network *network, const StepSpec *spec, TrainState *state, double lr, ThreadTeam *team,
+                     StepSquares *squares) {
     bool decoupled = spec->decay_mode == STEP_DECAY_DECOUPLED;
     double decay = spec->weight_decay * (spec->decay_mode == STEP_DECAY_HALF_L2 ? 0.5 : 1);
     const Rates rates = rates_of(spec, lr, state->step + 1);
-    if (spec->optimizer == STEP_LARS || spec->optimizer == STEP_LAMB) {
-        optimizer_step_layerwise(network, spec, state, &rates, lr, decay, team);
+    if (layerwise(spec)) {
+        optimizer_step_layerwise(network, spec, state, &rates, lr, decay, team, squares);
         state->step++;
         return;
     }
@@ -205,9 +219,28 @@ void optimizer_step(const Network *network, const StepSpec *spec, TrainState *st
                  .rates = rates,
                  .decay_mask = spec->decay_mask,
                  .l2 = decoupled ? 0.0f : (float)decay,
-                 .shrink = decoupled ? (float)(1 - lr * spec->weight_decay) : 1.0f};
+                 .shrink = decoupled ? (float)(1 - lr * spec->weight_decay) : 1.0f,
+                 .squares = squares};
     thread_team_run(team, pass_task, &pass, CHUNKS);
     state->step++;
+}
+
+void optimizer_step(const Network *network, const StepSpec *spec, TrainState *state, double lr, ThreadTeam *team) {
+    step_all(network, spec, state, lr, team, NULL);
+}
+
+void optimizer_step_measured(const Network *network, const StepSpec *spec, TrainState *state, double lr,
+                             ThreadTeam *team, StepSquares *squares, double *weight_norm, double *update_norm) {
+    const int tasks = optimizer_tasks(network, spec);
+    double weights = 0, updates = 0;
+    memset(squares, 0, sizeof *squares * (size_t)tasks);
+    step_all(network, spec, state, lr, team, squares);
+    for (int i = 0; i < tasks; i++) {
+        weights += squares[i].weights;
+        updates += squares[i].updates;
+    }
+    *weight_norm = sqrt(weights);
+    *update_norm = sqrt(updates);
 }
 
 /* ---- the norm of the gradients ---- */

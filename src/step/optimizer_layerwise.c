@@ -25,6 +25,7 @@
 #include "step/optimizer_rules.h"
 
 #include <math.h>
+#include <string.h>
 
 enum { LANES = 8 };
 
@@ -34,6 +35,7 @@ typedef struct LayerPass {
     const TrainState *state;
     const Rates *rates;
     double lr, decay;
+    StepSquares *squares; /* a parameter's, or NULL: nobody asks */
 } LayerPass;
 
 /* A parameter's part of the blocks. */
@@ -42,6 +44,7 @@ typedef struct Layer {
     float *w, *gradient, *slots[2], *ema;
     double decay;
     bool adapts;
+    StepSquares *squares;
 } Layer;
 
 static Layer layer_of(const LayerPass *pass, const Parameter *parameter) {
@@ -54,7 +57,8 @@ static Layer layer_of(const LayerPass *pass, const Parameter *parameter) {
                    .slots = {state->slots[0] + first, state->slots[1] ? state->slots[1] + first : NULL},
                    .ema = state->ema_parameters ? state->ema_parameters + first : NULL,
                    .decay = decays ? pass->decay : 0,
-                   .adapts = decays || pass->spec->trust_mask == STEP_TRUST_ALL};
+                   .adapts = decays || pass->spec->trust_mask == STEP_TRUST_ALL,
+                   .squares = pass->squares ? &pass->squares[parameter - pass->network->parameters] : NULL};
 }
 
 /* Sum of the squares of gradient[i] + l2 * w[i]. */
@@ -127,12 +131,14 @@ static void step_off(float shrink, float rate, size_t n, float *restrict w, cons
 static void lars_layer(const LayerPass *pass, const Layer *layer) {
     const float momentum = pass->rates->momentum;
     const bool nesterov = pass->spec->nesterov;
-    float inner, outer;
+    float inner, outer, before[TILE];
     lars_factors(pass, layer, &inner, &outer);
     for (size_t at = 0, n; at < layer->count; at += n) {
         n = layer->count - at < TILE ? layer->count - at : TILE;
+        if (layer->squares) memcpy(before, layer->w + at, n * sizeof *before);
         sgd(momentum, inner, outer, nesterov ? momentum : 1, nesterov ? 1 : 0, (float)layer->decay, 1, n, layer->w + at,
             layer->gradient + at, layer->slots[0] + at);
+        if (layer->squares) measure(n, before, layer->w + at, layer->squares);
         if (layer->ema) average(pass->rates->average, n, layer->ema + at, layer->w + at);
     }
 }
@@ -143,9 +149,12 @@ static void lamb_layer(const LayerPass *pass, const Layer *layer) {
                 layer->slots[0], layer->slots[1]);
     const float shrink = decoupled ? (float)(1 - pass->lr * layer->decay) : 1;
     const float rate = (float)(pass->lr * lamb_trust(pass, layer, shrink));
+    float before[TILE];
     for (size_t at = 0, n; at < layer->count; at += n) {
         n = layer->count - at < TILE ? layer->count - at : TILE;
+        if (layer->squares) memcpy(before, layer->w + at, n * sizeof *before);
         step_off(shrink, rate, n, layer->w + at, layer->gradient + at);
+        if (layer->squares) measure(n, before, layer->w + at, layer->squares);
         if (layer->ema) average(pass->rates->average, n, layer->ema + at, layer->w + at);
     }
 }
@@ -168,7 +177,7 @@ static void layer_task(void *context, int task, int thread) {
 }
 
 void optimizer_step_layerwise(const Network *network, const StepSpec *spec, TrainState *state, const Rates *rates,
-                              double lr, double decay, ThreadTeam *team) {
-    LayerPass pass = {network, spec, state, rates, lr, decay};
+                              double lr, double decay, ThreadTeam *team, StepSquares *squares) {
+    LayerPass pass = {network, spec, state, rates, lr, decay, squares};
     thread_team_run(team, layer_task, &pass, network->num_parameters + 1);
 }

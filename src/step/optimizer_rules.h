@@ -34,9 +34,31 @@ static inline void average(float share, size_t n, float *restrict ema, const flo
     for (size_t i = 0; i < n; i++) ema[i] += share * (value[i] - ema[i]);
 }
 
+/* What tiles of weights were (before) and are, added to the sums of a task. */
+static inline void measure(size_t n, const float *restrict before, const float *restrict after, StepSquares *sums) {
+    enum { LANES = 8 };
+    double weights[LANES] = {0}, updates[LANES] = {0};
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (int lane = 0; lane < LANES; lane++) {
+            const double now = after[i + lane], moved = now - (double)before[i + lane];
+            weights[lane] += now * now;
+            updates[lane] += moved * moved;
+        }
+    for (; i < n; i++) {
+        const double now = after[i], moved = now - (double)before[i];
+        weights[0] += now * now;
+        updates[0] += moved * moved;
+    }
+    for (int lane = 0; lane < LANES; lane++) {
+        sums->weights += weights[lane];
+        sums->updates += updates[lane];
+    }
+}
+
 /* LARS and LAMB, whose steps need norms of whole parameters first. decay: weight_decay, halved where the
- * mode says so, of a parameter that decays. */
+ * mode says so, of a parameter that decays. squares: NULL, or zeros, one a parameter. */
 void optimizer_step_layerwise(const Network *network, const StepSpec *spec, TrainState *state, const Rates *rates,
-                              double lr, double decay, ThreadTeam *team);
+                              double lr, double decay, ThreadTeam *team, StepSquares *squares);
 
 #endif

@@ -20,6 +20,11 @@ StepRates step_rates(const StepSpec *spec, double learning_rate, int64_t steps_d
 /* Decay of the averages: min(d, (1 + n) / (10 + n)), first step 2/11, or with average_count_before 1/10. */
 double step_average_decay(const StepSpec *spec, int64_t steps_done);
 
+/* What a step's look at each weight finds besides: sums of squares of the new weights and of what they moved by. */
+typedef struct StepSquares {
+    double weights, updates;
+} StepSquares;
+
 /* Whether weight decay takes hold of a parameter of that role. */
 bool step_decays(ParameterRole role, StepDecayMask mask);
 

@@ -1,6 +1,7 @@
 /* state.c - see state.h. */
 #include "step/state.h"
 
+#include "base/crc32c.h"
 #include "base/memory.h"
 
 #include <math.h>
@@ -14,6 +15,11 @@ void train_state_free(TrainState *state) {
     memory_free(state->ema_parameters);
     memory_free(state->ema_statistics);
     *state = (TrainState){0};
+}
+
+uint32_t state_fingerprint(const Network *network, const TrainState *state) {
+    uint32_t sum = crc32c(0, state->parameters, network->parameter_floats * sizeof(float));
+    return crc32c(sum, state->statistics, network->statistic_floats * sizeof(float));
 }
 
 const Parameter *state_first_nonfinite(const Parameter *tensors, int count, const float *values) {

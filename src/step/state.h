@@ -16,6 +16,8 @@ typedef struct TrainState {
     int64_t step;                           /* optimizer steps done */
 } TrainState;
 
+/* CRC-32C of weights and running statistics: equal where two runs have the same bits. */
+uint32_t state_fingerprint(const Network *network, const TrainState *state);
 /* Frees the blocks and leaves zeros. */
 void train_state_free(TrainState *state);
 /* The first tensor of a list with an element that is not finite, or NULL. */

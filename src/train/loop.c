@@ -12,6 +12,7 @@
  * and a checkpoint, EFFNET_INTERRUPTED; where loss, gradients or weights are not finite, or a file cannot be written,
  * with an error, and the last good checkpoint stands. */
 #include "train/run.h"
+#include "train/run_meter.h"
 
 #include "base/clock.h"
 
@@ -19,67 +20,22 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { STAMPS = 32 };
 static const double report_seconds = 0.45; /* at least twice a second */
-static const double window_seconds = 10;   /* over which images/s are averaged */
-
-/* A mean that is taken and begun anew. */
-typedef struct Mean {
-    double sum;
-    int64_t count;
-} Mean;
-
-/* Steps done at some moments of the last seconds. */
-typedef struct Window {
-    double time[STAMPS];
-    int64_t step[STAMPS];
-    int first, count;
-} Window;
 
 typedef struct Loop {
     Run *run;
     double began, reported;
-    double logged_at, epoch_at; /* when the interval and the epoch began, evaluations left out */
-    Mean reported_loss, logged_loss, epoch_loss;
-    Window window;
+    Meter since_report, since_line, epoch;
+    SpeedWindow window;
     double eval_seconds;     /* of the last evaluation */
     int64_t checkpoint_step; /* of the last checkpoint that this process wrote, -1 before */
     double lr;
+    double weight_norm, update_norm;       /* of the last step that was asked for them, NaN where unknown */
     double top1, top5, ema_top1, ema_top5; /* of the last evaluation, -1 before the first */
-    bool stop;                             /* the progress function asked for it */
+    bool stop;                             /* a sink asked for it */
 } Loop;
 
-static void mean_add(Mean *mean, double value) {
-    mean->sum += value;
-    mean->count++;
-}
-
-static double mean_of(Mean mean) {
-    return mean.count ? mean.sum / (double)mean.count : 0;
-}
-
-/* A stamp a report; those older than the window go, but for one. */
-static void window_add(Window *window, double now, int64_t step) {
-    int last = (window->first + window->count) % STAMPS;
-    window->time[last] = now;
-    window->step[last] = step;
-    if (window->count < STAMPS)
-        window->count++;
-    else
-        window->first = (window->first + 1) % STAMPS;
-    while (window->count > 2 && now - window->time[(window->first + 1) % STAMPS] > window_seconds) {
-        window->first = (window->first + 1) % STAMPS;
-        window->count--;
-    }
-}
-
-static double window_steps_per_second(const Window *window) {
-    int last = (window->first + window->count - 1 + STAMPS) % STAMPS;
-    double seconds = window->count > 1 ? window->time[last] - window->time[window->first] : 0;
-    return seconds > 0 ? (double)(window->step[last] - window->step[window->first]) / seconds : 0;
-}
-
-/* ---- what the caller hears ---- */
+/* ---- what the sinks hear ---- */
 
 static int64_t step_now(const Run *run) {
     return run->trainer.step;
@@ -105,7 +61,7 @@ static effnet_progress describe(const Loop *loop, const char *phase, double now)
                              .epochs = (int)run->recipe->epochs,
                              .step = step_now(run),
                              .steps = run->last_step,
-                             .loss = mean_of(loop->reported_loss),
+                             .loss = meter_loss(&loop->since_report, 0),
                              .lr = loop->lr,
                              .images_per_s = rate * (double)run->recipe->batch_size,
                              .seconds_left = rate > 0 ? (double)(run->last_step - step_now(run)) / rate +
@@ -118,47 +74,38 @@ static effnet_progress describe(const Loop *loop, const char *phase, double now)
                              .ema_top5 = loop->ema_top5};
 }
 
-static void tell(Loop *loop, const effnet_progress *progress) {
-    const effnet_train_options *options = loop->run->options;
-    if (options->progress && options->progress(options->progress_context, progress)) loop->stop = true;
+static effnet_status tell(Loop *loop, RunEventKind kind, const effnet_progress *progress, effnet_error *err) {
+    const RunEvent event = {
+        .kind = kind, .now = *progress, .gradient_norm = NAN, .weight_norm = NAN, .update_norm = NAN, .data_wait = NAN};
+    return run_sinks_tell(&loop->run->sinks, &event, &loop->stop, err);
 }
 
-static void tell_message(Loop *loop, const char *message) {
-    effnet_progress progress = describe(loop, "train", clock_seconds());
+static effnet_status tell_message(Loop *loop, const char *phase, const char *message, effnet_error *err) {
+    effnet_progress progress = describe(loop, phase, clock_seconds());
     progress.message = message;
-    tell(loop, &progress);
+    return tell(loop, RUN_EVENT_MESSAGE, &progress, err);
 }
 
 /* What was taken for which split, and which files were not read. */
-static void tell_remarks(Loop *loop, const Dataset *dataset) {
-    for (int i = 0; dataset_remark(dataset, i); i++) {
-        effnet_progress progress = describe(loop, "data", clock_seconds());
-        progress.message = dataset_remark(dataset, i);
-        bool stop = loop->stop;
-        tell(loop, &progress);
-        loop->stop = stop; /* a wish to stop is said again at the first step */
-    }
+static effnet_status tell_remarks(Loop *loop, const Dataset *dataset, effnet_error *err) {
+    for (int i = 0; dataset_remark(dataset, i); i++) TRY(tell_message(loop, "data", dataset_remark(dataset, i), err));
+    return EFFNET_OK;
 }
 
-static void tell_notes(Loop *loop) {
-    const RunNotes *notes = &loop->run->notes;
-    for (int i = 0; i < notes->count; i++) tell_message(loop, notes->texts[i]);
-    loop->stop = false; /* as in tell_remarks */
-}
-
-static void pass_on_warnings(Loop *loop, Loader *loader) {
+static effnet_status pass_on_warnings(Loop *loop, Loader *loader, effnet_error *err) {
     char warning[500];
-    while (loader_take_warning(loader, warning, sizeof warning)) tell_message(loop, warning);
+    while (loader_take_warning(loader, warning, sizeof warning)) TRY(tell_message(loop, "train", warning, err));
+    return EFFNET_OK;
 }
 
-static void report_when_due(Loop *loop, bool at_once) {
+static effnet_status report_when_due(Loop *loop, bool at_once, effnet_error *err) {
     double now = clock_seconds();
-    if (!at_once && now - loop->reported < report_seconds) return;
+    if (!at_once && now - loop->reported < report_seconds) return EFFNET_OK;
     window_add(&loop->window, now, step_now(loop->run));
-    effnet_progress progress = describe(loop, "train", now);
-    tell(loop, &progress);
+    const effnet_progress progress = describe(loop, "train", now);
     loop->reported = now;
-    loop->reported_loss = (Mean){0};
+    loop->since_report = (Meter){.began = now};
+    return tell(loop, RUN_EVENT_PROGRESS, &progress, err);
 }
 
 /* The evaluation's own reports, with the run's place added. */
@@ -169,25 +116,45 @@ static bool evaluation_progress(void *context, const effnet_progress *evaluation
     progress.epochs = (int)loop->run->recipe->epochs;
     progress.lr = loop->lr;
     progress.seconds = clock_seconds() - loop->began;
-    tell(loop, &progress);
+    const RunEventKind kind = evaluation->message ? RUN_EVENT_MESSAGE : RUN_EVENT_PROGRESS;
+    effnet_error ignored; /* a sink that fails here fails again at the epoch's event */
+    (void)tell(loop, kind, &progress, &ignored);
     return loop->stop;
 }
 
-/* ---- the log, checkpoints, evaluations ---- */
+/* The steps that `meter` counted, as an event: of a log interval or of an epoch. */
+static RunEvent describe_steps(const Loop *loop, RunEventKind kind, const Meter *meter, double until) {
+    const Run *run = loop->run;
+    RunEvent event = {.kind = kind,
+                      .now = describe(loop, kind == RUN_EVENT_INTERVAL ? "train" : "epoch", clock_seconds()),
+                      .gradient_norm = meter_gradient_norm(meter),
+                      .weight_norm = meter->steps ? loop->weight_norm : NAN,
+                      .update_norm = meter->steps ? loop->update_norm : NAN,
+                      .data_wait = meter_waited(meter, until)};
+    event.now.loss = meter_loss(meter, NAN);
+    event.now.images_per_s = meter_steps_per_second(meter, until) * (double)run->recipe->batch_size;
+    return event;
+}
 
-static effnet_status log_interval(Loop *loop, effnet_error *err) {
-    Run *run = loop->run;
-    double now = clock_seconds(), seconds = now - loop->logged_at;
-    double images = (double)(loop->logged_loss.count * run->recipe->batch_size);
-    RunLogLine line = {.epoch = epoch_now(run),
-                       .step = step_now(run),
-                       .loss = mean_of(loop->logged_loss),
-                       .lr = loop->lr,
-                       .images_per_s = seconds > 0 ? images / seconds : 0,
-                       .seconds = now - loop->began};
-    loop->logged_at = now;
-    loop->logged_loss = (Mean){0};
-    return run_log_write(&run->log, &line, err);
+/* Weights that are in host memory anyway have their fingerprint told; from a device they would have to be fetched. */
+static effnet_status add_fingerprint(const Loop *loop, RunEvent *event, effnet_error *err) {
+    const Run *run = loop->run;
+    const TrainState *state;
+    if (strcmp(executor_info(run->trainer.executor).name, "host") != 0) return EFFNET_OK;
+    TRY(executor_state(run->trainer.executor, &state, err));
+    event->fingerprint = state_fingerprint(&run->network, state);
+    event->has_fingerprint = true;
+    return EFFNET_OK;
+}
+
+/* ---- lines of the log, checkpoints, evaluations ---- */
+
+static effnet_status tell_interval(Loop *loop, effnet_error *err) {
+    double now = clock_seconds();
+    RunEvent event = describe_steps(loop, RUN_EVENT_INTERVAL, &loop->since_line, now);
+    TRY(add_fingerprint(loop, &event, err));
+    loop->since_line = (Meter){.began = now};
+    return run_sinks_tell(&loop->run->sinks, &event, &loop->stop, err);
 }
 
 static effnet_status write_checkpoint(Loop *loop, effnet_error *err) {
@@ -201,7 +168,7 @@ static effnet_status write_checkpoint(Loop *loop, effnet_error *err) {
     loop->checkpoint_step = step_now(run);
     effnet_error unmarked;
     if (run->best_step == step_now(run) && checkpoint_mark_best(run->out, run->best_step, &unmarked) != EFFNET_OK)
-        tell_message(loop, unmarked.message);
+        TRY(tell_message(loop, "train", unmarked.message, err));
     return checkpoint_prune(run->out, (int)run->recipe->checkpoint_keep, err);
 }
 
@@ -260,30 +227,17 @@ static effnet_status finish_epoch(Loop *loop, effnet_error *err) {
         if (status == EFFNET_INTERRUPTED) return EFFNET_OK; /* loop->stop is set; made up for at --resume */
         if (status != EFFNET_OK) return status;
     }
-    double seconds = trained - loop->epoch_at, now = clock_seconds();
-    double images = (double)(loop->epoch_loss.count * run->recipe->batch_size);
-    RunLogLine line = {.epoch = epoch_now(run),
-                       .step = step_now(run),
-                       .loss = loop->epoch_loss.count ? mean_of(loop->epoch_loss) : NAN,
-                       .lr = loop->lr,
-                       .images_per_s = seconds > 0 ? images / seconds : 0,
-                       .seconds = now - loop->began,
-                       .evaluated = evaluated,
-                       .averages = run->recipe->model_ema,
-                       .top1 = loop->top1,
-                       .top5 = loop->top5,
-                       .ema_top1 = loop->ema_top1,
-                       .ema_top5 = loop->ema_top5};
-    TRY(run_log_write(&run->log, &line, err));
+    RunEvent event = describe_steps(loop, RUN_EVENT_EPOCH, &loop->epoch, trained);
+    event.evaluated = evaluated;
+    TRY(add_fingerprint(loop, &event, err));
+    TRY(run_sinks_tell(&run->sinks, &event, &loop->stop, err));
     if (checkpoint_due(run)) TRY(write_checkpoint(loop, err));
-    effnet_progress progress = describe(loop, "epoch", clock_seconds());
-    progress.loss = line.loss;
-    progress.images_per_s = line.images_per_s;
-    tell(loop, &progress);
-    now = clock_seconds();
-    loop->logged_at += now - trained; /* evaluation and checkpoint are no training time */
-    loop->epoch_at = now;
-    loop->epoch_loss = (Mean){0};
+    double now = clock_seconds();
+    event.kind = RUN_EVENT_SAVED;
+    event.now.seconds = now - loop->began;
+    TRY(run_sinks_tell(&run->sinks, &event, &loop->stop, err));
+    loop->since_line.began += now - trained; /* evaluation and checkpoint are no training time */
+    loop->epoch = (Meter){.began = now};
     loop->window.count = 0;
     window_add(&loop->window, now, step_now(run));
     return EFFNET_OK;
@@ -291,29 +245,38 @@ static effnet_status finish_epoch(Loop *loop, effnet_error *err) {
 
 /* ---- the loop ---- */
 
+static bool line_due(const Run *run, int64_t step) {
+    return step % run->recipe->log_interval == 0;
+}
+
 static effnet_status one_step(Loop *loop, effnet_error *err) {
     Run *run = loop->run;
     Batch batch;
+    double asked = clock_seconds();
     TRY(loader_next(run->train_loader, &batch, err));
+    double waited = clock_seconds() - asked;
     StepResult result;
+    const int64_t next = step_now(run) + 1;
     const ExecutorBatch pictures = {.size = batch.size,
                                     .images = batch.images,
                                     .labels = batch.labels,
                                     .others = batch.others,
-                                    .shares = batch.shares};
+                                    .shares = batch.shares,
+                                    .norms = line_due(run, next) || next % run->steps_per_epoch == 0};
     TRY(trainer_step(&run->trainer, &pictures, &result, &loop->lr, err));
-    double loss = result.loss;
-    mean_add(&loop->reported_loss, loss);
-    mean_add(&loop->logged_loss, loss);
-    mean_add(&loop->epoch_loss, loss);
-    pass_on_warnings(loop, run->train_loader);
-    if (step_now(run) % run->recipe->log_interval == 0) TRY(log_interval(loop, err));
-    report_when_due(loop, step_now(run) == run->last_step);
-    return EFFNET_OK;
+    if (pictures.norms) {
+        loop->weight_norm = result.weight_norm;
+        loop->update_norm = result.update_norm;
+    }
+    Meter *const meters[] = {&loop->since_report, &loop->since_line, &loop->epoch};
+    for (int i = 0; i < 3; i++) meter_add(meters[i], result.loss, result.gradient_norm, waited);
+    TRY(pass_on_warnings(loop, run->train_loader, err));
+    if (line_due(run, next)) TRY(tell_interval(loop, err));
+    return report_when_due(loop, next == run->last_step, err);
 }
 
 /* Not `done` alone: the run may be over because pictures were taken away. */
-static void tell_nothing_left(Loop *loop) {
+static effnet_status tell_nothing_left(Loop *loop, effnet_error *err) {
     const Run *run = loop->run;
     char text[300];
     snprintf(text, sizeof text,
@@ -321,21 +284,23 @@ static void tell_nothing_left(Loop *loop) {
              "epoch, over %lld pictures)",
              (long long)step_now(run), (long long)run->last_step, (long long)run->steps_per_epoch,
              (long long)run->card.pictures);
-    tell_message(loop, text);
+    return tell_message(loop, "train", text, err);
 }
 
 static effnet_status run_steps(Loop *loop, effnet_error *err) {
     Run *run = loop->run;
-    tell_remarks(loop, run->train_set);
-    tell_remarks(loop, run->val_set);
-    tell_notes(loop);
-    if (run->head_drawn) tell_message(loop, "the classifier of --init has another shape: it was drawn afresh");
+    TRY(tell_remarks(loop, run->train_set, err));
+    TRY(tell_remarks(loop, run->val_set, err));
+    for (int i = 0; i < run->notes.count; i++) TRY(tell_message(loop, "train", run->notes.texts[i], err));
+    if (run->head_drawn)
+        TRY(tell_message(loop, "train", "the classifier of --init has another shape: it was drawn afresh", err));
     const char *warning = recipe_warning(run->recipe);
-    if (warning) tell_message(loop, warning);
+    if (warning) TRY(tell_message(loop, "train", warning, err));
+    loop->stop = false; /* a wish to stop is said again at the first step */
     if (run->resumed && evaluation_due(run) && run->log.evaluated_step != step_now(run))
         TRY(finish_epoch(loop, err));
     else if (run->resumed && step_now(run) >= run->last_step)
-        tell_nothing_left(loop);
+        TRY(tell_nothing_left(loop, err));
     while (step_now(run) < run->last_step && !loop->stop) {
         TRY(one_step(loop, err));
         if (ends_epoch(run) && !loop->stop)
@@ -375,8 +340,11 @@ static effnet_status run_loop(Run *run, effnet_error *err) {
     Loop loop = {.run = run,
                  .began = now,
                  .reported = now - report_seconds, /* the first step is told of */
-                 .logged_at = now,
-                 .epoch_at = now,
+                 .since_report = {.began = now},
+                 .since_line = {.began = now},
+                 .epoch = {.began = now},
+                 .weight_norm = NAN,
+                 .update_norm = NAN,
                  .lr = schedule_learning_rate(run->recipe, step_now(run), run->steps_per_epoch),
                  .checkpoint_step = -1,
                  .top1 = -1,

@@ -3,6 +3,7 @@
 #define EFFNET_TRAIN_RUN_H
 
 #include "data/feed/loader.h"
+#include "train/run_event.h"
 #include "train/run_log.h"
 #include "train/run_notes.h"
 #include "train/train.h"
@@ -19,6 +20,7 @@ typedef struct Run {
     Trainer trainer;
     ModelCard card; /* of class_names the array alone is the run's: one block */
     RunLog log;
+    RunSinks sinks;                     /* who hears of the run: the caller, the log */
     int64_t steps_per_epoch, last_step; /* last_step: where this run stops */
     bool head_drawn;                    /* --init brought a classifier of another shape */
     bool resumed;

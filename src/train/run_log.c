@@ -65,22 +65,35 @@ static json_t *number(double value) {
     return isfinite(value) ? json_real(value) : json_null();
 }
 
-effnet_status run_log_write(RunLog *log, const RunLogLine *line, effnet_error *err) {
+static int set_number(json_t *object, const char *key, double value) {
+    return json_object_set_new(object, key, number(value));
+}
+
+static int set_accuracy(json_t *object, const effnet_progress *now) {
+    int failed = set_number(object, "top1", now->top1) | set_number(object, "top5", now->top5);
+    if (now->ema_top1 < 0) return failed;
+    return failed | set_number(object, "ema_top1", now->ema_top1) | set_number(object, "ema_top5", now->ema_top5);
+}
+
+effnet_status run_log_take(void *context, const RunEvent *event, bool *stop, effnet_error *err) {
+    (void)stop;
+    RunLog *log = context;
+    const effnet_progress *now = &event->now;
+    if (event->kind != RUN_EVENT_INTERVAL && event->kind != RUN_EVENT_EPOCH) return EFFNET_OK;
     json_t *object = json_object();
-    int failed = json_object_set_new(object, "epoch", json_integer(line->epoch));
-    failed |= json_object_set_new(object, "step", json_integer(line->step));
-    failed |= json_object_set_new(object, "loss", number(line->loss));
-    failed |= json_object_set_new(object, "lr", number(line->lr));
-    failed |= json_object_set_new(object, "images_per_s", number(line->images_per_s));
-    failed |= json_object_set_new(object, "seconds", number(line->seconds));
-    if (line->evaluated) {
-        failed |= json_object_set_new(object, "top1", number(line->top1));
-        failed |= json_object_set_new(object, "top5", number(line->top5));
-    }
-    if (line->evaluated && line->averages) {
-        failed |= json_object_set_new(object, "ema_top1", number(line->ema_top1));
-        failed |= json_object_set_new(object, "ema_top5", number(line->ema_top5));
-    }
+    int failed = json_object_set_new(object, "epoch", json_integer(now->epoch));
+    failed |= json_object_set_new(object, "step", json_integer(now->step));
+    failed |= set_number(object, "loss", now->loss);
+    failed |= set_number(object, "lr", now->lr);
+    failed |= set_number(object, "images_per_s", now->images_per_s);
+    failed |= set_number(object, "seconds", now->seconds);
+    failed |= set_number(object, "gradient_norm", event->gradient_norm);
+    failed |= set_number(object, "weight_norm", event->weight_norm);
+    failed |= set_number(object, "update_norm", event->update_norm);
+    failed |= set_number(object, "data_wait", event->data_wait);
+    if (event->has_fingerprint)
+        failed |= json_object_set_new(object, "fingerprint", json_sprintf("%08x", (unsigned)event->fingerprint));
+    if (event->evaluated) failed |= set_accuracy(object, now);
     char *text = failed ? NULL : json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(9));
     json_decref(object);
     if (!text) return fail(err, EFFNET_ERROR_MEMORY, "no memory for a line of '%s'", log->path);
@@ -88,6 +101,6 @@ effnet_status run_log_write(RunLog *log, const RunLogLine *line, effnet_error *e
     bool written = fprintf(log->stream, "%s\n", text) > 0 && fflush(log->stream) == 0;
     free(text);
     if (!written) return fail(err, EFFNET_ERROR_IO, "cannot write '%s': %s", log->path, strerror(errno));
-    if (line->evaluated) log->evaluated_step = line->step;
+    if (event->evaluated) log->evaluated_step = now->step;
     return EFFNET_OK;
 }

@@ -1,13 +1,14 @@
 /* run_log.h - OUT/log.jsonl: one JSON object a line, one line a log interval and one an epoch; internal to train/.
  *
- * Every line: epoch (from 1), step, loss, lr, images_per_s, seconds (since this process began the run); after an
- * evaluation also top1, top5, ema_top1, ema_top5 (per cent; the last two where averages are kept). Numbers that are not
- * finite are null. A line is written and flushed whole. While it is open the file is locked, so two runs cannot write
+ * Every line: epoch (from 1), step, loss, lr, images_per_s, seconds (since this process began the run), gradient_norm,
+ * weight_norm, update_norm, data_wait (run_event.h); fingerprint (eight hexadecimal digits) where weights are at hand;
+ * after an evaluation also top1, top5, ema_top1, ema_top5 (per cent; the last two where averages are kept). Numbers
+ * that are not finite are null. A line is written and flushed whole. While it is open the file is locked, so two runs cannot write
  * into one folder. */
 #ifndef EFFNET_TRAIN_RUN_LOG_H
 #define EFFNET_TRAIN_RUN_LOG_H
 
-#include "base/error.h"
+#include "train/run_event.h"
 
 #include <stdio.h>
 
@@ -17,20 +18,13 @@ typedef struct RunLog {
     int64_t evaluated_step; /* of the last line with a top1; -1 where there is none */
 } RunLog;
 
-typedef struct RunLogLine {
-    int epoch;
-    int64_t step;
-    double loss, lr, images_per_s, seconds;
-    bool evaluated, averages; /* top1 and top5 are written; ema_top1 and ema_top5 too */
-    double top1, top5, ema_top1, ema_top5;
-} RunLogLine;
-
 /* Opens folder/log.jsonl to append, and locks it; nothing in it is changed. */
 effnet_status run_log_open(RunLog *log, const char *folder, effnet_error *err);
 /* Lines of steps after `step` (those that a killed run wrote after the checkpoint it goes on from), a torn last line
  * and everything behind a line that is none are cut off: the log stays one curve. Closes the log where that fails. */
 effnet_status run_log_cut(RunLog *log, int64_t step, effnet_error *err);
-effnet_status run_log_write(RunLog *log, const RunLogLine *line, effnet_error *err);
+/* The sink (`context`: the RunLog) of intervals and epochs. */
+RunSinkFunction run_log_take;
 void run_log_close(RunLog *log); /* harmless on a zeroed struct */
 
 #endif

@@ -148,6 +148,8 @@ effnet_status run_open(Run *run, effnet_error *err) {
     TRY(run_log_open(&run->log, run->out, err));
     TRY(run_state_settle(run, err));
     TRY(run_log_cut(&run->log, run->trainer.step, err));
+    run_sinks_add(&run->sinks, run_sink_progress, (void *)run->options);
+    run_sinks_add(&run->sinks, run_log_take, &run->log);
     return write_recipe(run, err);
 }
 

@@ -127,7 +127,7 @@ static effnet_status land(XlaExecutor *xla, StepResult *result, effnet_error *er
     xla->in_flight--;
     memmove(xla->flights, xla->flights + 1, sizeof *xla->flights * (size_t)xla->in_flight);
     if (status != EFFNET_OK) return status;
-    if (result) *result = (StepResult){.loss = loss, .gradient_norm = norm};
+    if (result) *result = (StepResult){.loss = loss, .gradient_norm = norm, .weight_norm = NAN, .update_norm = NAN};
     if (isfinite(loss) && isfinite(norm)) return EFFNET_OK;
     xla->state.step = flight.step; /* later steps, if any, were made of the state before this one */
     return fail(err, EFFNET_ERROR_NUMERIC,

@@ -191,6 +191,37 @@ typedef struct LogSummary {
     int64_t steps[64]; /* of the lines */
 } LogSummary;
 
+/* What every line of a run on this machine says besides its loss: norms of one step of one network, the share of time
+ * that pictures were waited for, the fingerprint of the weights. */
+static void assert_measures(json_t *line) {
+    const double gradient = json_number_value(json_object_get(line, "gradient_norm"));
+    const double weight = json_number_value(json_object_get(line, "weight_norm"));
+    const double update = json_number_value(json_object_get(line, "update_norm"));
+    const json_t *wait = json_object_get(line, "data_wait");
+    if (json_is_null(json_object_get(line, "loss"))) return; /* an evaluation made up for: no step, no norms */
+    assert_true(gradient > 0 && weight > 1 && update > 0 && update < weight);
+    assert_true(json_is_number(wait) && json_number_value(wait) >= 0 && json_number_value(wait) <= 1);
+}
+
+/* The lines' fingerprints, one behind the other. */
+static void read_fingerprints(const char *name, char *out, size_t size) {
+    char path[512], line[1000];
+    snprintf(path, sizeof path, "%s/%s/log.jsonl", root, name);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    out[0] = 0;
+    while (fgets(line, sizeof line, file)) {
+        json_t *object = json_loads(line, 0, NULL);
+        const char *mark = json_string_value(json_object_get(object, "fingerprint"));
+        assert_non_null(mark);
+        assert_int_equal(strlen(mark), 8);
+        assert_true(strlen(out) + 9 < size);
+        strcat(out, mark);
+        json_decref(object);
+    }
+    fclose(file);
+}
+
 static LogSummary read_log(const char *name) {
     char path[512], line[1000];
     snprintf(path, sizeof path, "%s/%s/log.jsonl", root, name);
@@ -202,6 +233,7 @@ static LogSummary read_log(const char *name) {
         json_t *object = json_loads(line, 0, NULL);
         assert_non_null(object);
         for (int k = 0; k < 5; k++) assert_non_null(json_object_get(object, keys[k]));
+        assert_measures(object);
         log.steps[log.lines] = json_integer_value(json_object_get(object, "step"));
         if (log.lines) assert_true(log.steps[log.lines] >= log.steps[log.lines - 1]);
         log.lines++;
@@ -270,6 +302,10 @@ static void test_resume_is_exact(void **state) {
     run_well(recipe, "whole1", false, 0, NULL);
     assert_same_checkpoint("whole1", "midst", all_steps);
     assert_log("midst");
+    char whole[100], midst[100]; /* and so were the weights at every line between */
+    read_fingerprints("whole1", whole, sizeof whole);
+    read_fingerprints("midst", midst, sizeof midst);
+    assert_string_equal(whole, midst);
     run_well(make_recipe(), "edge", false, 5, NULL);
     run_well(make_recipe(), "edge", true, 0, NULL);
     assert_same_checkpoint("whole", "edge", all_steps);

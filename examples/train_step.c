@@ -27,7 +27,8 @@ int main(void) {
     if (effnet_recipe_open(NULL, &recipe, &error) != EFFNET_OK) return say(&error);
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
         if (effnet_recipe_set(recipe, settings[i][0], settings[i][1], &error) != EFFNET_OK) return say(&error);
-    if (effnet_trainer_create(recipe, 2, STEPS, 0, &trainer, &error) != EFFNET_OK) return say(&error);
+    const effnet_trainer_options options = {.struct_size = sizeof options, .num_classes = 2, .steps_per_epoch = STEPS};
+    if (effnet_trainer_create(recipe, &options, &trainer, &error) != EFFNET_OK) return say(&error);
     for (int n = 0; n < BATCH; n++) {
         labels[n] = n % 2;
         for (int p = 0; p < PIXELS; p++) images[n * PIXELS + p] = (n % 2 ? 1.0f : -1.0f) + (float)(n * p % 7) * 0.1f;

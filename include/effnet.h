@@ -7,8 +7,22 @@
  *    to do.
  *  - Objects are opaque, made by ..._create/..._open and destroyed by ..._free; free(NULL) is harmless.
  *    Two objects may be used by two threads at once; one object by one thread at a time.
- *  - Option structures begin with struct_size: write `effnet_model_options o = {.struct_size = sizeof o};`
- * and set what differs; zero means "the default".
+ *  - Structures begin with struct_size, so that a program and a library of different versions agree on how much of one
+ *    both know. Options: write `effnet_model_options o = {.struct_size = sizeof o};` and set what differs; zero means
+ *    "the default", and so does NULL for the whole structure. Results: the same, `effnet_summary s = {.struct_size =
+ *    sizeof s};`, and the call fills as much as that. What the library hands to a function of yours says its own size.
+ *    effnet_error and effnet_prediction have none: they stay as they are.
+ *  - NULL where a pointer is needed is EFFNET_ERROR_ARGUMENT; a question asked of a NULL object has the answer "" or 0.
+ *
+ * Environment variables that the library reads, each only where an option does not say otherwise:
+ *    EFFNET_ISA               scalar|avx2|avx512|avx512bf16|amx: the instructions that the processor's kernels may use
+ *    EFFNET_PIN               1 pins threads to processors on a busy machine too, 0 never (effnet_team_options.pin)
+ *    OMP_PROC_BIND            false: as EFFNET_PIN=0
+ *    EFFNET_MPI_MODULE        the module for workers over MPI, where it does not stand beside program or library
+ *    PJRT_PLUGIN_LIBRARY_PATH the plugin that device `xla` means
+ *    EFFNET_PLUGINS           a folder to look for plugins in first; then VIRTUAL_ENV, those of python3 in PATH, HOME
+ *    EFFNET_CACHE             a folder for what XLA compiled; else XDG_CACHE_HOME or HOME/.cache
+ *    EFFNET_XLA_SHIFTS        how depthwise convolutions are written for XLA (docs/accelerators.md)
  *  - Pictures are (height, width, 3) bytes, RGB; batches are (N, H, W, 3), channels last.
  *
  * SPDX-License-Identifier: Apache-2.0 */
@@ -42,6 +56,9 @@ typedef struct effnet_error {
     effnet_status status;
     char message[500];
 } effnet_error;
+
+/* "EFFNET_ERROR_IO"; "unknown status" of a number that is none. */
+EFFNET_API const char *effnet_status_name(effnet_status status);
 
 /* Of this header. Until 1.0 each minor version may change the interface; the shared library's name has both numbers. */
 #define EFFNET_VERSION_MAJOR 0
@@ -177,9 +194,18 @@ typedef struct effnet_recipe effnet_recipe;
 /* Read a YAML recipe; path NULL gives the defaults (EfficientNet-B0 as published). */
 EFFNET_API effnet_status effnet_recipe_open(const char *path, effnet_recipe **out, effnet_error *error);
 EFFNET_API void effnet_recipe_free(effnet_recipe *recipe);
+/* A recipe of its own with the same values. */
+EFFNET_API effnet_status effnet_recipe_copy(const effnet_recipe *recipe, effnet_recipe **out, effnet_error *error);
 /* Set one key from text, as `--set KEY=VALUE` does. */
 EFFNET_API effnet_status effnet_recipe_set(effnet_recipe *recipe, const char *key, const char *value,
                                            effnet_error *error);
+/* A key's value as the text that effnet_recipe_set takes back to the same value: "0.016", "rmsprop", "[0.08, 1]".
+ * EFFNET_ERROR_ARGUMENT where `size` bytes, the zero at the end among them, are too few; 1,000 always suffice. */
+EFFNET_API effnet_status effnet_recipe_get(const effnet_recipe *recipe, const char *key, char *buffer, size_t size,
+                                           effnet_error *error);
+/* Every key with its value, as a file that effnet_recipe_open reads back to the same recipe; written beside and renamed
+ * into place. */
+EFFNET_API effnet_status effnet_recipe_save(const effnet_recipe *recipe, const char *path, effnet_error *error);
 /* Every key with its section, type, range, default and help, for --help and the documentation: calls `visit` once a
  * key, sections together. */
 typedef void effnet_key_visitor(void *context, const char *section, const char *key, const char *type,
@@ -190,11 +216,17 @@ EFFNET_API void effnet_recipe_keys(effnet_key_visitor *visit, void *context);
 
 typedef struct effnet_trainer effnet_trainer;
 
-/* A trainer of batches that the caller supplies, with the recipe's model, optimizer, schedule and
- * regularisation. steps_per_epoch turns the recipe's epochs into steps. num_classes overrides the recipe's
- * where not 0. */
-EFFNET_API effnet_status effnet_trainer_create(const effnet_recipe *recipe, int num_classes, int steps_per_epoch,
-                                               int threads, effnet_trainer **out, effnet_error *error);
+typedef struct effnet_trainer_options {
+    size_t struct_size;
+    int num_classes;     /* 0: the recipe's */
+    int steps_per_epoch; /* turns the recipe's epochs into steps; at least 1 */
+    int threads;         /* 0: the recipe's, or one for each processor */
+} effnet_trainer_options;
+
+/* A trainer of batches that the caller supplies, with the recipe's model, optimizer, schedule and regularisation. The
+ * recipe is copied. */
+EFFNET_API effnet_status effnet_trainer_create(const effnet_recipe *recipe, const effnet_trainer_options *options,
+                                               effnet_trainer **out, effnet_error *error);
 EFFNET_API void effnet_trainer_free(effnet_trainer *trainer);
 /* One step on images (N, resolution, resolution, 3), normalised floats, and labels (N); N is at most the
  * recipe's batch_size. Writes the mean loss and the learning rate used. */
@@ -208,6 +240,7 @@ EFFNET_API effnet_status effnet_trainer_model(effnet_trainer *trainer, bool ema,
  */
 
 typedef struct effnet_progress {
+    size_t struct_size;
     const char *phase;   /* "train", "eval" or "epoch" (an epoch ended and was evaluated); "data": `message` says what
                             was taken for which split, and that is all */
     int epoch, epochs;   /* epoch counts from 1 */
@@ -237,15 +270,27 @@ typedef struct effnet_train_options {
 } effnet_train_options;
 
 typedef struct effnet_train_result {
+    size_t struct_size;
     int64_t steps;
     double seconds, top1, top5, ema_top1, ema_top5; /* of the last evaluation, per cent; negative if none */
     char checkpoint[1024];                          /* the last one written */
 } effnet_train_result;
 
-EFFNET_API effnet_status effnet_train(effnet_recipe *recipe, const effnet_train_options *options,
+/* `result` may be NULL. The recipe stays as it is; what the run resolves (classes, resolution, data) is in recipe.yaml of
+ * its folder. */
+EFFNET_API effnet_status effnet_train(const effnet_recipe *recipe, const effnet_train_options *options,
                                       effnet_train_result *result, effnet_error *error);
 
+typedef struct effnet_evaluate_options {
+    size_t struct_size;
+    int batch;                          /* pictures that go through the network at once; 0: 64 */
+    int workers;                        /* threads that read and decode; 0: one for each processor */
+    effnet_progress_function *progress; /* phases "data" and "eval"; may be NULL */
+    void *progress_context;
+} effnet_evaluate_options;
+
 typedef struct effnet_evaluation {
+    size_t struct_size;
     int64_t images, skipped; /* skipped: pictures that could not be read */
     double top1, top5;       /* per cent */
     double loss;             /* mean cross-entropy, no smoothing */
@@ -254,15 +299,15 @@ typedef struct effnet_evaluation {
 
 /* Accuracy of `model` on the evaluation split of `data` (any source of docs/data.md: folders,
  * IDX, TFRecord, tar, CIFAR, tables). */
-EFFNET_API effnet_status effnet_evaluate(effnet_model *model, const char *data, int batch, int workers,
-                                         effnet_progress_function *progress, void *context, effnet_evaluation *out,
-                                         effnet_error *error);
+EFFNET_API effnet_status effnet_evaluate(effnet_model *model, const char *data, const effnet_evaluate_options *options,
+                                         effnet_evaluation *out, effnet_error *error);
 
 /* ---- the same batches as another program -----------------------------------------------------------------
  * Training on batches given as tensors, to hold a run against another implementation's: no data pipeline, every
  * tensor at the end. */
 
 typedef struct effnet_replay_step {
+    size_t struct_size;
     int64_t step, steps;  /* steps done, from 1, and to do */
     double loss, lr;      /* mean loss of the batch; the rate that was used */
     double gradient_norm; /* global L2 norm before clipping, weight decay left out */
@@ -310,6 +355,7 @@ typedef struct effnet_pack_options {
 } effnet_pack_options;
 
 typedef struct effnet_pack_result {
+    size_t struct_size;
     int64_t pictures, skipped;
     int64_t resumed; /* pictures that an earlier call, which was stopped, had done */
     int64_t kept;    /* files taken over byte for byte, of this call's */
@@ -341,6 +387,7 @@ typedef struct effnet_data_check_options {
 } effnet_data_check_options;
 
 typedef struct effnet_data_report {
+    size_t struct_size;
     int classes;
     char **class_names; /* (classes) */
     /* [0] training, [1] evaluation. counts: (classes) readable pictures, NULL where there is no such split. */
@@ -376,7 +423,8 @@ EFFNET_API effnet_status effnet_data_show(const effnet_recipe *recipe, const cha
  */
 
 typedef struct effnet_block_summary {
-    char name[32]; /* "stem", "blocks.1.0", "head" */
+    size_t struct_size; /* from one to the next, where header and library differ */
+    char name[32];      /* "stem", "blocks.1.0", "head" */
     int in_height, in_width, in_channels;
     int expanded_channels, squeeze_channels; /* 0 where there is none */
     int kernel, stride;    /* of the block's depthwise convolution, of the only one in stem and head */
@@ -388,6 +436,7 @@ typedef struct effnet_block_summary {
 } effnet_block_summary;
 
 typedef struct effnet_summary {
+    size_t struct_size;
     char model[64];
     int resolution, num_classes;
     int64_t parameters, macs, activation_bytes;
@@ -403,6 +452,7 @@ EFFNET_API void effnet_summary_free(effnet_summary *summary);
 /* One pass over memory in a step: what it took, the arithmetic and the memory traffic it cannot do without. The last
  * one, pass "other", is the rest of the step: packing of weights, loss, optimizer, EMA. */
 typedef struct effnet_pass_profile {
+    size_t struct_size;
     const char *pass, *op;    /* "conv backward", "blocks.1.0.conv_pw"; valid during the call */
     double ms, ms_best;       /* mean and best over the steps, whole batch */
     double operations, bytes; /* 0 where unknown */
@@ -423,6 +473,7 @@ typedef struct effnet_bench_options {
 } effnet_bench_options;
 
 typedef struct effnet_bench_result {
+    size_t struct_size;
     char model[64], dtype[8], isa[128];
     int resolution, batch, threads, steps;
     double images_per_s, images_per_s_best, ms_per_step; /* medians, and the best step */
@@ -436,6 +487,7 @@ EFFNET_API effnet_status effnet_bench(const effnet_bench_options *options, effne
 /* What this machine can do at most, all threads together: multiply-adds (two operations each) in fp32, in dot products
  * of bf16, of bytes and in AMX's tiles (0: not on this processor), and memory. */
 typedef struct effnet_limits {
+    size_t struct_size;
     char isa[32];
     int threads;
     double gflops, bf16_gflops, int8_gops, amx_gflops, read_gbps, copy_gbps;
@@ -448,6 +500,7 @@ EFFNET_API effnet_status effnet_measure_limits(int threads, effnet_limits *out, 
 
 /* What a run's `device` may be, and what is there (docs/accelerators.md). Texts are "" and numbers 0 where unknown. */
 typedef struct effnet_device {
+    size_t struct_size;
     char device[4200];             /* for the recipe's key `device`: "xla:cuda", "xla:/path/to/plugin.so" */
     char plugin[4096];             /* the plugin's file; "": none is installed */
     bool hardware;                 /* something that this plugin drives shows on this machine: */
@@ -461,7 +514,7 @@ typedef struct effnet_device {
 } effnet_device;
 
 /* The index-th accelerator that is known, the best first, without loading anything: device, plugin, hardware, sign,
- * install, needs. False past the last. */
+ * install, needs. False past the last, and where out->struct_size is not set. */
 EFFNET_API bool effnet_device_known(int index, effnet_device *out);
 /* Loads the plugin of `device` ("xla", "xla:cuda", "xla:/path/to/plugin.so") and fills in the rest. A plugin is code of
  * others that is loaded into this process for its life; call it in a process of its own where that matters. */

@@ -149,7 +149,6 @@ static void summarize(Bench *bench, effnet_bench_result *out) {
     qsort(bench->seconds, (size_t)steps, sizeof *bench->seconds, compare_doubles);
     double median = (bench->seconds[(steps - 1) / 2] + bench->seconds[steps / 2]) / 2;
     if (bench->on_device && !options->infer) median = bench->seconds[0] = bench->total / steps; /* they overlap */
-    memset(out, 0, sizeof *out);
     snprintf(out->model, sizeof out->model, "%s", bench->network.config.name);
     snprintf(out->dtype, sizeof out->dtype, "%s", options->dtype);
     snprintf(out->isa, sizeof out->isa, "%s", info.isa);
@@ -178,7 +177,8 @@ static void tell_profile(const Bench *bench) {
     double in_passes = 0, best = 0;
     for (int i = 0; i < count; i++) {
         const EnginePassTime *time = &times[i];
-        const effnet_pass_profile pass = {.pass = time->pass,
+        const effnet_pass_profile pass = {.struct_size = sizeof pass,
+                                          .pass = time->pass,
                                           .op = time->op,
                                           .ms = time->seconds / options->steps * 1e3,
                                           .ms_best = time->best * 1e3,
@@ -189,7 +189,8 @@ static void tell_profile(const Bench *bench) {
         options->on_pass(options->context, &pass);
     }
     double left = bench->seconds[0] - best;
-    const effnet_pass_profile other = {.pass = "other",
+    const effnet_pass_profile other = {.struct_size = sizeof other,
+                                       .pass = "other",
                                        .op = "pack, loss, optimizer, average",
                                        .ms = (bench->total - in_passes) / options->steps * 1e3,
                                        .ms_best = left > 0 ? left * 1e3 : 0};
@@ -214,9 +215,13 @@ static effnet_status measure(Bench *bench, effnet_bench_result *out, effnet_erro
 
 effnet_status effnet_bench(const effnet_bench_options *options, effnet_bench_result *out, effnet_error *error) {
     Bench bench = {0};
+    NEED(out);
+    TRY(result_clear(out, "effnet_bench_result", error));
     TRY(options_copy(options, &bench.options, sizeof bench.options, "effnet_bench_options", error));
     TRY(check(&bench.options, &bench.dtype, error));
-    effnet_status status = measure(&bench, out, error);
+    effnet_bench_result result = {0};
+    effnet_status status = measure(&bench, &result, error);
+    result_write(out, &result, sizeof result);
     if (bench.has_trainer) trainer_free(&bench.trainer);
     engine_free(bench.engine);
     thread_team_free(bench.team);
@@ -234,18 +239,20 @@ effnet_status effnet_bench(const effnet_bench_options *options, effnet_bench_res
 effnet_status effnet_measure_limits(int threads, effnet_limits *out, effnet_error *error) {
     ThreadTeam *team;
     CpuLimits limits;
+    NEED(out);
+    TRY(result_clear(out, "effnet_limits", error));
     TRY(thread_team_create(threads, &team, error));
     effnet_status status = cpu_limits_measure(team, &limits, error);
     thread_team_free(team);
     if (status != EFFNET_OK) return status;
-    memset(out, 0, sizeof *out);
-    snprintf(out->isa, sizeof out->isa, "%s", limits.isa);
-    out->threads = limits.threads;
-    out->gflops = limits.gflops;
-    out->bf16_gflops = limits.bf16_gflops;
-    out->int8_gops = limits.int8_gops;
-    out->amx_gflops = limits.amx_gflops;
-    out->read_gbps = limits.read_gbps;
-    out->copy_gbps = limits.copy_gbps;
+    effnet_limits found = {.threads = limits.threads,
+                           .gflops = limits.gflops,
+                           .bf16_gflops = limits.bf16_gflops,
+                           .int8_gops = limits.int8_gops,
+                           .amx_gflops = limits.amx_gflops,
+                           .read_gbps = limits.read_gbps,
+                           .copy_gbps = limits.copy_gbps};
+    snprintf(found.isa, sizeof found.isa, "%s", limits.isa);
+    result_write(out, &found, sizeof found);
     return EFFNET_OK;
 }

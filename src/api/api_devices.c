@@ -13,36 +13,40 @@ _Static_assert(sizeof((effnet_device *)0)->kind >= PJRT_TEXT, "a device's kind m
 _Static_assert(sizeof((effnet_device *)0)->plugin >= PLUGIN_PATH, "a plugin's path may be cut");
 
 bool effnet_device_known(int index, effnet_device *out) {
+    if (!out || result_clear(out, "effnet_device", NULL) != EFFNET_OK) return false;
     const KnownPlugin *known = plugin_known(index);
     if (!known) return false;
-    *out = (effnet_device){0};
-    snprintf(out->device, sizeof out->device, "xla:%s", known->name);
-    snprintf(out->install, sizeof out->install, "%s", known->package);
-    snprintf(out->needs, sizeof out->needs, "%s", known->needs);
-    out->hardware = hardware_present(known->name, out->sign, sizeof out->sign);
+    effnet_device found = {0};
+    snprintf(found.device, sizeof found.device, "xla:%s", known->name);
+    snprintf(found.install, sizeof found.install, "%s", known->package);
+    snprintf(found.needs, sizeof found.needs, "%s", known->needs);
+    found.hardware = hardware_present(known->name, found.sign, sizeof found.sign);
     char path[PLUGIN_PATH];
-    if (plugin_installed(known, path)) snprintf(out->plugin, sizeof out->plugin, "%s", path);
+    if (plugin_installed(known, path)) snprintf(found.plugin, sizeof found.plugin, "%s", path);
+    result_write(out, &found, sizeof found);
     return true;
 }
 
 effnet_status effnet_device_probe(const char *device, effnet_device *out, effnet_error *error) {
-    if (!device || !out)
-        return fail(error, EFFNET_ERROR_ARGUMENT, "effnet_device_probe: a device and a place are needed");
     char path[PLUGIN_PATH];
     Pjrt *pjrt;
-    *out = (effnet_device){0};
+    effnet_device found = {0};
+    NEED(out);
+    TRY(result_clear(out, "effnet_device", error));
+    NEED(device);
     TRY(plugin_find(device, path, error));
     TRY(pjrt_open(path, 0, &pjrt, error));
     const PjrtInfo info = pjrt_info(pjrt);
     pjrt_close(pjrt);
-    snprintf(out->device, sizeof out->device, "%s", device);
-    snprintf(out->plugin, sizeof out->plugin, "%s", path);
-    snprintf(out->platform, sizeof out->platform, "%s", info.platform);
-    snprintf(out->version, sizeof out->version, "%s", info.version);
-    snprintf(out->kind, sizeof out->kind, "%s", info.kind);
-    out->api_major = info.api_major;
-    out->api_minor = info.api_minor;
-    out->devices = info.devices;
-    out->memory_bytes = info.memory_bytes;
+    snprintf(found.device, sizeof found.device, "%s", device);
+    snprintf(found.plugin, sizeof found.plugin, "%s", path);
+    snprintf(found.platform, sizeof found.platform, "%s", info.platform);
+    snprintf(found.version, sizeof found.version, "%s", info.version);
+    snprintf(found.kind, sizeof found.kind, "%s", info.kind);
+    found.api_major = info.api_major;
+    found.api_minor = info.api_minor;
+    found.devices = info.devices;
+    found.memory_bytes = info.memory_bytes;
+    result_write(out, &found, sizeof found);
     return EFFNET_OK;
 }

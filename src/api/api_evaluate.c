@@ -19,17 +19,17 @@ static effnet_status model_logits(void *context, int set, const ExecutorBatch *b
     return engine_forward(model->engine, &call, err);
 }
 
-static effnet_status evaluate(effnet_model *model, const Dataset *dataset, int batch, int workers,
-                              effnet_progress_function *progress, void *context, Accuracy *out, effnet_error *err) {
+static effnet_status evaluate(effnet_model *model, const Dataset *dataset, const effnet_evaluate_options *chosen,
+                              Accuracy *out, effnet_error *err) {
     const LoaderOptions options = {
         .dataset = dataset,
         .preprocess = model->preprocess,
-        .batch = batch,
-        .workers = workers,
+        .batch = chosen->batch,
+        .workers = chosen->workers,
         .bad_images = BAD_IMAGES_SKIP,
     };
     Loader *loader;
-    TRY(model_engine(model, batch, err));
+    TRY(model_engine(model, chosen->batch, err));
     TRY(loader_create(&options, &loader, err));
     const Evaluation evaluation = {.logits = model_logits,
                                    .logits_context = model,
@@ -37,8 +37,8 @@ static effnet_status evaluate(effnet_model *model, const Dataset *dataset, int b
                                    .classes = model->network.config.num_classes,
                                    .loader = loader,
                                    .pictures = dataset_size(dataset),
-                                   .progress = progress,
-                                   .progress_context = context};
+                                   .progress = chosen->progress,
+                                   .progress_context = chosen->progress_context};
     effnet_status status = evaluate_all(&evaluation, out, err);
     loader_free(loader);
     return status;
@@ -46,7 +46,8 @@ static effnet_status evaluate(effnet_model *model, const Dataset *dataset, int b
 
 static void tell_remarks(const Dataset *dataset, effnet_progress_function *progress, void *context) {
     for (int i = 0; progress && dataset_remark(dataset, i); i++) {
-        const effnet_progress remark = {.phase = "data",
+        const effnet_progress remark = {.struct_size = sizeof remark,
+                                        .phase = "data",
                                         .message = dataset_remark(dataset, i),
                                         .top1 = -1,
                                         .top5 = -1,
@@ -56,28 +57,38 @@ static void tell_remarks(const Dataset *dataset, effnet_progress_function *progr
     }
 }
 
-effnet_status effnet_evaluate(effnet_model *model, const char *data, int batch, int workers,
-                              effnet_progress_function *progress, void *context, effnet_evaluation *out,
-                              effnet_error *error) {
+static effnet_status check_options(effnet_evaluate_options *options, effnet_error *err) {
+    if (options->batch == 0) options->batch = DEFAULT_BATCH;
+    if (options->batch < 1 || options->batch > MAX_BATCH)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "batch is %d; allowed: 1 to %d, or 0 for the default", options->batch,
+                    MAX_BATCH);
+    if (options->workers < 0 || options->workers > 256)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "workers is %d; allowed: 1 to 256, or 0 for one a processor",
+                    options->workers);
+    return EFFNET_OK;
+}
+
+effnet_status effnet_evaluate(effnet_model *model, const char *data, const effnet_evaluate_options *options,
+                              effnet_evaluation *out, effnet_error *error) {
+    effnet_evaluate_options chosen;
     Dataset *dataset;
     Accuracy accuracy = {0};
-    if (batch == 0) batch = DEFAULT_BATCH;
-    if (batch < 1 || batch > MAX_BATCH)
-        return fail(error, EFFNET_ERROR_ARGUMENT, "batch is %d; allowed: 1 to %d, or 0 for the default", batch,
-                    MAX_BATCH);
-    if (workers < 0 || workers > 256)
-        return fail(error, EFFNET_ERROR_ARGUMENT, "workers is %d; allowed: 1 to 256, or 0 for one a processor",
-                    workers);
+    NEED(model);
+    NEED(data);
+    NEED(out);
+    TRY(result_clear(out, "effnet_evaluation", error));
+    TRY(options_copy(options, &chosen, sizeof chosen, "effnet_evaluate_options", error));
+    TRY(check_options(&chosen, error));
     TRY(dataset_open(data, SPLIT_EVALUATION, NULL, &dataset, error));
-    tell_remarks(dataset, progress, context);
+    tell_remarks(dataset, chosen.progress, chosen.progress_context);
     effnet_status status = classes_match(dataset, (const char *const *)model->card.class_names,
                                          model->network.config.num_classes, data, error);
-    if (status == EFFNET_OK) status = evaluate(model, dataset, batch, workers, progress, context, &accuracy, error);
+    if (status == EFFNET_OK) status = evaluate(model, dataset, &chosen, &accuracy, error);
     if (status == EFFNET_OK && accuracy.images == 0)
         status = fail(error, EFFNET_ERROR_FORMAT, "not one picture of '%s' could be read", data);
     dataset_free(dataset);
     if (status != EFFNET_OK) return status;
-    *out = (effnet_evaluation){
+    const effnet_evaluation told = {
         .images = accuracy.images,
         .skipped = accuracy.skipped,
         .top1 = accuracy.top1,
@@ -86,5 +97,6 @@ effnet_status effnet_evaluate(effnet_model *model, const char *data, int batch, 
         .seconds = accuracy.seconds,
         .images_per_s = accuracy.seconds > 0 ? (double)accuracy.images / accuracy.seconds : 0,
     };
+    result_write(out, &told, sizeof told);
     return EFFNET_OK;
 }

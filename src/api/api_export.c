@@ -8,6 +8,8 @@ effnet_status effnet_model_save_onnx(const effnet_model *model, const char *path
                                      effnet_error *error) {
     effnet_onnx_options chosen;
     char **metadata;
+    NEED(model);
+    NEED(path);
     TRY(options_copy(options, &chosen, sizeof chosen, "effnet_onnx_options", error));
     TRY(card_metadata(&model->card, &metadata, error));
     const OnnxOptions write = {.keep_batch_norm = chosen.keep_batch_norm, .metadata = (const char *const *)metadata};

@@ -138,7 +138,8 @@ effnet_status effnet_model_import(const char *path, const effnet_import_options 
     WeightImport import;
     ModelCard own = {0};
     ImportSettings found = {0};
-    *out = NULL;
+    NEED_OUT(out);
+    NEED(path);
     TRY(options_copy(options, &chosen, sizeof chosen, "effnet_import_options", error));
     effnet_status status = weight_import_open(path, &import, error);
     if (status == EFFNET_OK && naming) *naming = naming_label(import.naming.style);

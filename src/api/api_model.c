@@ -9,23 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-effnet_status options_copy(const void *given, void *out, size_t size, const char *name, effnet_error *err) {
-    memset(out, 0, size);
-    memcpy(out, &size, sizeof size); /* struct_size comes first in all of them */
-    if (!given) return EFFNET_OK;
-    size_t given_size;
-    memcpy(&given_size, given, sizeof given_size);
-    if (given_size < sizeof given_size || given_size > 4096)
-        return fail(err, EFFNET_ERROR_ARGUMENT, "%s.struct_size is %zu; set it to sizeof(%s)", name, given_size, name);
-    for (size_t i = size; i < given_size; i++)
-        if (((const char *)given)[i])
-            return fail(err, EFFNET_ERROR_UNSUPPORTED, "%s sets a field that this library, %s, does not know", name,
-                        effnet_version());
-    memcpy(out, given, given_size < size ? given_size : size);
-    memcpy(out, &size, sizeof size);
-    return EFFNET_OK;
-}
-
 static effnet_status number_labels(effnet_model *model, effnet_error *err) {
     int classes = model->network.config.num_classes;
     model->numbers = calloc((size_t)classes, sizeof *model->numbers);
@@ -120,7 +103,8 @@ effnet_status effnet_model_create(const char *name, const effnet_model_options *
     ModelConfig config;
     ModelCard card;
     Recipe recipe;
-    *out = NULL;
+    NEED_OUT(out);
+    NEED(name);
     TRY(options_copy(options, &chosen, sizeof chosen, "effnet_model_options", error));
     TRY(check_options(&chosen, &dtype, error));
     TRY(model_config_by_name(name, &config, error));
@@ -172,7 +156,8 @@ effnet_status effnet_model_open(const char *path, const effnet_model_options *op
     Dtype dtype;
     ModelCard card;
     char file[1100];
-    *out = NULL;
+    NEED_OUT(out);
+    NEED(path);
     TRY(options_copy(options, &chosen, sizeof chosen, "effnet_model_options", error));
     TRY(check_options(&chosen, &dtype, error));
     TRY(find_weights(path, chosen.raw_weights, file, sizeof file, error));
@@ -214,37 +199,37 @@ void effnet_model_free(effnet_model *model) {
 }
 
 const char *effnet_model_name(const effnet_model *model) {
-    return model->network.config.name;
+    return model ? model->network.config.name : "";
 }
 
 int effnet_model_classes(const effnet_model *model) {
-    return model->network.config.num_classes;
+    return model ? model->network.config.num_classes : 0;
 }
 
 int effnet_model_resolution(const effnet_model *model) {
-    return model->card.resolution;
+    return model ? model->card.resolution : 0;
 }
 
 const char *effnet_model_file(const effnet_model *model) {
-    return model->file ? model->file : "";
+    return model && model->file ? model->file : "";
 }
 
 const char *effnet_model_weights(const effnet_model *model) {
-    if (!model->file) return "";
+    if (!model || !model->file) return "";
     const char *slash = strrchr(model->file, '/'), *name = slash ? slash + 1 : model->file;
     return strcmp(name, "ema.safetensors") == 0 ? "ema" : strcmp(name, "raw.safetensors") == 0 ? "raw" : "";
 }
 
 int64_t effnet_model_step(const effnet_model *model) {
-    return model->card.step;
+    return model ? model->card.step : 0;
 }
 
 const char *effnet_model_notes(const effnet_model *model) {
-    return model->notes ? model->notes : "";
+    return model && model->notes ? model->notes : "";
 }
 
 const char *effnet_model_label(const effnet_model *model, int class_index) {
-    if (class_index < 0 || class_index >= model->network.config.num_classes) return "";
+    if (!model || class_index < 0 || class_index >= model->network.config.num_classes) return "";
     return model->card.class_names ? model->card.class_names[class_index] : model->numbers[class_index];
 }
 
@@ -267,6 +252,9 @@ static effnet_status find_values(const effnet_model *model, const char *name, si
 effnet_status effnet_weights_read(const effnet_model *model, const char *name, float *values, size_t count,
                                   effnet_error *error) {
     float *from;
+    NEED(model);
+    NEED(name);
+    NEED(values);
     TRY(find_values(model, name, count, &from, error));
     memcpy(values, from, count * sizeof *values);
     return EFFNET_OK;
@@ -275,6 +263,9 @@ effnet_status effnet_weights_read(const effnet_model *model, const char *name, f
 effnet_status effnet_weights_write(effnet_model *model, const char *name, const float *values, size_t count,
                                    effnet_error *error) {
     float *to;
+    NEED(model);
+    NEED(name);
+    NEED(values);
     TRY(find_values(model, name, count, &to, error));
     model->writes++;
     memcpy(to, values, count * sizeof *values);
@@ -282,5 +273,7 @@ effnet_status effnet_weights_write(effnet_model *model, const char *name, const 
 }
 
 effnet_status effnet_model_save(const effnet_model *model, const char *path, effnet_error *error) {
+    NEED(model);
+    NEED(path);
     return weights_write(path, &model->network, model->parameters, model->statistics, &model->card, error);
 }

@@ -16,7 +16,13 @@ typedef struct Watcher {
 static bool watch(void *context, int64_t done, int64_t all, int64_t bytes) {
     Watcher *watcher = context;
     (void)bytes;
-    effnet_progress progress = {.phase = "pack", .step = done, .steps = all, .top1 = -1, .top5 = -1, .ema_top1 = -1};
+    effnet_progress progress = {.struct_size = sizeof progress,
+                                .phase = "pack",
+                                .step = done,
+                                .steps = all,
+                                .top1 = -1,
+                                .top5 = -1,
+                                .ema_top1 = -1};
     progress.ema_top5 = -1;
     progress.seconds = clock_seconds() - watcher->begun;
     if (watcher->first < 0) {
@@ -43,36 +49,36 @@ static void tell_skipped(void *context, const char *why) {
 
 effnet_status effnet_pack(const char *source, const char *path, const effnet_pack_options *options,
                           effnet_pack_result *result, effnet_error *error) {
-    static const effnet_pack_options defaults = {.struct_size = sizeof defaults};
-    if (!options) options = &defaults;
-    *result = (effnet_pack_result){0};
-    if (options->struct_size != sizeof *options)
-        return fail(error, EFFNET_ERROR_ARGUMENT, "struct_size of effnet_pack_options is %zu; wanted %zu",
-                    options->struct_size, sizeof *options);
-    Watcher watcher = {.options = options, .begun = clock_seconds(), .first = -1};
+    effnet_pack_options chosen;
+    if (result) TRY(result_clear(result, "effnet_pack_result", error));
+    NEED(source);
+    NEED(path);
+    TRY(options_copy(options, &chosen, sizeof chosen, "effnet_pack_options", error));
+    Watcher watcher = {.options = &chosen, .begun = clock_seconds(), .first = -1};
     PackResult packed;
     const PackOptions pack = {
         .source = source,
         .path = path,
-        .side = options->size < 0 ? 0
-                : options->size   ? options->size
-                                  : DEFAULT_SIDE,
-        .quality = options->raw       ? 0
-                   : options->quality ? options->quality
-                                      : DEFAULT_QUALITY,
-        .workers = options->workers,
+        .side = chosen.size < 0 ? 0
+                : chosen.size   ? chosen.size
+                                : DEFAULT_SIDE,
+        .quality = chosen.raw       ? 0
+                   : chosen.quality ? chosen.quality
+                                    : DEFAULT_QUALITY,
+        .workers = chosen.workers,
         .progress = watch,
         .skipped = tell_skipped,
         .remark = tell_remark,
         .context = &watcher,
     };
     TRY(pack_write(&pack, &packed, error));
-    *result = (effnet_pack_result){.pictures = packed.pictures,
-                                   .skipped = packed.skipped,
-                                   .resumed = packed.resumed,
-                                   .kept = packed.kept,
-                                   .bytes = packed.bytes,
-                                   .classes = packed.classes,
-                                   .seconds = clock_seconds() - watcher.begun};
+    const effnet_pack_result told = {.pictures = packed.pictures,
+                                     .skipped = packed.skipped,
+                                     .resumed = packed.resumed,
+                                     .kept = packed.kept,
+                                     .bytes = packed.bytes,
+                                     .classes = packed.classes,
+                                     .seconds = clock_seconds() - watcher.begun};
+    if (result) result_write(result, &told, sizeof told);
     return EFFNET_OK;
 }

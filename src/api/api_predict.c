@@ -11,6 +11,9 @@
 enum { LOGITS_BATCH = 32 }; /* a larger batch is cut into such parts, so that memory stays bounded */
 
 effnet_status effnet_logits(effnet_model *model, const float *images, int batch, float *logits, effnet_error *error) {
+    NEED(model);
+    NEED(images);
+    NEED(logits);
     if (batch < 1) return fail(error, EFFNET_ERROR_ARGUMENT, "batch is %d; allowed: 1 or more", batch);
     int part = batch < LOGITS_BATCH ? batch : LOGITS_BATCH;
     size_t side = (size_t)model->card.resolution, classes = (size_t)model->network.config.num_classes;
@@ -93,6 +96,9 @@ static effnet_status predict_picture(effnet_model *model, const Picture *picture
 
 effnet_status effnet_predict(effnet_model *model, const uint8_t *pixels, int height, int width, size_t stride,
                              effnet_prediction *out, int count, effnet_error *error) {
+    NEED(model);
+    NEED(pixels);
+    NEED(out);
     TRY(model_check_count(model, count, error));
     if (height < 1 || width < 1 || height > PICTURE_MAX_SIDE || width > PICTURE_MAX_SIDE ||
         (int64_t)height * width > PICTURE_MAX_PIXELS)
@@ -114,6 +120,9 @@ effnet_status effnet_predict(effnet_model *model, const uint8_t *pixels, int hei
 effnet_status effnet_predict_file(effnet_model *model, const char *path, effnet_prediction *out, int count,
                                   effnet_error *error) {
     Picture picture;
+    NEED(model);
+    NEED(path);
+    NEED(out);
     TRY(model_check_count(model, count, error));
     TRY(picture_read_as(path, model->preprocess.exif_orientation, &picture, error));
     effnet_status status = predict_picture(model, &picture, out, count, error);

@@ -56,8 +56,12 @@ static effnet_status classify(effnet_model *model, const Reading *reading, int f
 
 effnet_status effnet_predict_files(effnet_model *model, const char *const *paths, int files, effnet_prediction *out,
                                    int count, effnet_error *errors, effnet_error *error) {
-    size_t side = (size_t)model->card.resolution, classes = (size_t)model->network.config.num_classes;
     void *images, *logits = NULL;
+    NEED(model);
+    NEED(paths);
+    NEED(out);
+    NEED(errors);
+    size_t side = (size_t)model->card.resolution, classes = (size_t)model->network.config.num_classes;
     TRY(model_check_count(model, count, error));
     if (files < 0) return fail(error, EFFNET_ERROR_ARGUMENT, "files is %d; allowed: 0 or more", files);
     if (!files) return EFFNET_OK;

@@ -64,6 +64,7 @@ static void add_op(const Network *network, const Op *op, effnet_block_summary *b
 
 static void describe_blocks(const Network *network, effnet_block_summary *rows) {
     int last = network->num_blocks + 1; /* row 0 is the stem, row `last` the head */
+    for (int i = 0; i <= last; i++) rows[i].struct_size = sizeof *rows;
     for (int i = 0; i < network->num_blocks; i++) {
         const Block *block = &network->blocks[i];
         effnet_block_summary *row = &rows[i + 1];
@@ -102,7 +103,10 @@ static effnet_status find_config(const char *recipe_or_model, ModelConfig *out, 
 effnet_status effnet_summarize(const char *recipe_or_model, int resolution, effnet_summary *out, effnet_error *error) {
     ModelConfig config;
     Network network;
-    memset(out, 0, sizeof *out);
+    effnet_summary summary = {0};
+    NEED(out);
+    TRY(result_clear(out, "effnet_summary", error));
+    NEED(recipe_or_model);
     if (resolution < 0 || resolution > 2048)
         return fail(error, EFFNET_ERROR_ARGUMENT, "resolution is %d; allowed: 1 to 2048, or 0 for the model's own",
                     resolution);
@@ -110,27 +114,29 @@ effnet_status effnet_summarize(const char *recipe_or_model, int resolution, effn
     if (resolution) config.resolution = resolution;
     TRY(network_build(&config, &network, error));
     int rows = network.num_blocks + 2;
-    out->blocks = calloc((size_t)rows, sizeof *out->blocks);
-    if (!out->blocks) {
+    summary.blocks = calloc((size_t)rows, sizeof *summary.blocks);
+    if (!summary.blocks) {
         network_free(&network);
         return fail(error, EFFNET_ERROR_MEMORY, "no memory to describe %d blocks", rows);
     }
-    describe_blocks(&network, out->blocks);
-    snprintf(out->model, sizeof out->model, "%s", config.name);
-    out->resolution = config.resolution;
-    out->num_classes = config.num_classes;
-    out->num_blocks = rows;
+    describe_blocks(&network, summary.blocks);
+    snprintf(summary.model, sizeof summary.model, "%s", config.name);
+    summary.resolution = config.resolution;
+    summary.num_classes = config.num_classes;
+    summary.num_blocks = rows;
     for (int i = 0; i < rows; i++) {
-        out->parameters += out->blocks[i].parameters;
-        out->macs += out->blocks[i].macs;
-        out->activation_bytes += out->blocks[i].activation_bytes;
+        summary.parameters += summary.blocks[i].parameters;
+        summary.macs += summary.blocks[i].macs;
+        summary.activation_bytes += summary.blocks[i].activation_bytes;
     }
     network_free(&network);
+    result_write(out, &summary, sizeof summary);
     return EFFNET_OK;
 }
 
 void effnet_summary_free(effnet_summary *summary) {
     if (!summary) return;
     free(summary->blocks);
-    memset(summary, 0, sizeof *summary);
+    summary->blocks = NULL;
+    summary->num_blocks = 0;
 }

@@ -4,46 +4,54 @@
 #include <stdlib.h>
 #include <string.h>
 
-effnet_status effnet_train(effnet_recipe *recipe, const effnet_train_options *options, effnet_train_result *result,
-                           effnet_error *error) {
+effnet_status effnet_train(const effnet_recipe *recipe, const effnet_train_options *options,
+                           effnet_train_result *result, effnet_error *error) {
     effnet_train_options chosen;
-    effnet_train_result ignored;
+    NEED(recipe);
+    if (result) TRY(result_clear(result, "effnet_train_result", error));
     TRY(options_copy(options, &chosen, sizeof chosen, "effnet_train_options", error));
-    return train_run(&recipe->recipe, &chosen, result ? result : &ignored, error);
+    Recipe resolved = recipe->recipe; /* the run writes into it what was left open */
+    effnet_train_result told;
+    effnet_status status = train_run(&resolved, &chosen, &told, error);
+    if (result) result_write(result, &told, sizeof told);
+    return status;
 }
 
 effnet_status effnet_replay(const effnet_recipe *recipe, const effnet_replay_options *options, effnet_error *error) {
     effnet_replay_options chosen;
+    NEED(recipe);
     TRY(options_copy(options, &chosen, sizeof chosen, "effnet_replay_options", error));
     return replay_run(&recipe->recipe, &chosen, error);
 }
 
-static effnet_status build(effnet_trainer *trainer, int num_classes, int steps_per_epoch, int threads,
-                           effnet_error *err) {
+static effnet_status build(effnet_trainer *trainer, const effnet_trainer_options *options, effnet_error *err) {
     ModelConfig config;
     const Recipe *recipe = &trainer->recipe;
     TRY(recipe_check(recipe, err));
-    TRY(model_config_from_recipe(recipe, num_classes, &config, err));
+    TRY(model_config_from_recipe(recipe, options->num_classes, &config, err));
     TRY(network_build(&config, &trainer->network, err));
-    TRY(thread_team_create(threads ? threads : (int)recipe->threads, &trainer->team, err));
-    TRY(trainer_create(recipe, &trainer->network, trainer->team, steps_per_epoch, 0, &trainer->trainer, err));
+    TRY(thread_team_create(options->threads ? options->threads : (int)recipe->threads, &trainer->team, err));
+    TRY(trainer_create(recipe, &trainer->network, trainer->team, options->steps_per_epoch, 0, &trainer->trainer, err));
     trainer->has_trainer = true;
     return trainer_start(&trainer->trainer, err);
 }
 
-effnet_status effnet_trainer_create(const effnet_recipe *recipe, int num_classes, int steps_per_epoch, int threads,
+effnet_status effnet_trainer_create(const effnet_recipe *recipe, const effnet_trainer_options *options,
                                     effnet_trainer **out, effnet_error *error) {
-    *out = NULL;
-    if (num_classes == 0) num_classes = (int)recipe->recipe.num_classes;
-    if (num_classes < 1 || num_classes > 100000)
+    effnet_trainer_options chosen;
+    NEED_OUT(out);
+    NEED(recipe);
+    TRY(options_copy(options, &chosen, sizeof chosen, "effnet_trainer_options", error));
+    if (chosen.num_classes == 0) chosen.num_classes = (int)recipe->recipe.num_classes;
+    if (chosen.num_classes < 1 || chosen.num_classes > 100000)
         return fail(error, EFFNET_ERROR_ARGUMENT,
-                    "num_classes is %d; allowed: 1 to 100000, here or as the recipe's num_classes", num_classes);
-    if (steps_per_epoch < 1)
-        return fail(error, EFFNET_ERROR_ARGUMENT, "steps_per_epoch is %d; allowed: 1 or more", steps_per_epoch);
+                    "num_classes is %d; allowed: 1 to 100000, here or as the recipe's num_classes", chosen.num_classes);
+    if (chosen.steps_per_epoch < 1)
+        return fail(error, EFFNET_ERROR_ARGUMENT, "steps_per_epoch is %d; allowed: 1 or more", chosen.steps_per_epoch);
     effnet_trainer *trainer = calloc(1, sizeof *trainer);
     if (!trainer) return fail(error, EFFNET_ERROR_MEMORY, "no memory for a trainer");
     trainer->recipe = recipe->recipe;
-    effnet_status status = build(trainer, num_classes, steps_per_epoch, threads, error);
+    effnet_status status = build(trainer, &chosen, error);
     if (status != EFFNET_OK) {
         effnet_trainer_free(trainer);
         return status;
@@ -63,6 +71,9 @@ void effnet_trainer_free(effnet_trainer *trainer) {
 effnet_status effnet_trainer_step(effnet_trainer *trainer, const float *images, const int32_t *labels, int batch,
                                   double *loss, double *lr, effnet_error *error) {
     StepResult result;
+    NEED(trainer);
+    NEED(images);
+    NEED(labels);
     int classes = trainer->network.config.num_classes;
     if (batch < 1 || batch > trainer->recipe.batch_size)
         return fail(error, EFFNET_ERROR_ARGUMENT, "batch is %d; allowed: 1 to the recipe's batch_size, %lld", batch,
@@ -80,7 +91,8 @@ effnet_status effnet_trainer_step(effnet_trainer *trainer, const float *images, 
 effnet_status effnet_trainer_model(effnet_trainer *trainer, bool ema, effnet_model **out, effnet_error *error) {
     const TrainState *state;
     ModelCard card;
-    *out = NULL;
+    NEED_OUT(out);
+    NEED(trainer);
     TRY(executor_state(trainer->trainer.executor, &state, error));
     if (ema && !state->ema_parameters)
         return fail(error, EFFNET_ERROR_ARGUMENT, "this recipe keeps no averaged weights (model_ema: false)");

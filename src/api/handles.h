@@ -1,4 +1,4 @@
-/* handles.h - what the public header's opaque objects are, and the two checks every entry point shares. Private to
+/* handles.h - what the public header's opaque objects are, and the checks that every entry point shares. Private to
  * src/api. */
 #ifndef EFFNET_API_HANDLES_H
 #define EFFNET_API_HANDLES_H
@@ -40,9 +40,26 @@ struct effnet_trainer {
     bool has_trainer;
 };
 
+/* In an entry point, whose arguments are called as in effnet.h: returns where one that must be there is NULL. */
+#define NEED(argument)                                                                                                 \
+    do {                                                                                                               \
+        if (!(argument)) return fail(error, EFFNET_ERROR_ARGUMENT, "%s: `" #argument "` is NULL", __func__);           \
+    } while (0)
+/* The same of a place for an object, which becomes NULL: so it is where the call fails. */
+#define NEED_OUT(out)                                                                                                  \
+    do {                                                                                                               \
+        NEED(out);                                                                                                     \
+        *(out) = NULL;                                                                                                 \
+    } while (0)
+
 /* Copies an option structure of a caller who may have been compiled against an older or newer header. `given` NULL: all
  * defaults. A newer structure whose unknown fields are set is refused. */
 effnet_status options_copy(const void *given, void *out, size_t size, const char *name, effnet_error *err);
+
+/* A structure that the library fills: zeroes as much as the caller knows of it, but for struct_size, which must be set. */
+effnet_status result_clear(void *result, const char *name, effnet_error *err);
+/* What the caller knows of `filled` (size bytes), struct_size left alone. */
+void result_write(void *result, const void *filled, size_t size);
 
 /* A model of card->config with zeroed weights, at card->resolution. Takes the card over, also where it fails. */
 effnet_status model_allocate(ModelCard *card, int threads, const char *engine, effnet_model **out, effnet_error *err);

@@ -161,8 +161,8 @@ int verb_bench(int argc, char **argv) {
                 : strcmp(fuse, "none") == 0 ? 2
                                             : 0,
     };
-    effnet_bench_result result = {0};
-    effnet_limits limits = {0};
+    effnet_bench_result result = {.struct_size = sizeof result};
+    effnet_limits limits = {.struct_size = sizeof limits};
     effnet_error error;
     effnet_status failed = EFFNET_OK;
     if (!only_limits) failed = effnet_bench(&bench, &result, &error);

@@ -138,7 +138,7 @@ static int check(const char *source, int workers, bool json) {
                                                .progress = show_progress,
                                                .found = note,
                                                .context = &checking};
-    effnet_data_report found;
+    effnet_data_report found = {.struct_size = sizeof found};
     effnet_error error;
     progress_begin(&checking.display, stderr);
     interrupt_install();

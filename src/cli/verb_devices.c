@@ -38,6 +38,7 @@ static void probe_and_exit(const char *device, int pipe_end, bool log) {
         dup2(log ? STDERR_FILENO : nowhere, STDOUT_FILENO);
         if (!log) dup2(nowhere, STDERR_FILENO);
     }
+    probe.device.struct_size = sizeof probe.device;
     probe.status = effnet_device_probe(device, &probe.device, &probe.error);
     const char *at = (const char *)&probe;
     for (size_t left = sizeof probe; left > 0;) {
@@ -215,13 +216,13 @@ static int list(const effnet_device *devices, int count, bool json, bool log, bo
 
 /* A device that was named: what is known of it, or as much as its name says. */
 static void describe(const char *name, effnet_device *out) {
-    effnet_device known;
+    effnet_device known = {.struct_size = sizeof known};
     for (int i = 0; effnet_device_known(i, &known); i++)
         if (strcmp(known.device, name) == 0) {
             *out = known;
             return;
         }
-    *out = (effnet_device){.hardware = true};
+    *out = (effnet_device){.struct_size = sizeof *out, .hardware = true};
     snprintf(out->device, sizeof out->device, "%s", name);
     snprintf(out->plugin, sizeof out->plugin, "%.4000s", strncmp(name, "xla:", 4) == 0 ? name + 4 : name);
 }
@@ -245,7 +246,7 @@ int verb_devices(int argc, char **argv) {
     int status = parse_options(&help, options, argc, argv, &line);
     if (status != PARSED) return status;
     int known = 0, count = 0;
-    effnet_device one;
+    effnet_device one = {.struct_size = sizeof one};
     while (effnet_device_known(known, &one)) known++;
     effnet_device *devices = calloc((size_t)(line.count + known + 1), sizeof *devices);
     if (!devices) {
@@ -260,7 +261,10 @@ int verb_devices(int argc, char **argv) {
             snprintf(name, sizeof name, "xla:%.4000s", set);
             describe(name, &devices[count++]);
         }
-        for (int i = 0; i < known; i++) effnet_device_known(i, &devices[count++]);
+        for (int i = 0; i < known; i++) {
+            devices[count].struct_size = sizeof *devices;
+            effnet_device_known(i, &devices[count++]);
+        }
     }
     status = list(devices, count, json, log, line.count > 0);
     free(devices);

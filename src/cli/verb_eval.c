@@ -42,15 +42,19 @@ static void print_text(const effnet_model *model, const effnet_evaluation *evalu
 static int evaluate(const char *checkpoint, const char *data, const effnet_model_options *options, int batch,
                     int workers, bool json) {
     effnet_model *model = NULL;
-    effnet_evaluation evaluation;
+    effnet_evaluation evaluation = {.struct_size = sizeof evaluation};
     effnet_error error;
     ProgressDisplay display;
+    const effnet_evaluate_options evaluate_options = {.struct_size = sizeof evaluate_options,
+                                                      .batch = batch,
+                                                      .workers = workers,
+                                                      .progress = progress_show,
+                                                      .progress_context = &display};
     progress_begin(&display, stderr); /* standard output carries the result */
     display.quiet_steps = !display.terminal;
     effnet_status status = effnet_model_open(checkpoint, options, &model, &error);
     interrupt_install();
-    if (status == EFFNET_OK)
-        status = effnet_evaluate(model, data, batch, workers, progress_show, &display, &evaluation, &error);
+    if (status == EFFNET_OK) status = effnet_evaluate(model, data, &evaluate_options, &evaluation, &error);
     progress_end(&display);
     int printed = EXIT_OK;
     if (status != EFFNET_OK)

@@ -108,7 +108,7 @@ int verb_pack(int argc, char **argv) {
     if (line.count < 2) return usage_error("pack", "wanted SOURCE and OUT.effpack");
     if (line.count > 2) return usage_error("pack", "unexpected argument '%.60s'", line.arguments[2]);
     Packing packing = {.reasons = json ? json_array() : NULL};
-    effnet_pack_result result;
+    effnet_pack_result result = {.struct_size = sizeof result};
     effnet_error error;
     const effnet_pack_options pack = {
         .struct_size = sizeof pack,

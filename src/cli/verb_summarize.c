@@ -90,7 +90,7 @@ int verb_summarize(int argc, char **argv) {
     if (status != PARSED) return status;
     if (line.count == 0) return usage_error("summarize", "no recipe or model given");
     if (line.count > 1) return usage_error("summarize", "unexpected argument '%.60s'", line.arguments[1]);
-    effnet_summary summary;
+    effnet_summary summary = {.struct_size = sizeof summary};
     effnet_error error;
     if (effnet_summarize(line.arguments[0], (int)resolution, &summary, &error) != EFFNET_OK) {
         status = report("summarize", &error);

@@ -47,7 +47,7 @@ static int print_keys(void) {
 
 static int run(effnet_recipe *recipe, const TrainArguments *arguments) {
     ProgressDisplay display;
-    effnet_train_result result;
+    effnet_train_result result = {.struct_size = sizeof result};
     effnet_error error;
     char duration[32];
     progress_begin(&display, stdout);

@@ -70,6 +70,18 @@ effnet_status recipe_set(Recipe *recipe, const char *key_name, const char *value
     return key_assign(key, recipe, values, count, true, where, err);
 }
 
+effnet_status recipe_get(const Recipe *recipe, const char *key_name, char *buffer, size_t size, effnet_error *err) {
+    char text[KEY_TEXT];
+    const Key *key = key_find(key_name);
+    if (!key) return key_unknown(key_name, "the recipe", err);
+    key_format(key, recipe, text, sizeof text);
+    if (strlen(text) >= size)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "the value of %s has %zu bytes and the buffer %zu; %d always suffice",
+                    key->name, strlen(text) + 1, size, KEY_TEXT);
+    memcpy(buffer, text, strlen(text) + 1);
+    return EFFNET_OK;
+}
+
 /* Where LARS and LAMB differ from the others in decay: LARS's trust ratio is a formula of the gradient with its decay,
  * LAMB adds it to the update that the ratio scales. */
 static effnet_status check_decay_mode(const Recipe *recipe, effnet_error *err) {

@@ -77,6 +77,8 @@ effnet_status recipe_read(const char *path, Recipe *recipe, effnet_error *err);
 /* From text in memory (`name` stands for the file in messages): read_file is this plus reading; fuzzed. */
 effnet_status recipe_parse(const char *name, const char *text, size_t size, Recipe *recipe, effnet_error *err);
 effnet_status recipe_set(Recipe *recipe, const char *key, const char *value, effnet_error *err);
+/* The value of a key as text that recipe_set takes back; an error where `size` bytes do not hold it. */
+effnet_status recipe_get(const Recipe *recipe, const char *key, char *buffer, size_t size, effnet_error *err);
 /* Contradictions between keys (e.g. batch_size not divisible by replicas * accumulate). Called by read and by train. */
 effnet_status recipe_check(const Recipe *recipe, effnet_error *err);
 /* Every key with its value, as YAML that recipe_read takes back to the same struct. */

@@ -42,7 +42,12 @@ static bool report(const Evaluation *evaluation, const Accuracy *sets, double se
     const int count = evaluation->count;
     const int64_t pictures = evaluation->pictures;
     int64_t done = sets[0].images;
-    effnet_progress now = {.phase = "eval", .step = done, .steps = pictures, .seconds = seconds, .message = message};
+    effnet_progress now = {.struct_size = sizeof now,
+                           .phase = "eval",
+                           .step = done,
+                           .steps = pictures,
+                           .seconds = seconds,
+                           .message = message};
     now.images_per_s = seconds > 0 ? (double)done / seconds : 0;
     now.seconds_left = done > 0 && pictures > done ? (double)(pictures - done) / now.images_per_s : 0;
     now.loss = done ? sets[0].loss / (double)done : 0;

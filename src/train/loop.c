@@ -56,7 +56,8 @@ static double evaluations_left(const Run *run) {
 static effnet_progress describe(const Loop *loop, const char *phase, double now) {
     const Run *run = loop->run;
     double rate = window_steps_per_second(&loop->window);
-    return (effnet_progress){.phase = phase,
+    return (effnet_progress){.struct_size = sizeof(effnet_progress),
+                             .phase = phase,
                              .epoch = epoch_now(run),
                              .epochs = (int)run->recipe->epochs,
                              .step = step_now(run),

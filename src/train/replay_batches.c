@@ -87,7 +87,7 @@ static effnet_status step(Replay *replay, bool *stop, effnet_error *err) {
     const effnet_replay_options *options = replay->options;
     Trainer *trainer = &replay->trainer;
     int64_t at = trainer->step;
-    effnet_replay_step report = {.step = at + 1, .steps = replay->steps};
+    effnet_replay_step report = {.struct_size = sizeof report, .step = at + 1, .steps = replay->steps};
     TRY(batch_file_read(&replay->batches, at % replay->batches.batches, replay->network.config.num_classes,
                         replay->images, replay->labels, err));
     const ExecutorBatch batch = {.size = replay->batches.batch, .images = replay->images, .labels = replay->labels};

@@ -132,7 +132,7 @@ static void test_summary(void **state) {
         int64_t parameters;
     } models[] = {{"efficientnet_b0", 5288548}, {"efficientnet_b7", 66347960}, {"efficientnet_lite4", 13006568}};
     effnet_error error;
-    effnet_summary summary;
+    effnet_summary summary = {.struct_size = sizeof summary};
     for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
         assert_int_equal(effnet_summarize(models[i].name, 0, &summary, &error), EFFNET_OK);
         assert_int_equal(summary.parameters, models[i].parameters);
@@ -156,13 +156,16 @@ static void test_trainer(void **state) {
     effnet_error error;
     effnet_recipe *recipe;
     effnet_trainer *trainer;
+    effnet_trainer_options options = {.struct_size = sizeof options, .steps_per_epoch = 1, .threads = 1};
     assert_int_equal(effnet_recipe_open(NULL, &recipe, &error), EFFNET_OK);
     assert_int_equal(effnet_recipe_set(recipe, "resolution", "32", &error), EFFNET_OK);
     assert_int_equal(effnet_recipe_set(recipe, "batch_size", "2", &error), EFFNET_OK);
     assert_int_equal(effnet_recipe_set(recipe, "model_ema", "false", &error), EFFNET_OK);
-    assert_int_equal(effnet_trainer_create(recipe, 0, 1, 1, &trainer, &error), EFFNET_ERROR_ARGUMENT);
-    assert_int_equal(effnet_trainer_create(recipe, 2, 0, 1, &trainer, &error), EFFNET_ERROR_ARGUMENT);
-    assert_int_equal(effnet_trainer_create(recipe, 2, 1, 1, &trainer, &error), EFFNET_OK);
+    assert_int_equal(effnet_trainer_create(recipe, &options, &trainer, &error), EFFNET_ERROR_ARGUMENT);
+    options = (effnet_trainer_options){.struct_size = sizeof options, .num_classes = 2, .threads = 1};
+    assert_int_equal(effnet_trainer_create(recipe, &options, &trainer, &error), EFFNET_ERROR_ARGUMENT);
+    options.steps_per_epoch = 1;
+    assert_int_equal(effnet_trainer_create(recipe, &options, &trainer, &error), EFFNET_OK);
     assert_int_equal(effnet_trainer_step(trainer, images, labels, 2, NULL, NULL, &error), EFFNET_ERROR_ARGUMENT);
     assert_string_equal(error.message, "label 1 of the batch is 5; allowed: 0 to 1");
     assert_int_equal(effnet_trainer_step(trainer, images, labels, 3, NULL, NULL, &error), EFFNET_ERROR_ARGUMENT);

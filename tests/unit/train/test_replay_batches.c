@@ -130,7 +130,8 @@ static void test_same_as_trainer(void **state) {
     float *losses = read_tensor(file, "steps/loss", &count);
     assert_int_equal(count, 4);
     float *norms = read_tensor(file, "steps/gradient_norm", &count), *rates = read_tensor(file, "steps/lr", &count);
-    must(effnet_trainer_create(recipe, 0, BATCHES, 1, &trainer, &error), &error);
+    const effnet_trainer_options stepping = {.struct_size = sizeof stepping, .steps_per_epoch = BATCHES, .threads = 1};
+    must(effnet_trainer_create(recipe, &stepping, &trainer, &error), &error);
     for (int step = 0; step < 4; step++) {
         double loss, lr;
         int32_t batch_labels[BATCH];

@@ -281,6 +281,44 @@ typedef struct effnet_train_result {
 EFFNET_API effnet_status effnet_train(const effnet_recipe *recipe, const effnet_train_options *options,
                                       effnet_train_result *result, effnet_error *error);
 
+/* What a run will be, told before its first step: found by opening all that it would open and timing a few steps on its
+ * own pictures. Nothing is written. */
+enum { EFFNET_PLAN_POINTS = 64 };
+
+typedef struct effnet_plan_options {
+    size_t struct_size;
+    const effnet_train_options *train; /* as effnet_train will get them; NULL: all defaults. `out` is not looked at */
+    int64_t pictures; /* where there is no data yet: plan for so many training pictures, steps timed on noise */
+} effnet_plan_options;
+
+typedef struct effnet_plan {
+    size_t struct_size;
+    char model[64];
+    int resolution, num_classes;
+    int64_t parameters;
+    char **class_names; /* (num_classes), or NULL */
+    int64_t *counts[2]; /* (num_classes) pictures of training and evaluation, or NULL */
+    int num_warnings;
+    char **warnings;     /* sentences */
+    int64_t pictures[2]; /* of evaluation 0 where not known */
+    int64_t batch_size, steps_per_epoch, steps, epochs, evaluations;
+    double lr[EFFNET_PLAN_POINTS]; /* learning rate at steps * i / (EFFNET_PLAN_POINTS - 1) */
+    int steps_timed;
+    double step_seconds, images_per_s, data_wait; /* of a step; data_wait: share of it that pictures were waited for */
+    double evaluation_seconds;                    /* of one evaluation, 0 where not known */
+    double seconds;                               /* of the whole run */
+    int64_t memory_bytes;                         /* largest of this process in the run, as its status will show */
+    int64_t cache_bytes;                          /* of that, decoded pictures kept for later epochs */
+    int64_t memory_limit, memory_free;            /* of the machine or its control group */
+    int64_t checkpoint_bytes, disk_bytes;         /* one; all that stand at once at most, and the log */
+    double input_mean[3], input_std[3];           /* of what the network saw; NaN where nothing but noise was seen */
+} effnet_plan;
+
+/* Freed by effnet_plan_free. The recipe stays as it is. */
+EFFNET_API effnet_status effnet_plan_run(const effnet_recipe *recipe, const effnet_plan_options *options,
+                                         effnet_plan *out, effnet_error *error);
+EFFNET_API void effnet_plan_free(effnet_plan *plan);
+
 typedef struct effnet_evaluate_options {
     size_t struct_size;
     int batch;                          /* pictures that go through the network at once; 0: 64 */

@@ -1,6 +1,7 @@
 /* verb_train.c - effnet train: a run as a recipe says, watched. */
 #include "common_options.h"
 #include "interrupt.h"
+#include "plan_text.h"
 #include "progress.h"
 #include "settings.h"
 #include "standard_streams.h"
@@ -13,7 +14,7 @@
 
 typedef struct TrainArguments {
     const char *data, *out, *init, *engine, *device, *time_limit;
-    bool resume, resume_anyway, help_keys, quiet;
+    bool resume, resume_anyway, help_keys, quiet, dry_run;
     int64_t steps, threads;
     OptionList settings;
 } TrainArguments;
@@ -50,6 +51,14 @@ static int run(effnet_recipe *recipe, const TrainArguments *arguments) {
     effnet_train_result result = {.struct_size = sizeof result};
     effnet_error error;
     char duration[32];
+    if (arguments->dry_run) {
+        const effnet_train_options planned = {.struct_size = sizeof planned,
+                                              .data = arguments->data,
+                                              .init = arguments->init,
+                                              .steps = arguments->steps,
+                                              .threads = (int)arguments->threads};
+        return plan_and_print("train", recipe, &planned, 0, false);
+    }
     progress_begin(&display, stdout);
     display.quiet_steps = arguments->quiet;
     display.may_vanish = true;
@@ -139,6 +148,10 @@ int verb_train(int argc, char **argv) {
          .target = &arguments.quiet,
          .kind = OPTION_FLAG,
          .help = "no running progress line, only the lines of epochs"},
+        {.name = "dry-run",
+         .target = &arguments.dry_run,
+         .kind = OPTION_FLAG,
+         .help = "tell time, memory, schedule and what looks wrong, as 'effnet plan', and write nothing"},
         {.name = "help-keys", .target = &arguments.help_keys, .kind = OPTION_FLAG, .help = "list every recipe key"},
         {0}};
     CommandLine line;

@@ -33,6 +33,10 @@ typedef struct Run {
 /* Opens everything that `run->recipe` and `run->options` name, resolves the recipe, reads a checkpoint (--resume) or
  * weights (--init), and leaves OUT/recipe.yaml and an open log. On an error run_close still frees what there is. */
 effnet_status run_open(Run *run, effnet_error *err);
+/* Its two first parts, which write nothing: data, network, a fresh trainer, checks; then (with or without a state read
+ * into the trainer) weights to the executor, and loaders. */
+effnet_status run_prepare(Run *run, effnet_error *err);
+effnet_status run_start(Run *run, effnet_error *err);
 void run_close(Run *run);
 
 #endif

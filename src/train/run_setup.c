@@ -132,7 +132,7 @@ static effnet_status write_recipe(const Run *run, effnet_error *err) {
     return status;
 }
 
-effnet_status run_open(Run *run, effnet_error *err) {
+effnet_status run_prepare(Run *run, effnet_error *err) {
     run->best_top1 = run->best_step = -1;
     TRY(recipe_check(run->recipe, err));
     TRY(apply_options(run, err));
@@ -140,10 +140,18 @@ effnet_status run_open(Run *run, effnet_error *err) {
     TRY(run_check_data(run, err));
     TRY(open_network(run, err));
     TRY(open_trainer(run, err));
-    TRY(run_check_training(run, err));
-    TRY(run_state_open(run, err));
+    return run_check_training(run, err);
+}
+
+effnet_status run_start(Run *run, effnet_error *err) {
     TRY(trainer_start(&run->trainer, err));
-    TRY(open_loaders(run, err));
+    return open_loaders(run, err);
+}
+
+effnet_status run_open(Run *run, effnet_error *err) {
+    TRY(run_prepare(run, err));
+    TRY(run_state_open(run, err));
+    TRY(run_start(run, err));
     TRY(folder_create(run->out, err));
     TRY(run_log_open(&run->log, run->out, err));
     TRY(run_state_settle(run, err));

@@ -454,6 +454,11 @@ effnet_status loader_create(const LoaderOptions *options, Loader **out, effnet_e
     return EFFNET_OK;
 }
 
+void loader_cache_bytes(const Loader *loader, size_t *now, size_t *expected) {
+    *now = loader->cache ? picture_cache_bytes(loader->cache) : 0;
+    *expected = loader->cache ? picture_cache_expected_bytes(loader->cache) : 0;
+}
+
 void loader_free(Loader *loader) {
     if (!loader) return;
     pthread_mutex_lock(&loader->mutex);

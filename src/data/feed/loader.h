@@ -51,6 +51,8 @@ int64_t loader_steps_per_epoch(const Loader *loader); /* of evaluation: this pro
 effnet_status loader_next(Loader *loader, Batch *out, effnet_error *err);
 /* Pictures that could not be read so far, each counted once. */
 int64_t loader_skipped(const Loader *loader);
+/* Bytes of decoded pictures that are kept now, and that will be after a whole epoch, as far as can be told. */
+void loader_cache_bytes(const Loader *loader, size_t *now, size_t *expected);
 /* Copies the oldest message not yet taken; false where there is none. */
 bool loader_take_warning(Loader *loader, char *buffer, size_t size);
 

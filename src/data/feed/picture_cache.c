@@ -18,6 +18,7 @@ struct PictureCache {
     int64_t pictures;
     size_t budget;
     atomic_size_t used;
+    atomic_llong kept;          /* pictures */
     atomic_bool full;           /* something found no room */
     _Atomic(Entry *) entries[]; /* (pictures), NULL where not kept */
 };
@@ -55,8 +56,10 @@ void picture_cache_add(PictureCache *cache, int64_t index, const Picture *pictur
         memcpy(entry->pixels, picture->pixels, pixel_bytes);
         Entry *none = NULL;
         if (atomic_compare_exchange_strong_explicit(&cache->entries[index], &none, entry, memory_order_release,
-                                                    memory_order_relaxed))
+                                                    memory_order_relaxed)) {
+            atomic_fetch_add_explicit(&cache->kept, 1, memory_order_relaxed);
             return;
+        }
         free(entry); /* another worker was faster */
     } else {
         atomic_store_explicit(&cache->full, true, memory_order_relaxed);
@@ -70,6 +73,13 @@ bool picture_cache_is_full(const PictureCache *cache) {
 
 size_t picture_cache_bytes(const PictureCache *cache) {
     return atomic_load_explicit(&cache->used, memory_order_relaxed);
+}
+
+size_t picture_cache_expected_bytes(const PictureCache *cache) {
+    double kept = (double)atomic_load_explicit(&cache->kept, memory_order_relaxed);
+    if (kept == 0) return 0;
+    double all = (double)picture_cache_bytes(cache) / kept * (double)cache->pictures;
+    return all < (double)cache->budget ? (size_t)all : cache->budget;
 }
 
 size_t picture_cache_default_budget(void) {

@@ -18,6 +18,8 @@ void picture_cache_add(PictureCache *cache, int64_t index, const Picture *pictur
 /* Whether a picture found no room: from then on whole pictures are not made for the cache alone. */
 bool picture_cache_is_full(const PictureCache *cache);
 size_t picture_cache_bytes(const PictureCache *cache);
+/* What it will hold once every picture was read, by the mean size of those that were: 0 before the first. */
+size_t picture_cache_expected_bytes(const PictureCache *cache);
 
 /* A quarter of the memory this process may use (machine or control group), at most half of what is free now. */
 size_t picture_cache_default_budget(void);

@@ -55,6 +55,7 @@ static void call_all_with_null(effnet_model *model, effnet_recipe *recipe, effne
     effnet_evaluation evaluation = {.struct_size = sizeof evaluation};
     effnet_data_report report = {.struct_size = sizeof report};
     effnet_summary summary = {.struct_size = sizeof summary};
+    effnet_plan plan = {.struct_size = sizeof plan};
     effnet_device device = {.struct_size = sizeof device};
     const char *paths[] = {"a.png"};
     char text[10];
@@ -125,6 +126,9 @@ static void call_all_with_null(effnet_model *model, effnet_recipe *recipe, effne
     HARMLESS(effnet_trainer_free(NULL));
     REFUSED(effnet_train(NULL, NULL, NULL, &error));
     REFUSED(effnet_replay(NULL, NULL, &error));
+    REFUSED(effnet_plan_run(NULL, NULL, &plan, &error));
+    REFUSED(effnet_plan_run(recipe, NULL, NULL, &error));
+    HARMLESS(effnet_plan_free(NULL));
 
     REFUSED(effnet_pack(NULL, "a", NULL, NULL, &error));
     REFUSED(effnet_pack("a", NULL, NULL, NULL, &error));

@@ -6,7 +6,8 @@
  *    `error` is not NULL, leaves there one sentence that names the file, line or key, what was wrong and what
  *    to do.
  *  - Objects are opaque, made by ..._create/..._open and destroyed by ..._free; free(NULL) is harmless.
- *    Two objects may be used by two threads at once; one object by one thread at a time.
+ *    Two objects may be used by two threads at once; one object by one thread at a time, but for a model, which several
+ *    may run at once.
  *  - Structures begin with struct_size, so that a program and a library of different versions agree on how much of one
  *    both know. Options: write `effnet_model_options o = {.struct_size = sizeof o};` and set what differs; zero means
  *    "the default", and so does NULL for the whole structure. Results: the same, `effnet_summary s = {.struct_size =
@@ -80,8 +81,38 @@ EFFNET_API const char *effnet_version(void);
  * terminated. */
 EFFNET_API void effnet_build_info(char *buffer, size_t size);
 
+/* ---- threads ------------------------------------------------------------------------------------------ */
+
+/* Threads that models and trainers compute with. Each makes its own where it is given none; one that is shared must
+ * outlive those that use it, and they take turns, a pass of the network each: two models that are used at once do not
+ * ask for twice the processors. */
+typedef struct effnet_team effnet_team;
+
+typedef enum effnet_pinning {
+    EFFNET_PIN_AUTO, /* as the environment variable EFFNET_PIN says; else where the team has as many threads as this
+                        process has processors and the machine is not busy */
+    EFFNET_PIN_ALWAYS,
+    EFFNET_PIN_NEVER
+} effnet_pinning;
+
+typedef struct effnet_team_options {
+    size_t struct_size;
+    int threads;           /* the caller's among them; 0: one for each processor */
+    effnet_pinning pin;    /* each thread of the team but the caller's own to a processor */
+    const int *processors; /* (threads) which: thread i to processors[i], thread 0 being the caller's, which is left
+                              alone; NULL: any. Needs `threads`. */
+} effnet_team_options;
+
+EFFNET_API effnet_status effnet_team_create(const effnet_team_options *options, effnet_team **out, effnet_error *error);
+EFFNET_API int effnet_team_threads(const effnet_team *team);
+EFFNET_API void effnet_team_free(effnet_team *team);
+
 /* ---- a model that predicts ---------------------------------------------------------------------------- */
 
+/* Weights, labels and how pictures are prepared. Any number of threads may run one model at once: each call takes an
+ * inference state of its own (activations and packed weights, made at its first use, kept for the next call). With
+ * `threads` 1 each calling thread computes by itself, which suits a server; with more, or with a team, callers take
+ * turns on its threads. effnet_weights_write waits for the calls that run. */
 typedef struct effnet_model effnet_model;
 
 typedef struct effnet_model_options {
@@ -97,6 +128,7 @@ typedef struct effnet_model_options {
      * products, logits differ by a few thousandths of their size; "int8": the same with 1x1 convolutions in bytes,
      * weights rounded to 8 bits a channel and pixels as they come. */
     const char *dtype;
+    effnet_team *team; /* NULL: `threads` of its own */
 } effnet_model_options;
 
 /* A new model by name ("efficientnet_b0" ... "efficientnet_b8", "efficientnet_l2", "efficientnet_lite0" ...
@@ -124,26 +156,68 @@ EFFNET_API const char *effnet_model_notes(const effnet_model *model);
 /* The label of a class, "17" where the checkpoint names none; owned by the model. */
 EFFNET_API const char *effnet_model_label(const effnet_model *model, int class_index);
 
+/* How a picture becomes the network's input: input = (pixel / 255 - mean) / std of its part of height x width. */
+typedef struct effnet_preprocessing {
+    size_t struct_size;
+    int height, width;
+    double mean[3], std[3]; /* RGB */
+    double crop_pct;        /* docs/recipe.md says what this and the following, its keys, mean */
+    char val_crop[24];      /* "center", "none", "resize_shorter" */
+    char interpolation[24]; /* "bilinear", "bicubic" */
+    char resize[24];        /* whose: "pillow", "tensorflow", "tensorflow1", "torch" */
+    char overshoot[24];     /* "clip", "keep" */
+    int pad_to;             /* smaller pictures are padded to this side; 0: never */
+    bool exif_orientation;  /* pictures are turned upright first */
+} effnet_preprocessing;
+EFFNET_API effnet_status effnet_model_preprocessing(const effnet_model *model, effnet_preprocessing *out,
+                                                    effnet_error *error);
+
+/* A picture, given in one of three ways; {.path = "shoe.jpg"}. This structure stays as it is. */
+typedef struct effnet_picture {
+    const char *path;      /* a JPEG, PNG, WebP, BMP, GIF or TIFF file; or */
+    const void *bytes;     /* the contents of such a file, ... */
+    size_t size;           /* ... so many bytes; or */
+    const uint8_t *pixels; /* height x width RGB pixels, ... */
+    int height, width;
+    size_t stride; /* ... their rows so many bytes apart; 0: 3 * width */
+} effnet_picture;
+
 typedef struct effnet_prediction {
-    int index;         /* of the class */
+    int index;         /* of the class; -1 where the picture could not be used */
     float probability; /* softmax */
     const char *label; /* owned by the model */
 } effnet_prediction;
 
-/* Classify one picture of height x width RGB pixels, rows `stride` bytes apart (0: width*3). It is resized
- * and cropped as the model was evaluated in training. Writes the `count` likeliest classes, best first; count
- * must not exceed effnet_model_classes(). */
-EFFNET_API effnet_status effnet_predict(effnet_model *model, const uint8_t *pixels, int height, int width,
-                                        size_t stride, effnet_prediction *out, int count, effnet_error *error);
-/* The same from a JPEG, PNG, WebP, BMP, GIF or TIFF file. */
+/* What effnet_run is to write, each where it is not NULL. */
+typedef struct effnet_outputs {
+    size_t struct_size;
+    effnet_prediction *predictions; /* (count, top), likeliest first, among equals the lower index */
+    int top;                        /* 1 to the model's classes */
+    float *probabilities;           /* (count, classes): softmax of the logits */
+    float *logits;                  /* (count, classes) */
+    float *features;                /* (count, H, W, C) as effnet_model_feature says */
+    const char *feature;            /* which: "gap", the pooled features that the classifier sees, or "reduction_1" to
+                                       "reduction_5", the last block's output at 1/2 to 1/32 of the input's sides */
+    effnet_error *errors;           /* (count) EFFNET_OK, or why that picture could not be used: its outputs are zero */
+} effnet_outputs;
+
+/* Height, width and channels of a feature; "gap" is 1 x 1. */
+EFFNET_API effnet_status effnet_model_feature(const effnet_model *model, const char *feature, int shape[3],
+                                              effnet_error *error);
+
+/* Pictures through the network: resized and cropped as the model was evaluated in training, read and prepared by all of
+ * its threads, 32 at a time. A picture that cannot be used ends the call with its error where outputs->errors is NULL.
+ * A picture's outputs are the same bits whatever is run beside it. */
+EFFNET_API effnet_status effnet_run(effnet_model *model, const effnet_picture *pictures, int count,
+                                    const effnet_outputs *outputs, effnet_error *error);
+/* A picture as the network sees it: `out` (height, width, 3) of effnet_model_preprocessing, for effnet_logits. */
+EFFNET_API effnet_status effnet_prepare(const effnet_model *model, const effnet_picture *picture, float *out,
+                                        effnet_error *error);
+/* One picture's `count` likeliest classes: effnet_run in short. */
+EFFNET_API effnet_status effnet_predict(effnet_model *model, const effnet_picture *picture, effnet_prediction *out,
+                                        int count, effnet_error *error);
 EFFNET_API effnet_status effnet_predict_file(effnet_model *model, const char *path, effnet_prediction *out, int count,
                                              effnet_error *error);
-/* The same for `files` of them, read by all of the model's threads and classified as one batch: `out` (files, count)
- * and `errors` (files), whose status is EFFNET_OK where the file was classified. An error of the call itself is one of
- * its arguments, of memory or of the model. */
-EFFNET_API effnet_status effnet_predict_files(effnet_model *model, const char *const *paths, int files,
-                                              effnet_prediction *out, int count, effnet_error *errors,
-                                              effnet_error *error);
 /* Logits (N, classes) of a batch (N, resolution, resolution, 3) of normalised float pixels. */
 EFFNET_API effnet_status effnet_logits(effnet_model *model, const float *images, int batch, float *logits,
                                        effnet_error *error);
@@ -169,6 +243,7 @@ typedef struct effnet_import_options {
     const char *const *settings; /* "KEY=VALUE" of the recipe's keys on model and pictures ("padding=symmetric",
                                     "mean=0.5,0.5,0.5"), ended by NULL; they go before what the naming implies */
     int threads;                 /* of the model: 0: one for each processor */
+    effnet_team *team;           /* NULL: `threads` of its own */
 } effnet_import_options;
 
 /* A model from a safetensors file in the names of timm, torchvision, efficientnet_pytorch, jax_examples' Flax model,
@@ -221,6 +296,7 @@ typedef struct effnet_trainer_options {
     int num_classes;     /* 0: the recipe's */
     int steps_per_epoch; /* turns the recipe's epochs into steps; at least 1 */
     int threads;         /* 0: the recipe's, or one for each processor */
+    effnet_team *team;   /* NULL: `threads` of its own */
 } effnet_trainer_options;
 
 /* A trainer of batches that the caller supplies, with the recipe's model, optimizer, schedule and regularisation. The

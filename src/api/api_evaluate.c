@@ -6,17 +6,17 @@
 
 enum { DEFAULT_BATCH = 64, MAX_BATCH = 65536 };
 
+typedef struct Judge {
+    effnet_model *model;
+    ModelState *state;
+} Judge;
+
 /* The model's own weights, its engine: a LogitsFunction. */
 static effnet_status model_logits(void *context, int set, const ExecutorBatch *batch, float *logits,
                                   effnet_error *err) {
+    const Judge *judge = context;
     (void)set;
-    const effnet_model *model = context;
-    const EngineForward call = {.batch = batch->size,
-                                .images = batch->images,
-                                .parameters = model->parameters,
-                                .statistics = model->statistics,
-                                .logits = logits};
-    return engine_forward(model->engine, &call, err);
+    return model_state_run(judge->model, judge->state, batch->images, batch->size, logits, NULL, err);
 }
 
 static effnet_status evaluate(effnet_model *model, const Dataset *dataset, const effnet_evaluate_options *chosen,
@@ -29,17 +29,19 @@ static effnet_status evaluate(effnet_model *model, const Dataset *dataset, const
         .bad_images = BAD_IMAGES_SKIP,
     };
     Loader *loader;
-    TRY(model_engine(model, chosen->batch, err));
+    Judge judge = {.model = model};
     TRY(loader_create(&options, &loader, err));
     const Evaluation evaluation = {.logits = model_logits,
-                                   .logits_context = model,
+                                   .logits_context = &judge,
                                    .count = 1,
                                    .classes = model->network.config.num_classes,
                                    .loader = loader,
                                    .pictures = dataset_size(dataset),
                                    .progress = chosen->progress,
                                    .progress_context = chosen->progress_context};
-    effnet_status status = evaluate_all(&evaluation, out, err);
+    effnet_status status = model_state_take(model, chosen->batch, 0, &judge.state, err);
+    if (status == EFFNET_OK) status = evaluate_all(&evaluation, out, err);
+    model_state_give(model, judge.state);
     loader_free(loader);
     return status;
 }

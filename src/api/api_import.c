@@ -120,7 +120,7 @@ static effnet_status import_model(const WeightImport *import, const effnet_impor
     note_result(&card, found);
     card.step = own->step;
     card.class_names = names.names; /* the card's from here on; NULL where there are none */
-    TRY(model_allocate(&card, options->threads, NULL, &model, err));
+    TRY(model_allocate(&card, options->team, options->threads, NULL, &model, err));
     status = weight_import_read(import, &model->network, model->parameters, model->statistics, err);
     if (status == EFFNET_OK && !(model->notes = strdup(found->notes)))
         status = fail(err, EFFNET_ERROR_MEMORY, "no memory to import '%s'", safetensors_path(import->file));

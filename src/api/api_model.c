@@ -17,7 +17,21 @@ static effnet_status number_labels(effnet_model *model, effnet_error *err) {
     return EFFNET_OK;
 }
 
-static effnet_status allocate_parts(effnet_model *model, int threads, effnet_error *err) {
+/* The two locks, as one block. */
+static effnet_status make_locks(effnet_model *model, effnet_error *err) {
+    struct Locks {
+        pthread_rwlock_t weights;
+        pthread_mutex_t lock;
+    } *locks = calloc(1, sizeof *locks);
+    if (!locks) return fail(err, EFFNET_ERROR_MEMORY, "no memory for a model");
+    pthread_rwlock_init(&locks->weights, NULL);
+    pthread_mutex_init(&locks->lock, NULL);
+    model->weights = &locks->weights;
+    model->lock = &locks->lock;
+    return EFFNET_OK;
+}
+
+static effnet_status allocate_parts(effnet_model *model, effnet_team *team, int threads, effnet_error *err) {
     void *block;
     TRY(network_build(&model->card.config, &model->network, err));
     TRY(memory_allocate(model->network.parameter_floats, sizeof(float), "the parameters", &block, err));
@@ -25,7 +39,11 @@ static effnet_status allocate_parts(effnet_model *model, int threads, effnet_err
     TRY(memory_allocate(model->network.statistic_floats, sizeof(float), "the batch norm statistics", &block, err));
     model->statistics = block;
     if (!model->card.class_names) TRY(number_labels(model, err));
-    return thread_team_create(threads, &model->team, err);
+    TRY(make_locks(model, err));
+    if (!team) return thread_team_create(threads, &model->team, err);
+    model->team = team->team;
+    model->team_is_shared = true;
+    return EFFNET_OK;
 }
 
 /* As the card says; what only training needs is the default. */
@@ -46,7 +64,8 @@ static void prepare_preprocess(effnet_model *model) {
     memcpy(options->std, card->std, sizeof options->std);
 }
 
-effnet_status model_allocate(ModelCard *card, int threads, const char *engine, effnet_model **out, effnet_error *err) {
+effnet_status model_allocate(ModelCard *card, effnet_team *team, int threads, const char *engine, effnet_model **out,
+                             effnet_error *err) {
     *out = NULL;
     effnet_model *model = calloc(1, sizeof *model);
     if (!model) {
@@ -58,23 +77,12 @@ effnet_status model_allocate(ModelCard *card, int threads, const char *engine, e
     model->card.config.resolution = model->card.resolution;
     prepare_preprocess(model);
     effnet_status status = engine_find(engine, &model->engine_kind, err);
-    if (status == EFFNET_OK) status = allocate_parts(model, threads, err);
+    if (status == EFFNET_OK) status = allocate_parts(model, team, threads, err);
     if (status != EFFNET_OK) {
         effnet_model_free(model);
         return status;
     }
     *out = model;
-    return EFFNET_OK;
-}
-
-effnet_status model_engine(effnet_model *model, int batch, effnet_error *err) {
-    if (model->engine && model->engine_batch >= batch) return EFFNET_OK;
-    engine_free(model->engine);
-    model->engine = NULL;
-    const EngineOptions options = {
-        .batch = batch, .training = false, .bf16 = model->dtype.bf16, .int8 = model->dtype.int8, .team = model->team};
-    TRY(engine_create(model->engine_kind, &model->network, &options, &model->engine, err));
-    model->engine_batch = batch;
     return EFFNET_OK;
 }
 
@@ -112,7 +120,7 @@ effnet_status effnet_model_create(const char *name, const effnet_model_options *
     if (chosen.resolution) config.resolution = chosen.resolution;
     recipe_defaults(&recipe);
     model_card_from_recipe(&recipe, &config, &card);
-    TRY(model_allocate(&card, chosen.threads, chosen.engine, out, error));
+    TRY(model_allocate(&card, chosen.team, chosen.threads, chosen.engine, out, error));
     (*out)->dtype = dtype;
     const InitializeOptions initialize = {.seed = chosen.seed};
     network_initialize(&(*out)->network, &initialize, (*out)->parameters, (*out)->statistics);
@@ -170,7 +178,7 @@ effnet_status effnet_model_open(const char *path, const effnet_model_options *op
     }
     if (chosen.resolution) card.resolution = chosen.resolution;
     effnet_model *model;
-    TRY(model_allocate(&card, chosen.threads, chosen.engine, &model, error));
+    TRY(model_allocate(&card, chosen.team, chosen.threads, chosen.engine, &model, error));
     model->dtype = dtype;
     effnet_status status =
         weights_read(file, &model->network, model->parameters, model->statistics, false, NULL, error);
@@ -186,8 +194,13 @@ effnet_status effnet_model_open(const char *path, const effnet_model_options *op
 
 void effnet_model_free(effnet_model *model) {
     if (!model) return;
-    engine_free(model->engine);
-    thread_team_free(model->team);
+    model_states_free(model);
+    if (!model->team_is_shared) thread_team_free(model->team);
+    if (model->weights) {
+        pthread_rwlock_destroy(model->weights);
+        pthread_mutex_destroy(model->lock);
+        free(model->weights); /* the block begins with it */
+    }
     memory_free(model->parameters);
     memory_free(model->statistics);
     free(model->numbers);
@@ -256,7 +269,9 @@ effnet_status effnet_weights_read(const effnet_model *model, const char *name, f
     NEED(name);
     NEED(values);
     TRY(find_values(model, name, count, &from, error));
+    pthread_rwlock_rdlock(model->weights);
     memcpy(values, from, count * sizeof *values);
+    pthread_rwlock_unlock(model->weights);
     return EFFNET_OK;
 }
 
@@ -267,8 +282,10 @@ effnet_status effnet_weights_write(effnet_model *model, const char *name, const 
     NEED(name);
     NEED(values);
     TRY(find_values(model, name, count, &to, error));
+    pthread_rwlock_wrlock(model->weights);
     model->writes++;
     memcpy(to, values, count * sizeof *values);
+    pthread_rwlock_unlock(model->weights);
     return EFFNET_OK;
 }
 

@@ -1,46 +1,96 @@
-/* api_predict.c - pictures in, classes out. */
+/* api_predict.c - pictures in, classes, logits and features out. Pictures go through the network in parts of a bounded
+ * size: each part is read and prepared by the model's threads, a picture a task; those that could be read close ranks
+ * and run as one batch. */
 #include "api/handles.h"
-#include "data/picture/decode.h"
 
 #include "base/memory.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOGITS_BATCH = 32 }; /* a larger batch is cut into such parts, so that memory stays bounded */
+enum { PART = 32 }; /* pictures at once, so that memory stays bounded */
 
 effnet_status effnet_logits(effnet_model *model, const float *images, int batch, float *logits, effnet_error *error) {
     NEED(model);
     NEED(images);
     NEED(logits);
     if (batch < 1) return fail(error, EFFNET_ERROR_ARGUMENT, "batch is %d; allowed: 1 or more", batch);
-    int part = batch < LOGITS_BATCH ? batch : LOGITS_BATCH;
-    size_t side = (size_t)model->card.resolution, classes = (size_t)model->network.config.num_classes;
-    TRY(model_engine(model, part, error));
-    for (int first = 0; first < batch; first += part) {
-        const EngineForward call = {
-            .batch = batch - first < part ? batch - first : part,
-            .images = images + (size_t)first * side * side * 3,
-            .parameters = model->parameters,
-            .statistics = model->statistics,
-            .logits = logits + (size_t)first * classes,
-            .version = model->writes + 1,
-        };
-        TRY(engine_forward(model->engine, &call, error));
+    const int part = batch < PART ? batch : PART;
+    const size_t side = (size_t)model->card.resolution, classes = (size_t)model->network.config.num_classes;
+    ModelState *state;
+    TRY(model_state_take(model, part, 0, &state, error));
+    effnet_status status = EFFNET_OK;
+    for (int first = 0; first < batch && status == EFFNET_OK; first += part)
+        status =
+            model_state_run(model, state, images + (size_t)first * side * side * 3,
+                            batch - first < part ? batch - first : part, logits + (size_t)first * classes, NULL, error);
+    model_state_give(model, state);
+    return status;
+}
+
+/* ---- features ---- */
+
+/* The output of the last block whose output is 1 / 2^level of the input's side; -1: none. */
+static int reduction_tensor(const Network *network, int level) {
+    int side = network->input_height, found = -1;
+    for (int i = 0; i < level; i++) side = (side + 1) / 2;
+    for (int i = 0; i < network->num_ops; i++) {
+        const Op *op = &network->ops[i];
+        if (op->block < 0 || op->block >= network->num_blocks) continue;
+        const bool last = i + 1 == network->num_ops || network->ops[i + 1].block != op->block;
+        if (last && network->tensors[op->output].height == side) found = op->output;
     }
+    return found;
+}
+
+static int pool_tensor(const Network *network) {
+    for (int i = 0; i < network->num_ops; i++)
+        if (network->ops[i].kind == OP_GLOBAL_POOL) return network->ops[i].output;
+    return -1;
+}
+
+effnet_status model_find_feature(const effnet_model *model, const char *feature, int *tensor, TensorShape *shape,
+                                 effnet_error *err) {
+    static const char prefix[] = "reduction_";
+    const size_t length = sizeof prefix - 1;
+    *tensor = -1;
+    if (strcmp(feature, "gap") == 0) *tensor = pool_tensor(&model->network);
+    if (strncmp(feature, prefix, length) == 0 && feature[length] >= '1' && feature[length] <= '5' &&
+        !feature[length + 1])
+        *tensor = reduction_tensor(&model->network, feature[length] - '0');
+    if (*tensor < 0)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "there is no feature '%.40s'; allowed: gap, reduction_1 to reduction_5",
+                    feature);
+    *shape = model->network.tensors[*tensor];
     return EFFNET_OK;
 }
 
+effnet_status effnet_model_feature(const effnet_model *model, const char *feature, int shape[3], effnet_error *error) {
+    int tensor;
+    TensorShape found = {0};
+    NEED(model);
+    NEED(feature);
+    NEED(shape);
+    TRY(model_find_feature(model, feature, &tensor, &found, error));
+    shape[0] = found.height;
+    shape[1] = found.width;
+    shape[2] = found.channels;
+    return EFFNET_OK;
+}
+
+/* ---- what becomes of logits ---- */
+
 /* Turns logits into probabilities; false where one is not finite. */
-static bool softmax(float *values, int count) {
+static bool softmax(const float *logits, int count, float *out) {
     double largest = -INFINITY, sum = 0;
     for (int i = 0; i < count; i++) {
-        if (!isfinite(values[i])) return false;
-        if (values[i] > largest) largest = values[i];
+        if (!isfinite(logits[i])) return false;
+        if (logits[i] > largest) largest = logits[i];
     }
-    for (int i = 0; i < count; i++) sum += exp(values[i] - largest);
-    for (int i = 0; i < count; i++) values[i] = (float)(exp(values[i] - largest) / sum);
+    for (int i = 0; i < count; i++) sum += exp(logits[i] - largest);
+    for (int i = 0; i < count; i++) out[i] = (float)(exp(logits[i] - largest) / sum);
     return true;
 }
 
@@ -51,81 +101,177 @@ static int compare_predictions(const void *a, const void *b) {
     return left->index < right->index ? -1 : 1;
 }
 
-effnet_status model_rank(const effnet_model *model, float *logits, effnet_prediction *out, int count,
-                         effnet_error *err) {
-    int classes = model->network.config.num_classes;
-    if (!softmax(logits, classes))
-        return fail(err, EFFNET_ERROR_NUMERIC, "the output of %s is not finite; its weights are damaged",
-                    model->network.config.name);
-    effnet_prediction *all = malloc((size_t)classes * sizeof *all);
-    if (!all) return fail(err, EFFNET_ERROR_MEMORY, "no memory to rank %d classes", classes);
-    for (int i = 0; i < classes; i++)
-        all[i] = (effnet_prediction){.index = i, .probability = logits[i], .label = effnet_model_label(model, i)};
-    qsort(all, (size_t)classes, sizeof *all, compare_predictions);
-    memcpy(out, all, (size_t)count * sizeof *out);
-    free(all);
-    return EFFNET_OK;
-}
+/* ---- a part of the pictures ---- */
 
-static effnet_status classify(effnet_model *model, const Picture *picture, float *image, float *logits,
-                              effnet_prediction *out, int count, effnet_error *err) {
-    TRY(preprocess_eval(&model->preprocess, picture, image, err));
-    TRY(effnet_logits(model, image, 1, logits, err));
-    return model_rank(model, logits, out, count, err);
-}
+typedef struct Run {
+    effnet_model *model;
+    ModelState *state;
+    const effnet_outputs *outputs;
+    size_t classes, pixels, feature; /* floats a picture */
+    bool ranked;                     /* predictions or probabilities are wanted */
+    const effnet_picture *pictures;  /* of this part, as are: */
+    int first;                       /* its place among all */
+    int count;                       /* of all */
+    effnet_error errors[PART];
+    float *images, *logits, *kept, *probabilities; /* (part, ...); probabilities (classes) */
+    effnet_prediction *order;                      /* (classes) */
+} Run;
 
-effnet_status model_check_count(const effnet_model *model, int count, effnet_error *err) {
-    int classes = model->network.config.num_classes;
-    if (count < 1 || count > classes)
-        return fail(err, EFFNET_ERROR_ARGUMENT, "count is %d; allowed: 1 to the model's %d classes", count, classes);
-    return EFFNET_OK;
-}
-
-static effnet_status predict_picture(effnet_model *model, const Picture *picture, effnet_prediction *out, int count,
-                                     effnet_error *err) {
-    size_t side = (size_t)model->card.resolution;
-    void *image, *logits = NULL;
-    TRY(memory_allocate(side * side * 3, sizeof(float), "a picture", &image, err));
+static void prepare_one(void *context, int index, int thread) {
+    Run *run = context;
+    char name[40];
+    (void)thread;
+    if (run->count == 1)
+        snprintf(name, sizeof name, "the picture");
+    else
+        snprintf(name, sizeof name, "picture %d", run->first + index);
+    run->errors[index] = (effnet_error){.status = EFFNET_OK};
+    effnet_error *err = &run->errors[index];
     effnet_status status =
-        memory_allocate((size_t)model->network.config.num_classes, sizeof(float), "the logits", &logits, err);
-    if (status == EFFNET_OK) status = classify(model, picture, image, logits, out, count, err);
-    memory_free(image);
-    memory_free(logits);
+        model_prepare(run->model, &run->pictures[index], name, run->images + (size_t)index * run->pixels, err);
+    err->status = status;
+}
+
+/* Copies what was made for the picture in place `row` of the batch to where the caller wants it; row -1: zeros. */
+static void write_floats(float *to, int place, size_t floats, const float *from, int row) {
+    if (!to) return;
+    to += (size_t)place * floats;
+    if (row < 0)
+        memset(to, 0, floats * sizeof *to);
+    else
+        memcpy(to, from + (size_t)row * floats, floats * sizeof *to);
+}
+
+static effnet_status rank(Run *run, const float *logits, int place, effnet_error *err) {
+    const effnet_outputs *outputs = run->outputs;
+    const int classes = (int)run->classes;
+    if (!softmax(logits, classes, run->probabilities))
+        return fail(err, EFFNET_ERROR_NUMERIC, "the output of %s is not finite; its weights are damaged",
+                    run->model->network.config.name);
+    write_floats(outputs->probabilities, place, run->classes, run->probabilities, 0);
+    if (!outputs->predictions) return EFFNET_OK;
+    for (int i = 0; i < classes; i++)
+        run->order[i] = (effnet_prediction){
+            .index = i, .probability = run->probabilities[i], .label = effnet_model_label(run->model, i)};
+    qsort(run->order, run->classes, sizeof *run->order, compare_predictions);
+    memcpy(outputs->predictions + (size_t)place * (size_t)outputs->top, run->order,
+           (size_t)outputs->top * sizeof *run->order);
+    return EFFNET_OK;
+}
+
+static effnet_status write_outputs(Run *run, int index, int row, effnet_error *err) {
+    const effnet_outputs *outputs = run->outputs;
+    const int place = run->first + index;
+    write_floats(outputs->logits, place, run->classes, run->logits, row);
+    write_floats(outputs->features, place, run->feature, run->kept, row);
+    if (row >= 0) return run->ranked ? rank(run, run->logits + (size_t)row * run->classes, place, err) : EFFNET_OK;
+    write_floats(outputs->probabilities, place, run->classes, NULL, row);
+    for (int k = 0; outputs->predictions && k < outputs->top; k++)
+        outputs->predictions[(size_t)place * (size_t)outputs->top + (size_t)k] =
+            (effnet_prediction){.index = -1, .label = ""};
+    return EFFNET_OK;
+}
+
+static effnet_status run_part(Run *run, int count, effnet_error *err) {
+    const effnet_outputs *outputs = run->outputs;
+    thread_team_run(run->model->team, prepare_one, run, count);
+    int good = 0;
+    for (int i = 0; i < count; i++) {
+        const effnet_error *failed = &run->errors[i];
+        if (outputs->errors) outputs->errors[run->first + i] = *failed;
+        if (failed->status != EFFNET_OK && !outputs->errors) {
+            if (err) *err = *failed;
+            return failed->status;
+        }
+        if (failed->status != EFFNET_OK) continue;
+        if (good < i)
+            memcpy(run->images + (size_t)good * run->pixels, run->images + (size_t)i * run->pixels,
+                   run->pixels * sizeof *run->images);
+        good++;
+    }
+    if (good) TRY(model_state_run(run->model, run->state, run->images, good, run->logits, run->kept, err));
+    for (int i = 0, row = 0; i < count; i++)
+        TRY(write_outputs(run, i, run->errors[i].status == EFFNET_OK ? row++ : -1, err));
+    return EFFNET_OK;
+}
+
+/* ---- all of them ---- */
+
+static effnet_status check_outputs(const effnet_model *model, const effnet_outputs *outputs, effnet_error *err) {
+    const int classes = model->network.config.num_classes;
+    if (!outputs->predictions && !outputs->probabilities && !outputs->logits && !outputs->features)
+        return fail(err, EFFNET_ERROR_ARGUMENT,
+                    "no output is wanted; give predictions, probabilities, logits or features");
+    if (outputs->predictions && (outputs->top < 1 || outputs->top > classes))
+        return fail(err, EFFNET_ERROR_ARGUMENT, "%d predictions are asked for; allowed: 1 to the model's %d classes",
+                    outputs->top, classes);
+    if (outputs->features && !outputs->feature)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "features are asked for and `feature` does not say which");
+    return EFFNET_OK;
+}
+
+static effnet_status allocate(Run *run, int part, effnet_error *err) {
+    void *order;
+    const bool logits = run->outputs->logits || run->ranked;
+    TRY(memory_allocate_floats((size_t)part, run->pixels, "the pictures", &run->images, err));
+    if (logits) TRY(memory_allocate_floats((size_t)part, run->classes, "the logits", &run->logits, err));
+    if (run->feature) TRY(memory_allocate_floats((size_t)part, run->feature, "the features", &run->kept, err));
+    if (!run->ranked) return EFFNET_OK;
+    TRY(memory_allocate_floats(1, run->classes, "the probabilities", &run->probabilities, err));
+    TRY(memory_allocate(run->classes, sizeof *run->order, "the order of the classes", &order, err));
+    run->order = order;
+    return EFFNET_OK;
+}
+
+effnet_status effnet_run(effnet_model *model, const effnet_picture *pictures, int count, const effnet_outputs *outputs,
+                         effnet_error *error) {
+    effnet_outputs chosen;
+    int keep = 0;
+    TensorShape shape = {0};
+    NEED(model);
+    NEED(pictures);
+    NEED(outputs);
+    TRY(options_copy(outputs, &chosen, sizeof chosen, "effnet_outputs", error));
+    TRY(check_outputs(model, &chosen, error));
+    if (count < 0) return fail(error, EFFNET_ERROR_ARGUMENT, "count is %d; allowed: 0 or more", count);
+    if (chosen.features) TRY(model_find_feature(model, chosen.feature, &keep, &shape, error));
+    if (!count) return EFFNET_OK;
+    const int part = count < PART ? count : PART;
+    const size_t side = (size_t)model->card.resolution;
+    Run run = {.model = model,
+               .count = count,
+               .outputs = &chosen,
+               .classes = (size_t)model->network.config.num_classes,
+               .pixels = side * side * 3,
+               .feature = (size_t)shape.height * (size_t)shape.width * (size_t)shape.channels,
+               .ranked = chosen.predictions || chosen.probabilities};
+    effnet_status status = allocate(&run, part, error);
+    if (status == EFFNET_OK) status = model_state_take(model, part, keep, &run.state, error);
+    for (run.first = 0; run.first < count && status == EFFNET_OK; run.first += part) {
+        run.pictures = pictures + run.first;
+        status = run_part(&run, count - run.first < part ? count - run.first : part, error);
+    }
+    model_state_give(model, run.state);
+    memory_free(run.images);
+    memory_free(run.logits);
+    memory_free(run.kept);
+    memory_free(run.probabilities);
+    memory_free(run.order);
     return status;
 }
 
-effnet_status effnet_predict(effnet_model *model, const uint8_t *pixels, int height, int width, size_t stride,
-                             effnet_prediction *out, int count, effnet_error *error) {
+effnet_status effnet_predict(effnet_model *model, const effnet_picture *picture, effnet_prediction *out, int count,
+                             effnet_error *error) {
     NEED(model);
-    NEED(pixels);
+    NEED(picture);
     NEED(out);
-    TRY(model_check_count(model, count, error));
-    if (height < 1 || width < 1 || height > PICTURE_MAX_SIDE || width > PICTURE_MAX_SIDE ||
-        (int64_t)height * width > PICTURE_MAX_PIXELS)
-        return fail(error, EFFNET_ERROR_ARGUMENT, "the picture is %d x %d; allowed: sides of 1 to %d, %d pixels in all",
-                    height, width, PICTURE_MAX_SIDE, PICTURE_MAX_PIXELS);
-    size_t row = (size_t)width * 3;
-    if (stride == 0) stride = row;
-    if (stride < row)
-        return fail(error, EFFNET_ERROR_ARGUMENT, "stride is %zu bytes; a row of %d pixels has %zu", stride, width,
-                    row);
-    Picture picture = {.height = height, .width = width, .pixels = malloc(row * (size_t)height)};
-    if (!picture.pixels) return fail(error, EFFNET_ERROR_MEMORY, "no memory for a picture of %d x %d", height, width);
-    for (int y = 0; y < height; y++) memcpy(picture.pixels + (size_t)y * row, pixels + (size_t)y * stride, row);
-    effnet_status status = predict_picture(model, &picture, out, count, error);
-    free(picture.pixels);
-    return status;
+    const effnet_outputs outputs = {.struct_size = sizeof outputs, .predictions = out, .top = count};
+    return effnet_run(model, picture, 1, &outputs, error);
 }
 
 effnet_status effnet_predict_file(effnet_model *model, const char *path, effnet_prediction *out, int count,
                                   effnet_error *error) {
-    Picture picture;
-    NEED(model);
     NEED(path);
-    NEED(out);
-    TRY(model_check_count(model, count, error));
-    TRY(picture_read_as(path, model->preprocess.exif_orientation, &picture, error));
-    effnet_status status = predict_picture(model, &picture, out, count, error);
-    picture_free(&picture);
-    return status;
+    const effnet_picture picture = {.path = path};
+    return effnet_predict(model, &picture, out, count, error);
 }

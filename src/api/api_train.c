@@ -30,7 +30,12 @@ static effnet_status build(effnet_trainer *trainer, const effnet_trainer_options
     TRY(recipe_check(recipe, err));
     TRY(model_config_from_recipe(recipe, options->num_classes, &config, err));
     TRY(network_build(&config, &trainer->network, err));
-    TRY(thread_team_create(options->threads ? options->threads : (int)recipe->threads, &trainer->team, err));
+    if (options->team) {
+        trainer->team = options->team->team;
+        trainer->team_is_shared = true;
+    } else {
+        TRY(thread_team_create(options->threads ? options->threads : (int)recipe->threads, &trainer->team, err));
+    }
     TRY(trainer_create(recipe, &trainer->network, trainer->team, options->steps_per_epoch, 0, &trainer->trainer, err));
     trainer->has_trainer = true;
     return trainer_start(&trainer->trainer, err);
@@ -63,7 +68,7 @@ effnet_status effnet_trainer_create(const effnet_recipe *recipe, const effnet_tr
 void effnet_trainer_free(effnet_trainer *trainer) {
     if (!trainer) return;
     if (trainer->has_trainer) trainer_free(&trainer->trainer);
-    thread_team_free(trainer->team);
+    if (!trainer->team_is_shared) thread_team_free(trainer->team);
     network_free(&trainer->network);
     free(trainer);
 }
@@ -97,7 +102,7 @@ effnet_status effnet_trainer_model(effnet_trainer *trainer, bool ema, effnet_mod
     if (ema && !state->ema_parameters)
         return fail(error, EFFNET_ERROR_ARGUMENT, "this recipe keeps no averaged weights (model_ema: false)");
     model_card_from_recipe(&trainer->recipe, &trainer->network.config, &card);
-    TRY(model_allocate(&card, thread_team_size(trainer->team), trainer->recipe.engine, out, error));
+    TRY(model_allocate(&card, NULL, thread_team_size(trainer->team), trainer->recipe.engine, out, error));
     memcpy((*out)->parameters, ema ? state->ema_parameters : state->parameters,
            trainer->network.parameter_floats * sizeof(float));
     memcpy((*out)->statistics, ema ? state->ema_statistics : state->statistics,

@@ -6,6 +6,8 @@
 #include "data/transform/preprocess.h"
 #include "train/train.h"
 
+#include <pthread.h>
+
 struct effnet_recipe {
     Recipe recipe;
 };
@@ -15,6 +17,17 @@ typedef struct Dtype {
     bool bf16, int8;
 } Dtype;
 effnet_status dtype_by_name(const char *name, Dtype *out, effnet_error *err);
+
+struct effnet_team {
+    ThreadTeam *team;
+};
+
+/* What a call needs to run the network besides the weights: one call at a time. */
+typedef struct ModelState {
+    Engine *engine;
+    int batch, keep; /* the engine's options */
+    struct ModelState *next;
+} ModelState;
 
 struct effnet_model {
     Network network;
@@ -26,16 +39,19 @@ struct effnet_model {
     char *file;                     /* the weights were read from it; NULL: from none */
     char *notes;                    /* of an import: effnet_model_notes; NULL: none */
     ThreadTeam *team;
+    bool team_is_shared; /* the caller's effnet_team */
     const EngineVtable *engine_kind;
     Dtype dtype;
-    Engine *engine; /* forward only, made at the first call; NULL before */
-    int engine_batch;
+    pthread_rwlock_t *weights; /* read by who runs the network, written by who changes its weights */
+    pthread_mutex_t *lock;     /* over: */
+    ModelState *idle;          /* states that no call has */
 };
 
 struct effnet_trainer {
     Recipe recipe;
     Network network;
     ThreadTeam *team;
+    bool team_is_shared; /* the caller's effnet_team */
     Trainer trainer;
     bool has_trainer;
 };
@@ -61,14 +77,23 @@ effnet_status result_clear(void *result, const char *name, effnet_error *err);
 /* What the caller knows of `filled` (size bytes), struct_size left alone. */
 void result_write(void *result, const void *filled, size_t size);
 
-/* A model of card->config with zeroed weights, at card->resolution. Takes the card over, also where it fails. */
-effnet_status model_allocate(ModelCard *card, int threads, const char *engine, effnet_model **out, effnet_error *err);
-/* logits (classes), which are changed, to the `count` likeliest classes, best first. */
-effnet_status model_rank(const effnet_model *model, float *logits, effnet_prediction *out, int count,
-                         effnet_error *err);
-/* 1 to the model's classes. */
-effnet_status model_check_count(const effnet_model *model, int count, effnet_error *err);
-/* The engine of the model for `batch` images, made anew where it is too small. */
-effnet_status model_engine(effnet_model *model, int batch, effnet_error *err);
+/* A model of card->config with zeroed weights, at card->resolution, which computes with `team`, or where that is NULL
+ * with `threads` of its own. Takes the card over, also where it fails. */
+effnet_status model_allocate(ModelCard *card, effnet_team *team, int threads, const char *engine, effnet_model **out,
+                             effnet_error *err);
+/* A state for at most `batch` images and the kept tensor `keep` (0: none), which no other call has until it is given
+ * back. */
+effnet_status model_state_take(effnet_model *model, int batch, int keep, ModelState **out, effnet_error *err);
+void model_state_give(effnet_model *model, ModelState *state);
+void model_states_free(effnet_model *model);
+/* Normalised images (batch, side, side, 3) -> logits and kept tensor, each may be NULL. */
+effnet_status model_state_run(effnet_model *model, ModelState *state, const float *images, int batch, float *logits,
+                              float *kept, effnet_error *err);
+/* One picture, decoded, turned, resized, cropped and normalised. `name` stands for one of memory in messages. */
+effnet_status model_prepare(const effnet_model *model, const effnet_picture *picture, const char *name, float *out,
+                            effnet_error *err);
+/* The tensor of a feature, and its shape. */
+effnet_status model_find_feature(const effnet_model *model, const char *feature, int *tensor, TensorShape *shape,
+                                 effnet_error *err);
 
 #endif

@@ -42,8 +42,9 @@ typedef struct Share {
 
 struct ThreadTeam {
     int size;
-    Worker *workers; /* size - 1 */
-    Share *shares;   /* size */
+    Worker *workers;      /* size - 1 */
+    Share *shares;        /* size */
+    pthread_mutex_t turn; /* held by the caller whose run it is */
     pthread_mutex_t mutex;
     pthread_cond_t wake, done;
     atomic_uint generation;
@@ -128,7 +129,8 @@ static int others_running(void) {
     return running;
 }
 
-static bool should_pin(int threads) {
+static bool should_pin(int threads, TeamPin asked) {
+    if (asked != TEAM_PIN_AUTO) return asked == TEAM_PIN_ALWAYS;
     const char *pin = getenv("EFFNET_PIN");
     Machine machine;
     machine_here(&machine); /* under a quota nobody knows which processors are the others' */
@@ -148,21 +150,45 @@ static void pin_to(pthread_attr_t *attributes, int index) {
     }
 }
 
-static int start_worker(Worker *worker, bool pinned) {
+static int start_worker(Worker *worker, bool pinned, const int *processors) {
+    cpu_set_t one;
     pthread_attr_t attributes;
     int failed = pthread_attr_init(&attributes);
     if (failed) return failed;
-    if (pinned) pin_to(&attributes, worker->index);
-    failed = pthread_create(&worker->thread, &attributes, worker_main, worker);
+    if (processors) {
+        CPU_ZERO(&one);
+        CPU_SET(processors[worker->index], &one);
+        failed = pthread_attr_setaffinity_np(&attributes, sizeof one, &one);
+    } else if (pinned) {
+        pin_to(&attributes, worker->index);
+    }
+    if (!failed) failed = pthread_create(&worker->thread, &attributes, worker_main, worker);
     pthread_attr_destroy(&attributes);
     return failed;
 }
 
+static effnet_status check_processors(const int *processors, int threads, effnet_error *err) {
+    cpu_set_t allowed;
+    if (!processors) return EFFNET_OK;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) CPU_ZERO(&allowed);
+    for (int i = 0; i < threads; i++)
+        if (processors[i] < 0 || processors[i] >= CPU_SETSIZE || !CPU_ISSET(processors[i], &allowed))
+            return fail(err, EFFNET_ERROR_ARGUMENT, "processors[%d] is %d, which this process may not use", i,
+                        processors[i]);
+    return EFFNET_OK;
+}
+
 effnet_status thread_team_create(int threads, ThreadTeam **out, effnet_error *err) {
+    return thread_team_create_with(&(TeamOptions){.threads = threads}, out, err);
+}
+
+effnet_status thread_team_create_with(const TeamOptions *options, ThreadTeam **out, effnet_error *err) {
+    int threads = options->threads;
     *out = NULL;
     if (threads < 0 || threads > 1024)
         return fail(err, EFFNET_ERROR_ARGUMENT, "threads is %d; allowed are 0 (every processor) to 1024", threads);
     if (threads == 0) threads = processors_available();
+    TRY(check_processors(options->processors, threads, err));
     ThreadTeam *team = calloc(1, sizeof *team);
     Worker *workers = calloc((size_t)threads, sizeof *workers);
     Share *shares = aligned_alloc(_Alignof(Share), (size_t)threads * sizeof *shares);
@@ -175,13 +201,14 @@ effnet_status thread_team_create(int threads, ThreadTeam **out, effnet_error *er
     team->size = 1;
     team->workers = workers;
     team->shares = shares;
+    pthread_mutex_init(&team->turn, NULL);
     pthread_mutex_init(&team->mutex, NULL);
     pthread_cond_init(&team->wake, NULL);
     pthread_cond_init(&team->done, NULL);
-    const bool pinned = should_pin(threads);
+    const bool pinned = should_pin(threads, options->pin);
     for (int i = 1; i < threads; i++) {
         workers[i - 1] = (Worker){.team = team, .index = i};
-        int failed = start_worker(&workers[i - 1], pinned);
+        int failed = start_worker(&workers[i - 1], pinned, options->processors);
         if (failed) {
             thread_team_free(team);
             return fail(err, EFFNET_ERROR_MEMORY, "cannot start thread %d of %d: %s", i + 1, threads, strerror(failed));
@@ -199,6 +226,7 @@ void thread_team_free(ThreadTeam *team) {
     for (int i = 1; i < team->size; i++) pthread_join(team->workers[i - 1].thread, NULL);
     pthread_cond_destroy(&team->wake);
     pthread_cond_destroy(&team->done);
+    pthread_mutex_destroy(&team->turn);
     pthread_mutex_destroy(&team->mutex);
     free(team->workers);
     free(team->shares);
@@ -209,17 +237,7 @@ int thread_team_size(const ThreadTeam *team) {
     return team->size;
 }
 
-void thread_team_run(ThreadTeam *team, TaskFunction *function, void *context, int tasks) {
-    if (!team || team->size == 1 || tasks <= 1) {
-        for (int task = 0; task < tasks; task++) function(context, task, 0);
-        return;
-    }
-    team->function = function;
-    team->context = context;
-    share_out(team, tasks);
-    atomic_store_explicit(&team->finished, 0, memory_order_relaxed);
-    announce(team);
-    take_tasks(team, 0);
+static void wait_for_workers(ThreadTeam *team) {
     for (int spins = 0; spins < SPINS; spins++) {
         if (atomic_load_explicit(&team->finished, memory_order_acquire) == team->size - 1) return;
         spin_pause();
@@ -228,4 +246,20 @@ void thread_team_run(ThreadTeam *team, TaskFunction *function, void *context, in
     while (atomic_load_explicit(&team->finished, memory_order_acquire) < team->size - 1)
         pthread_cond_wait(&team->done, &team->mutex);
     pthread_mutex_unlock(&team->mutex);
+}
+
+void thread_team_run(ThreadTeam *team, TaskFunction *function, void *context, int tasks) {
+    if (!team || team->size == 1 || tasks <= 1) {
+        for (int task = 0; task < tasks; task++) function(context, task, 0);
+        return;
+    }
+    pthread_mutex_lock(&team->turn);
+    team->function = function;
+    team->context = context;
+    share_out(team, tasks);
+    atomic_store_explicit(&team->finished, 0, memory_order_relaxed);
+    announce(team);
+    take_tasks(team, 0);
+    wait_for_workers(team);
+    pthread_mutex_unlock(&team->turn);
 }

@@ -13,11 +13,25 @@ typedef struct ThreadTeam ThreadTeam;
 /* task: 0 .. tasks-1; thread: 0 .. size-1, for scratch memory only. */
 typedef void TaskFunction(void *context, int task, int thread);
 
-/* `threads` 0: one for each processor this process may use. The caller is thread 0. */
+/* Whether the team's own threads are bound to processors, one each. */
+typedef enum TeamPin {
+    TEAM_PIN_AUTO, /* as EFFNET_PIN says, or where the team has this machine to itself (threads.c) */
+    TEAM_PIN_ALWAYS,
+    TEAM_PIN_NEVER,
+} TeamPin;
+
+typedef struct TeamOptions {
+    int threads; /* 0: one for each processor this process may use. The caller is thread 0. */
+    TeamPin pin;
+    const int *processors; /* (threads): thread i, but for the caller's, runs on processors[i]; NULL: chosen by `pin` */
+} TeamOptions;
+
+effnet_status thread_team_create_with(const TeamOptions *options, ThreadTeam **out, effnet_error *err);
 effnet_status thread_team_create(int threads, ThreadTeam **out, effnet_error *err);
 void thread_team_free(ThreadTeam *team);
 int thread_team_size(const ThreadTeam *team);
-/* Runs every task and returns when all are done. Not reentrant: a task must not call it. NULL: the caller does all. */
+/* Runs every task and returns when all are done. Callers of several threads take turns, a run each. Not reentrant: a
+ * task must not call it. NULL: the caller does all. */
 void thread_team_run(ThreadTeam *team, TaskFunction *function, void *context, int tasks);
 int processors_available(void);
 

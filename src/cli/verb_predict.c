@@ -138,9 +138,13 @@ static void print_success(Predictor *predictor, const char *image, const effnet_
 static bool flush_batch(Predictor *predictor) {
     effnet_error error = {0};
     if (!predictor->files) return true;
-    effnet_status status =
-        effnet_predict_files(predictor->model, (const char *const *)predictor->paths, predictor->files,
-                             predictor->predictions, predictor->topk, predictor->errors, &error);
+    effnet_picture pictures[BATCH];
+    for (int i = 0; i < predictor->files; i++) pictures[i] = (effnet_picture){.path = predictor->paths[i]};
+    const effnet_outputs outputs = {.struct_size = sizeof outputs,
+                                    .predictions = predictor->predictions,
+                                    .top = predictor->topk,
+                                    .errors = predictor->errors};
+    effnet_status status = effnet_run(predictor->model, pictures, predictor->files, &outputs, &error);
     for (int i = 0; i < predictor->files; i++) {
         if (status == EFFNET_OK && predictor->errors[i].status != EFFNET_OK)
             print_failure(predictor, predictor->paths[i], &predictor->errors[i]);

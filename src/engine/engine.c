@@ -6,7 +6,16 @@ effnet_status engine_create(const EngineVtable *vtable, const Network *network, 
     *out = NULL;
     if (options->batch < 1)
         return fail(err, EFFNET_ERROR_ARGUMENT, "an engine needs a batch of at least 1 image, not %d", options->batch);
+    if (options->keep < 0 || options->keep >= network->num_tensors || (options->keep && options->training))
+        return fail(err, EFFNET_ERROR_ARGUMENT, "tensor %d of %d cannot be kept%s", options->keep, network->num_tensors,
+                    options->training ? " in training" : "");
     return vtable->create(network, options, out, err);
+}
+
+effnet_status engine_check_outputs(const EngineOptions *options, const EngineForward *call, effnet_error *err) {
+    if (call->kept && !options->keep) return fail(err, EFFNET_ERROR_ARGUMENT, "this engine was made to keep no tensor");
+    if (!call->logits && !call->kept) return fail(err, EFFNET_ERROR_ARGUMENT, "neither logits nor a tensor is wanted");
+    return EFFNET_OK;
 }
 
 effnet_status engine_forward(Engine *engine, const EngineForward *call, effnet_error *err) {

@@ -17,12 +17,14 @@
 typedef struct Engine Engine;
 
 typedef struct EngineOptions {
-    int batch;        /* most images in one call */
-    bool training;    /* false: forward with running statistics only; less memory */
-    int fuse;         /* expand convolutions not stored: 0 where it pays, 1 all, 2 none (recipe key fuse) */
-    bool bf16;        /* activations and their gradients in bfloat16; parameters, statistics and sums stay fp32 */
-    bool int8;        /* 1x1 convolutions (engine_multiplies_bytes) multiply bytes: weights rounded to 8 bits a channel,
+    int batch;     /* most images in one call */
+    bool training; /* false: forward with running statistics only; less memory */
+    int fuse;      /* expand convolutions not stored: 0 where it pays, 1 all, 2 none (recipe key fuse) */
+    bool bf16;     /* activations and their gradients in bfloat16; parameters, statistics and sums stay fp32 */
+    bool int8;     /* 1x1 convolutions (engine_multiplies_bytes) multiply bytes: weights rounded to 8 bits a channel,
                          pixels to 8 bits each as they come; inference only */
+    int keep;      /* inference: the tensor that EngineForward.kept asks for, the output of a block or of the pool; 0:
+                         none */
     ThreadTeam *team; /* shared, not owned; must outlive the engine */
 } EngineOptions;
 
@@ -42,7 +44,8 @@ typedef struct EngineForward {
     bool training;                /* batch statistics, masks, activations kept for backward */
     const float *drop_path_scale; /* (num_residuals, batch): 0 or 1/keep; NULL: ones */
     const float *dropout_scale;   /* (batch, features): 0 or 1/keep; NULL: ones */
-    float *logits;                /* out: (N, num_classes) */
+    float *logits;                /* out: (N, num_classes); may be NULL where `kept` is not */
+    float *kept;                  /* out: (N, H, W, C) of the tensor options.keep; NULL: not wanted */
     /* Training as one of a group whose batch norms see the group's images together; NULL: alone. Backward's gradients
      * are then this replica's part of a sum: what the replicas' gradients add up to is the group's, and the part of
      * one says nothing by itself. */
@@ -92,6 +95,8 @@ struct Engine {
 /* `network` and options->team must outlive the engine. */
 effnet_status engine_create(const EngineVtable *vtable, const Network *network, const EngineOptions *options,
                             Engine **out, effnet_error *err);
+/* For engines: whether a call asks for what the engine was made to give. */
+effnet_status engine_check_outputs(const EngineOptions *options, const EngineForward *call, effnet_error *err);
 effnet_status engine_forward(Engine *engine, const EngineForward *call, effnet_error *err);
 effnet_status engine_backward(Engine *engine, const EngineForward *call, const float *logits_gradient, float *gradients,
                               bool accumulate, effnet_error *err);

@@ -237,6 +237,23 @@ static void plan_backward(Planner *planner) {
     }
 }
 
+/* Finds the buffer of options.keep; one that is never stored, or stored without its activation, cannot be kept. */
+static effnet_status keep_tensor(Planner *planner, effnet_error *err) {
+    Plan *plan = planner->plan;
+    const int tensor = plan->options.keep;
+    plan->kept = no_operand;
+    if (!tensor) return EFFNET_OK;
+    plan->kept = planner->operands[tensor];
+    for (int i = 0; i < plan->num_forward; i++)
+        if (plan->passes[i].raw == plan->kept.buffer) plan->kept_pass = i;
+    if (plan->passes[plan->kept_pass].raw != plan->kept.buffer || plan->kept.buffer < 0 ||
+        plan->kept.activation != ACTIVATION_NONE)
+        return fail(err, EFFNET_ERROR_UNSUPPORTED,
+                    "the values of %s are not stored; a block's output or the pool's are",
+                    plan->network->ops[tensor - 1].name);
+    return EFFNET_OK;
+}
+
 /* ---- lives and places -----------------------------------------------------------------------------------
  */
 
@@ -249,6 +266,7 @@ static void find_lives(Plan *plan) {
         touch(plan, pass->gradient, i);
         touch(plan, pass->gradient_out, i);
     }
+    touch(plan, plan->kept.buffer, plan->num_forward - 1);
 }
 
 /* Of the whole batch; a multiple of a kilobyte: no two buffers share a line or a page offset. */
@@ -324,9 +342,10 @@ effnet_status plan_build(const Network *network, const PlanOptions *options, Pla
     } else {
         for (int i = 0; i < network->num_tensors; i++) planner.gradients[i] = -1;
         plan_forward(&planner);
+        status = keep_tensor(&planner, err);
         if (options->training) plan_backward(&planner);
         find_lives(out);
-        status = place_buffers(out, err);
+        if (status == EFFNET_OK) status = place_buffers(out, err);
     }
     free(planner.operands);
     free(planner.gradients);

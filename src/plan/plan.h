@@ -87,6 +87,7 @@ typedef struct PlanOptions {
     bool training;
     PlanFuse fuse;
     int value_bytes; /* of stored activations and gradients: 4 (fp32) or 2 (bf16) */
+    int keep;        /* tensor whose buffer lives to the end of the forward passes; 0: none */
 } PlanOptions;
 
 typedef struct Plan {
@@ -97,6 +98,8 @@ typedef struct Plan {
     Buffer *buffers;
     int num_buffers;
     size_t arena_bytes;
+    Operand kept;  /* what options.keep has become */
+    int kept_pass; /* the pass that writes it */
 } Plan;
 
 /* `network` must outlive the plan. */

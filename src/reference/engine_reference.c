@@ -333,7 +333,11 @@ static effnet_status forward_images(ReferenceEngine *engine, const EngineForward
     }
     const int classes = network->config.num_classes;
     const real *logits = value(engine, network->ops[network->num_ops - 1].output, 0);
-    for (size_t i = 0; i < (size_t)images * classes; i++) call->logits[(size_t)first * classes + i] = (float)logits[i];
+    for (size_t i = 0; call->logits && i < (size_t)images * classes; i++)
+        call->logits[(size_t)first * classes + i] = (float)logits[i];
+    const size_t kept = image_size(network, engine->options.keep);
+    for (size_t i = 0; call->kept && i < (size_t)images * kept; i++)
+        call->kept[(size_t)first * kept + i] = (float)value(engine, engine->options.keep, 0)[i];
     return EFFNET_OK;
 }
 
@@ -346,6 +350,7 @@ static effnet_status reference_forward(Engine *base, const EngineForward *call, 
         return fail(err, EFFNET_ERROR_ARGUMENT, "a training call to an engine that was made for evaluation only");
     if (call->exchange && !call->training)
         return fail(err, EFFNET_ERROR_ARGUMENT, "batch norm's exchange is for training");
+    TRY(engine_check_outputs(&engine->options, call, err));
     round_parameters(engine, call->parameters);
     engine->first_nonfinite = -1;
     engine->trained_images = 0;

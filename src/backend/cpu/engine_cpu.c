@@ -185,8 +185,11 @@ static effnet_status allocate(CpuEngine *engine, effnet_error *err) {
     engine->packed_back = calloc(ops, sizeof *engine->packed_back);
     if (!engine->batch_norms || !engine->gates || !engine->grams || !engine->packed || !engine->packed_back)
         return fail(err, EFFNET_ERROR_MEMORY, "no memory for an engine of %s", engine->network->config.name);
-    PlanOptions options = {engine->options.batch, engine->options.training, (PlanFuse)engine->options.fuse,
-                           engine->kernels->value_bytes};
+    const PlanOptions options = {.batch = engine->options.batch,
+                                 .training = engine->options.training,
+                                 .fuse = (PlanFuse)engine->options.fuse,
+                                 .value_bytes = engine->kernels->value_bytes,
+                                 .keep = engine->options.keep};
     TRY(plan_build(engine->network, &options, &engine->plan, err));
     TRY(make_times(engine, err));
     Layout layout = {0};
@@ -278,7 +281,7 @@ static effnet_status check_call(const CpuEngine *engine, const EngineForward *ca
         return fail(err, EFFNET_ERROR_ARGUMENT, "a training step on an engine made for inference");
     if (call->exchange && !call->training)
         return fail(err, EFFNET_ERROR_ARGUMENT, "batch norm's exchange is for training");
-    return EFFNET_OK;
+    return engine_check_outputs(&engine->options, call, err);
 }
 
 static void prepare_weights(CpuEngine *engine, const EngineForward *call) {
@@ -288,14 +291,27 @@ static void prepare_weights(CpuEngine *engine, const EngineForward *call) {
     engine->version = call->training ? 0 : call->version;
 }
 
+/* The kept tensor, whose batch norm is folded into the convolution before it, as floats. */
+static void copy_kept(const CpuEngine *engine, const EngineForward *call) {
+    const Buffer *buffer = &engine->plan.buffers[engine->plan.kept.buffer];
+    const size_t count = shape_floats(buffer->shape) * (size_t)call->batch;
+    const void *from = engine->arena + buffer->offset;
+    if (buffer->value_bytes == (int)sizeof(float))
+        memcpy(call->kept, from, count * sizeof(float));
+    else
+        for (size_t i = 0; i < count; i++) call->kept[i] = float_from_bfloat16(((const uint16_t *)from)[i]);
+}
+
 static effnet_status cpu_forward(Engine *base, const EngineForward *call, effnet_error *err) {
     CpuEngine *engine = (CpuEngine *)base;
     TRY(check_call(engine, call, err));
     if (call->training || !call->version || call->version != engine->version) prepare_weights(engine, call);
-    for (int i = 0; i < engine->plan.num_forward; i++) {
+    const int passes = call->logits ? engine->plan.num_forward : engine->plan.kept_pass + 1;
+    for (int i = 0; i < passes; i++) {
         PassRun run = {.engine = engine, .pass = &engine->plan.passes[i], .call = call, .err = err};
         TRY(run_pass(&run, &engine->times[i]));
     }
+    if (call->kept) copy_kept(engine, call);
     return EFFNET_OK;
 }
 

@@ -31,8 +31,10 @@ static void test_predict(void **state) {
     static uint8_t rows[40 * 200];
     for (size_t i = 0; i < sizeof pixels; i++) pixels[i] = (uint8_t)(i * 31 % 251);
     for (size_t y = 0; y < 40; y++) memcpy(rows + y * 200, pixels + y * 192, 192);
-    assert_int_equal(effnet_predict(model, pixels, 40, 64, 0, tight, CLASSES, &error), EFFNET_OK);
-    assert_int_equal(effnet_predict(model, rows, 40, 64, 200, padded, CLASSES, &error), EFFNET_OK);
+    effnet_picture picture = {.pixels = pixels, .height = 40, .width = 64};
+    const effnet_picture apart = {.pixels = rows, .height = 40, .width = 64, .stride = 200};
+    assert_int_equal(effnet_predict(model, &picture, tight, CLASSES, &error), EFFNET_OK);
+    assert_int_equal(effnet_predict(model, &apart, padded, CLASSES, &error), EFFNET_OK);
     double sum = 0;
     for (int i = 0; i < CLASSES; i++) {
         assert_int_equal(tight[i].index, padded[i].index);
@@ -42,11 +44,14 @@ static void test_predict(void **state) {
         sum += (double)tight[i].probability;
     }
     assert_true(sum > 0.99999 && sum < 1.00001);
-    assert_int_equal(effnet_predict(model, pixels, 40, 64, 191, tight, 1, &error), EFFNET_ERROR_ARGUMENT);
-    assert_string_equal(error.message, "stride is 191 bytes; a row of 64 pixels has 192");
-    assert_int_equal(effnet_predict(model, pixels, 0, 64, 0, tight, 1, &error), EFFNET_ERROR_ARGUMENT);
-    assert_int_equal(effnet_predict(model, pixels, 40, 64, 0, tight, 4, &error), EFFNET_ERROR_ARGUMENT);
-    assert_string_equal(error.message, "count is 4; allowed: 1 to the model's 3 classes");
+    assert_int_equal(effnet_predict(model, &picture, tight, 4, &error), EFFNET_ERROR_ARGUMENT);
+    assert_string_equal(error.message, "4 predictions are asked for; allowed: 1 to the model's 3 classes");
+    picture.stride = 191;
+    assert_int_equal(effnet_predict(model, &picture, tight, 1, &error), EFFNET_ERROR_ARGUMENT);
+    assert_string_equal(error.message, "the stride of the picture is 191 bytes; a row of 64 pixels has 192");
+    picture.stride = 0;
+    picture.height = 0;
+    assert_int_equal(effnet_predict(model, &picture, tight, 1, &error), EFFNET_ERROR_ARGUMENT);
     assert_int_equal(effnet_predict_file(model, "/nonexistent.png", tight, 1, NULL), EFFNET_ERROR_IO);
     effnet_model_free(model);
 }

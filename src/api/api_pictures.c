@@ -1,0 +1,95 @@
+/* api_pictures.c - a caller's picture, a file, its bytes or pixels, as the network sees it; and how that is done, told. */
+#include "api/handles.h"
+
+#include "data/picture/decode.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static effnet_status check_pixels(const effnet_picture *picture, const char *name, effnet_error *err) {
+    const int height = picture->height, width = picture->width;
+    if (height < 1 || width < 1 || height > PICTURE_MAX_SIDE || width > PICTURE_MAX_SIDE ||
+        (int64_t)height * width > PICTURE_MAX_PIXELS)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "%s is %d x %d; allowed: sides of 1 to %d, %d pixels in all", name,
+                    height, width, PICTURE_MAX_SIDE, PICTURE_MAX_PIXELS);
+    const size_t row = (size_t)width * 3;
+    if (picture->stride && picture->stride < row)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "the stride of %s is %zu bytes; a row of %d pixels has %zu", name,
+                    picture->stride, width, row);
+    return EFFNET_OK;
+}
+
+static effnet_status prepare_pixels(const effnet_model *model, const effnet_picture *picture, const char *name,
+                                    float *out, effnet_error *err) {
+    TRY(check_pixels(picture, name, err));
+    const size_t row = (size_t)picture->width * 3;
+    uint8_t *tight = NULL;
+    if (picture->stride > row) { /* rows one after the other, as pictures are here */
+        tight = malloc(row * (size_t)picture->height);
+        if (!tight)
+            return fail(err, EFFNET_ERROR_MEMORY, "no memory for a picture of %d x %d", picture->height,
+                        picture->width);
+        for (int y = 0; y < picture->height; y++)
+            memcpy(tight + (size_t)y * row, picture->pixels + (size_t)y * picture->stride, row);
+    }
+    const Picture whole = {
+        .height = picture->height, .width = picture->width, .pixels = tight ? tight : (uint8_t *)picture->pixels};
+    effnet_status status = preprocess_eval(&model->preprocess, &whole, out, err);
+    free(tight);
+    return status;
+}
+
+effnet_status model_prepare(const effnet_model *model, const effnet_picture *picture, const char *name, float *out,
+                            effnet_error *err) {
+    const int ways = (picture->path != NULL) + (picture->bytes != NULL) + (picture->pixels != NULL);
+    if (ways != 1)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "%s is given in %d ways; give one of path, bytes and pixels", name,
+                    ways);
+    if (picture->pixels) return prepare_pixels(model, picture, name, out, err);
+    if (picture->bytes && (picture->size == 0 || picture->size > PICTURE_FILE_LIMIT))
+        return fail(err, EFFNET_ERROR_ARGUMENT, "%s has %zu bytes; allowed: 1 to %d", name, picture->size,
+                    (int)PICTURE_FILE_LIMIT);
+    Decoder decoder = {.upright = model->preprocess.exif_orientation};
+    Picture decoded;
+    effnet_status status = picture->path ? decoder_read(&decoder, picture->path, &decoded, err)
+                                         : decoder_decode(&decoder, picture->bytes, picture->size, name, &decoded, err);
+    if (status == EFFNET_OK) status = preprocess_eval(&model->preprocess, &decoded, out, err);
+    decoder_release(&decoder);
+    return status;
+}
+
+effnet_status effnet_prepare(const effnet_model *model, const effnet_picture *picture, float *out,
+                             effnet_error *error) {
+    NEED(model);
+    NEED(picture);
+    NEED(out);
+    return model_prepare(model, picture, "the picture", out, error);
+}
+
+effnet_status effnet_model_preprocessing(const effnet_model *model, effnet_preprocessing *out, effnet_error *error) {
+    NEED(model);
+    NEED(out);
+    TRY(result_clear(out, "effnet_preprocessing", error));
+    const PreprocessOptions *options = &model->preprocess;
+    effnet_preprocessing told = {.height = model->card.resolution,
+                                 .width = model->card.resolution,
+                                 .crop_pct = options->crop_pct,
+                                 .pad_to = options->pad_to,
+                                 .exif_orientation = options->exif_orientation};
+    memcpy(told.mean, options->mean, sizeof told.mean);
+    memcpy(told.std, options->std, sizeof told.std);
+    Recipe recipe;
+    recipe_defaults(&recipe);
+    recipe_from_card(&model->card, &recipe);
+    const struct {
+        const char *key;
+        char *text;
+    } texts[] = {{"val_crop", told.val_crop},
+                 {"interpolation", told.interpolation},
+                 {"resize", told.resize},
+                 {"overshoot", told.overshoot}};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        TRY(recipe_get(&recipe, texts[i].key, texts[i].text, sizeof told.resize, error));
+    result_write(out, &told, sizeof told);
+    return EFFNET_OK;
+}

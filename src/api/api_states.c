@@ -1,0 +1,82 @@
+/* api_states.c - inference states of a model: several threads may run it at once, each call with a state of its own. A
+ * state that is given back waits for the next call of its kind; there are as many as calls ever ran at once. */
+#include "api/handles.h"
+
+#include <stdlib.h>
+
+/* Takes an idle state that serves out of the list, or else one of the same kind that is too small; NULL: neither. */
+static ModelState *unlink_idle(effnet_model *model, int batch, int keep) {
+    ModelState **small = NULL, **fits = NULL;
+    for (ModelState **at = &model->idle; *at && !fits; at = &(*at)->next) {
+        if ((*at)->keep != keep) continue;
+        if ((*at)->batch >= batch)
+            fits = at;
+        else
+            small = at;
+    }
+    ModelState **chosen = fits ? fits : small;
+    if (!chosen) return NULL;
+    ModelState *state = *chosen;
+    *chosen = state->next;
+    return state;
+}
+
+static void state_free(ModelState *state) {
+    engine_free(state->engine);
+    free(state);
+}
+
+effnet_status model_state_take(effnet_model *model, int batch, int keep, ModelState **out, effnet_error *err) {
+    pthread_mutex_lock(model->lock);
+    ModelState *state = unlink_idle(model, batch, keep);
+    pthread_mutex_unlock(model->lock);
+    *out = state;
+    if (state && state->batch >= batch) return EFFNET_OK;
+    *out = NULL;
+    if (!state && !(state = calloc(1, sizeof *state)))
+        return fail(err, EFFNET_ERROR_MEMORY, "no memory for an inference state");
+    engine_free(state->engine);
+    state->engine = NULL;
+    const EngineOptions options = {
+        .batch = batch, .bf16 = model->dtype.bf16, .int8 = model->dtype.int8, .keep = keep, .team = model->team};
+    effnet_status status = engine_create(model->engine_kind, &model->network, &options, &state->engine, err);
+    if (status != EFFNET_OK) {
+        state_free(state);
+        return status;
+    }
+    state->batch = batch;
+    state->keep = keep;
+    *out = state;
+    return EFFNET_OK;
+}
+
+void model_state_give(effnet_model *model, ModelState *state) {
+    if (!state) return;
+    pthread_mutex_lock(model->lock);
+    state->next = model->idle;
+    model->idle = state;
+    pthread_mutex_unlock(model->lock);
+}
+
+void model_states_free(effnet_model *model) {
+    while (model->idle) {
+        ModelState *state = model->idle;
+        model->idle = state->next;
+        state_free(state);
+    }
+}
+
+effnet_status model_state_run(effnet_model *model, ModelState *state, const float *images, int batch, float *logits,
+                              float *kept, effnet_error *err) {
+    EngineForward call = {.batch = batch,
+                          .images = images,
+                          .parameters = model->parameters,
+                          .statistics = model->statistics,
+                          .logits = logits,
+                          .kept = kept};
+    pthread_rwlock_rdlock(model->weights);
+    call.version = model->writes + 1;
+    effnet_status status = engine_forward(state->engine, &call, err);
+    pthread_rwlock_unlock(model->weights);
+    return status;
+}

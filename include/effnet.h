@@ -150,8 +150,9 @@ EFFNET_API const char *effnet_model_file(const effnet_model *model);
 EFFNET_API const char *effnet_model_weights(const effnet_model *model);
 /* Optimizer steps behind the weights; 0 where the file does not say. */
 EFFNET_API int64_t effnet_model_step(const effnet_model *model);
-/* Of an import: where the settings come from and what is only assumed, in sentences, one a line without a newline at
- * the end; "" of other models. Owned by the model. */
+/* Where the weights come from, in sentences, one a line without a newline at the end: the recipe of a training; of an
+ * import, whose names and which settings were found and which are only assumed. Kept in every file that is saved; ""
+ * where the file does not say. Owned by the model. */
 EFFNET_API const char *effnet_model_notes(const effnet_model *model);
 /* The label of a class, "17" where the checkpoint names none; owned by the model. */
 EFFNET_API const char *effnet_model_label(const effnet_model *model, int class_index);
@@ -558,7 +559,7 @@ typedef struct effnet_summary {
     effnet_block_summary *blocks; /* freed by effnet_summary_free */
 } effnet_summary;
 
-/* The model of a recipe file or of a model name; resolution 0: its own. */
+/* The model of a recipe file, of a file of weights or a checkpoint, or of a model name; resolution 0: its own. */
 EFFNET_API effnet_status effnet_summarize(const char *recipe_or_model, int resolution, effnet_summary *out,
                                           effnet_error *error);
 EFFNET_API void effnet_summary_free(effnet_summary *summary);
@@ -575,7 +576,8 @@ typedef struct effnet_pass_profile {
 typedef struct effnet_bench_options {
     size_t struct_size;
     bool infer;                            /* else a training step */
-    const char *model;                     /* NULL: efficientnet_b0 */
+    const char *model;                     /* NULL: efficientnet_b0; or a file of weights or a checkpoint, whose
+                                              resolution, settings and, with infer, weights are taken */
     int resolution, batch, threads, steps; /* 0: the model's, 32, every processor, 10 */
     const char *dtype;                     /* as in effnet_model_options; "int8" with infer alone */
     const char *engine;                    /* as in effnet_model_options */

@@ -78,7 +78,18 @@ static effnet_status prepare(Bench *bench, effnet_error *err) {
     TRY(executor_find(bench->recipe.device, &executor, err));
     bench->on_device = executor != &host_executor;
     bench->recipe.fuse = options->fuse;
-    TRY(model_config_by_name(options->model, &config, err));
+    char file[1100] = "";
+    if (model_is_file(options->model)) {
+        ModelCard card;
+        TRY(model_find_file(options->model, false, file, sizeof file, err));
+        TRY(weights_read_card(file, &card, err));
+        config = card.config;
+        config.resolution = card.resolution;
+        recipe_from_card(&card, &bench->recipe);
+        model_card_free(&card);
+    } else {
+        TRY(model_config_by_name(options->model, &config, err));
+    }
     if (options->resolution) config.resolution = options->resolution;
     TRY(network_build(&config, &bench->network, err));
     TRY(thread_team_create(options->threads, &bench->team, err));
@@ -112,6 +123,7 @@ static effnet_status prepare(Bench *bench, effnet_error *err) {
     TRY(allocate(bench->network.parameter_floats, sizeof(float), "the parameters", &bench->parameters, err));
     TRY(allocate(bench->network.statistic_floats, sizeof(float), "the statistics", &bench->statistics, err));
     network_initialize(&bench->network, &initialize, bench->parameters, bench->statistics);
+    if (file[0]) return weights_read(file, &bench->network, bench->parameters, bench->statistics, false, NULL, err);
     return EFFNET_OK;
 }
 

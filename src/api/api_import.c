@@ -102,6 +102,16 @@ static void note_result(const ModelCard *card, ImportSettings *found) {
                          card->config.padding == MODEL_PADDING_SAME ? "same" : "symmetric", card->config.bn_eps);
 }
 
+/* What is noted in the model and in every file that is saved of it; NULL: no memory. */
+static char *describe_origin(const WeightImport *import, const ModelCard *own, const ImportSettings *found) {
+    const char *path = safetensors_path(import->file), *slash = strrchr(path, '/');
+    char *text;
+    const int size = asprintf(&text, "%s%simported from %.200s, names of %s%s%s", own->origin ? own->origin : "",
+                              own->origin ? "\n" : "", slash ? slash + 1 : path, naming_label(import->naming.style),
+                              found->notes[0] ? "\n" : "", found->notes);
+    return size < 0 ? NULL : text;
+}
+
 static effnet_status import_model(const WeightImport *import, const effnet_import_options *options, ModelCard *own,
                                   ImportSettings *found, effnet_model **out, effnet_error *err) {
     Recipe recipe;
@@ -122,7 +132,9 @@ static effnet_status import_model(const WeightImport *import, const effnet_impor
     card.class_names = names.names; /* the card's from here on; NULL where there are none */
     TRY(model_allocate(&card, options->team, options->threads, NULL, &model, err));
     status = weight_import_read(import, &model->network, model->parameters, model->statistics, err);
-    if (status == EFFNET_OK && !(model->notes = strdup(found->notes)))
+    free(model->card.origin);
+    model->card.origin = describe_origin(import, own, found);
+    if (status == EFFNET_OK && !model->card.origin)
         status = fail(err, EFFNET_ERROR_MEMORY, "no memory to import '%s'", safetensors_path(import->file));
     if (status != EFFNET_OK) {
         effnet_model_free(model);

@@ -1,10 +1,8 @@
 /* api_model.c - a model as the public header has it: made by name or from a checkpoint, its weights, its labels. */
 #include "api/handles.h"
 
-#include "base/file.h"
 #include "base/memory.h"
 #include "model/initialize.h"
-#include "train/checkpoint_marker.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -127,37 +125,6 @@ effnet_status effnet_model_create(const char *name, const effnet_model_options *
     return EFFNET_OK;
 }
 
-/* FOLDER/ema.safetensors, or raw.safetensors where asked for or where no average was kept. */
-static bool weights_in_folder(const char *folder, bool raw, char *out, size_t size) {
-    effnet_error ignored;
-    if (!raw && path_join(out, size, folder, "ema.safetensors", &ignored) == EFFNET_OK && path_exists(out)) return true;
-    return path_join(out, size, folder, "raw.safetensors", &ignored) == EFFNET_OK && path_exists(out);
-}
-
-/* The weights file that `path` means: itself, or that of a checkpoint, or that of a run's best or last checkpoint. */
-static effnet_status find_weights(const char *path, bool raw, char *out, size_t size, effnet_error *err) {
-    static const char *const below[] = {"checkpoints/best", "checkpoints/last"};
-    char named[1024], folder[1024], target[1024];
-    TRY(checkpoint_marker_follow(path, named, sizeof named, err));
-    path = named;
-    if (!path_is_folder(path)) {
-        if ((size_t)snprintf(out, size, "%s", path) >= size)
-            return fail(err, EFFNET_ERROR_ARGUMENT, "path too long: '%.80s...'", path);
-        return EFFNET_OK;
-    }
-    if (weights_in_folder(path, raw, out, size)) return EFFNET_OK;
-    for (size_t i = 0; i < sizeof below / sizeof *below; i++) {
-        TRY(path_join(folder, sizeof folder, path, below[i], err));
-        TRY(checkpoint_marker_follow(folder, target, sizeof target, err));
-        if (weights_in_folder(target, raw, out, size)) return EFFNET_OK;
-    }
-    return fail(
-        err, EFFNET_ERROR_FORMAT,
-        "'%s' is not a checkpoint: there is no ema.safetensors or raw.safetensors in it, nor in checkpoints/best; "
-        "give a folder that 'effnet train' wrote, or a .safetensors file",
-        path);
-}
-
 effnet_status effnet_model_open(const char *path, const effnet_model_options *options, effnet_model **out,
                                 effnet_error *error) {
     effnet_model_options chosen;
@@ -168,7 +135,7 @@ effnet_status effnet_model_open(const char *path, const effnet_model_options *op
     NEED(path);
     TRY(options_copy(options, &chosen, sizeof chosen, "effnet_model_options", error));
     TRY(check_options(&chosen, &dtype, error));
-    TRY(find_weights(path, chosen.raw_weights, file, sizeof file, error));
+    TRY(model_find_file(path, chosen.raw_weights, file, sizeof file, error));
     TRY(weights_read_card(file, &card, error));
     if (chosen.num_classes && chosen.num_classes != card.config.num_classes) {
         int has = card.config.num_classes;
@@ -205,7 +172,6 @@ void effnet_model_free(effnet_model *model) {
     memory_free(model->statistics);
     free(model->numbers);
     free(model->file);
-    free(model->notes);
     network_free(&model->network);
     model_card_free(&model->card);
     free(model);
@@ -238,7 +204,7 @@ int64_t effnet_model_step(const effnet_model *model) {
 }
 
 const char *effnet_model_notes(const effnet_model *model) {
-    return model && model->notes ? model->notes : "";
+    return model && model->card.origin ? model->card.origin : "";
 }
 
 const char *effnet_model_label(const effnet_model *model, int class_index) {

@@ -95,6 +95,16 @@ static bool looks_like_recipe(const char *text) {
 
 static effnet_status find_config(const char *recipe_or_model, ModelConfig *out, effnet_error *err) {
     Recipe recipe;
+    if (model_is_file(recipe_or_model)) {
+        char file[1100];
+        ModelCard card;
+        TRY(model_find_file(recipe_or_model, false, file, sizeof file, err));
+        TRY(weights_read_card(file, &card, err));
+        *out = card.config;
+        out->resolution = card.resolution;
+        model_card_free(&card);
+        return EFFNET_OK;
+    }
     if (!looks_like_recipe(recipe_or_model)) return model_config_by_name(recipe_or_model, out, err);
     TRY(recipe_read(recipe_or_model, &recipe, err));
     return model_config_from_recipe(&recipe, recipe.num_classes ? (int)recipe.num_classes : 1000, out, err);

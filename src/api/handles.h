@@ -37,7 +37,6 @@ struct effnet_model {
     uint64_t writes;                /* times they were changed */
     char (*numbers)[12];            /* labels where the card names no classes */
     char *file;                     /* the weights were read from it; NULL: from none */
-    char *notes;                    /* of an import: effnet_model_notes; NULL: none */
     ThreadTeam *team;
     bool team_is_shared; /* the caller's effnet_team */
     const EngineVtable *engine_kind;
@@ -92,6 +91,10 @@ effnet_status model_state_run(effnet_model *model, ModelState *state, const floa
 /* One picture, decoded, turned, resized, cropped and normalised. `name` stands for one of memory in messages. */
 effnet_status model_prepare(const effnet_model *model, const effnet_picture *picture, const char *name, float *out,
                             effnet_error *err);
+/* Whether the text is a place of weights and no name of a model: a folder, a .safetensors file, a checkpoint's mark. */
+bool model_is_file(const char *text);
+/* The weights file that `path` means: itself, or that of a checkpoint, or that of a run's best or last checkpoint. */
+effnet_status model_find_file(const char *path, bool raw, char *out, size_t size, effnet_error *err);
 /* The tensor of a feature, and its shape. */
 effnet_status model_find_feature(const effnet_model *model, const char *feature, int *tensor, TensorShape *shape,
                                  effnet_error *err);

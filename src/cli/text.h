@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /* "42s", "3m12s", "1h05m", "2d03h" */
 void text_duration(double seconds, char *buffer, size_t size);
@@ -20,6 +21,12 @@ void text_for_terminal(const char *text, char *buffer, size_t size);
 
 /* "efficientnet_b0, averaged weights (EMA) of step 1,234: runs/a/checkpoints/best/ema.safetensors" */
 void text_model(const effnet_model *model, char *buffer, size_t size);
+
+/* What a model's file says of it, for a person: a line each of the model, its classes, how pictures are prepared and
+ * where the weights come from. */
+void text_print_card(const effnet_model *model, FILE *stream);
+/* The same into a JSON object: classes, preprocessing, origin. */
+void text_card_to_json(const effnet_model *model, json_t *object);
 
 /* A JSON string; bytes that are not UTF-8 become U+FFFD. */
 json_t *json_text(const char *text);

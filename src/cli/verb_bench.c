@@ -93,7 +93,11 @@ int verb_bench(int argc, char **argv) {
     bool json = false, profile = false;
     int64_t resolution = 0, batch = 0, threads = 0, steps = 0;
     const Option options[] = {
-        {.name = "model", .argument = "NAME", .target = &model, .kind = OPTION_TEXT, .help = "default efficientnet_b0"},
+        {.name = "model",
+         .argument = "NAME",
+         .target = &model,
+         .kind = OPTION_TEXT,
+         .help = "default efficientnet_b0; or a .safetensors file or checkpoint"},
         {.name = "res",
          .argument = "R",
          .target = &resolution,
@@ -175,6 +179,10 @@ int verb_bench(int argc, char **argv) {
     } else if (json) {
         status = print_json(mode, &result, &passes, &limits);
     } else {
+        effnet_model *opened = NULL;
+        const effnet_model_options one_thread = {.struct_size = sizeof one_thread, .threads = 1};
+        if (model && effnet_model_open(model, &one_thread, &opened, NULL) == EFFNET_OK) text_print_card(opened, stdout);
+        effnet_model_free(opened);
         print_text(mode, &result);
         if (profile) bench_profile_print(&passes, &limits);
         status = EXIT_OK;

@@ -28,9 +28,7 @@ static int print_json(const char *checkpoint, const effnet_model *model, const e
 
 static void print_text(const effnet_model *model, const effnet_evaluation *evaluation) {
     char images[32], skipped[32];
-    char used[1400];
-    text_model(model, used, sizeof used);
-    printf("model   %s\n", used);
+    text_print_card(model, stdout);
     text_count(evaluation->images, images, sizeof images);
     text_count(evaluation->skipped, skipped, sizeof skipped);
     printf("images  %s", images);

@@ -260,7 +260,7 @@ int verb_predict(int argc, char **argv) {
     char used[1400];
     text_model(model, used, sizeof used);
     if (form == FORM_TABLE)
-        printf("%s\n", used);
+        text_print_card(model, stdout);
     else
         fprintf(stderr, "effnet predict: %s\n", used);
     status = predict_all(model, line.arguments + 1, line.count - 1, (int)topk, form);

@@ -25,7 +25,8 @@ static json_t *block_to_json(const effnet_block_summary *block) {
     return object;
 }
 
-static int print_json(const effnet_summary *summary) {
+/* model: what a file says of it; NULL: there is no file. */
+static int print_json(const effnet_summary *summary, const effnet_model *model) {
     json_t *object = json_object(), *blocks = json_array();
     for (int i = 0; i < summary->num_blocks; i++) json_array_append_new(blocks, block_to_json(&summary->blocks[i]));
     json_object_set_new(object, "model", json_text(summary->model));
@@ -35,6 +36,10 @@ static int print_json(const effnet_summary *summary) {
     json_object_set_new(object, "macs", json_integer(summary->macs));
     json_object_set_new(object, "activation_bytes", json_integer(summary->activation_bytes));
     json_object_set_new(object, "blocks", blocks);
+    if (model) {
+        json_object_set_new(object, "file", json_text(effnet_model_file(model)));
+        text_card_to_json(model, object);
+    }
     return json_print("summarize", object);
 }
 
@@ -69,10 +74,14 @@ static void print_text(const effnet_summary *summary) {
 int verb_summarize(int argc, char **argv) {
     static const VerbHelp help = {
         .verb = "summarize",
-        .text = "RECIPE is a YAML file; MODEL is efficientnet_b0 to b8, efficientnet_l2, efficientnet_lite0 to lite4.\n"
-                "Parameters are those that training changes.\n",
+        .text =
+            "RECIPE is a YAML file; a checkpoint or a .safetensors file says what its classes are, how pictures are\n"
+            "prepared and where it comes from; MODEL is efficientnet_b0 to b8, efficientnet_l2, efficientnet_lite0 to "
+            "lite4.\n"
+            "Parameters are those that training changes.\n",
         .examples = "  effnet summarize efficientnet_b0\n"
                     "  effnet summarize recipes/cifar10-b0.yaml --json\n"
+                    "  effnet summarize runs/bees\n"
                     "  effnet summarize efficientnet_b7 --res 300\n",
     };
     bool json = false;
@@ -90,16 +99,25 @@ int verb_summarize(int argc, char **argv) {
     if (status != PARSED) return status;
     if (line.count == 0) return usage_error("summarize", "no recipe or model given");
     if (line.count > 1) return usage_error("summarize", "unexpected argument '%.60s'", line.arguments[1]);
+    effnet_model *model = NULL;
     effnet_summary summary = {.struct_size = sizeof summary};
     effnet_error error;
     if (effnet_summarize(line.arguments[0], (int)resolution, &summary, &error) != EFFNET_OK) {
         status = report("summarize", &error);
         return error.status == EFFNET_ERROR_ARGUMENT ? EXIT_USAGE : status; /* no such model, no such resolution */
     }
+    /* A file of weights says more; a recipe and a name are no such file. */
+    const effnet_model_options one_thread = {.struct_size = sizeof one_thread, .threads = 1};
+    (void)effnet_model_open(line.arguments[0], &one_thread, &model, NULL);
+    if (!json && model) {
+        text_print_card(model, stdout);
+        printf("\n");
+    }
     if (json)
-        status = print_json(&summary);
+        status = print_json(&summary, model);
     else
         print_text(&summary);
+    effnet_model_free(model);
     effnet_summary_free(&summary);
     return json ? status : EXIT_OK;
 }

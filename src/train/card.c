@@ -114,6 +114,7 @@ effnet_status card_metadata(const ModelCard *card, char ***out, effnet_error *er
         add_json(&pairs, "effnet.train_pictures", json_integer(card->pictures));
         add_text(&pairs, "effnet.train_listing", card->listing);
     }
+    if (card->origin) add_json(&pairs, "effnet.origin", label_to_json(card->origin));
     if (card->class_names) add_json(&pairs, "effnet.class_names", labels_to_json(card));
     if (pairs.failed) {
         card_metadata_free(pairs.texts);
@@ -234,6 +235,21 @@ static effnet_status read_labels(const Safetensors *file, ModelCard *card, effne
     return result;
 }
 
+/* Absent in older files. */
+static effnet_status read_origin(const Safetensors *file, ModelCard *card, effnet_error *err) {
+    const char *text = safetensors_metadata(file, "effnet.origin");
+    if (!text) return EFFNET_OK;
+    json_t *value = json_loads(text, JSON_DECODE_ANY, NULL);
+    const char *origin = json_string_value(value);
+    effnet_status result = EFFNET_OK;
+    if (!origin)
+        result = fail(err, EFFNET_ERROR_FORMAT, "'%s': 'effnet.origin' is not a JSON text", safetensors_path(file));
+    else if (!(card->origin = strdup(origin)))
+        result = fail(err, EFFNET_ERROR_MEMORY, "no memory for the origin of '%s'", safetensors_path(file));
+    json_decref(value);
+    return result;
+}
+
 /* The bounds are those of the recipe's keys (recipe/keys.def). */
 static effnet_status read_fields(const Safetensors *file, ModelCard *card, effnet_error *err) {
     ModelConfig *config = &card->config;
@@ -269,6 +285,7 @@ static effnet_status read_fields(const Safetensors *file, ModelCard *card, effne
         TRY(metadata_integer(file, "effnet.train_pictures", 0, INT64_MAX, &card->pictures, err));
         snprintf(card->listing, sizeof card->listing, "%s", listing);
     }
+    TRY(read_origin(file, card, err));
     return read_labels(file, card, err);
 }
 
@@ -287,5 +304,7 @@ effnet_status card_from_metadata(const Safetensors *file, ModelCard *out, bool *
 void model_card_free(ModelCard *card) {
     for (int i = 0; card->class_names && i < card->config.num_classes; i++) free(card->class_names[i]);
     free(card->class_names);
+    free(card->origin);
     card->class_names = NULL;
+    card->origin = NULL;
 }

@@ -18,7 +18,8 @@ typedef struct Run {
     Network network;
     ThreadTeam *team;
     Trainer trainer;
-    ModelCard card; /* of class_names the array alone is the run's: one block */
+    ModelCard card; /* of class_names the array alone is the run's: one block; origin is the next field */
+    char origin[700];
     RunLog log;
     RunSinks sinks;                     /* who hears of the run: the caller, the log */
     int64_t steps_per_epoch, last_step; /* last_step: where this run stops */

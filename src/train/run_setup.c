@@ -86,6 +86,11 @@ static effnet_status open_network(Run *run, effnet_error *err) {
     run->card.class_names = data.class_names;
     run->card.pictures = data.pictures;
     memcpy(run->card.listing, data.listing, sizeof data.listing);
+    int used = snprintf(run->origin, sizeof run->origin, "trained by effnet %s with the recipe %s", effnet_version(),
+                        recipe->name);
+    if (run->options->init)
+        snprintf(run->origin + used, sizeof run->origin - (size_t)used, ", begun from %.400s", run->options->init);
+    run->card.origin = run->origin;
     return EFFNET_OK;
 }
 

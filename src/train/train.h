@@ -73,6 +73,7 @@ typedef struct ModelCard { /* what a reader of the weights must know; goes into 
     int64_t step;       /* optimizer steps behind the weights; 0 where unknown */
     int64_t pictures;   /* trained on, and their listing (data_listing.h); "" where unknown */
     char listing[41];
+    char *origin; /* where the weights come from, in sentences, one a line; NULL: not told */
 } ModelCard;
 
 /* The state as checkpoint of state->step (card->step is not looked at); *path becomes its folder (path may be

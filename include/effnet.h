@@ -344,6 +344,7 @@ typedef struct effnet_train_options {
     effnet_progress_function *progress;
     void *progress_context;
     bool resume_anyway; /* with resume: also with other class names, pictures or another engine than the checkpoint's */
+    bool no_report;     /* else a run that reaches its end writes OUT/report: page, JSON, predictions as CSV */
 } effnet_train_options;
 
 typedef struct effnet_train_result {
@@ -351,6 +352,7 @@ typedef struct effnet_train_result {
     int64_t steps;
     double seconds, top1, top5, ema_top1, ema_top5; /* of the last evaluation, per cent; negative if none */
     char checkpoint[1024];                          /* the last one written */
+    char report[1024]; /* the page on the run and its last evaluation; "" where none was written */
 } effnet_train_result;
 
 /* `result` may be NULL. The recipe stays as it is; what the run resolves (classes, resolution, data) is in recipe.yaml of
@@ -402,6 +404,8 @@ typedef struct effnet_evaluate_options {
     int workers;                        /* threads that read and decode; 0: one for each processor */
     effnet_progress_function *progress; /* phases "data" and "eval"; may be NULL */
     void *progress_context;
+    /* A folder to write report.html (which opens without a network), report.json and predictions.csv into; NULL: none */
+    const char *report;
 } effnet_evaluate_options;
 
 typedef struct effnet_evaluation {
@@ -410,6 +414,8 @@ typedef struct effnet_evaluation {
     double top1, top5;       /* per cent */
     double loss;             /* mean cross-entropy, no smoothing */
     double seconds, images_per_s;
+    double top1_low, top1_high; /* 95 % interval of top1 (Wilson), per cent */
+    double calibration_error;   /* mean difference of confidence and accuracy, per cent */
 } effnet_evaluation;
 
 /* Accuracy of `model` on the evaluation split of `data` (any source of docs/data.md: folders,

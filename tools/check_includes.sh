@@ -28,8 +28,9 @@ data/transform: base recipe data/picture
 data/sources:   base data/picture
 data/feed:      base recipe data/picture data/transform data/sources
 data/inspect:   base recipe model data/picture data/transform data/sources data/feed
-train:     base recipe model engine step executor dist format data/transform data/sources data/feed
-api:       base recipe model engine step executor dist format data/* train plan reference backend
+report:    base recipe data/picture data/transform data/sources
+train:     base recipe model engine step executor dist format data/transform data/sources data/feed report
+api:       base recipe model engine step executor dist format data/* report train plan reference backend
 "
 
 # Circles of files that are being opened, as "FILE FILE", the edge that goes: printed, not counted.

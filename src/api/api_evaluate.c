@@ -3,6 +3,10 @@
 
 #include "data/sources/class_match.h"
 #include "data/feed/loader.h"
+#include "report/report.h"
+
+#include <stdlib.h>
+#include <string.h>
 
 enum { DEFAULT_BATCH = 64, MAX_BATCH = 65536 };
 
@@ -19,8 +23,8 @@ static effnet_status model_logits(void *context, int set, const ExecutorBatch *b
     return model_state_run(judge->model, judge->state, batch->images, batch->size, logits, NULL, err);
 }
 
-static effnet_status evaluate(effnet_model *model, const Dataset *dataset, const effnet_evaluate_options *chosen,
-                              Accuracy *out, effnet_error *err) {
+effnet_status model_evaluate(effnet_model *model, const Dataset *dataset, const effnet_evaluate_options *chosen,
+                             Accuracy *out, Predictions *predictions, effnet_error *err) {
     const LoaderOptions options = {
         .dataset = dataset,
         .preprocess = model->preprocess,
@@ -30,6 +34,7 @@ static effnet_status evaluate(effnet_model *model, const Dataset *dataset, const
     };
     Loader *loader;
     Judge judge = {.model = model};
+    *predictions = (Predictions){.classes = model->network.config.num_classes};
     TRY(loader_create(&options, &loader, err));
     const Evaluation evaluation = {.logits = model_logits,
                                    .logits_context = &judge,
@@ -38,7 +43,8 @@ static effnet_status evaluate(effnet_model *model, const Dataset *dataset, const
                                    .loader = loader,
                                    .pictures = dataset_size(dataset),
                                    .progress = chosen->progress,
-                                   .progress_context = chosen->progress_context};
+                                   .progress_context = chosen->progress_context,
+                                   .predictions = predictions};
     effnet_status status = model_state_take(model, chosen->batch, 0, &judge.state, err);
     if (status == EFFNET_OK) status = evaluate_all(&evaluation, out, err);
     model_state_give(model, judge.state);
@@ -59,7 +65,58 @@ static void tell_remarks(const Dataset *dataset, effnet_progress_function *progr
     }
 }
 
-static effnet_status check_options(effnet_evaluate_options *options, effnet_error *err) {
+const char **model_labels(const effnet_model *model, effnet_error *err) {
+    int classes = model->network.config.num_classes;
+    const char **labels = calloc((size_t)classes, sizeof *labels);
+    if (!labels) (void)fail(err, EFFNET_ERROR_MEMORY, "no memory for the labels of %d classes", classes);
+    for (int c = 0; labels && c < classes; c++) labels[c] = effnet_model_label(model, c);
+    return labels;
+}
+
+void model_describe(const effnet_model *model, char *out, size_t size) {
+    char step[40] = "";
+    const char *kind = effnet_model_weights(model);
+    if (model->card.step) snprintf(step, sizeof step, " of step %lld", (long long)model->card.step);
+    snprintf(out, size, "%s at %dx%d, %sweights%s", model->network.config.name, model->card.resolution,
+             model->card.resolution,
+             strcmp(kind, "ema") == 0   ? "averaged "
+             : strcmp(kind, "raw") == 0 ? "raw "
+                                        : "",
+             step);
+}
+
+static effnet_status write_report(const effnet_model *model, const char *data, const char *folder,
+                                  const Dataset *dataset, const Accuracy *accuracy, const Predictions *predictions,
+                                  effnet_error *err) {
+    const char **labels = model_labels(model, err);
+    if (!labels) return EFFNET_ERROR_MEMORY;
+    Report report = {.title = effnet_model_file(model),
+                     .data = data,
+                     .class_names = labels,
+                     .predictions = predictions,
+                     .dataset = dataset,
+                     .skipped = accuracy->skipped,
+                     .seconds = accuracy->seconds};
+    if (!*report.title) report.title = model->network.config.name;
+    model_describe(model, report.model, sizeof report.model);
+    effnet_status status = report_write(&report, folder, err);
+    free(labels);
+    return status;
+}
+
+effnet_status model_open_data(const effnet_model *model, const char *data, const effnet_evaluate_options *options,
+                              Dataset **out, effnet_error *err) {
+    TRY(dataset_open(data, SPLIT_EVALUATION, NULL, out, err));
+    tell_remarks(*out, options->progress, options->progress_context);
+    effnet_status status =
+        classes_match(*out, (const char *const *)model->card.class_names, model->network.config.num_classes, data, err);
+    if (status == EFFNET_OK) return status;
+    dataset_free(*out);
+    *out = NULL;
+    return status;
+}
+
+effnet_status evaluate_options_check(effnet_evaluate_options *options, effnet_error *err) {
     if (options->batch == 0) options->batch = DEFAULT_BATCH;
     if (options->batch < 1 || options->batch > MAX_BATCH)
         return fail(err, EFFNET_ERROR_ARGUMENT, "batch is %d; allowed: 1 to %d, or 0 for the default", options->batch,
@@ -80,16 +137,20 @@ effnet_status effnet_evaluate(effnet_model *model, const char *data, const effne
     NEED(out);
     TRY(result_clear(out, "effnet_evaluation", error));
     TRY(options_copy(options, &chosen, sizeof chosen, "effnet_evaluate_options", error));
-    TRY(check_options(&chosen, error));
-    TRY(dataset_open(data, SPLIT_EVALUATION, NULL, &dataset, error));
-    tell_remarks(dataset, chosen.progress, chosen.progress_context);
-    effnet_status status = classes_match(dataset, (const char *const *)model->card.class_names,
-                                         model->network.config.num_classes, data, error);
-    if (status == EFFNET_OK) status = evaluate(model, dataset, &chosen, &accuracy, error);
+    TRY(evaluate_options_check(&chosen, error));
+    TRY(model_open_data(model, data, &chosen, &dataset, error));
+    Predictions predictions;
+    effnet_status status = model_evaluate(model, dataset, &chosen, &accuracy, &predictions, error);
     if (status == EFFNET_OK && accuracy.images == 0)
         status = fail(error, EFFNET_ERROR_FORMAT, "not one picture of '%s' could be read", data);
+    if (status == EFFNET_OK && chosen.report)
+        status = write_report(model, data, chosen.report, dataset, &accuracy, &predictions, error);
+    Summary summary;
+    predictions_summarize(&predictions, &summary, NULL, NULL);
+    predictions_free(&predictions);
     dataset_free(dataset);
     if (status != EFFNET_OK) return status;
+    Interval interval = wilson_interval(summary.right, accuracy.images);
     const effnet_evaluation told = {
         .images = accuracy.images,
         .skipped = accuracy.skipped,
@@ -98,6 +159,9 @@ effnet_status effnet_evaluate(effnet_model *model, const char *data, const effne
         .loss = accuracy.loss,
         .seconds = accuracy.seconds,
         .images_per_s = accuracy.seconds > 0 ? (double)accuracy.images / accuracy.seconds : 0,
+        .top1_low = 100 * interval.low,
+        .top1_high = 100 * interval.high,
+        .calibration_error = 100 * summary.calibration.error,
     };
     result_write(out, &told, sizeof told);
     return EFFNET_OK;

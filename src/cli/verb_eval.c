@@ -19,7 +19,10 @@ static int print_json(const char *checkpoint, const effnet_model *model, const e
     json_object_set_new(object, "images", json_integer(evaluation->images));
     json_object_set_new(object, "skipped", json_integer(evaluation->skipped));
     json_object_set_new(object, "top1", json_rounded(evaluation->top1, 7));
+    json_object_set_new(object, "top1_low", json_rounded(evaluation->top1_low, 5));
+    json_object_set_new(object, "top1_high", json_rounded(evaluation->top1_high, 5));
     json_object_set_new(object, "top5", json_rounded(evaluation->top5, 7));
+    json_object_set_new(object, "calibration_error", json_rounded(evaluation->calibration_error, 5));
     json_object_set_new(object, "loss", json_rounded(evaluation->loss, 7));
     json_object_set_new(object, "seconds", json_rounded(evaluation->seconds, 5));
     json_object_set_new(object, "images_per_s", json_rounded(evaluation->images_per_s, 5));
@@ -33,12 +36,13 @@ static void print_text(const effnet_model *model, const effnet_evaluation *evalu
     text_count(evaluation->skipped, skipped, sizeof skipped);
     printf("images  %s", images);
     if (evaluation->skipped) printf(" (%s more could not be read and are left out)", skipped);
-    printf("\ntop-1   %.2f %%\ntop-5   %.2f %%\nloss    %.4f\nspeed   %.0f images/s\n", evaluation->top1,
-           evaluation->top5, evaluation->loss, evaluation->images_per_s);
+    printf("\ntop-1   %.2f %% (95 %%: %.1f to %.1f)\ntop-5   %.2f %%\nloss    %.4f\nspeed   %.0f images/s\n",
+           evaluation->top1, evaluation->top1_low, evaluation->top1_high, evaluation->top5, evaluation->loss,
+           evaluation->images_per_s);
 }
 
 static int evaluate(const char *checkpoint, const char *data, const effnet_model_options *options, int batch,
-                    int workers, bool json) {
+                    int workers, const char *folder, bool json) {
     effnet_model *model = NULL;
     effnet_evaluation evaluation = {.struct_size = sizeof evaluation};
     effnet_error error;
@@ -47,7 +51,8 @@ static int evaluate(const char *checkpoint, const char *data, const effnet_model
                                                       .batch = batch,
                                                       .workers = workers,
                                                       .progress = progress_show,
-                                                      .progress_context = &display};
+                                                      .progress_context = &display,
+                                                      .report = folder};
     progress_begin(&display, stderr); /* standard output carries the result */
     display.quiet_steps = !display.terminal;
     effnet_status status = effnet_model_open(checkpoint, options, &model, &error);
@@ -61,6 +66,7 @@ static int evaluate(const char *checkpoint, const char *data, const effnet_model
         printed = print_json(checkpoint, model, &evaluation);
     else
         print_text(model, &evaluation);
+    if (status == EFFNET_OK && folder && !json) printf("report  %s/report.html\n", folder);
     effnet_model_free(model);
     return printed;
 }
@@ -71,9 +77,10 @@ int verb_eval(int argc, char **argv) {
         .text = "CHECKPOINT is a folder that 'effnet train' wrote (a run folder means its best checkpoint) or one of\n"
                 "its .safetensors files. Every picture of the validation split counts once.\n",
         .examples = "  effnet eval runs/fashion/checkpoints/best --data /usr/share/datasets/fashion-mnist\n"
-                    "  effnet eval runs/bees --data hymenoptera_data --weights raw --json\n",
+                    "  effnet eval runs/bees --data hymenoptera_data --weights raw --json\n"
+                    "  effnet eval runs/bees --data hymenoptera_data --report bees-report\n",
     };
-    const char *data = NULL, *weights = "ema", *engine = NULL, *dtype = "fp32";
+    const char *data = NULL, *weights = "ema", *engine = NULL, *dtype = "fp32", *folder = NULL;
     bool json = false;
     int64_t batch = 0, threads = 0, workers = 0;
     const Option options[] = {{.name = "data",
@@ -81,6 +88,12 @@ int verb_eval(int argc, char **argv) {
                                .target = &data,
                                .kind = OPTION_TEXT,
                                .help = "pictures: val/CLASS/*.jpg (or validation/, test/), or IDX files"},
+                              {.name = "report",
+                               .argument = "FOLDER",
+                               .target = &folder,
+                               .kind = OPTION_TEXT,
+                               .help = "write report.html (classes, confusion, calibration, the worst mistakes; opens "
+                                       "without a network), report.json and predictions.csv"},
                               OPTION_ROW_WEIGHTS(&weights),
                               {.name = "batch",
                                .argument = "N",
@@ -107,5 +120,5 @@ int verb_eval(int argc, char **argv) {
         .engine = engine,
         .dtype = dtype,
     };
-    return evaluate(line.arguments[0], data, &model_options, (int)batch, (int)workers, json);
+    return evaluate(line.arguments[0], data, &model_options, (int)batch, (int)workers, folder, json);
 }

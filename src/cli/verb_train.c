@@ -14,7 +14,7 @@
 
 typedef struct TrainArguments {
     const char *data, *out, *init, *engine, *device, *time_limit;
-    bool resume, resume_anyway, help_keys, quiet, dry_run;
+    bool resume, resume_anyway, help_keys, quiet, dry_run, no_report;
     int64_t steps, threads;
     OptionList settings;
 } TrainArguments;
@@ -71,6 +71,7 @@ static int run(effnet_recipe *recipe, const TrainArguments *arguments) {
         .resume = arguments->resume || arguments->resume_anyway,
         .resume_anyway = arguments->resume_anyway,
         .steps = arguments->steps,
+        .no_report = arguments->no_report,
         .threads = (int)arguments->threads,
         .progress = progress_show,
         .progress_context = &display,
@@ -83,6 +84,7 @@ static int run(effnet_recipe *recipe, const TrainArguments *arguments) {
     if (result.top1 >= 0) printf(", top-1 %.2f %%", result.top1);
     if (result.ema_top1 >= 0) printf(", EMA top-1 %.2f %%", result.ema_top1);
     printf("\ncheckpoint: %s\n", result.checkpoint);
+    if (result.report[0]) printf("report: %s\n", result.report);
     standard_stream_let_go(stdout);
     return EXIT_OK;
 }
@@ -148,6 +150,11 @@ int verb_train(int argc, char **argv) {
          .target = &arguments.quiet,
          .kind = OPTION_FLAG,
          .help = "no running progress line, only the lines of epochs"},
+        {.name = "no-report",
+         .target = &arguments.no_report,
+         .kind = OPTION_FLAG,
+         .help = "do not write OUT/report at the end: a page with curves, mistakes and confusion, JSON, predictions as "
+                 "CSV"},
         {.name = "dry-run",
          .target = &arguments.dry_run,
          .kind = OPTION_FLAG,

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "data/feed/loader.h"
+#include "report/predictions.h"
 
 #include <string.h>
 
@@ -95,6 +96,9 @@ static effnet_status run(const Evaluation *evaluation, Accuracy *sets, Logits *l
             TRY(evaluation->logits(evaluation->logits_context, s, &pictures, logits->values, err));
             accuracy_add(&sets[s], logits->values, batch.labels, batch.size, evaluation->classes);
         }
+        if (evaluation->predictions)
+            TRY(predictions_add(evaluation->predictions, logits->values, batch.labels, batch.pictures, batch.size,
+                                err));
         double now = clock_seconds();
         if (progress && now - reported >= report_seconds) {
             stop |= report(evaluation, sets, now - started, NULL);

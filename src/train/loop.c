@@ -13,6 +13,7 @@
  * with an error, and the last good checkpoint stands. */
 #include "train/run.h"
 #include "train/run_meter.h"
+#include "train/run_report.h"
 
 #include "base/clock.h"
 
@@ -199,7 +200,10 @@ static effnet_status evaluate(Loop *loop, effnet_error *err) {
                                    .loader = run->val_loader,
                                    .pictures = dataset_size(run->val_set),
                                    .progress = evaluation_progress,
-                                   .progress_context = loop};
+                                   .progress_context = loop,
+                                   .predictions = run_report_wanted(run) ? &run->predictions : NULL};
+    predictions_free(&run->predictions);
+    run->predictions.classes = evaluation.classes;
     TRY(evaluate_all(&evaluation, sets, err));
     if (sets[0].images == 0)
         return fail(err, EFFNET_ERROR_FORMAT, "not one of the %lld evaluation pictures of '%s' could be read",
@@ -288,6 +292,13 @@ static effnet_status tell_nothing_left(Loop *loop, effnet_error *err) {
     return tell_message(loop, "train", text, err);
 }
 
+/* A run that reached its end and has been evaluated there; where the report cannot be written, the run is whole. */
+static effnet_status report_at_end(Loop *loop, effnet_error *err) {
+    effnet_error why;
+    if (run_report_write(loop->run, loop->eval_seconds, &why) == EFFNET_OK) return EFFNET_OK;
+    return tell_message(loop, "train", why.message, err);
+}
+
 static effnet_status run_steps(Loop *loop, effnet_error *err) {
     Run *run = loop->run;
     TRY(tell_remarks(loop, run->train_set, err));
@@ -309,7 +320,7 @@ static effnet_status run_steps(Loop *loop, effnet_error *err) {
         else if (checkpoint_due(run) && !loop->stop)
             TRY(write_checkpoint(loop, err));
     }
-    if (!loop->stop) return EFFNET_OK;
+    if (!loop->stop) return report_at_end(loop, err);
     TRY(write_checkpoint(loop, err));
     return fail(err, EFFNET_INTERRUPTED, "interrupted after step %lld; '%s' was written, go on with --resume",
                 (long long)step_now(run), run->result->checkpoint);

@@ -3,6 +3,7 @@
 #define EFFNET_TRAIN_RUN_H
 
 #include "data/feed/loader.h"
+#include "report/predictions.h"
 #include "train/run_event.h"
 #include "train/run_log.h"
 #include "train/run_notes.h"
@@ -25,9 +26,10 @@ typedef struct Run {
     int64_t steps_per_epoch, last_step; /* last_step: where this run stops */
     bool head_drawn;                    /* --init brought a classifier of another shape */
     bool resumed;
-    int damaged;      /* checkpoints that --resume passed over */
-    RunNotes notes;   /* told before the first step */
-    double best_top1; /* of the best evaluation so far, -1 before the first */
+    int damaged;             /* checkpoints that --resume passed over */
+    Predictions predictions; /* of the evaluation after the last step */
+    RunNotes notes;          /* told before the first step */
+    double best_top1;        /* of the best evaluation so far, -1 before the first */
     int64_t best_step;
 } Run;
 

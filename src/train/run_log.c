@@ -91,6 +91,7 @@ effnet_status run_log_take(void *context, const RunEvent *event, bool *stop, eff
     failed |= set_number(object, "weight_norm", event->weight_norm);
     failed |= set_number(object, "update_norm", event->update_norm);
     failed |= set_number(object, "data_wait", event->data_wait);
+    if (event->kind == RUN_EVENT_EPOCH) failed |= json_object_set_new(object, "ends_epoch", json_true());
     if (event->has_fingerprint)
         failed |= json_object_set_new(object, "fingerprint", json_sprintf("%08x", (unsigned)event->fingerprint));
     if (event->evaluated) failed |= set_accuracy(object, now);

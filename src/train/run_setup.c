@@ -176,4 +176,5 @@ void run_close(Run *run) {
     dataset_free(run->train_set);
     dataset_free(run->val_set);
     run_log_close(&run->log);
+    predictions_free(&run->predictions);
 }

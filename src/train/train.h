@@ -129,6 +129,7 @@ typedef effnet_status LogitsFunction(void *context, int set, const ExecutorBatch
  * counts. `progress` (may be NULL) is called about twice a second with phase "eval", step = pictures done, steps =
  * `pictures`; where it returns true: EFFNET_INTERRUPTED. */
 struct Loader;
+struct Predictions;
 typedef struct Evaluation {
     LogitsFunction *logits;
     void *logits_context;
@@ -137,6 +138,7 @@ typedef struct Evaluation {
     int64_t pictures;
     effnet_progress_function *progress;
     void *progress_context;
+    struct Predictions *predictions; /* of the last set, added picture by picture; NULL: not kept */
 } Evaluation;
 effnet_status evaluate_all(const Evaluation *evaluation, Accuracy *out, effnet_error *err);
 /* The LogitsFunction of an executor, which is `context`: set 0 its raw weights, set 1 the averages. */

@@ -252,6 +252,7 @@ static void close_up(const Loader *loader, Slot *slot) {
             memcpy(slot->images + (size_t)size * loader->image_floats, slot->images + (size_t)i * loader->image_floats,
                    loader->image_floats * sizeof *slot->images);
             slot->labels[size] = slot->labels[i];
+            slot->indices[size] = slot->indices[i];
         }
         size++;
     }
@@ -289,7 +290,8 @@ effnet_status loader_next(Loader *loader, Batch *out, effnet_error *err) {
                        .images = slot->images,
                        .labels = slot->labels,
                        .others = slot->others,
-                       .shares = slot->shares};
+                       .shares = slot->shares,
+                       .pictures = loader->options.training ? NULL : slot->indices};
     }
     bool broken = loader->broken;
     pthread_mutex_unlock(&loader->mutex);

@@ -39,6 +39,7 @@ typedef struct Batch {
     int32_t *labels; /* (size) */
     int32_t *others; /* NULL, or the target of n is shares[n] * labels[n] + (1 - shares[n]) * others[n] */
     float *shares;
+    const uint32_t *pictures; /* (size) which of the data set they are; evaluation alone, else NULL */
 } Batch;
 
 /* Everything that a recipe says; the rest is zero. For evaluation in training, and for what it shows. */

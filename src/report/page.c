@@ -1,0 +1,178 @@
+/* page.c - see page.h. */
+#include "report/page.h"
+
+#include "data/picture/jpeg_encode.h"
+#include "data/sources/source.h"
+#include "data/transform/resize.h"
+#include "recipe/recipe.h"
+#include "report/page_style.h"
+
+#include <locale.h>
+#include <stdlib.h>
+#include <string.h>
+
+void *numbers_begin(void) {
+    locale_t plain = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
+    return plain ? (void *)uselocale(plain) : NULL;
+}
+
+void numbers_end(void *kept) {
+    if (!kept) return;
+    locale_t plain = uselocale((locale_t)kept);
+    if (plain != LC_GLOBAL_LOCALE) freelocale(plain);
+}
+
+/* Bytes of the UTF-8 character at `text`, 0 where it is none. */
+static int utf8_length(const unsigned char *text) {
+    int more = text[0] >= 0xC2 && text[0] < 0xE0   ? 1
+               : (text[0] & 0xF0) == 0xE0          ? 2
+               : text[0] >= 0xF0 && text[0] < 0xF5 ? 3
+                                                   : 0;
+    if (text[0] < 0x80) return 1;
+    for (int i = 1; i <= more; i++)
+        if ((text[i] & 0xC0) != 0x80) return 0;
+    return more ? more + 1 : 0;
+}
+
+void page_text(FILE *out, const char *text) {
+    for (const unsigned char *at = (const unsigned char *)text; *at;) {
+        int length = utf8_length(at);
+        switch (*at) {
+        case '&':
+            fputs("&amp;", out);
+            break;
+        case '<':
+            fputs("&lt;", out);
+            break;
+        case '>':
+            fputs("&gt;", out);
+            break;
+        case '"':
+            fputs("&quot;", out);
+            break;
+        case '\'':
+            fputs("&#39;", out);
+            break;
+        default:
+            if (length == 0 || *at < 32 || *at == 127)
+                fputs("\xEF\xBF\xBD", out); /* U+FFFD */
+            else
+                fwrite(at, 1, (size_t)length, out);
+        }
+        at += length ? length : 1;
+    }
+}
+
+void page_begin(FILE *out, const char *title, const char *about) {
+    fputs("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
+          "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n<title>",
+          out);
+    page_text(out, title);
+    fprintf(out, "</title>\n<style>%s</style></head>\n<body><main><header><h1>", page_style);
+    page_text(out, title);
+    fputs("</h1><p>", out);
+    page_text(out, about);
+    fputs("</p></header>\n", out);
+}
+
+void page_end(FILE *out) {
+    fprintf(out, "<footer>effnet %s</footer></main></body></html>\n", effnet_version());
+}
+
+void page_section(FILE *out, const char *heading, const char *explanation) {
+    fputs("<section><h2>", out);
+    page_text(out, heading);
+    fputs("</h2>", out);
+    if (explanation) {
+        fputs("<p>", out);
+        page_text(out, explanation);
+        fputs("</p>", out);
+    }
+    fputc('\n', out);
+}
+
+void page_section_end(FILE *out) {
+    fputs("</section>\n", out);
+}
+
+void page_tiles_begin(FILE *out) {
+    fputs("<div class=\"tiles\">", out);
+}
+
+void page_tile(FILE *out, const char *label, const char *number, const char *note) {
+    fputs("<div class=\"tile\"><span>", out);
+    page_text(out, label);
+    fputs("</span><b>", out);
+    page_text(out, number);
+    fputs("</b><span>", out);
+    page_text(out, note);
+    fputs("</span></div>", out);
+}
+
+void page_tiles_end(FILE *out) {
+    fputs("</div>\n", out);
+}
+
+/* ---- pictures ---- */
+
+static void write_base64(FILE *out, const uint8_t *bytes, size_t size) {
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (size_t i = 0; i < size; i += 3) {
+        uint32_t group = (uint32_t)bytes[i] << 16;
+        if (i + 1 < size) group |= (uint32_t)bytes[i + 1] << 8;
+        if (i + 2 < size) group |= bytes[i + 2];
+        fputc(digits[group >> 18], out);
+        fputc(digits[group >> 12 & 63], out);
+        fputc(i + 1 < size ? digits[group >> 6 & 63] : '=', out);
+        fputc(i + 2 < size ? digits[group & 63] : '=', out);
+    }
+}
+
+/* Made smaller, never larger: the browser does that. */
+static effnet_status shrink(Picture *picture, int side, uint8_t **pixels, effnet_error *err) {
+    int longer = picture->height > picture->width ? picture->height : picture->width;
+    if (longer <= side) return EFFNET_OK;
+    int height = (int)((int64_t)picture->height * side / longer),
+        width = (int)((int64_t)picture->width * side / longer);
+    if (height < 1) height = 1;
+    if (width < 1) width = 1;
+    Resizer resizer = {0};
+    size_t count = 3 * (size_t)height * (size_t)width;
+    float *levels = malloc(count * sizeof *levels);
+    *pixels = malloc(count);
+    effnet_status status =
+        levels && *pixels ? EFFNET_OK : fail(err, EFFNET_ERROR_MEMORY, "no memory for a small picture");
+    const ResizeOptions options = {
+        .side = width, .height = height, .interpolation = INTERPOLATION_BICUBIC, .scale = {1, 1, 1}};
+    const Box box = {.height = picture->height, .width = picture->width};
+    if (status == EFFNET_OK)
+        status = resize_box(&resizer, picture->pixels, 3 * (size_t)picture->width, box, &options, levels, err);
+    for (size_t i = 0; status == EFFNET_OK && i < count; i++) (*pixels)[i] = (uint8_t)(levels[i] + 0.5f);
+    if (status == EFFNET_OK) *picture = (Picture){.height = height, .width = width, .pixels = *pixels};
+    resizer_release(&resizer);
+    free(levels);
+    return status;
+}
+
+void page_picture(FILE *out, const Dataset *dataset, int64_t index, int side) {
+    Decoder decoder = {.upright = true};
+    Picture picture;
+    uint8_t *pixels = NULL, *jpeg = NULL;
+    size_t capacity = 0, size = 0;
+    effnet_error unread;
+    effnet_status status = dataset_read_with(dataset, index, &decoder, &picture, &unread);
+    if (status == EFFNET_OK) status = shrink(&picture, side, &pixels, &unread);
+    if (status == EFFNET_OK) status = jpeg_encode(&picture, 85, &jpeg, &capacity, &size, &unread);
+    fputs("<div>", out);
+    if (status == EFFNET_OK) {
+        bool tiny = picture.height <= 64 && picture.width <= 64;
+        fprintf(out, "<img alt=\"\"%s src=\"data:image/jpeg;base64,",
+                tiny ? " style=\"image-rendering:pixelated\"" : "");
+        write_base64(out, jpeg, size);
+        fputs("\">", out);
+    }
+    fputs("</div>", out);
+    free(pixels);
+    free(jpeg);
+    decoder_release(&decoder);
+}

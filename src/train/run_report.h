@@ -1,0 +1,12 @@
+/* run_report.h - OUT/report, written where a run ends that was evaluated at its last step. Internal to train/. */
+#ifndef EFFNET_TRAIN_RUN_REPORT_H
+#define EFFNET_TRAIN_RUN_REPORT_H
+
+#include "train/run.h"
+
+/* Whether the evaluation of this step is the one that the report shows. */
+bool run_report_wanted(const Run *run);
+/* From run->predictions and the log; nothing where there are none. `seconds`: of the evaluation. */
+effnet_status run_report_write(Run *run, double seconds, effnet_error *err);
+
+#endif

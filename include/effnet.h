@@ -423,6 +423,44 @@ typedef struct effnet_evaluation {
 EFFNET_API effnet_status effnet_evaluate(effnet_model *model, const char *data, const effnet_evaluate_options *options,
                                          effnet_evaluation *out, effnet_error *error);
 
+typedef struct effnet_comparison {
+    size_t struct_size;
+    int64_t pictures;                                   /* that both could read */
+    int64_t both, only_first, only_second, neither;     /* have the right answer */
+    double top1[2], top1_low[2], top1_high[2];          /* per cent, with their 95 % intervals (Wilson) */
+    double difference, difference_low, difference_high; /* points, second less first; 95 % (Newcombe, paired) */
+    double p;                                           /* McNemar's exact test, two-sided */
+} effnet_comparison;
+
+/* Two models on the same pictures. options->report: a folder for compare.html, which shows the pictures on which they
+ * differ, and differences.csv. */
+EFFNET_API effnet_status effnet_compare(effnet_model *first, effnet_model *second, const char *data,
+                                        const effnet_evaluate_options *options, effnet_comparison *out,
+                                        effnet_error *error);
+
+typedef struct effnet_diff_options {
+    size_t struct_size;
+    /* Called for each key of the recipe whose values differ; may be NULL */
+    void (*key)(void *context, const char *key, const char *first, const char *second);
+    void *context;
+} effnet_diff_options;
+
+typedef struct effnet_run_difference {
+    size_t struct_size;
+    int64_t keys;          /* of the recipe that differ */
+    int64_t lines;         /* of the logs that were compared: of the same step */
+    int64_t parted_step;   /* the first at which any digit differs; -1: none does */
+    char parted_by[32];    /* "lr", "loss", "gradient_norm", "fingerprint" (of the weights) */
+    double parted_loss[2]; /* there */
+    int64_t apart_step;    /* the first whose losses are 1 % apart; -1: none is */
+    int64_t last_step[2];
+    double loss[2], top1[2]; /* the last of each, NaN where there is none; top1: averaged weights where kept, or -1 */
+} effnet_run_difference;
+
+/* Two run folders: the recipes they hold, and their logs line by line. */
+EFFNET_API effnet_status effnet_diff_runs(const char *first, const char *second, const effnet_diff_options *options,
+                                          effnet_run_difference *out, effnet_error *error);
+
 /* ---- the same batches as another program -----------------------------------------------------------------
  * Training on batches given as tensors, to hold a run against another implementation's: no data pipeline, every
  * tensor at the end. */

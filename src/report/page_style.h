@@ -11,7 +11,7 @@ static const char page_style[] =
     "*{box-sizing:border-box}body{margin:0;background:var(--back);color:var(--ink);"
     "font:15px/1.5 system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif}"
     "main{max-width:1040px;margin:0 auto;padding:32px 20px 64px}h1{font-size:26px;line-height:1.25;margin:0 0 4px;"
-    "overflow-wrap:anywhere}h2{font-size:18px;margin:0 0 2px}h3{font-size:14px;margin:0 0 6px;font-weight:600}"
+    "overflow-wrap:anywhere}h2{font-size:18px;margin:0 0 6px}h3{font-size:14px;margin:0 0 6px;font-weight:600}"
     "p{margin:0 0 12px;color:var(--soft);max-width:75ch}header p{overflow-wrap:anywhere}"
     "section{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:20px 22px;margin:18px 0}"
     ".tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;margin:22px 0 4px}"

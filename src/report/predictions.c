@@ -111,8 +111,7 @@ int predictions_worst(const Predictions *predictions, int *places, int most) {
     return count;
 }
 
-/* A field of RFC 4180: in quotes where it has a comma, a quote or a line's end. */
-static void write_field(FILE *stream, const char *text) {
+void csv_field(FILE *stream, const char *text) {
     if (!strpbrk(text, ",\"\r\n")) {
         fputs(text, stream);
         return;
@@ -126,7 +125,7 @@ static void write_field(FILE *stream, const char *text) {
 }
 
 static void write_class(FILE *stream, const char *const *names, int classes, int32_t c) {
-    if (c >= 0 && c < classes) write_field(stream, names[c]);
+    if (c >= 0 && c < classes) csv_field(stream, names[c]);
 }
 
 effnet_status predictions_write_csv(const Predictions *predictions, const Dataset *dataset,
@@ -141,7 +140,7 @@ effnet_status predictions_write_csv(const Predictions *predictions, const Datase
     for (int64_t i = 0; i < predictions->count; i++) {
         const Prediction *p = &predictions->list[i];
         dataset_describe(dataset, p->picture, name, sizeof name);
-        write_field(file.stream, name);
+        csv_field(file.stream, name);
         fputc(',', file.stream);
         write_class(file.stream, class_names, classes, p->label);
         fputc(',', file.stream);

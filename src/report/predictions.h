@@ -42,6 +42,9 @@ void predictions_summarize(const Predictions *predictions, Summary *summary, Cla
 /* The `most` of largest margin among those that are wrong, worst first, as places in the list; returns how many. */
 int predictions_worst(const Predictions *predictions, int *places, int most);
 
+/* A field of RFC 4180: in quotes where it has a comma, a quote or a line's end. */
+void csv_field(FILE *stream, const char *text);
+
 struct Dataset;
 /* One line a picture: picture, label, prediction, probability, label_probability, right, and the five likeliest. */
 effnet_status predictions_write_csv(const Predictions *predictions, const struct Dataset *dataset,

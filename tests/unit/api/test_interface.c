@@ -56,6 +56,8 @@ static void call_all_with_null(effnet_model *model, effnet_recipe *recipe, effne
     effnet_data_report report = {.struct_size = sizeof report};
     effnet_summary summary = {.struct_size = sizeof summary};
     effnet_plan plan = {.struct_size = sizeof plan};
+    effnet_comparison comparison = {.struct_size = sizeof comparison};
+    effnet_run_difference difference = {.struct_size = sizeof difference};
     effnet_device device = {.struct_size = sizeof device};
     effnet_preprocessing preprocessing = {.struct_size = sizeof preprocessing};
     const effnet_picture picture = {.pixels = pixels, .height = 1, .width = 1};
@@ -139,6 +141,13 @@ static void call_all_with_null(effnet_model *model, effnet_recipe *recipe, effne
     REFUSED(effnet_plan_run(NULL, NULL, &plan, &error));
     REFUSED(effnet_plan_run(recipe, NULL, NULL, &error));
     HARMLESS(effnet_plan_free(NULL));
+    REFUSED(effnet_compare(NULL, model, "a", NULL, &comparison, &error));
+    REFUSED(effnet_compare(model, NULL, "a", NULL, &comparison, &error));
+    REFUSED(effnet_compare(model, model, NULL, NULL, &comparison, &error));
+    REFUSED(effnet_compare(model, model, "a", NULL, NULL, &error));
+    REFUSED(effnet_diff_runs(NULL, "a", NULL, &difference, &error));
+    REFUSED(effnet_diff_runs("a", NULL, NULL, &difference, &error));
+    REFUSED(effnet_diff_runs("a", "b", NULL, NULL, &error));
 
     REFUSED(effnet_pack(NULL, "a", NULL, NULL, &error));
     REFUSED(effnet_pack("a", NULL, NULL, NULL, &error));

@@ -72,3 +72,8 @@ uint32_t crc32c(uint32_t before, const void *bytes, size_t size) {
 #endif
     return crc32c_plain(before, bytes, size);
 }
+
+uint32_t crc32c_masked(const void *bytes, size_t size) {
+    uint32_t sum = crc32c(0, bytes, size);
+    return (sum >> 15 | sum << 17) + 0xA282EAD8u;
+}

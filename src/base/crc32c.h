@@ -9,7 +9,10 @@
 /* The sum of bytes that follow others whose sum is `before`; 0 at the beginning. crc32c(0, "123456789", 9) is
  * 0xE3069283. */
 uint32_t crc32c(uint32_t before, const void *bytes, size_t size);
-/* The same without the instruction. */
+/* As TFRecord stores it, rotated right by 15 bits, plus 0xA282EAD8, so that the sum of data that hold sums is a good one
+ * (tensorflow/core/lib/hash/crc32c.h). */
+uint32_t crc32c_masked(const void *bytes, size_t size);
+/* crc32c without the instruction. */
 uint32_t crc32c_plain(uint32_t before, const void *bytes, size_t size);
 
 #endif

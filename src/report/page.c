@@ -1,11 +1,9 @@
 /* page.c - see page.h. */
 #include "report/page.h"
 
-#include "data/picture/jpeg_encode.h"
-#include "data/sources/source.h"
-#include "data/transform/resize.h"
-#include "recipe/recipe.h"
+#include "data/sources/dataset.h"
 #include "report/page_style.h"
+#include "report/thumbnail.h"
 
 #include <locale.h>
 #include <stdlib.h>
@@ -128,51 +126,18 @@ static void write_base64(FILE *out, const uint8_t *bytes, size_t size) {
     }
 }
 
-/* Made smaller, never larger: the browser does that. */
-static effnet_status shrink(Picture *picture, int side, uint8_t **pixels, effnet_error *err) {
-    int longer = picture->height > picture->width ? picture->height : picture->width;
-    if (longer <= side) return EFFNET_OK;
-    int height = (int)((int64_t)picture->height * side / longer),
-        width = (int)((int64_t)picture->width * side / longer);
-    if (height < 1) height = 1;
-    if (width < 1) width = 1;
-    Resizer resizer = {0};
-    size_t count = 3 * (size_t)height * (size_t)width;
-    float *levels = malloc(count * sizeof *levels);
-    *pixels = malloc(count);
-    effnet_status status =
-        levels && *pixels ? EFFNET_OK : fail(err, EFFNET_ERROR_MEMORY, "no memory for a small picture");
-    const ResizeOptions options = {
-        .side = width, .height = height, .interpolation = INTERPOLATION_BICUBIC, .scale = {1, 1, 1}};
-    const Box box = {.height = picture->height, .width = picture->width};
-    if (status == EFFNET_OK)
-        status = resize_box(&resizer, picture->pixels, 3 * (size_t)picture->width, box, &options, levels, err);
-    for (size_t i = 0; status == EFFNET_OK && i < count; i++) (*pixels)[i] = (uint8_t)(levels[i] + 0.5f);
-    if (status == EFFNET_OK) *picture = (Picture){.height = height, .width = width, .pixels = *pixels};
-    resizer_release(&resizer);
-    free(levels);
-    return status;
-}
-
 void page_picture(FILE *out, const Dataset *dataset, int64_t index, int side) {
-    Decoder decoder = {.upright = true};
-    Picture picture;
-    uint8_t *pixels = NULL, *jpeg = NULL;
-    size_t capacity = 0, size = 0;
+    Thumbnail small;
     effnet_error unread;
-    effnet_status status = dataset_read_with(dataset, index, &decoder, &picture, &unread);
-    if (status == EFFNET_OK) status = shrink(&picture, side, &pixels, &unread);
-    if (status == EFFNET_OK) status = jpeg_encode(&picture, 85, &jpeg, &capacity, &size, &unread);
+    bool read = thumbnail_make(dataset, index, side, &small, &unread) == EFFNET_OK;
     fputs("<div>", out);
-    if (status == EFFNET_OK) {
-        bool tiny = picture.height <= 64 && picture.width <= 64;
+    if (read) {
+        bool tiny = small.height <= 64 && small.width <= 64;
         fprintf(out, "<img alt=\"\"%s src=\"data:image/jpeg;base64,",
                 tiny ? " style=\"image-rendering:pixelated\"" : "");
-        write_base64(out, jpeg, size);
+        write_base64(out, small.jpeg, small.size);
         fputs("\">", out);
+        free(small.jpeg);
     }
     fputs("</div>", out);
-    free(pixels);
-    free(jpeg);
-    decoder_release(&decoder);
 }

@@ -3,6 +3,7 @@
 #define EFFNET_TRAIN_RUN_H
 
 #include "data/feed/loader.h"
+#include "format/event_file.h"
 #include "report/predictions.h"
 #include "train/run_event.h"
 #include "train/run_log.h"
@@ -22,7 +23,8 @@ typedef struct Run {
     ModelCard card; /* of class_names the array alone is the run's: one block; origin is the next field */
     char origin[700];
     RunLog log;
-    RunSinks sinks;                     /* who hears of the run: the caller, the log */
+    EventFile events;
+    RunSinks sinks;                     /* who hears of the run: the caller, the log, TensorBoard */
     int64_t steps_per_epoch, last_step; /* last_step: where this run stops */
     bool head_drawn;                    /* --init brought a classifier of another shape */
     bool resumed;

@@ -11,6 +11,7 @@
 #include "train/run_check.h"
 #include "train/run_classes.h"
 #include "train/run_state.h"
+#include "train/run_tensorboard.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -163,6 +164,8 @@ effnet_status run_open(Run *run, effnet_error *err) {
     TRY(run_log_cut(&run->log, run->trainer.step, err));
     run_sinks_add(&run->sinks, run_sink_progress, (void *)run->options);
     run_sinks_add(&run->sinks, run_log_take, &run->log);
+    TRY(run_tensorboard_open(run, err));
+    run_sinks_add(&run->sinks, run_tensorboard_take, run);
     return write_recipe(run, err);
 }
 
@@ -177,4 +180,5 @@ void run_close(Run *run) {
     dataset_free(run->val_set);
     run_log_close(&run->log);
     predictions_free(&run->predictions);
+    event_file_close(&run->events);
 }

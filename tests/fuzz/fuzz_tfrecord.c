@@ -2,6 +2,7 @@
  * tf.train.Example of a record whose checksums are right. */
 #include "fuzz_shard.h"
 
+#include "base/crc32c.h"
 #include "data/sources/tfrecord.h"
 
 #include <string.h>
@@ -11,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     uint8_t *record = calloc(1, TFRECORD_HEAD + size + TFRECORD_TAIL);
     if (!record) abort();
     for (int i = 0; i < 8; i++) record[i] = (uint8_t)((uint64_t)size >> 8 * i);
-    uint32_t head = tfrecord_masked_sum(record, 8), tail = tfrecord_masked_sum(data, size);
+    uint32_t head = crc32c_masked(record, 8), tail = crc32c_masked(data, size);
     memcpy(record + TFRECORD_HEAD, data, size);
     for (int i = 0; i < 4; i++) {
         record[8 + i] = (uint8_t)(head >> 8 * i);

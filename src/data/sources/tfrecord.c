@@ -10,22 +10,17 @@
 
 enum { ARENA_TIMES = 4, ARENA_BASE = 1 << 18 };
 
-uint32_t tfrecord_masked_sum(const void *bytes, size_t size) {
-    uint32_t sum = crc32c(0, bytes, size);
-    return (sum >> 15 | sum << 17) + 0xA282EAD8u;
-}
-
 static uint32_t little_endian(const uint8_t *bytes) {
     return bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
 }
 
 bool tfrecord_length(const uint8_t *head, uint64_t *length) {
     *length = little_endian(head) | (uint64_t)little_endian(head + 4) << 32;
-    return little_endian(head + 8) == tfrecord_masked_sum(head, 8);
+    return little_endian(head + 8) == crc32c_masked(head, 8);
 }
 
 bool tfrecord_sum_is_right(const uint8_t *record, size_t length) {
-    return little_endian(record + length) == tfrecord_masked_sum(record, length);
+    return little_endian(record + length) == crc32c_masked(record, length);
 }
 
 /* ---- Example ---- */

@@ -1,8 +1,7 @@
 /* tfrecord.h - TFRecord files and the tf.train.Example in each record.
  *
  * A record is: length (8 bytes, little-endian), masked CRC-32C of those 8 bytes (4), the data, masked CRC-32C of the
- * data (4). Masked: rotated right by 15 bits, plus 0xA282EAD8, so that the sum of data that hold sums is a good one.
- * (tensorflow/core/lib/io/record_writer.h.) Internal to data/. */
+ * data (4): crc32c_masked (tensorflow/core/lib/io/record_writer.h). Internal to data/. */
 #ifndef EFFNET_DATA_SOURCES_TFRECORD_H
 #define EFFNET_DATA_SOURCES_TFRECORD_H
 
@@ -10,7 +9,6 @@
 
 enum { TFRECORD_HEAD = 12, TFRECORD_TAIL = 4, TFRECORD_LIMIT = 1 << 30 };
 
-uint32_t tfrecord_masked_sum(const void *bytes, size_t size);
 /* Of TFRECORD_HEAD bytes; false where the sum is wrong. */
 bool tfrecord_length(const uint8_t *head, uint64_t *length);
 /* `record`: data and tail. */

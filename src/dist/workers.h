@@ -32,6 +32,9 @@ effnet_status workers_create(Transport *transport, double timeout_seconds, Worke
 /* NULL is allowed. Where the workers are broken, ends every process of the run (transport.h). */
 void workers_close(Workers *workers);
 
+/* This worker failed where the others wait for it, and cannot go on with them: the workers are broken. */
+void workers_break(Workers *workers);
+
 /* NULL: alone, 0 of 1. */
 int workers_rank(const Workers *workers);
 int workers_count(const Workers *workers);
@@ -45,7 +48,7 @@ effnet_status workers_gather(Workers *workers, const void *mine, size_t bytes, v
 /* Worker 0's block everywhere. */
 effnet_status workers_broadcast(Workers *workers, void *block, size_t bytes, const char *what, effnet_error *err);
 /* Where any worker's `mine` is not EFFNET_OK: that status, and the message of the first such worker, with its name, in
- * everybody's err. A worker's own err holds its message when it calls. */
+ * everybody's err. A worker's own err holds its message when it calls. Broken workers keep their own. */
 effnet_status workers_agree(Workers *workers, effnet_status mine, effnet_error *err);
 /* EFFNET_ERROR_ARGUMENT, naming `what` and the workers, where a text (a digest, a version) differs between workers. */
 effnet_status workers_check_same(Workers *workers, const char *text, const char *what, effnet_error *err);

@@ -38,6 +38,10 @@ WorkersTraffic workers_traffic(Workers *workers, bool clear) {
     return traffic;
 }
 
+void workers_break(Workers *workers) {
+    if (workers) workers->broken = true;
+}
+
 /* ---- messages ---- */
 
 int workers_take_tag(Workers *workers) {
@@ -197,7 +201,7 @@ effnet_status workers_broadcast(Workers *workers, void *block, size_t bytes, con
 
 effnet_status workers_agree(Workers *workers, effnet_status mine, effnet_error *err) {
     int count = workers_count(workers);
-    if (count == 1) return mine;
+    if (count == 1 || (mine != EFFNET_OK && workers->broken)) return mine;
     effnet_error ours = {0}, *all = calloc((size_t)count, sizeof *all);
     if (!all) return fail(err, EFFNET_ERROR_MEMORY, "no memory for the state of %d workers", count);
     if (mine != EFFNET_OK && err) ours = *err;

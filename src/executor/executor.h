@@ -15,6 +15,7 @@
 
 #include "base/error.h"
 #include "base/threads.h"
+#include "dist/workers.h"
 #include "engine/engine.h" /* EnginePassTime */
 #include "model/network.h"
 #include "step/state.h" /* TrainState: the blocks of a run */
@@ -30,11 +31,14 @@ typedef struct ExecutorOptions {
     int devices;          /* of an accelerator, at most; 0: all, or as many as the replicas need */
     const char *cache;    /* folder for compiled programs; NULL: the user's own cache folder */
     int evaluation_batch; /* most pictures in one executor_evaluate */
+    Workers *workers;     /* who shares the run, not owned; NULL: nobody. Of several, each has spec.replicas / workers
+                             neighbouring replicas, and its batches are those replicas' pictures alone, all of them:
+                             spec.batch / workers. Every call but evaluate, info and profile is made by all */
     ThreadTeam *team;     /* shared, not owned; must outlive the executor */
 } ExecutorOptions;
 
 typedef struct ExecutorBatch {
-    int size;              /* pictures, 1..spec.batch */
+    int size;              /* pictures, 1..spec.batch; of several workers each: spec.batch / workers */
     const float *images;   /* (N, H, W, 3) normalised, or NULL: */
     const uint8_t *pixels; /* (N, H, W, 3) */
     /* What is taught: onehot(labels[n]), or, where `others` is not NULL, shares[n] * onehot(labels[n]) + (1 -

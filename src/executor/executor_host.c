@@ -1,110 +1,127 @@
 /* executor_host.c - the executor of this machine: an engine on host threads, replica by replica, and the optimizer on
- * blocks in host memory, the very blocks that it was given: nothing is copied.
- *
- *   for each replica, for each part of its share:  masks -> forward -> loss -> backward
- *   -> gradients of the replicas added up in a tree -> clip -> judged -> optimizer and averages
- *
- * The gradient of a part's mean loss is scaled by its share of the batch, so the sum over all parts is the gradient of
- * the batch's mean loss. Batch norm sees one part at a time: its batch statistics are the part's, and the running
- * statistics move once a part. With bn_sync running_average each replica moves those of the step's beginning once, and
- * the step leaves their mean (in doubles, in the replicas' order). So the original does on its eight TPU cores: each
- * core keeps its own, and they are averaged before every evaluation (classification/train.py:260-269, 490-493); as
- * moving is linear, averaging after every step gives the same means.
- *
- * The replicas share one room (engine and scratch) and are computed one after the other. Where their moments are to be
- * shared (bn_sync tpu_groups, all) they must go forward side by side, each in a room of its own: run_replicas is the
- * place, and host_create refuses it until then.
- *
- * A step either happens or does not: the forward pass moves the running statistics, so they are copied before and put
- * back where anything fails; weights, slots and averages change only in optimizer_step, after every check. */
+ * blocks in host memory, the very blocks that it was given: nothing is copied. The step is host_step.c's; this file
+ * makes the executor, evaluates and shows the state. */
 #include "base/memory.h"
-#include "executor/gradient_tree.h"
-#include "executor/replica.h"
-#include "step/optimizer.h"
+#include "executor/host_executor.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct HostExecutor {
-    Executor base;
-    const Network *network;
-    StepSpec spec;
-    ThreadTeam *team;
-    TrainState state;
-    ReplicaRoom room;
-    Replica *replicas; /* (spec.replicas) */
-    GradientTree tree;
-    float *statistics_before; /* copied at the beginning of a step, put back where the step fails */
-    StepSquares *squares;     /* room for a measured step */
-    double *statistics_sum;   /* running_average: the replicas' running statistics added up; else NULL */
-    Engine *evaluation;       /* NULL where the room's takes an evaluation batch */
-    float *evaluation_images; /* of pictures that come as bytes; NULL before the first */
-    int evaluation_batch;
-} HostExecutor;
-
 static void host_free(Executor *executor) {
     HostExecutor *host = (HostExecutor *)executor;
+    replica_group_free(host->group);
     engine_free(host->evaluation);
-    replica_room_free(&host->room);
+    for (int i = 0; i < host->lanes; i++) {
+        if (host->rooms) replica_room_free(&host->rooms[i]);
+        if (host->lane_gradients) memory_free(host->lane_gradients[i]);
+    }
+    memory_free(host->rooms);
+    memory_free(host->lane_gradients);
     gradient_tree_free(&host->tree);
     train_state_free(&host->state);
     memory_free(host->replicas);
+    memory_free(host->losses);
+    if (host->all_rows != host->rows) memory_free(host->all_rows);
+    memory_free(host->rows);
+    memory_free(host->moments.all);
     memory_free(host->statistics_before);
-    memory_free(host->statistics_sum);
     memory_free(host->squares);
     memory_free(host->evaluation_images);
     free(host);
 }
 
+/* Which replicas are here, which of them go side by side, and where each computes. */
+static effnet_status create_replicas(HostExecutor *host, const EngineVtable *engine, effnet_error *err) {
+    const StepSpec *spec = &host->spec;
+    const int workers = workers_count(host->workers), rank = workers_rank(host->workers);
+    void *block = NULL;
+    host->used_replicas = spec->replicas / workers;
+    host->first_replica = rank * host->used_replicas;
+    const int lanes = spec->bn_group < host->used_replicas ? spec->bn_group : host->used_replicas;
+    TRY(memory_allocate((size_t)host->used_replicas, sizeof(Replica), "the replicas", &block, err));
+    host->replicas = block;
+    TRY(memory_allocate((size_t)lanes, sizeof(ReplicaRoom), "the replicas", &block, err));
+    host->rooms = block;
+    host->lanes = lanes;
+    for (int i = 0; i < lanes; i++)
+        TRY(replica_room_create(host->network, spec, engine, host->team, &host->rooms[i], err));
+    for (int r = 0; r < host->used_replicas; r++)
+        host->replicas[r] = (Replica){.network = host->network,
+                                      .spec = spec,
+                                      .team = host->team,
+                                      .room = &host->rooms[r % lanes],
+                                      .index = host->first_replica + r,
+                                      .first_image = rank * (spec->batch / workers),
+                                      .workers = workers};
+    if (spec->bn_group == 1) return EFFNET_OK;
+    if (spec->bn_group > host->used_replicas) {
+        int group = spec->bn_group / host->used_replicas;
+        host->moments = (WorkersMoments){.workers = host->workers, .first = rank / group * group, .count = group};
+    }
+    TRY(memory_allocate((size_t)lanes, sizeof(float *), "the replicas' gradients", &block, err));
+    host->lane_gradients = block;
+    for (int i = 0; i < lanes; i++)
+        TRY(memory_allocate_floats(host->network->parameter_floats, 1, "the gradients of a replica",
+                                   &host->lane_gradients[i], err));
+    return replica_group_create(lanes, &host->group, err);
+}
+
+/* What the replicas leave: losses, statistics, gradients. */
+static effnet_status create_results(HostExecutor *host, effnet_error *err) {
+    const size_t replicas = (size_t)host->spec.replicas, ours = (size_t)host->used_replicas;
+    const size_t statistics = host->network->statistic_floats;
+    void *block = NULL;
+    TRY(gradient_tree_create(host->network->parameter_floats, host->used_replicas, &host->tree, err));
+    TRY(memory_allocate(2 * replicas, sizeof(double), "the replicas' losses", &block, err));
+    host->losses = block;
+    TRY(memory_allocate_floats(statistics, 1, "the copy of the statistics", &host->statistics_before, err));
+    TRY(memory_allocate((size_t)optimizer_tasks(host->network, &host->spec), sizeof(StepSquares), "the norms of a step",
+                        &block, err));
+    host->squares = block;
+    if (replicas == 1) return EFFNET_OK;
+    TRY(memory_allocate_floats(ours, statistics, "the replicas' statistics", &host->rows, err));
+    host->all_rows = host->rows;
+    if (ours == replicas) return EFFNET_OK;
+    return memory_allocate_floats(replicas, statistics, "the workers' statistics", &host->all_rows, err);
+}
+
 static effnet_status create_parts(HostExecutor *host, const ExecutorOptions *options, effnet_error *err) {
-    const Network *network = host->network;
     const StepSpec *spec = &host->spec;
     const EngineVtable *engine;
-    void *block = NULL;
     TRY(engine_find(options->engine, &engine, err));
-    TRY(memory_allocate((size_t)spec->replicas, sizeof(Replica), "the replicas", &block, err));
-    host->replicas = block;
-    for (int r = 0; r < spec->replicas; r++)
-        host->replicas[r] =
-            (Replica){.network = network, .spec = spec, .team = host->team, .room = &host->room, .index = r};
-    TRY(gradient_tree_create(network->parameter_floats, spec->replicas, &host->tree, err));
-    TRY(memory_allocate_floats(network->statistic_floats, 1, "the copy of the statistics", &host->statistics_before,
-                               err));
-    TRY(memory_allocate((size_t)optimizer_tasks(network, spec), sizeof(StepSquares), "the norms of a step", &block,
-                        err));
-    host->squares = block;
-    if (spec->bn_sync == STEP_BN_RUNNING_AVERAGE && spec->replicas > 1) {
-        TRY(memory_allocate(network->statistic_floats, sizeof(double), "the sum of the replicas' statistics", &block,
-                            err));
-        host->statistics_sum = block;
-    }
-    TRY(replica_room_create(network, spec, engine, host->team, &host->room, err));
+    TRY(create_replicas(host, engine, err));
+    TRY(create_results(host, err));
     int part = spec->batch / spec->replicas / spec->accumulate;
     host->evaluation_batch = options->evaluation_batch > 0 ? options->evaluation_batch : part;
     if (host->evaluation_batch <= part) return EFFNET_OK;
     const EngineOptions evaluation = {
         .batch = host->evaluation_batch, .fuse = spec->fuse, .bf16 = spec->bf16, .team = host->team};
-    return engine_create(engine, network, &evaluation, &host->evaluation, err);
+    return engine_create(engine, host->network, &evaluation, &host->evaluation, err);
+}
+
+static effnet_status check_spec(const StepSpec *spec, const Workers *workers, effnet_error *err) {
+    if (spec->replicas < 1 || spec->accumulate < 1 || spec->batch % ((int64_t)spec->replicas * spec->accumulate) != 0)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "a batch of %d in %d replicas of %d parts: the parts must be equal",
+                    spec->batch, spec->replicas, spec->accumulate);
+    if (spec->bn_group < 1 || spec->replicas % spec->bn_group != 0 || (spec->bn_group > 1 && spec->accumulate > 1))
+        return fail(err, EFFNET_ERROR_ARGUMENT,
+                    "batch norm's moments shared by groups of %d among %d replicas in %d parts each; groups must be "
+                    "equal, and accumulate 1",
+                    spec->bn_group, spec->replicas, spec->accumulate);
+    return host_workers_check(spec, workers, err);
 }
 
 static effnet_status host_create(const Network *network, const StepSpec *spec, const ExecutorOptions *options,
                                  Executor **out, effnet_error *err) {
     *out = NULL;
-    if (spec->replicas < 1 || spec->accumulate < 1 || spec->batch % ((int64_t)spec->replicas * spec->accumulate) != 0)
-        return fail(err, EFFNET_ERROR_ARGUMENT, "a batch of %d in %d replicas of %d parts: the parts must be equal",
-                    spec->batch, spec->replicas, spec->accumulate);
-    if (spec->bn_group > 1)
-        return fail(err, EFFNET_ERROR_UNSUPPORTED,
-                    "bn_sync shares batch norm's moments between %d replicas, which go one after the other here; set "
-                    "replicas: 1, or bn_sync: none or running_average",
-                    spec->bn_group);
+    TRY(check_spec(spec, options->workers, err));
     HostExecutor *host = calloc(1, sizeof *host);
     if (!host) return fail(err, EFFNET_ERROR_MEMORY, "no memory for an executor");
     host->base.vtable = &host_executor;
     host->network = network;
     host->spec = *spec;
     host->team = options->team;
+    host->workers = options->workers;
     effnet_status status = create_parts(host, options, err);
     if (status != EFFNET_OK) {
         host_free(&host->base);
@@ -120,101 +137,7 @@ static effnet_status host_load(Executor *executor, TrainState *state, effnet_err
     train_state_free(&host->state);
     host->state = *state;
     *state = (TrainState){.step = host->state.step};
-    for (int r = 0; r < host->spec.replicas; r++) host->replicas[r].chain = (FlaxMaskChain){0};
-    return EFFNET_OK;
-}
-
-/* ---- a step ---- */
-
-/* A replica's share, part by part, into `gradients`; adds images * mean loss to *loss_sum. */
-static effnet_status run_replica(HostExecutor *host, Replica *replica, const ExecutorBatch *batch, int first, int count,
-                                 float *gradients, double *loss_sum, effnet_error *err) {
-    TrainState *state = &host->state;
-    int size = host->spec.batch / host->spec.replicas / host->spec.accumulate;
-    for (int at = 0; at < count; at += size) {
-        ReplicaPart part;
-        double loss;
-        TRY(replica_forward(replica, batch, first + at, count - at < size ? count - at : size, state->step,
-                            state->parameters, state->statistics, &part, err));
-        TRY(replica_loss(replica, batch, &part, state->step, &loss, err));
-        *loss_sum += loss * part.count;
-        TRY(replica_backward(replica, &part, gradients, at > 0, err));
-    }
-    return EFFNET_OK;
-}
-
-/* running_average: a replica begins with the running statistics of the step's beginning. */
-static void begin_replica(HostExecutor *host, int replica) {
-    if (host->statistics_sum && replica > 0)
-        memcpy(host->state.statistics, host->statistics_before, host->network->statistic_floats * sizeof(float));
-}
-
-/* And after the last of `used` their mean stands. */
-static void end_replica(HostExecutor *host, int replica, int used) {
-    double *sum = host->statistics_sum;
-    if (!sum) return;
-    float *statistics = host->state.statistics;
-    for (size_t i = 0; i < host->network->statistic_floats; i++) {
-        sum[i] = (replica > 0 ? sum[i] : 0) + statistics[i];
-        if (replica == used - 1) statistics[i] = (float)(sum[i] / used);
-    }
-}
-
-/* Every replica that has pictures of this batch, in order; the sum of their gradients in state.gradients. */
-static effnet_status run_replicas(HostExecutor *host, const ExecutorBatch *batch, double *loss_sum, effnet_error *err) {
-    int share = host->spec.batch / host->spec.replicas, used = (batch->size + share - 1) / share;
-    gradient_tree_begin(&host->tree, host->state.gradients);
-    for (int r = 0; r < used; r++) {
-        Replica *replica = &host->replicas[r];
-        int first, count;
-        replica_share(replica, batch->size, &first, &count);
-        begin_replica(host, r);
-        TRY(run_replica(host, replica, batch, first, count, gradient_tree_next(&host->tree), loss_sum, err));
-        gradient_tree_add(&host->tree, host->team);
-        end_replica(host, r, used);
-    }
-    gradient_tree_finish(&host->tree, host->team);
-    return EFFNET_OK;
-}
-
-/* EFFNET_ERROR_NUMERIC, naming the first parameter, where the gradient of a step is not finite. */
-static effnet_status judge(const HostExecutor *host, double norm, effnet_error *err) {
-    if (isfinite(norm)) return EFFNET_OK;
-    const Network *network = host->network;
-    const Parameter *parameter =
-        state_first_nonfinite(network->parameters, network->num_parameters, host->state.gradients);
-    return fail(err, EFFNET_ERROR_NUMERIC,
-                "the gradient is not finite at step %lld, first in %s; try a smaller lr, a longer warm-up or clip_grad",
-                (long long)host->state.step + 1, parameter ? parameter->name : "its norm");
-}
-
-static effnet_status host_step(Executor *executor, const ExecutorBatch *batch, double learning_rate, StepResult *result,
-                               effnet_error *err) {
-    HostExecutor *host = (HostExecutor *)executor;
-    TrainState *state = &host->state;
-    size_t statistic_bytes = host->network->statistic_floats * sizeof(float);
-    memcpy(host->statistics_before, state->statistics, statistic_bytes);
-    double loss_sum = 0, norm = 0;
-    effnet_status status = run_replicas(host, batch, &loss_sum, err);
-    if (status == EFFNET_OK) {
-        norm = gradients_clip(host->network, state->gradients, host->spec.clip_grad, host->team);
-        status = judge(host, norm, err);
-    }
-    if (status != EFFNET_OK) {
-        memcpy(state->statistics, host->statistics_before, statistic_bytes);
-        return status;
-    }
-    double weight_norm = NAN, update_norm = NAN;
-    if (batch->norms)
-        optimizer_step_measured(host->network, &host->spec, state, learning_rate, host->team, host->squares,
-                                &weight_norm, &update_norm);
-    else
-        optimizer_step(host->network, &host->spec, state, learning_rate, host->team);
-    if (result)
-        *result = (StepResult){.loss = loss_sum / batch->size,
-                               .gradient_norm = norm,
-                               .weight_norm = weight_norm,
-                               .update_norm = update_norm};
+    for (int r = 0; r < host->used_replicas; r++) host->replicas[r].chain = (FlaxMaskChain){0};
     return EFFNET_OK;
 }
 
@@ -243,7 +166,7 @@ static effnet_status host_evaluate(Executor *executor, ExecutorWeights weights, 
                                 .parameters = averaged ? host->state.ema_parameters : host->state.parameters,
                                 .statistics = averaged ? host->state.ema_statistics : host->state.statistics,
                                 .logits = logits};
-    return engine_forward(host->evaluation ? host->evaluation : host->room.engine, &call, err);
+    return engine_forward(host->evaluation ? host->evaluation : host->rooms[0].engine, &call, err);
 }
 
 static effnet_status host_state(Executor *executor, const TrainState **out, effnet_error *err) {
@@ -253,21 +176,21 @@ static effnet_status host_state(Executor *executor, const TrainState **out, effn
 }
 
 static ExecutorInfo host_info(Executor *executor) {
-    const EngineInfo engine = engine_info(((HostExecutor *)executor)->room.engine);
+    const EngineInfo engine = engine_info(((HostExecutor *)executor)->rooms[0].engine);
     return (ExecutorInfo){.name = "host",
                           .engine = engine.name,
                           .isa = engine.isa,
-                          .workers = 1,
+                          .workers = workers_count(((HostExecutor *)executor)->workers),
                           .devices = 1,
                           .activation_bytes = engine.activation_bytes};
 }
 
 static const EnginePassTime *host_profile(Executor *executor, bool clear, int *count) {
-    return engine_profile(((HostExecutor *)executor)->room.engine, clear, count);
+    return engine_profile(((HostExecutor *)executor)->rooms[0].engine, clear, count);
 }
 
 ReplicaRoom *host_executor_room(Executor *executor) {
-    return &((HostExecutor *)executor)->room;
+    return ((HostExecutor *)executor)->rooms;
 }
 
 const ExecutorVtable host_executor = {.create = host_create,

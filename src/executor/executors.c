@@ -36,6 +36,11 @@ effnet_status executor_create(const Network *network, const StepSpec *spec, cons
     const ExecutorVtable *vtable;
     *out = NULL;
     TRY(executor_find(options->device, &vtable, err));
+    if (workers_count(options->workers) > 1 && vtable != &host_executor)
+        return fail(err, EFFNET_ERROR_UNSUPPORTED,
+                    "device is '%.40s', whose replicas are devices of one process, and there are %d workers; leave "
+                    "--dist out, or use device: cpu",
+                    options->device, workers_count(options->workers));
     return vtable->create(network, spec, options, out, err);
 }
 

@@ -36,7 +36,7 @@ void replica_room_free(ReplicaRoom *room) {
 
 void replica_share(const Replica *replica, int batch, int *first, int *count) {
     int share = replica->spec->batch / replica->spec->replicas, left;
-    *first = replica->index * share;
+    *first = replica->index * share - replica->first_image;
     left = batch - *first;
     *count = left < 0 ? 0 : left < share ? left : share;
 }
@@ -79,8 +79,8 @@ static void draw_masks(Replica *replica, int first, int count, int64_t step) {
         masks_draw_flax(&replica->chain, &options, replica->network, step, count, room->drop_path_scale,
                         room->dropout_scale);
     } else
-        masks_draw(replica->network, spec->seed, step, first, count, replica->team, room->drop_path_scale,
-                   room->dropout_scale);
+        masks_draw(replica->network, spec->seed, step, replica->first_image + first, count, replica->team,
+                   room->drop_path_scale, room->dropout_scale);
 }
 
 /* The part's pictures as floats: the batch's own, or bytes normalised. */
@@ -101,7 +101,8 @@ static effnet_status part_images(Replica *replica, const ExecutorBatch *batch, i
 }
 
 effnet_status replica_forward(Replica *replica, const ExecutorBatch *batch, int first, int count, int64_t step,
-                              const float *parameters, float *statistics, ReplicaPart *part, effnet_error *err) {
+                              const float *parameters, float *statistics, const BatchNormExchange *exchange,
+                              ReplicaPart *part, effnet_error *err) {
     const ReplicaRoom *room = replica->room;
     const float *images;
     TRY(part_images(replica, batch, first, count, &images, err));
@@ -115,7 +116,8 @@ effnet_status replica_forward(Replica *replica, const ExecutorBatch *batch, int 
                                    .training = true,
                                    .drop_path_scale = room->drop_path_scale,
                                    .dropout_scale = room->dropout_scale,
-                                   .logits = room->logits}};
+                                   .logits = room->logits,
+                                   .exchange = exchange}};
     return engine_forward(room->engine, &part->call, err);
 }
 
@@ -125,9 +127,9 @@ effnet_status replica_loss(Replica *replica, const ExecutorBatch *batch, const R
     const Targets targets = {.labels = batch->labels + part->first,
                              .others = batch->others ? batch->others + part->first : NULL,
                              .shares = batch->shares ? batch->shares + part->first : NULL};
-    *loss = loss_soft_cross_entropy(room->logits, &targets, part->count, replica->network->config.num_classes,
-                                    replica->spec->smoothing, (double)part->count / batch->size, replica->team,
-                                    room->logits_gradient);
+    *loss = loss_soft_cross_entropy(
+        room->logits, &targets, part->count, replica->network->config.num_classes, replica->spec->smoothing,
+        (double)part->count / ((double)batch->size * replica->workers), replica->team, room->logits_gradient);
     if (isfinite(*loss)) return EFFNET_OK;
     const char *layer = engine_find_nonfinite(room->engine);
     return fail(err, EFFNET_ERROR_NUMERIC,

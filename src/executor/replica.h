@@ -9,7 +9,8 @@
 #include "step/loss.h"
 #include "step/masks.h"
 
-/* What a part is computed in. Replicas that are computed one after the other share one. */
+/* What a part is computed in. Replicas that are computed one after the other share one; those that share batch norm's
+ * moments have one each. */
 typedef struct ReplicaRoom {
     Engine *engine;
     float *images;                   /* (part, H, W, 3) of pictures that come as bytes; NULL before the first */
@@ -24,6 +25,8 @@ typedef struct Replica {
     ThreadTeam *team;
     ReplicaRoom *room; /* not owned */
     int index;         /* 0..spec->replicas - 1 */
+    int first_image;   /* of the whole batch, that the executor's batch begins with: it may be a worker's part */
+    int workers;       /* that have such a part each */
     FlaxMaskChain chain;
 } Replica;
 
@@ -37,12 +40,14 @@ effnet_status replica_room_create(const Network *network, const StepSpec *spec, 
                                   ThreadTeam *team, ReplicaRoom *out, effnet_error *err);
 void replica_room_free(ReplicaRoom *room);
 
-/* The images of a batch that are the replica's: *first and *count, which is 0 where the batch ends before them. */
+/* The images of the executor's batch that are the replica's: *first and *count, which is 0 where the batch ends before them. */
 void replica_share(const Replica *replica, int batch, int *first, int *count);
 
-/* Masks and forward pass of images first .. first+count-1 at `step` (steps done before it); moves `statistics`. */
+/* Masks and forward pass of images first .. first+count-1 at `step` (steps done before it); moves `statistics`.
+ * exchange: EngineForward's. */
 effnet_status replica_forward(Replica *replica, const ExecutorBatch *batch, int first, int count, int64_t step,
-                              const float *parameters, float *statistics, ReplicaPart *part, effnet_error *err);
+                              const float *parameters, float *statistics, const BatchNormExchange *exchange,
+                              ReplicaPart *part, effnet_error *err);
 /* After it: the part's mean loss, and the gradient of its logits, scaled to the part's share of the batch's mean loss.
  */
 effnet_status replica_loss(Replica *replica, const ExecutorBatch *batch, const ReplicaPart *part, int64_t step,
@@ -51,7 +56,7 @@ effnet_status replica_loss(Replica *replica, const ExecutorBatch *batch, const R
 effnet_status replica_backward(Replica *replica, const ReplicaPart *part, float *gradients, bool accumulate,
                                effnet_error *err);
 
-/* The room of a host executor: tests and tools look in, and may put another engine there in place of one they free. */
+/* The (first) room of a host executor: tests and tools look in, and may put another engine there in place of one they free. */
 ReplicaRoom *host_executor_room(Executor *executor);
 
 /* out (N, H, W, 3) = (byte / 255 - mean) / std as byte * scale + bias, with the loader's own scale and bias. */

@@ -121,12 +121,11 @@ static effnet_status check_parts(const Recipe *recipe, effnet_error *err) {
                     (long long)recipe->accumulate, recipe->masks == MASKS_FLAX ? "masks: flax" : "bn_sync",
                     (long long)(recipe->replicas * recipe->accumulate));
     int64_t group = recipe_bn_group(recipe, recipe->replicas);
-    if (group > 1 && strncmp(recipe->device, "xla", 3) != 0)
-        return fail(
-            err, EFFNET_ERROR_FORMAT,
-            "bn_sync shares batch norm's moments between %lld of the %lld replicas, which are computed one "
-            "after the other on a processor; set replicas: 1, or bn_sync: none or running_average, or use device: xla",
-            (long long)group, (long long)recipe->replicas);
+    if (recipe->replicas % group != 0)
+        return fail(err, EFFNET_ERROR_FORMAT,
+                    "bn_sync: tpu_groups makes groups of %lld replicas, and replicas is %lld; change replicas to a "
+                    "multiple",
+                    (long long)group, (long long)recipe->replicas);
     return EFFNET_OK;
 }
 

@@ -45,6 +45,9 @@ typedef struct Trainer {
 /* evaluation_batch: most pictures in one executor_evaluate; 0: as many as go forward at once in a step. */
 effnet_status trainer_create(const Recipe *recipe, const Network *network, ThreadTeam *team, int64_t steps_per_epoch,
                              int evaluation_batch, Trainer *out, effnet_error *err);
+/* The same as one of several workers (ExecutorOptions.workers; NULL: alone). */
+effnet_status trainer_create_among(Workers *workers, const Recipe *recipe, const Network *network, ThreadTeam *team,
+                                   int64_t steps_per_epoch, int evaluation_batch, Trainer *out, effnet_error *err);
 /* The state moves into the executor; executor_state has it from here on. */
 effnet_status trainer_start(Trainer *trainer, effnet_error *err);
 void trainer_free(Trainer *trainer);

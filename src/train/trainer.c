@@ -6,6 +6,11 @@
 
 effnet_status trainer_create(const Recipe *recipe, const Network *network, ThreadTeam *team, int64_t steps_per_epoch,
                              int evaluation_batch, Trainer *out, effnet_error *err) {
+    return trainer_create_among(NULL, recipe, network, team, steps_per_epoch, evaluation_batch, out, err);
+}
+
+effnet_status trainer_create_among(Workers *workers, const Recipe *recipe, const Network *network, ThreadTeam *team,
+                                   int64_t steps_per_epoch, int evaluation_batch, Trainer *out, effnet_error *err) {
     memset(out, 0, sizeof *out);
     TRY(recipe_check(recipe, err));
     if (steps_per_epoch < 1)
@@ -20,6 +25,7 @@ effnet_status trainer_create(const Recipe *recipe, const Network *network, Threa
                                      .device = recipe->device,
                                      .devices = (int)recipe->devices,
                                      .evaluation_batch = evaluation_batch,
+                                     .workers = workers,
                                      .team = team};
     effnet_status status = train_state_create(network, recipe, &out->state, err);
     if (status == EFFNET_OK) status = executor_create(network, &spec, &options, &out->executor, err);

@@ -1,0 +1,77 @@
+/* host_workers.c - a step of the host executor on several workers: replicas in blocks, sums in the tree over replicas.
+ *
+ *   replicas   0 1 2 3 | 4 5 6 7          worker w has replicas w * replicas / workers and on
+ *   worker     0       | 1
+ *
+ * A worker adds up its block, then dist/ adds up the workers' sums by the same tree. That is the tree over all replicas
+ * where a block is a subtree: where it is a power of two, or the only one. So the bits do not depend on the number of
+ * workers. Losses and running statistics are small; each worker gathers those of all replicas and adds them up in
+ * order. */
+#include "executor/host_executor.h"
+
+#include "base/memory.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static bool is_power_of_two(int n) {
+    return (n & (n - 1)) == 0;
+}
+
+/* Whether `workers` can share the replicas. */
+static bool can_share(const StepSpec *spec, int workers) {
+    int block = spec->replicas / workers;
+    if (workers == 1) return true;
+    if (spec->replicas % workers != 0 || !is_power_of_two(block)) return false;
+    return block % spec->bn_group == 0 || (spec->bn_group % block == 0 && spec->replicas % spec->bn_group == 0);
+}
+
+effnet_status host_workers_check(const StepSpec *spec, const Workers *workers, effnet_error *err) {
+    int count = workers_count(workers);
+    if (can_share(spec, count)) return EFFNET_OK;
+    char counts[200] = "1";
+    for (int n = 2; n <= spec->replicas && strlen(counts) < sizeof counts - 12; n++)
+        if (can_share(spec, n)) {
+            size_t used = strlen(counts);
+            snprintf(counts + used, sizeof counts - used, ", %d", n);
+        }
+    return fail(err, EFFNET_ERROR_ARGUMENT,
+                "%d workers cannot share %d replicas: equal blocks of 1, 2, 4, 8 or so are wanted, which batch norm's "
+                "groups (of %d) fill or are filled by; so many workers can: %s; or set replicas: %d",
+                count, spec->replicas, spec->bn_group, counts, count);
+}
+
+effnet_status host_workers_moments(void *context, double *values, size_t count, effnet_error *err) {
+    WorkersMoments *moments = context;
+    size_t workers = (size_t)workers_count(moments->workers), wanted;
+    if (!size_multiply(count, workers, &wanted))
+        return fail(err, EFFNET_ERROR_MEMORY, "the workers' moments are too many");
+    if (wanted > moments->room) {
+        void *block;
+        memory_free(moments->all);
+        moments->all = NULL;
+        moments->room = 0;
+        TRY(memory_allocate(wanted, sizeof(double), "the workers' moments", &block, err));
+        moments->all = block;
+        moments->room = wanted;
+    }
+    TRY(workers_gather(moments->workers, values, count * sizeof(double), moments->all, "batch norm's moments", err));
+    double *all = moments->all + (size_t)moments->first * count;
+    for (int stride = 1; stride < moments->count; stride *= 2)
+        for (int w = 0; w + stride < moments->count; w += 2 * stride)
+            for (size_t k = 0; k < count; k++) all[(size_t)w * count + k] += all[(size_t)(w + stride) * count + k];
+    memcpy(values, all, count * sizeof(double));
+    return EFFNET_OK;
+}
+
+effnet_status host_workers_merge(HostExecutor *host, effnet_status status, effnet_error *err) {
+    Workers *workers = host->workers;
+    size_t ours = (size_t)host->used_replicas;
+    TRY(workers_agree(workers, status, err));
+    TRY(workers_gather(workers, host->losses, ours * sizeof(double), host->losses + host->spec.replicas,
+                       "the losses of a step", err));
+    if (host->rows)
+        TRY(workers_gather(workers, host->rows, ours * host->network->statistic_floats * sizeof(float), host->all_rows,
+                           "the running statistics", err));
+    return workers_sum(workers, host->state.gradients, host->network->parameter_floats, "the gradients", err);
+}

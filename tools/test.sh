@@ -8,7 +8,7 @@
 #   gcc          release build with -Werror, every test, those of the whole program (label e2e) included
 #   clang        release build with -Werror, every test but slow and e2e
 #   asan         AddressSanitizer and UndefinedBehaviorSanitizer: every test but slow and e2e
-#   tsan         ThreadSanitizer: the thread team, the loader, every source under it, packing and checking
+#   tsan         ThreadSanitizer: the thread team, a model run by many threads, the loader, every source under it, packing and checking
 #   fuzz         libFuzzer with clang and sanitizers: every parser of ours, FUZZ_SECONDS (60) in all
 # Each build has its own folder (build, build-clang, build-asan, build-tsan, build-fuzz). Goes on after a failure, shows what
 # failed, and ends with one line "N passed, N failed, N skipped" over all of it; exit status 1 if anything failed.
@@ -79,7 +79,7 @@ step "AddressSanitizer and UndefinedBehaviorSanitizer"
 check "the asan build" build asan && tests asan build-asan -LE 'e2e|slow'
 
 step "ThreadSanitizer: thread team, loader, sources, packing"
-tsan=(test_threads test_loader test_loader_damage test_sources_agree test_effpack test_data_check)
+tsan=(test_threads test_shared_model test_loader test_loader_damage test_sources_agree test_effpack test_data_check)
 check "the tsan build" build tsan "${tsan[@]}" &&
     tests tsan build-tsan -R "^($(IFS='|'; echo "${tsan[*]}"))\$"
 

@@ -1,6 +1,8 @@
 /* machine.c - see machine.h. */
 #include "base/machine.h"
 
+#include "base/number_text.h"
+
 #include <limits.h>
 #include <sched.h>
 #include <stdbool.h>
@@ -60,9 +62,10 @@ static int64_t file_cache(const char *folder, const char *key) {
 static void look_at_group(const char *folder, Machine *machine) {
     char text[64];
     int64_t quota, period, limit, used = 0;
-    double first, second;
-    if (read_text(folder, "cpu.max", text, sizeof text) && sscanf(text, "%lf %lf", &first, &second) == 2 && second > 0)
-        take_quota(machine, first / second);
+    long long first, second;
+    if (read_text(folder, "cpu.max", text, sizeof text) && sscanf(text, "%lld %lld", &first, &second) == 2 &&
+        second > 0)
+        take_quota(machine, (double)first / (double)second);
     if (read_number(folder, "cpu.cfs_quota_us", &quota) && read_number(folder, "cpu.cfs_period_us", &period) &&
         period > 0)
         take_quota(machine, (double)quota / (double)period);
@@ -167,9 +170,9 @@ void machine_here(Machine *out) {
 void machine_describe(const Machine *machine, char *buffer, size_t size) {
     const double gib = 1 << 30;
     char quota[60] = "", limit[60] = "";
-    if (machine->quota > 0) snprintf(quota, sizeof quota, " (cgroup quota %.3g)", machine->quota);
+    if (machine->quota > 0) number_print(quota, sizeof quota, " (cgroup quota %.3g)", machine->quota);
     if (machine->memory_limit)
-        snprintf(limit, sizeof limit, "cgroup limit %.3g GiB, ", (double)machine->memory_limit / gib);
-    snprintf(buffer, size, "processors: %d of %d%s, memory: %.3g GiB (%s%.3g GiB free)", machine->processors,
-             machine->allowed, quota, (double)machine->memory / gib, limit, (double)machine->memory_free / gib);
+        number_print(limit, sizeof limit, "cgroup limit %.3g GiB, ", (double)machine->memory_limit / gib);
+    number_print(buffer, size, "processors: %d of %d%s, memory: %.3g GiB (%s%.3g GiB free)", machine->processors,
+                 machine->allowed, quota, (double)machine->memory / gib, limit, (double)machine->memory_free / gib);
 }

@@ -124,7 +124,7 @@ static int others_running(void) {
     int running = INT_MAX;
     FILE *file = fopen("/proc/loadavg", "r");
     if (!file) return running;
-    if (fscanf(file, "%*f %*f %*f %d/", &running) == 1 && running > 0) running--; /* this thread */
+    if (fscanf(file, "%*s %*s %*s %d/", &running) == 1 && running > 0) running--; /* this thread */
     fclose(file);
     return running;
 }

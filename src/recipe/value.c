@@ -1,8 +1,9 @@
 /* value.c - one value of a recipe: text to field, checked by its key's row, and field to text. */
 #include "recipe/keys.h"
 
+#include "base/number_text.h"
+
 #include <errno.h>
-#include <locale.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,10 +26,7 @@ void text_for_message(const char *text, size_t length, char *buffer, size_t size
 static bool parse_number(const char *text, double *out) {
     char *end = NULL;
     if (!*text || strlen(text) != strspn(text, "0123456789+-.eE")) return false;
-    locale_t numeric = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
-    if (!numeric) return false;
-    *out = strtod_l(text, &end, numeric);
-    freelocale(numeric);
+    *out = number_of_text(text, &end);
     return *end == 0;
 }
 
@@ -44,9 +42,7 @@ static bool parse_integer(const char *text, int64_t *out, bool *too_large) {
 void number_format(double value, char *buffer, size_t size) {
     for (int digits = 15; digits <= 17; digits++) {
         double back = 0;
-        snprintf(buffer, size, "%.*g", digits, value);
-        for (char *c = buffer; *c; c++)
-            if (!strchr("0123456789+-e", *c)) *c = '.'; /* the point of another locale */
+        number_print(buffer, size, "%.*g", digits, value);
         if (parse_number(buffer, &back) && back == value) return;
     }
 }

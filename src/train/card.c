@@ -2,6 +2,8 @@
  * writes a decimal point whatever the locale of the program around us. */
 #include "train/card.h"
 
+#include "base/number_text.h"
+
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -164,7 +166,7 @@ effnet_status metadata_integer(const Safetensors *file, const char *key, int64_t
     json_decref(value);
     if (good) return EFFNET_OK;
     char allowed[80];
-    snprintf(allowed, sizeof allowed, "whole numbers %lld to %lld", (long long)least, (long long)most);
+    number_print(allowed, sizeof allowed, "whole numbers %lld to %lld", (long long)least, (long long)most);
     return bad_value(file, key, allowed, err);
 }
 
@@ -175,7 +177,7 @@ effnet_status metadata_number(const Safetensors *file, const char *key, double l
     json_decref(value);
     if (good) return EFFNET_OK;
     char allowed[80];
-    snprintf(allowed, sizeof allowed, "numbers %g to %g", least, most);
+    number_print(allowed, sizeof allowed, "numbers %g to %g", least, most);
     return bad_value(file, key, allowed, err);
 }
 
@@ -187,7 +189,7 @@ static effnet_status metadata_triple(const Safetensors *file, const char *key, d
     json_decref(value);
     if (good) return EFFNET_OK;
     char allowed[80];
-    snprintf(allowed, sizeof allowed, "three numbers %g to %g in brackets", least, most);
+    number_print(allowed, sizeof allowed, "three numbers %g to %g in brackets", least, most);
     return bad_value(file, key, allowed, err);
 }
 
@@ -202,7 +204,7 @@ static effnet_status metadata_choice(const Safetensors *file, const char *key, c
             return EFFNET_OK;
         }
         size_t used = strlen(allowed);
-        snprintf(allowed + used, sizeof allowed - used, "%s%s", i ? ", " : "", names[i]);
+        number_print(allowed + used, sizeof allowed - used, "%s%s", i ? ", " : "", names[i]);
     }
     return bad_value(file, key, allowed, err);
 }

@@ -2,8 +2,9 @@
 #include "train/hub_config.h"
 
 #include "base/file.h"
-#include "base/text_file.h"
 #include "base/memory.h"
+#include "base/number_text.h"
+#include "base/text_file.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -121,7 +122,7 @@ static effnet_status read_number(const HubConfig *config, const json_t *object, 
     json_t *value = json_object_get(object, key);
     if (!value || json_is_null(value)) return EFFNET_OK;
     char allowed[60];
-    snprintf(allowed, sizeof allowed, "numbers %g to %g", least, most);
+    number_print(allowed, sizeof allowed, "numbers %g to %g", least, most);
     if (!json_is_number(value) || !(json_number_value(value) >= least && json_number_value(value) <= most))
         return bad(config, key, allowed, err);
     *out = json_number_value(value);
@@ -152,7 +153,7 @@ static effnet_status read_choice(const HubConfig *config, const json_t *object, 
             return EFFNET_OK;
         }
         size_t used = strlen(allowed);
-        snprintf(allowed + used, sizeof allowed - used, "%s'%s'", i ? ", " : "", texts[i]);
+        number_print(allowed + used, sizeof allowed - used, "%s'%s'", i ? ", " : "", texts[i]);
     }
     return bad(config, key, allowed, err);
 }

@@ -1,6 +1,8 @@
 /* import_settings.c - see import_settings.h. */
 #include "train/import_settings.h"
 
+#include "base/number_text.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +15,7 @@ void import_settings_note(ImportSettings *settings, const char *format, ...) {
     if (used + 2 >= sizeof settings->notes) return;
     if (used) settings->notes[used++] = '\n';
     va_start(arguments, format);
-    vsnprintf(settings->notes + used, sizeof settings->notes - used, format, arguments);
+    number_print_list(settings->notes + used, sizeof settings->notes - used, format, arguments);
     va_end(arguments);
 }
 

@@ -2,6 +2,7 @@
 #include "train/import_weights.h"
 
 #include "base/memory.h"
+#include "base/number_text.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -112,9 +113,9 @@ static effnet_status keras_normalisation(const WeightImport *import, Recipe *rec
         return EFFNET_OK;
     double std[3];
     for (int c = 0; c < 3; c++) std[c] = variance[c] > 0.1 && variance[c] < 0.5 ? variance[c] : sqrt(variance[c]);
-    snprintf(text, sizeof text, "%.9g,%.9g,%.9g", (double)mean[0], (double)mean[1], (double)mean[2]);
+    number_print(text, sizeof text, "%.9g,%.9g,%.9g", (double)mean[0], (double)mean[1], (double)mean[2]);
     TRY(recipe_set(recipe, "mean", text, err));
-    snprintf(text, sizeof text, "%.9g,%.9g,%.9g", std[0], std[1], std[2]);
+    number_print(text, sizeof text, "%.9g,%.9g,%.9g", std[0], std[1], std[2]);
     return recipe_set(recipe, "std", text, err);
 }
 

@@ -2,6 +2,7 @@
 #include "backend/xla/stablehlo.h"
 
 #include "base/bfloat16.h"
+#include "base/number_text.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -46,7 +47,7 @@ static void put(Hlo *hlo, const char *format, ...) {
     for (int attempt = 0; attempt < 2 && !hlo->failed; attempt++) {
         va_list arguments;
         va_start(arguments, format);
-        int length = vsnprintf(hlo->text + hlo->used, hlo->room - hlo->used, format, arguments);
+        int length = number_print_list(hlo->text + hlo->used, hlo->room - hlo->used, format, arguments);
         va_end(arguments);
         if (length < 0) {
             hlo->failed = true;

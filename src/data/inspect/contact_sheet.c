@@ -3,8 +3,9 @@
  * noise, bicubic's overshoot) are clipped. */
 #include "data/inspect/contact_sheet.h"
 #include "base/memory.h"
-#include "data/inspect/glyphs.h"
+#include "base/number_text.h"
 #include "data/feed/loader.h"
+#include "data/inspect/glyphs.h"
 #include "data/picture/picture_write.h"
 #include "model/network.h"
 
@@ -82,12 +83,13 @@ static void draw_labels(const Sheet *sheet, int row, int column, const Dataset *
     bool mixed = batch->others && batch->shares[n] < 1;
     const char *name = dataset_class_name(dataset, batch->labels[n]);
     if (mixed)
-        snprintf(text, sizeof text, "%.2f %s", (double)batch->shares[n], name);
+        number_print(text, sizeof text, "%.2f %s", (double)batch->shares[n], name);
     else
         snprintf(text, sizeof text, "%s", name);
     draw_caption(sheet, row, column, 0, text);
     if (!mixed) return;
-    snprintf(text, sizeof text, "%.2f %s", 1 - (double)batch->shares[n], dataset_class_name(dataset, batch->others[n]));
+    number_print(text, sizeof text, "%.2f %s", 1 - (double)batch->shares[n],
+                 dataset_class_name(dataset, batch->others[n]));
     draw_caption(sheet, row, column, 1, text);
 }
 
@@ -185,8 +187,8 @@ static effnet_status draw_operations(Sheet *sheet, const AugmentPolicy *policy, 
             memcpy(square.pixels, plain->pixels, size);
             augment_apply(&operation, &style, &square, &scratch);
             draw_levels(sheet, kind, column, &square);
-            snprintf(text, sizeof text, augment_has_argument((AugmentKind)kind) ? "%s %.3g" : "%s",
-                     augment_name((AugmentKind)kind), operation.argument);
+            number_print(text, sizeof text, augment_has_argument((AugmentKind)kind) ? "%s %.3g" : "%s",
+                         augment_name((AugmentKind)kind), operation.argument);
             draw_caption(sheet, kind, column, 0, text);
         }
     free(square.pixels);

@@ -1,9 +1,10 @@
 /* source.c - the part of a data set that is the same for every source: from stored bytes to pixels, names of classes
  * and their renumbering where a model numbers them in another order, and what was lost on the way. */
 #include "data/sources/source.h"
-#include "data/picture/decode.h"
 #include "base/memory.h"
+#include "base/number_text.h"
 #include "base/text_file.h"
+#include "data/picture/decode.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -139,7 +140,7 @@ void dataset_lose(Dataset *dataset, const char *format, ...) {
     dataset->lost++;
     if (dataset->losses.count == LOSSES_KEPT) return;
     va_start(arguments, format);
-    vsnprintf(message, sizeof message, format, arguments);
+    number_print_list(message, sizeof message, format, arguments);
     va_end(arguments);
     (void)name_list_add(&dataset->losses, message, NULL); /* without memory for it, the count remains */
 }
@@ -158,7 +159,7 @@ void dataset_tell(Dataset *dataset, const char *format, ...) {
     char message[500];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(message, sizeof message, format, arguments);
+    number_print_list(message, sizeof message, format, arguments);
     va_end(arguments);
     (void)name_list_add(&dataset->remarks, message, NULL); /* a remark is no reason to fail */
 }

@@ -5,6 +5,8 @@
  * Numbers of a place's key: which operation, whether, sign, magnitude, sampling, centre of a cutout. */
 #include "data/transform/augment_policy.h"
 
+#include "base/number_text.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -300,7 +302,7 @@ static bool take_number(const char *part, const char *name, double least, double
     if (strncmp(part, name, length) != 0 || !(part[length] >= '0' && part[length] <= '9')) return false;
     if (strspn(part + length, "0123456789.") != strlen(part + length)) return false;
     char *end;
-    double value = strtod(part + length, &end);
+    double value = number_of_text(part + length, &end);
     if (*end || !(value >= least && value <= most) || (whole && value != trunc(value))) return false;
     *out = value;
     return true;

@@ -1,36 +1,47 @@
-# install_library.cmake - what a program that links libeffnet finds: header, libraries, CMake package and pkg-config file.
-# Each finds the others from its own place, so that the installed tree can be moved.
+# install_library.cmake - what a program that links libeffnet or libeffnet-inference finds: header, libraries, CMake package
+# and pkg-config files. Each finds the others from its own place, so that the installed tree can be moved.
+include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 install(FILES include/effnet.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-if(NOT TARGET effnet_static)
+if(NOT TARGET effnet_inference_static)
     return()
 endif()
-install(TARGETS effnet_static ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
-if(EFFNET_SHARED)
-    install(TARGETS effnet_shared LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
-endif()
 
-# pkg-config: what the library needs is said to all where a program links the static library, else with --static alone.
-set(modules libjpeg spng libwebp libprotobuf-c libutf8proc libtiff-4 yaml-0.1 jansson zlib)
-set(libraries archive gif)
-list(JOIN modules " " EFFNET_PC_MODULES)
-list(TRANSFORM libraries PREPEND -l OUTPUT_VARIABLE EFFNET_PC_LIBRARIES)
-list(JOIN EFFNET_PC_LIBRARIES " " EFFNET_PC_LIBRARIES)
-set(EFFNET_PC_LIBRARIES "${EFFNET_PC_LIBRARIES} -pthread -ldl -lm")
-if(EFFNET_SHARED)
-    set(EFFNET_PC_NEEDS
-        "Requires.private: ${EFFNET_PC_MODULES}\nLibs: -L\${libdir} -leffnet\nLibs.private: ${EFFNET_PC_LIBRARIES}")
-else()
-    set(EFFNET_PC_NEEDS "Requires: ${EFFNET_PC_MODULES}\nLibs: -L\${libdir} -leffnet ${EFFNET_PC_LIBRARIES}")
-endif()
+set(EFFNET_INFERENCE_MODULES "libjpeg spng libwebp libutf8proc libtiff-4 jansson zlib")
+set(EFFNET_MODULES "${EFFNET_INFERENCE_MODULES} libprotobuf-c yaml-0.1 libarchive")
 file(RELATIVE_PATH EFFNET_PC_UP /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
-configure_file(cmake/effnet.pc.in effnet.pc @ONLY)
-install(FILES ${PROJECT_BINARY_DIR}/effnet.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
+# effnet_install(NAME FILE WHAT DEFINITION MODULES): libraries and pkg-config file. What the library needs is said to all
+# where a program links the static library, else with --static alone. libarchive is named as a library: its own .pc names
+# static libraries (acl, zstd, lz4) whose -dev packages nobody needs.
+function(effnet_install name file what definition modules)
+    install(TARGETS ${name}_static ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+    set(libraries "-lgif -pthread -ldl -lm")
+    if(modules MATCHES libarchive)
+        string(REPLACE " libarchive" "" modules "${modules}")
+        set(libraries "-larchive ${libraries}")
+    endif()
+    if(EFFNET_SHARED)
+        install(TARGETS ${name}_shared LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+        set(EFFNET_PC_NEEDS
+            "Requires.private: ${modules}\nLibs: -L\${libdir} -l${file}\nLibs.private: ${libraries}")
+    else()
+        set(EFFNET_PC_NEEDS "Requires: ${modules}\nLibs: -L\${libdir} -l${file} ${libraries}")
+    endif()
+    set(EFFNET_PC_NAME ${file})
+    set(EFFNET_PC_WHAT ${what})
+    set(EFFNET_PC_DEFINITION ${definition})
+    configure_file(cmake/effnet.pc.in ${file}.pc @ONLY)
+    install(FILES ${PROJECT_BINARY_DIR}/${file}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endfunction()
+
+effnet_install(effnet_inference effnet-inference "EfficientNet, run" " -DEFFNET_INFERENCE_ONLY"
+               "${EFFNET_INFERENCE_MODULES}")
+if(NOT EFFNET_INFERENCE_ONLY)
+    effnet_install(effnet effnet "EfficientNet trained, evaluated and run" "" "${EFFNET_MODULES}")
+endif()
 
 # CMake: find_package(effnet).
-set(EFFNET_PACKAGE_MODULES ${modules} libarchive)
-set(EFFNET_PACKAGE_LIBRARIES gif)
-list(JOIN EFFNET_PACKAGE_MODULES " " EFFNET_PACKAGE_MODULES)
 configure_package_config_file(cmake/effnetConfig.cmake.in ${PROJECT_BINARY_DIR}/effnetConfig.cmake
                               INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/effnet
                               PATH_VARS CMAKE_INSTALL_LIBDIR CMAKE_INSTALL_INCLUDEDIR)

@@ -232,6 +232,9 @@ EFFNET_API effnet_status effnet_weights_write(effnet_model *model, const char *n
 /* The whole model as one safetensors file in timm's names, written beside and renamed into place. */
 EFFNET_API effnet_status effnet_model_save(const effnet_model *model, const char *path, effnet_error *error);
 
+/* What follows is in libeffnet alone; libeffnet-inference, for devices, ends here. */
+#ifndef EFFNET_INFERENCE_ONLY
+
 /* ---- weights of other programs ------------------------------------------------------------------------- */
 
 typedef struct effnet_import_options {
@@ -679,6 +682,8 @@ EFFNET_API bool effnet_device_known(int index, effnet_device *out);
 /* Loads the plugin of `device` ("xla", "xla:cuda", "xla:/path/to/plugin.so") and fills in the rest. A plugin is code of
  * others that is loaded into this process for its life; call it in a process of its own where that matters. */
 EFFNET_API effnet_status effnet_device_probe(const char *device, effnet_device *out, effnet_error *error);
+
+#endif /* EFFNET_INFERENCE_ONLY */
 
 #ifdef __cplusplus
 }

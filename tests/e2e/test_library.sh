@@ -82,6 +82,53 @@ for link in shared static; do
     rm -rf "$work/alone"
 done
 
+# libeffnet-inference: what runs a model, without what reads archives, protocol buffers and YAML, and small.
+sed -n '1,/^#ifndef EFFNET_INFERENCE_ONLY$/p' "$source/include/effnet.h" | grep -v '^#' | tr '\n' ' ' |
+    grep -oE 'EFFNET_API [^(;]*\(' | sed -E 's/.*[ *](effnet_[a-z0-9_]+)\($/\1/' | sort -u >"$work/wanted_symbols"
+nm -g --defined-only "$library/libeffnet-inference.a" | awk 'NF == 3 { print $3 }' | sort >"$work/static_symbols"
+nm -D --defined-only "$library/libeffnet-inference.so" | awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }' | sort >"$work/shared_symbols"
+diff "$work/wanted_symbols" "$work/static_symbols" >"$work/out" || die "libeffnet-inference.a shows other symbols"
+diff "$work/wanted_symbols" "$work/shared_symbols" >"$work/out" || die "libeffnet-inference.so shows other symbols"
+ldd "$library/libeffnet-inference.so" >"$work/needs"
+! grep -E 'libarchive|libprotobuf|libyaml|libxml2|libicu' "$work/needs" || die "libeffnet-inference.so needs what it must not"
+strip -o "$work/stripped.so" "$library/libeffnet-inference.so"
+size=$(stat -c %s "$work/stripped.so")
+echo "libeffnet-inference.so: $size bytes stripped"
+holds "$size > 500000 && $size < 2300000" # 1.9 MB today, 1.4 MB of it kernels for eight sets of instructions
+cat >"$work/make.c" <<'C'
+#include <effnet.h>
+#ifndef EFFNET_INFERENCE_ONLY
+#error "the package does not say what it lacks"
+#endif
+int main(int argc, char **argv) {
+    effnet_model *model = NULL;
+    effnet_model_options options = {.struct_size = sizeof options, .num_classes = 5, .resolution = 32, .threads = 1};
+    if (argc < 2 || effnet_model_create("efficientnet_b0", &options, &model, NULL) != EFFNET_OK) return 1;
+    int failed = effnet_model_save(model, argv[1], NULL) != EFFNET_OK;
+    effnet_model_free(model);
+    return failed;
+}
+C
+export PKG_CONFIG_PATH=$library/pkgconfig LD_LIBRARY_PATH=$library
+flags=$(pkg-config --cflags --libs effnet-inference) || die "pkg-config does not find effnet-inference"
+run 0 cc -std=c17 -Wall -Wextra -Werror "$work/make.c" -o "$work/make" $flags
+run 0 "$work/make" "$work/model.safetensors"
+picture=$work/picture.bmp # 4 x 4 pixels of one colour
+{ printf 'BM\x66\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0\4\0\0\0\4\0\0\0\1\0\x18\0\0\0\0\0\x30\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
+  for ((i = 0; i < 48; i++)); do printf "\\x$(printf %x $((i * 5)))"; done; } >"$picture"
+run 0 "$work/shared/predict" "$work/model.safetensors" "$picture"
+cp "$work/out" "$work/wanted"
+grep -qE '%.*%' "$work/wanted" || die "predict says nothing"
+for link in inference inference_static; do
+    run 0 cmake -S "$source/examples" -B "$work/$link" -DCMAKE_PREFIX_PATH="$work/usr" -DEFFNET_LINK=$link
+    run 0 cmake --build "$work/$link"
+    [ ! -e "$work/$link/train_step" ] || die "a library for inference trained"
+    run 0 "$work/$link/predict" "$work/model.safetensors" "$picture"
+    same "$work/out" "$work/wanted"
+done
+readelf -d "$work/inference_static/predict" | grep NEEDED >"$work/needs"
+! grep -E 'effnet|archive|protobuf|yaml' "$work/needs" || die "the static program needs what it must not"
+
 # A package of another minor version is refused, and so is a component that there is not.
 mkdir "$work/other"
 for asked in '0.99 REQUIRED' 'REQUIRED COMPONENTS python'; do

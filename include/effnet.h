@@ -129,6 +129,10 @@ typedef struct effnet_model_options {
      * weights rounded to 8 bits a channel and pixels as they come. */
     const char *dtype;
     effnet_team *team; /* NULL: `threads` of its own */
+    /* Who computes: NULL or "cpu", the engine; "xla", "xla:cuda", "xla:tpu", "xla:/path/to/plugin.so": an accelerator
+     * (docs/accelerators.md), fp32 or bf16, logits and what is made of them, but no features. Calls of several threads
+     * take turns there; the first of a larger batch compiles, for seconds to a minute. */
+    const char *device;
 } effnet_model_options;
 
 /* A new model by name ("efficientnet_b0" ... "efficientnet_b8", "efficientnet_l2", "efficientnet_lite0" ...

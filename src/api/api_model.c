@@ -120,6 +120,12 @@ effnet_status effnet_model_create(const char *name, const effnet_model_options *
     model_card_from_recipe(&recipe, &config, &card);
     TRY(model_allocate(&card, chosen.team, chosen.threads, chosen.engine, out, error));
     (*out)->dtype = dtype;
+    effnet_status status = model_device_choose(*out, chosen.device, error);
+    if (status != EFFNET_OK) {
+        effnet_model_free(*out);
+        *out = NULL;
+        return status;
+    }
     const InitializeOptions initialize = {.seed = chosen.seed};
     network_initialize(&(*out)->network, &initialize, (*out)->parameters, (*out)->statistics);
     return EFFNET_OK;
@@ -147,8 +153,9 @@ effnet_status effnet_model_open(const char *path, const effnet_model_options *op
     effnet_model *model;
     TRY(model_allocate(&card, chosen.team, chosen.threads, chosen.engine, &model, error));
     model->dtype = dtype;
-    effnet_status status =
-        weights_read(file, &model->network, model->parameters, model->statistics, false, NULL, error);
+    effnet_status status = model_device_choose(model, chosen.device, error);
+    if (status == EFFNET_OK)
+        status = weights_read(file, &model->network, model->parameters, model->statistics, false, NULL, error);
     if (status == EFFNET_OK && !(model->file = strdup(file)))
         status = fail(error, EFFNET_ERROR_MEMORY, "no memory to open '%s'", file);
     if (status != EFFNET_OK) {
@@ -162,6 +169,7 @@ effnet_status effnet_model_open(const char *path, const effnet_model_options *op
 void effnet_model_free(effnet_model *model) {
     if (!model) return;
     model_states_free(model);
+    model_device_free(model);
     if (!model->team_is_shared) thread_team_free(model->team);
     if (model->weights) {
         pthread_rwlock_destroy(model->weights);

@@ -27,6 +27,10 @@ static void state_free(ModelState *state) {
 }
 
 effnet_status model_state_take(effnet_model *model, int batch, int keep, ModelState **out, effnet_error *err) {
+    *out = NULL;
+    if (keep && model->device)
+        return fail(err, EFFNET_ERROR_UNSUPPORTED,
+                    "features are made by the processor's engine alone; open the model without `device`");
     pthread_mutex_lock(model->lock);
     ModelState *state = unlink_idle(model, batch, keep);
     pthread_mutex_unlock(model->lock);
@@ -37,17 +41,18 @@ effnet_status model_state_take(effnet_model *model, int batch, int keep, ModelSt
         return fail(err, EFFNET_ERROR_MEMORY, "no memory for an inference state");
     engine_free(state->engine);
     state->engine = NULL;
+    state->batch = batch;
+    state->keep = keep;
+    *out = state;
+    if (model->device) return EFFNET_OK;
     const EngineOptions options = {
         .batch = batch, .bf16 = model->dtype.bf16, .int8 = model->dtype.int8, .keep = keep, .team = model->team};
     effnet_status status = engine_create(model->engine_kind, &model->network, &options, &state->engine, err);
     if (status != EFFNET_OK) {
         state_free(state);
-        return status;
+        *out = NULL;
     }
-    state->batch = batch;
-    state->keep = keep;
-    *out = state;
-    return EFFNET_OK;
+    return status;
 }
 
 void model_state_give(effnet_model *model, ModelState *state) {
@@ -74,6 +79,7 @@ effnet_status model_state_run(effnet_model *model, ModelState *state, const floa
                           .statistics = model->statistics,
                           .logits = logits,
                           .kept = kept};
+    if (model->device) return model_device_run(model, state->batch, images, batch, logits, err);
     pthread_rwlock_rdlock(model->weights);
     call.version = model->writes + 1;
     effnet_status status = engine_forward(state->engine, &call, err);

@@ -43,9 +43,10 @@ struct effnet_model {
     bool team_is_shared; /* the caller's effnet_team */
     const EngineVtable *engine_kind;
     Dtype dtype;
-    pthread_rwlock_t *weights; /* read by who runs the network, written by who changes its weights */
-    pthread_mutex_t *lock;     /* over: */
-    ModelState *idle;          /* states that no call has */
+    struct ModelDevice *device; /* who computes instead of an engine (api_model_device.c); NULL: nobody */
+    pthread_rwlock_t *weights;  /* read by who runs the network, written by who changes its weights */
+    pthread_mutex_t *lock;      /* over: */
+    ModelState *idle;           /* states that no call has */
 };
 
 struct effnet_trainer {
@@ -90,6 +91,13 @@ void model_states_free(effnet_model *model);
 /* Normalised images (batch, side, side, 3) -> logits and kept tensor, each may be NULL. */
 effnet_status model_state_run(effnet_model *model, ModelState *state, const float *images, int batch, float *logits,
                               float *kept, effnet_error *err);
+/* ---- api_model_device.c ---- */
+/* The model is computed on `device`, a recipe's key; "cpu" and NULL: by its engine. */
+effnet_status model_device_choose(effnet_model *model, const char *device, effnet_error *err);
+/* As model_state_run without a kept tensor; most: pictures that a call may have from now on. */
+effnet_status model_device_run(effnet_model *model, int most, const float *images, int batch, float *logits,
+                               effnet_error *err);
+void model_device_free(effnet_model *model);
 /* One picture, decoded, turned, resized, cropped and normalised. `name` stands for one of memory in messages. */
 effnet_status model_prepare(const effnet_model *model, const effnet_picture *picture, const char *name, float *out,
                             effnet_error *err);

@@ -80,7 +80,7 @@ int verb_eval(int argc, char **argv) {
                     "  effnet eval runs/bees --data hymenoptera_data --weights raw --json\n"
                     "  effnet eval runs/bees --data hymenoptera_data --report bees-report\n",
     };
-    const char *data = NULL, *weights = "ema", *engine = NULL, *dtype = "fp32", *folder = NULL;
+    const char *data = NULL, *weights = "ema", *engine = NULL, *device = NULL, *dtype = "fp32", *folder = NULL;
     bool json = false;
     int64_t batch = 0, threads = 0, workers = 0;
     const Option options[] = {{.name = "data",
@@ -104,6 +104,7 @@ int verb_eval(int argc, char **argv) {
                               OPTION_ROW_THREADS(&threads, ONE_EACH_PROCESSOR),
                               OPTION_ROW_WORKERS(&workers, "threads that read pictures"),
                               OPTION_ROW_ENGINE(&engine),
+                              OPTION_ROW_DEVICE(&device),
                               OPTION_ROW_DTYPE(&dtype),
                               OPTION_ROW_JSON(&json, "one JSON object"),
                               {0}};
@@ -118,6 +119,7 @@ int verb_eval(int argc, char **argv) {
         .threads = (int)threads,
         .raw_weights = strcmp(weights, "raw") == 0,
         .engine = engine,
+        .device = device,
         .dtype = dtype,
     };
     return evaluate(line.arguments[0], data, &model_options, (int)batch, (int)workers, folder, json);

@@ -214,7 +214,7 @@ int verb_predict(int argc, char **argv) {
                     "  effnet predict runs/bees photos/*.jpg --topk 2 --json\n"
                     "  find photos -name '*.jpg' | effnet predict runs/bees - --csv > classes.csv\n",
     };
-    const char *weights = "ema", *engine = NULL, *dtype = "fp32";
+    const char *weights = "ema", *engine = NULL, *device = NULL, *dtype = "fp32";
     bool json = false, json_lines = false, csv = false;
     int64_t topk = 0, threads = 0;
     const Option options[] = {
@@ -228,6 +228,7 @@ int verb_predict(int argc, char **argv) {
         OPTION_ROW_WEIGHTS(&weights),
         OPTION_ROW_THREADS(&threads, ONE_EACH_PROCESSOR),
         OPTION_ROW_ENGINE(&engine),
+        OPTION_ROW_DEVICE(&device),
         OPTION_ROW_DTYPE(&dtype),
         OPTION_ROW_JSON(&json, "one JSON array"),
         {.name = "jsonl",
@@ -251,6 +252,7 @@ int verb_predict(int argc, char **argv) {
         .threads = (int)threads,
         .raw_weights = strcmp(weights, "raw") == 0,
         .engine = engine,
+        .device = device,
         .dtype = dtype,
     };
     effnet_model *model = NULL;

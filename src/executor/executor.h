@@ -34,6 +34,7 @@ typedef struct ExecutorOptions {
     Workers *workers;     /* who shares the run, not owned; NULL: nobody. Of several, each has spec.replicas / workers
                              neighbouring replicas, and its batches are those replicas' pictures alone, all of them:
                              spec.batch / workers. Every call but evaluate, info and profile is made by all */
+    bool evaluates_only;  /* no steps: no room is made for them, and a state of parameters and statistics is enough */
     ThreadTeam *team;     /* shared, not owned; must outlive the executor */
 } ExecutorOptions;
 

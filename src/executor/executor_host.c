@@ -7,6 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Whose arenas info and profile tell of. */
+static Engine *main_engine(const HostExecutor *host) {
+    return host->rooms ? host->rooms[0].engine : host->evaluation;
+}
+
 static void host_free(Executor *executor) {
     HostExecutor *host = (HostExecutor *)executor;
     replica_group_free(host->group);
@@ -89,11 +94,13 @@ static effnet_status create_parts(HostExecutor *host, const ExecutorOptions *opt
     const StepSpec *spec = &host->spec;
     const EngineVtable *engine;
     TRY(engine_find(options->engine, &engine, err));
-    TRY(create_replicas(host, engine, err));
-    TRY(create_results(host, err));
     int part = spec->batch / spec->replicas / spec->accumulate;
     host->evaluation_batch = options->evaluation_batch > 0 ? options->evaluation_batch : part;
-    if (host->evaluation_batch <= part) return EFFNET_OK;
+    if (!options->evaluates_only) {
+        TRY(create_replicas(host, engine, err));
+        TRY(create_results(host, err));
+        if (host->evaluation_batch <= part) return EFFNET_OK;
+    }
     const EngineOptions evaluation = {
         .batch = host->evaluation_batch, .fuse = spec->fuse, .bf16 = spec->bf16, .team = host->team};
     return engine_create(engine, host->network, &evaluation, &host->evaluation, err);
@@ -176,7 +183,7 @@ static effnet_status host_state(Executor *executor, const TrainState **out, effn
 }
 
 static ExecutorInfo host_info(Executor *executor) {
-    const EngineInfo engine = engine_info(((HostExecutor *)executor)->rooms[0].engine);
+    const EngineInfo engine = engine_info(main_engine((HostExecutor *)executor));
     return (ExecutorInfo){.name = "host",
                           .engine = engine.name,
                           .isa = engine.isa,
@@ -186,7 +193,7 @@ static ExecutorInfo host_info(Executor *executor) {
 }
 
 static const EnginePassTime *host_profile(Executor *executor, bool clear, int *count) {
-    return engine_profile(((HostExecutor *)executor)->rooms[0].engine, clear, count);
+    return engine_profile(main_engine((HostExecutor *)executor), clear, count);
 }
 
 ReplicaRoom *host_executor_room(Executor *executor) {

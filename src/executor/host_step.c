@@ -138,6 +138,7 @@ effnet_status host_step(Executor *executor, const ExecutorBatch *batch, double l
     HostExecutor *host = (HostExecutor *)executor;
     TrainState *state = &host->state;
     size_t statistic_bytes = host->network->statistic_floats * sizeof(float);
+    if (!host->replicas) return fail(err, EFFNET_ERROR_ARGUMENT, "a step of an executor that only evaluates");
     TRY(check_part(host, batch, err));
     memcpy(host->statistics_before, state->statistics, statistic_bytes);
     double loss = 0, norm = 0;

@@ -18,8 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The choices count as those of the recipe do (recipe/recipe.h); train/ asserts it. An executor without LARS and LAMB
- * refuses them by name. */
+/* The choices count as those of the recipe do (recipe/recipe.h); train/ asserts it. */
 typedef enum StepOptimizer { STEP_RMSPROP, STEP_SGD, STEP_ADAMW, STEP_LARS, STEP_LAMB } StepOptimizer;
 /* UPDATE, lamb alone: added to what the trust ratio scales. */
 typedef enum StepDecayMode { STEP_DECAY_L2, STEP_DECAY_DECOUPLED, STEP_DECAY_HALF_L2, STEP_DECAY_UPDATE } StepDecayMode;

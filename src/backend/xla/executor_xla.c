@@ -1,7 +1,7 @@
 /* executor_xla.c - a run on an accelerator: the whole step is one compiled program, and the state stays on the devices.
  *
  *   load      keeps the six vectors of the state; the first step or evaluation uploads them, once for each replica
- *   step      uploads pictures, labels, keys of the masks and four numbers, and queues the program: its state results
+ *   step      uploads pictures, labels, keys of the masks and five numbers, and queues the program: its state results
  *             become the next step's arguments. Nobody waits unless the caller asks for the loss; at most AHEAD steps are
  *             queued, so that pictures in flight do not fill the memory
  *   state     downloads replica 0's vectors; all replicas hold the same
@@ -101,6 +101,7 @@ static effnet_status put(XlaExecutor *xla, int replica, int index, const void *d
 
 static effnet_status upload_decays(XlaExecutor *xla, effnet_error *err) {
     const Network *network = xla->network;
+    if (xla->options.evaluates_only) return EFFNET_OK;
     void *block;
     TRY(memory_allocate(network->parameter_floats, sizeof(float), "which weights decay", &block, err));
     float *decays = block;
@@ -274,6 +275,8 @@ static effnet_status prepare_step(XlaExecutor *xla, const ExecutorBatch *batch, 
 static effnet_status xla_step(Executor *executor, const ExecutorBatch *batch, double learning_rate, StepResult *result,
                               effnet_error *err) {
     XlaExecutor *xla = xla_of(executor);
+    if (xla->options.evaluates_only)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "a step of an executor that only evaluates");
     if (batch->size != xla->spec.batch)
         return fail(err, EFFNET_ERROR_ARGUMENT,
                     "a batch of %d pictures; on an accelerator every batch has batch_size = %d", batch->size,
@@ -281,7 +284,11 @@ static effnet_status xla_step(Executor *executor, const ExecutorBatch *batch, do
     TRY(prepare_step(xla, batch, err));
     while (xla->in_flight >= AHEAD) TRY(land(xla, NULL, err));
     const StepRates rates = step_rates(&xla->spec, learning_rate, xla->state.step + 1);
-    const float numbers[4] = {rates.learning_rate, rates.average, rates.adam_lr, rates.inverse_root_correction};
+    const float numbers[XLA_RATES_COUNT] = {[XLA_RATE_LEARNING] = rates.learning_rate,
+                                            [XLA_RATE_AVERAGE] = rates.average,
+                                            [XLA_RATE_ADAM] = rates.adam_lr,
+                                            [XLA_RATE_ROOT] = rates.inverse_root_correction,
+                                            [XLA_RATE_FIRST] = rates.first_correction};
     for (int r = 0; r < xla->spec.replicas; r++) {
         TRY(upload_batch(xla, r, batch, err));
         TRY(upload_keys(xla, r, err));
@@ -385,10 +392,6 @@ static void xla_free(Executor *executor) {
 }
 
 static effnet_status check_spec(const StepSpec *spec, effnet_error *err) {
-    if (spec->optimizer == STEP_LARS || spec->optimizer == STEP_LAMB)
-        return fail(err, EFFNET_ERROR_UNSUPPORTED,
-                    "opt %s is not written for accelerators yet; use rmsprop, sgd or adamw there, or device: cpu",
-                    spec->optimizer == STEP_LARS ? "lars" : "lamb");
     if (spec->masks == STEP_MASKS_FLAX && spec->accumulate > 1)
         return fail(err, EFFNET_ERROR_UNSUPPORTED,
                     "masks: flax with accumulate %d: the original draws one mask a device; set accumulate: 1",
@@ -416,7 +419,10 @@ static effnet_status begin(XlaExecutor *xla, effnet_error *err) {
     xla->ones = calloc((size_t)xla->spec.batch, sizeof *xla->ones);
     if (!xla->arguments || !xla->results || !xla->chains || !xla->keys || !xla->ones)
         return fail(err, EFFNET_ERROR_MEMORY, "no memory for the arguments of a step");
-    return xla_write_step(xla->network, &xla->spec, &xla->program_options, &xla->step_program, err);
+    if (!xla->options.evaluates_only)
+        return xla_write_step(xla->network, &xla->spec, &xla->program_options, &xla->step_program, err);
+    xla_describe_weights(xla->network, &xla->step_program);
+    return EFFNET_OK;
 }
 
 static effnet_status xla_create(const Network *network, const StepSpec *spec, const ExecutorOptions *options,

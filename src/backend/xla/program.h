@@ -28,14 +28,24 @@ typedef enum XlaRole {
     XLA_OTHERS,    /* i32 (share): second labels (Mixup, CutMix), only where asked for */
     XLA_SHARES,    /* f32 (share): what the first label has of the target, with XLA_OTHERS */
     XLA_MASK_KEYS, /* ui32 (accumulate, residuals + 1, 2): a Threefry key for each drop path and, last, the dropout */
-    XLA_RATES,  /* f32 (4): the learning rate; 1 - d of the averages; adamw's lr / (1 - b1^t) and 1 / sqrt(1 - b2^t) */
-    XLA_DECAYS, /* f32 vector: 1 for a weight that decays, else 0; the same at every step */
+    XLA_RATES,     /* f32 (XLA_RATES_COUNT): what changes from step to step */
+    XLA_DECAYS,    /* f32 vector: 1 for a weight that decays, else 0; the same at every step */
     /* results of a step */
     XLA_LOSS,          /* f32 scalar: mean over the whole batch */
     XLA_GRADIENT_NORM, /* f32 scalar: before clipping */
     /* result of inference */
     XLA_LOGITS, /* f32 (N, classes) */
 } XlaRole;
+
+/* Places in XLA_RATES, as step/rates.h has them. */
+enum {
+    XLA_RATE_LEARNING,
+    XLA_RATE_AVERAGE, /* 1 - d of the averages */
+    XLA_RATE_ADAM,    /* adamw: lr / (1 - b1^t) */
+    XLA_RATE_ROOT,    /* adamw, lamb: 1 / sqrt(1 - b2^t) */
+    XLA_RATE_FIRST,   /* lamb: 1 / (1 - b1^t) */
+    XLA_RATES_COUNT
+};
 
 typedef enum XlaType { XLA_F32, XLA_BF16, XLA_I32, XLA_U32, XLA_U8, XLA_BOOL } XlaType;
 
@@ -78,6 +88,8 @@ effnet_status xla_write_step(const Network *network, const StepSpec *spec, const
  * mean, std and bf16 are looked at. */
 effnet_status xla_write_inference(const Network *network, const StepSpec *spec, int batch,
                                   const XlaStepOptions *options, XlaProgram *out, effnet_error *err);
+/* What an executor that only evaluates keeps on the device: parameters and statistics, as arguments of no program. */
+void xla_describe_weights(const Network *network, XlaProgram *out);
 void xla_program_free(XlaProgram *program);
 
 #endif

@@ -102,3 +102,8 @@ HloValue xla_times(Hlo *hlo, HloValue a, double number) {
 HloValue xla_plus(Hlo *hlo, HloValue a, double number) {
     return number == 0 ? a : ADD(a, hlo_fill(hlo, a.type, a.rank, a.shape, number));
 }
+
+HloValue xla_rate(Hlo *hlo, HloValue rates, int which) {
+    const int64_t begin = which, end = which + 1, step = 1;
+    return hlo_reshape(hlo, hlo_slice(hlo, rates, &begin, &end, &step), 0, NULL);
+}

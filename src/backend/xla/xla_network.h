@@ -82,12 +82,20 @@ typedef struct XlaUpdate {
     HloValue parameters, slots[2], averaged_parameters, averaged_statistics; /* in and out; id -1: none */
     HloValue statistics, statistics_before;                                  /* running; statistics: in and out */
     HloValue gradient, decays;                                               /* (parameters): decays: 1 or 0 */
-    HloValue rates;                                                          /* (4): XLA_RATES */
+    HloValue rates;                                                          /* (XLA_RATES_COUNT) */
     HloValue norm;                                                           /* out: before clipping */
 } XlaUpdate;
 /* Clips, decays, steps and averages. Where `well` (a bool scalar made of the loss, by the caller) or the gradient's
  * norm is not finite, everything stays as it was. */
-void xla_optimizer(Hlo *hlo, const StepSpec *spec, HloValue well, XlaUpdate *update);
+void xla_optimizer(Hlo *hlo, const Network *network, const StepSpec *spec, HloValue well, XlaUpdate *update);
+/* LARS and LAMB from the clipped gradient g: the new weights; the slots move. */
+HloValue xla_layerwise(Hlo *hlo, const Network *network, const StepSpec *spec, XlaUpdate *update, HloValue g);
+/* One of XLA_RATES, as a scalar. */
+HloValue xla_rate(Hlo *hlo, HloValue rates, int which);
+/* weight_decay, halved where the mode says so, of what decays. */
+static inline double xla_weight_decay(const StepSpec *spec) {
+    return spec->weight_decay * (spec->decay_mode == STEP_DECAY_HALF_L2 ? 0.5 : 1);
+}
 
 /* ---- shorthands ---- */
 static inline bool xla_there(HloValue a) {

@@ -17,11 +17,6 @@ static HloValue global_norm(Hlo *hlo, HloValue gradient) {
     return hlo_unary(hlo, HLO_SQRT, hlo_sum(hlo, hlo_sum(hlo, squares, 2), 1));
 }
 
-static HloValue rate(Hlo *hlo, HloValue rates, int which) {
-    const int64_t begin = which, end = which + 1, step = 1;
-    return hlo_reshape(hlo, hlo_slice(hlo, rates, &begin, &end, &step), 0, NULL);
-}
-
 static HloValue clipped(Hlo *hlo, const StepSpec *spec, HloValue gradient, HloValue norm) {
     if (!(spec->clip_grad > 0)) return gradient;
     HloValue most = hlo_scalar(hlo, XLA_F32, spec->clip_grad), one = hlo_scalar(hlo, XLA_F32, 1);
@@ -35,8 +30,8 @@ static HloValue movement(Hlo *hlo, const StepSpec *spec, XlaUpdate *update, HloV
     if (spec->optimizer == STEP_ADAMW) {
         slots[0] = ADD(xla_times(hlo, slots[0], spec->betas[0]), xla_times(hlo, g, 1 - spec->betas[0]));
         slots[1] = ADD(xla_times(hlo, slots[1], spec->betas[1]), xla_times(hlo, MULTIPLY(g, g), 1 - spec->betas[1]));
-        HloValue adam_lr = hlo_broadcast_scalar(hlo, rate(hlo, update->rates, 2), g);
-        HloValue correction = hlo_broadcast_scalar(hlo, rate(hlo, update->rates, 3), g);
+        HloValue adam_lr = hlo_broadcast_scalar(hlo, xla_rate(hlo, update->rates, XLA_RATE_ADAM), g);
+        HloValue correction = hlo_broadcast_scalar(hlo, xla_rate(hlo, update->rates, XLA_RATE_ROOT), g);
         HloValue root = xla_plus(hlo, MULTIPLY(hlo_unary(hlo, HLO_SQRT, slots[1]), correction), spec->eps);
         return DIVIDE(MULTIPLY(adam_lr, slots[0]), root);
     }
@@ -53,27 +48,32 @@ static HloValue movement(Hlo *hlo, const StepSpec *spec, XlaUpdate *update, HloV
 }
 
 static HloValue averaged(Hlo *hlo, HloValue rates, HloValue average, HloValue value) {
-    HloValue share = hlo_broadcast_scalar(hlo, rate(hlo, rates, 1), value);
+    HloValue share = hlo_broadcast_scalar(hlo, xla_rate(hlo, rates, XLA_RATE_AVERAGE), value);
     return ADD(average, MULTIPLY(share, SUBTRACT(value, average)));
 }
 
-void xla_optimizer(Hlo *hlo, const StepSpec *spec, HloValue well, XlaUpdate *update) {
-    const XlaUpdate before = *update;
+/* The new weights; the slots move. g: clipped. */
+static HloValue stepped(Hlo *hlo, const StepSpec *spec, XlaUpdate *update, HloValue g) {
     HloValue w = update->parameters;
-    update->norm = global_norm(hlo, update->gradient);
-    well = hlo_binary(hlo, HLO_AND, well, hlo_is_finite(hlo, update->norm));
-    HloValue lr = hlo_broadcast_scalar(hlo, rate(hlo, update->rates, 0), w);
-    HloValue g = clipped(hlo, spec, update->gradient, update->norm);
+    HloValue lr = hlo_broadcast_scalar(hlo, xla_rate(hlo, update->rates, XLA_RATE_LEARNING), w);
     HloValue shrunk = w;
     if (spec->weight_decay > 0) {
-        HloValue decay =
-            xla_times(hlo, update->decays, spec->weight_decay * (spec->decay_mode == STEP_DECAY_HALF_L2 ? 0.5 : 1));
+        HloValue decay = xla_times(hlo, update->decays, xla_weight_decay(spec));
         if (spec->decay_mode == STEP_DECAY_DECOUPLED)
             shrunk = MULTIPLY(SUBTRACT(NUMBER(1), MULTIPLY(lr, decay)), w);
         else
             g = ADD(g, MULTIPLY(decay, w));
     }
-    update->parameters = SUBTRACT(shrunk, movement(hlo, spec, update, g, lr));
+    return SUBTRACT(shrunk, movement(hlo, spec, update, g, lr));
+}
+
+void xla_optimizer(Hlo *hlo, const Network *network, const StepSpec *spec, HloValue well, XlaUpdate *update) {
+    const XlaUpdate before = *update;
+    update->norm = global_norm(hlo, update->gradient);
+    well = hlo_binary(hlo, HLO_AND, well, hlo_is_finite(hlo, update->norm));
+    HloValue g = clipped(hlo, spec, update->gradient, update->norm);
+    const bool layerwise = spec->optimizer == STEP_LARS || spec->optimizer == STEP_LAMB;
+    update->parameters = layerwise ? xla_layerwise(hlo, network, spec, update, g) : stepped(hlo, spec, update, g);
     HloValue statistics = update->statistics;
 #define UNLESS_WELL(field) update->field = hlo_select(hlo, well, update->field, before.field)
     if (spec->average) {

@@ -28,11 +28,12 @@ static void describe_step(const Network *network, const StepSpec *spec, const Xl
                           XlaProgram *program) {
     const int64_t share = spec->batch / spec->replicas, parameters = (int64_t)network->parameter_floats;
     const int64_t pictures[4] = {share, network->input_height, network->input_width, 3};
-    const int64_t keys[3] = {spec->accumulate, network->num_residuals + 1, 2}, rates = 4;
+    const int64_t keys[3] = {spec->accumulate, network->num_residuals + 1, 2}, rates = XLA_RATES_COUNT;
     add_state(program, XLA_PARAMETERS, network->parameter_floats);
     add_state(program, XLA_STATISTICS, network->statistic_floats);
     add_state(program, XLA_SLOT_0, network->parameter_floats);
-    if (spec->optimizer != STEP_SGD) add_state(program, XLA_SLOT_1, network->parameter_floats);
+    if (spec->optimizer != STEP_SGD && spec->optimizer != STEP_LARS)
+        add_state(program, XLA_SLOT_1, network->parameter_floats);
     if (spec->average) {
         add_state(program, XLA_AVERAGED_PARAMETERS, network->parameter_floats);
         add_state(program, XLA_AVERAGED_STATISTICS, network->statistic_floats);
@@ -149,7 +150,7 @@ static bool write_step(Writer *writer) {
                         .gradient = hlo_all_reduce(hlo, part.gradient, replicas, replicas),
                         .decays = input(writer, XLA_DECAYS),
                         .rates = input(writer, XLA_RATES)};
-    xla_optimizer(hlo, spec, hlo_is_finite(hlo, loss), &update);
+    xla_optimizer(hlo, writer->network, spec, hlo_is_finite(hlo, loss), &update);
     HloValue results[XLA_MOST_VALUES];
     for (int i = 0; i < program->num_results; i++) {
         switch (program->results[i].role) {
@@ -233,14 +234,18 @@ effnet_status xla_write_step(const Network *network, const StepSpec *spec, const
     return finish(&writer, write_step(&writer), out, err);
 }
 
-effnet_status xla_write_inference(const Network *network, const StepSpec *spec, int batch,
-                                  const XlaStepOptions *options, XlaProgram *out, effnet_error *err) {
-    const int64_t pictures[4] = {batch, network->input_height, network->input_width, 3};
-    const int64_t logits[2] = {batch, network->config.num_classes};
+void xla_describe_weights(const Network *network, XlaProgram *out) {
     const int64_t parameters = (int64_t)network->parameter_floats, statistics = (int64_t)network->statistic_floats;
     *out = (XlaProgram){.replicas = 1};
     add_argument(out, XLA_PARAMETERS, XLA_F32, 1, &parameters);
     add_argument(out, XLA_STATISTICS, XLA_F32, 1, &statistics);
+}
+
+effnet_status xla_write_inference(const Network *network, const StepSpec *spec, int batch,
+                                  const XlaStepOptions *options, XlaProgram *out, effnet_error *err) {
+    const int64_t pictures[4] = {batch, network->input_height, network->input_width, 3};
+    const int64_t logits[2] = {batch, network->config.num_classes};
+    xla_describe_weights(network, out);
     add_argument(out, XLA_PICTURES, options->bytes ? XLA_U8 : XLA_F32, 4, pictures);
     add_value(out->results, &out->num_results, XLA_LOGITS, XLA_F32, 2, logits);
     Writer writer = {.hlo = hlo_create(), .network = network, .spec = spec, .options = options, .program = out};

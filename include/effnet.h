@@ -270,6 +270,18 @@ typedef struct effnet_onnx_options {
 EFFNET_API effnet_status effnet_model_save_onnx(const effnet_model *model, const char *path,
                                                 const effnet_onnx_options *options, effnet_error *error);
 
+typedef struct effnet_stablehlo_options {
+    size_t struct_size;
+    int batch;  /* pictures of inference; 0: 1 */
+    bool bytes; /* pictures come as bytes and are normalised by the program */
+} effnet_stablehlo_options;
+
+/* The model's inference as the text of a StableHLO module, for JAX, IREE and others: (parameters, statistics, pictures
+ * (batch, resolution, resolution, 3)) -> logits; in bf16 where the model's dtype is. Comments above it say where each
+ * tensor lies in the vectors of parameters and statistics. The weights themselves are not in it. */
+EFFNET_API effnet_status effnet_model_save_stablehlo(const effnet_model *model, const char *path,
+                                                     const effnet_stablehlo_options *options, effnet_error *error);
+
 /* ---- recipes ------------------------------------------------------------------------------------------ */
 
 typedef struct effnet_recipe effnet_recipe;
@@ -289,6 +301,10 @@ EFFNET_API effnet_status effnet_recipe_get(const effnet_recipe *recipe, const ch
 /* Every key with its value, as a file that effnet_recipe_open reads back to the same recipe; written beside and renamed
  * into place. */
 EFFNET_API effnet_status effnet_recipe_save(const effnet_recipe *recipe, const char *path, effnet_error *error);
+/* The recipe's whole training step as the text of a StableHLO module, as a run on an accelerator compiles it: state and
+ * batch in, the next state, loss and gradient norm out; comments above it say which, in order. */
+EFFNET_API effnet_status effnet_recipe_save_stablehlo(const effnet_recipe *recipe, const char *path,
+                                                      const effnet_stablehlo_options *options, effnet_error *error);
 /* Every key with its section, type, range, default and help, for --help and the documentation: calls `visit` once a
  * key, sections together. */
 typedef void effnet_key_visitor(void *context, const char *section, const char *key, const char *type,

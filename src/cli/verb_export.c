@@ -1,5 +1,6 @@
-/* verb_export.c - effnet export: a model as one file for other programs. */
+/* verb_export.c - effnet export: a model as one file for other programs, or a recipe's training step. */
 #include "common_options.h"
+#include "settings.h"
 #include "text.h"
 #include "verbs.h"
 
@@ -11,44 +12,103 @@ static bool ends_with(const char *text, const char *tail) {
     return length > wanted && strcmp(text + length - wanted, tail) == 0;
 }
 
-static int export_model(const char *checkpoint, const char *out, const effnet_model_options *options,
-                        const effnet_onnx_options *onnx, bool json) {
+typedef enum Format { FORMAT_SAFETENSORS, FORMAT_ONNX, FORMAT_STABLEHLO, FORMATS } Format;
+
+static const struct {
+    const char *name, *ending;
+} formats[FORMATS] = {{"safetensors", ".safetensors"}, {"onnx", ".onnx"}, {"stablehlo", ".mlir"}};
+
+typedef struct Export {
+    const char *from, *out;
+    Format format;
+    effnet_model_options model;
+    effnet_onnx_options onnx;
+    effnet_stablehlo_options stablehlo;
+    bool json;
+} Export;
+
+static effnet_status save(const Export *export, const effnet_model *model, effnet_error *error) {
+    switch (export->format) {
+    case FORMAT_ONNX:
+        return effnet_model_save_onnx(model, export->out, &export->onnx, error);
+    case FORMAT_STABLEHLO:
+        return effnet_model_save_stablehlo(model, export->out, &export->stablehlo, error);
+    default:
+        return effnet_model_save(model, export->out, error);
+    }
+}
+
+static int export_model(const Export *export) {
     effnet_model *model = NULL;
     effnet_error error;
-    effnet_status status = effnet_model_open(checkpoint, options, &model, &error);
-    if (status == EFFNET_OK)
-        status = ends_with(out, ".onnx") ? effnet_model_save_onnx(model, out, onnx, &error)
-                                         : effnet_model_save(model, out, &error);
+    effnet_status status = effnet_model_open(export->from, &export->model, &model, &error);
+    if (status == EFFNET_OK) status = save(export, model, &error);
     if (status != EFFNET_OK) {
         effnet_model_free(model);
         return report("export", &error);
     }
     int result = EXIT_OK, resolution = effnet_model_resolution(model), classes = effnet_model_classes(model);
-    if (json) {
+    if (export->json) {
         json_t *object = json_object();
-        json_object_set_new(object, "file", json_text(out));
+        json_object_set_new(object, "file", json_text(export->out));
         json_object_set_new(object, "model", json_text(effnet_model_name(model)));
         json_object_set_new(object, "num_classes", json_integer(classes));
         json_object_set_new(object, "resolution", json_integer(resolution));
         result = json_print("export", object);
     } else {
-        printf("%s: %s, %d classes, %dx%d\n", out, effnet_model_name(model), classes, resolution, resolution);
+        printf("%s: %s, %d classes, %dx%d\n", export->out, effnet_model_name(model), classes, resolution, resolution);
     }
     effnet_model_free(model);
     return result;
 }
 
+/* A recipe's training step. */
+static int export_step(const Export *export, const OptionList *settings) {
+    effnet_recipe *recipe = NULL;
+    effnet_error error;
+    int result = open_recipe("export", export->from, settings, NULL, &recipe);
+    if (result != EXIT_OK) return result;
+    if (effnet_recipe_save_stablehlo(recipe, export->out, &export->stablehlo, &error) != EFFNET_OK)
+        result = report("export", &error);
+    else if (export->json) {
+        json_t *object = json_object();
+        json_object_set_new(object, "file", json_text(export->out));
+        json_object_set_new(object, "recipe", json_text(export->from));
+        result = json_print("export", object);
+    } else
+        printf("%s: the training step of %s\n", export->out, export->from);
+    effnet_recipe_free(recipe);
+    return result;
+}
+
+/* The format that is asked for, or that the ending says; FORMATS: neither. */
+static Format find_format(const char *name, const char *out) {
+    int format = 0;
+    while (format < FORMATS &&
+           !(name ? strcmp(name, formats[format].name) == 0 : ends_with(out, formats[format].ending)))
+        format++;
+    return (Format)format;
+}
+
 int verb_export(int argc, char **argv) {
     static const VerbHelp help = {
         .verb = "export",
-        .text = "OUT.safetensors has timm's names and layouts and is one file with all that eval and predict need.\n"
-                "OUT.onnx (opset 17) has an input 'input' (N, 3, R, R) of normalised pixels and an output 'logits'.\n",
+        .text =
+            "OUT.safetensors has timm's names and layouts and is one file with all that eval and predict need.\n"
+            "OUT.onnx (opset 17) has an input 'input' (N, 3, R, R) of normalised pixels and an output 'logits'.\n"
+            "OUT.mlir is StableHLO, for JAX, IREE and others: a checkpoint's inference (without the weights), or, "
+            "where\n"
+            "a recipe stands in place of the checkpoint (RECIPE.yaml), its whole training step; comments at the top\n"
+            "say what goes in, in order.\n",
         .examples = "  effnet export runs/mine mine.onnx\n"
-                    "  effnet export runs/mine mine.safetensors --weights raw\n",
+                    "  effnet export runs/mine mine.safetensors --weights raw\n"
+                    "  effnet export runs/mine mine.mlir --batch 16\n"
+                    "  effnet export recipes/imagenet-b0.yaml step.mlir --set batch_size=256 --uint8\n",
     };
-    const char *weights = "ema";
-    int64_t resolution = 0;
-    bool json = false, keep_batch_norm = false;
+    const char *weights = "ema", *format = NULL, *dtype = "fp32";
+    int64_t resolution = 0, batch = 0;
+    bool json = false, keep_batch_norm = false, bytes = false;
+    OptionList settings = {0};
     const Option options[] = {OPTION_ROW_WEIGHTS(&weights),
                               {.name = "res",
                                .argument = "R",
@@ -60,21 +120,54 @@ int verb_export(int argc, char **argv) {
                                .target = &keep_batch_norm,
                                .kind = OPTION_FLAG,
                                .help = "ONNX: batch norm as nodes of its own, not folded into the convolutions"},
+                              {.name = "format",
+                               .argument = "safetensors|onnx|stablehlo",
+                               .target = &format,
+                               .kind = OPTION_CHOICE,
+                               .choices = "safetensors|onnx|stablehlo",
+                               .help = "otherwise the ending of OUT says it: .safetensors, .onnx, .mlir"},
+                              {.name = "batch",
+                               .argument = "N",
+                               .target = &batch,
+                               .kind = OPTION_INTEGER,
+                               .most = 65536,
+                               .help = "StableHLO: pictures of inference; 0, the default: 1"},
+                              {.name = "dtype",
+                               .argument = "fp32|bf16",
+                               .target = &dtype,
+                               .kind = OPTION_CHOICE,
+                               .choices = "fp32|bf16",
+                               .help = "StableHLO: of inference's activations (of a step: the recipe's amp)"},
+                              {.name = "uint8",
+                               .target = &bytes,
+                               .kind = OPTION_FLAG,
+                               .help = "StableHLO: pictures are bytes and normalised by the program"},
+                              OPTION_ROW_SET(&settings, "change one key of the recipe"),
                               OPTION_ROW_JSON(&json, "one JSON object"),
                               {0}};
     CommandLine line;
     int status = parse_options(&help, options, argc, argv, &line);
     if (status != PARSED) return status;
     if (line.count == 0) return usage_error("export", "no checkpoint given");
-    if (line.count == 1) return usage_error("export", "no OUT.safetensors or OUT.onnx given");
+    if (line.count == 1) return usage_error("export", "no OUT.safetensors, OUT.onnx or OUT.mlir given");
     if (line.count > 2) return usage_error("export", "unexpected argument '%.60s'", line.arguments[2]);
-    if (!ends_with(line.arguments[1], ".onnx") && !ends_with(line.arguments[1], ".safetensors"))
-        return usage_error("export", "'%.60s' ends neither with .safetensors nor with .onnx", line.arguments[1]);
-    const effnet_model_options model_options = {
-        .struct_size = sizeof model_options,
-        .resolution = (int)resolution,
-        .raw_weights = strcmp(weights, "raw") == 0,
+    Export export = {
+        .from = line.arguments[0],
+        .out = line.arguments[1],
+        .format = find_format(format, line.arguments[1]),
+        .model = {.struct_size = sizeof export.model,
+                  .resolution = (int)resolution,
+                  .raw_weights = strcmp(weights, "raw") == 0,
+                  .dtype = dtype},
+        .onnx = {.struct_size = sizeof export.onnx, .keep_batch_norm = keep_batch_norm},
+        .stablehlo = {.struct_size = sizeof export.stablehlo, .batch = (int)batch, .bytes = bytes},
+        .json = json,
     };
-    const effnet_onnx_options onnx = {.struct_size = sizeof onnx, .keep_batch_norm = keep_batch_norm};
-    return export_model(line.arguments[0], line.arguments[1], &model_options, &onnx, json);
+    if (export.format == FORMATS)
+        return usage_error("export", "'%.60s' ends neither with .safetensors nor with .onnx nor with .mlir",
+                           export.out);
+    if (!ends_with(export.from, ".yaml")) return export_model(&export);
+    if (export.format != FORMAT_STABLEHLO)
+        return usage_error("export", "of a recipe only the training step can be written, to OUT.mlir");
+    return export_step(&export, &settings);
 }

@@ -90,6 +90,9 @@ effnet_status xla_write_inference(const Network *network, const StepSpec *spec, 
                                   const XlaStepOptions *options, XlaProgram *out, effnet_error *err);
 /* What an executor that only evaluates keeps on the device: parameters and statistics, as arguments of no program. */
 void xla_describe_weights(const Network *network, XlaProgram *out);
+/* Into a file, below comments that say what goes in and comes out; what: "Inference". */
+effnet_status xla_program_write(const char *path, const Network *network, const XlaProgram *program, const char *what,
+                                effnet_error *err);
 void xla_program_free(XlaProgram *program);
 
 #endif

@@ -75,6 +75,8 @@ static void call_all_with_null(effnet_model *model, effnet_recipe *recipe, effne
     REFUSED(effnet_model_save(model, NULL, &error));
     REFUSED(effnet_model_save_onnx(NULL, "a", NULL, &error));
     REFUSED(effnet_model_save_onnx(model, NULL, NULL, &error));
+    REFUSED(effnet_model_save_stablehlo(NULL, "a", NULL, &error));
+    REFUSED(effnet_model_save_stablehlo(model, NULL, NULL, &error));
     REFUSED(effnet_weights_read(NULL, "classifier.bias", values, 3, &error));
     REFUSED(effnet_weights_read(model, NULL, values, 3, &error));
     REFUSED(effnet_weights_read(model, "classifier.bias", NULL, 3, &error));
@@ -125,6 +127,8 @@ static void call_all_with_null(effnet_model *model, effnet_recipe *recipe, effne
     REFUSED(effnet_recipe_get(recipe, "lr", NULL, 10, &error));
     REFUSED(effnet_recipe_save(NULL, "a", &error));
     REFUSED(effnet_recipe_save(recipe, NULL, &error));
+    REFUSED(effnet_recipe_save_stablehlo(NULL, "a", NULL, &error));
+    REFUSED(effnet_recipe_save_stablehlo(recipe, NULL, NULL, &error));
     HARMLESS(effnet_recipe_keys(NULL, NULL));
     HARMLESS(effnet_recipe_free(NULL));
 

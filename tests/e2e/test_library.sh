@@ -21,6 +21,13 @@ diff "$work/wanted_symbols" "$work/shared_symbols" >"$work/out" || die "libeffne
 readelf -d "$library/libeffnet.so" | grep -qE "SONAME.*\[libeffnet\.so\.${version%.*}\]" ||
     die "libeffnet.so $version has another SONAME"
 
+# Each environment variable that the library reads is told of in the header.
+grep -rhoE 'getenv\("[A-Z_]+"' "$source/src" --include='*.c' --exclude-dir=cli | sort -u | cut -d'"' -f2 >"$work/variables"
+[ "$(wc -l <"$work/variables")" -ge 8 ] || die "the library's environment variables were not found"
+while read -r name; do
+    grep -qw "$name" "$source/include/effnet.h" || die "effnet.h does not tell of the environment variable $name"
+done <"$work/variables"
+
 # A program whose own functions are called as the library's inner ones, and which knows the version it was made for.
 cat >"$work/names.c" <<'C'
 #include <effnet.h>
@@ -105,6 +112,9 @@ int main(int argc, char **argv) {
     effnet_model_options options = {.struct_size = sizeof options, .num_classes = 5, .resolution = 32, .threads = 1};
     if (argc < 2 || effnet_model_create("efficientnet_b0", &options, &model, NULL) != EFFNET_OK) return 1;
     int failed = effnet_model_save(model, argv[1], NULL) != EFFNET_OK;
+    effnet_model *elsewhere = NULL;
+    options.device = "xla"; /* told, not ignored */
+    failed |= effnet_model_create("efficientnet_b0", &options, &elsewhere, NULL) != EFFNET_ERROR_UNSUPPORTED;
     effnet_model_free(model);
     return failed;
 }

@@ -584,6 +584,43 @@ EFFNET_API effnet_status effnet_data_check(const char *source, const effnet_data
                                            effnet_data_report *report, effnet_error *error);
 EFFNET_API void effnet_data_report_free(effnet_data_report *report);
 
+typedef enum effnet_audit_kind {
+    EFFNET_AUDIT_LABEL,          /* a label that is likely wrong */
+    EFFNET_AUDIT_NEAR_DUPLICATE, /* nearly the same picture in training and in evaluation */
+} effnet_audit_kind;
+
+typedef struct effnet_audit_finding { /* texts are valid during the call */
+    size_t struct_size;
+    effnet_audit_kind kind;
+    bool training; /* the picture's split; of a near duplicate `picture` is of training, other_picture of evaluation */
+    const char *picture, *label;
+    const char *other_picture; /* NULL of a label */
+    const char *other_label;   /* of a label: the class that it is likely to be */
+    double certainty;          /* of a label: that class' probability less the label's; else the share of equal bits */
+    bool mirrored;             /* a near duplicate seen in a mirror */
+} effnet_audit_finding;
+
+typedef struct effnet_audit_options {
+    size_t struct_size;
+    int batch, workers;                 /* as in effnet_evaluate_options */
+    const char *report;                 /* a folder for audit.html, suspects.csv and duplicates.csv; NULL: none */
+    effnet_progress_function *progress; /* phase "eval"; may be NULL */
+    /* Called at the end for every finding, the surest of each kind first; may be NULL */
+    void (*found)(void *context, const effnet_audit_finding *finding);
+    void *context; /* of both */
+} effnet_audit_options;
+
+typedef struct effnet_audit {
+    size_t struct_size;
+    int64_t pictures[2], suspects[2];                /* of training and evaluation */
+    int64_t near_duplicates, near_duplicates_labels; /* pairs; of them those with two labels */
+} effnet_audit;
+
+/* A data set looked over by a model trained on it: labels that are likely wrong (confident learning, arXiv 1911.00068) and
+ * pictures that stand nearly the same in training and in evaluation (perceptual hashes of what the network sees). */
+EFFNET_API effnet_status effnet_data_audit(effnet_model *model, const char *data, const effnet_audit_options *options,
+                                           effnet_audit *out, effnet_error *error);
+
 typedef struct effnet_data_show_options {
     size_t struct_size;
     bool validation;   /* as in evaluation, in order; else as in training: shuffled, augmented, mixed */

@@ -23,8 +23,9 @@ static effnet_status model_logits(void *context, int set, const ExecutorBatch *b
     return model_state_run(judge->model, judge->state, batch->images, batch->size, logits, NULL, err);
 }
 
-effnet_status model_evaluate(effnet_model *model, const Dataset *dataset, const effnet_evaluate_options *chosen,
-                             Accuracy *out, Predictions *predictions, effnet_error *err) {
+effnet_status model_evaluate_looking(effnet_model *model, const Dataset *dataset, const effnet_evaluate_options *chosen,
+                                     Accuracy *out, Predictions *predictions, BatchLook *look, void *look_context,
+                                     effnet_error *err) {
     const LoaderOptions options = {
         .dataset = dataset,
         .preprocess = model->preprocess,
@@ -44,12 +45,19 @@ effnet_status model_evaluate(effnet_model *model, const Dataset *dataset, const 
                                    .pictures = dataset_size(dataset),
                                    .progress = chosen->progress,
                                    .progress_context = chosen->progress_context,
-                                   .predictions = predictions};
+                                   .predictions = predictions,
+                                   .look = look,
+                                   .look_context = look_context};
     effnet_status status = model_state_take(model, chosen->batch, 0, &judge.state, err);
     if (status == EFFNET_OK) status = evaluate_all(&evaluation, out, err);
     model_state_give(model, judge.state);
     loader_free(loader);
     return status;
+}
+
+effnet_status model_evaluate(effnet_model *model, const Dataset *dataset, const effnet_evaluate_options *chosen,
+                             Accuracy *out, Predictions *predictions, effnet_error *err) {
+    return model_evaluate_looking(model, dataset, chosen, out, predictions, NULL, NULL, err);
 }
 
 static void tell_remarks(const Dataset *dataset, effnet_progress_function *progress, void *context) {

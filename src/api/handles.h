@@ -116,6 +116,12 @@ effnet_status model_open_data(const effnet_model *model, const char *data, const
                               Dataset **out, effnet_error *err);
 effnet_status model_evaluate(effnet_model *model, const Dataset *dataset, const effnet_evaluate_options *options,
                              Accuracy *out, Predictions *predictions, effnet_error *err);
+/* The same, each batch shown to `look` as the network sees it. */
+struct Batch;
+typedef void BatchLook(void *context, const struct Batch *batch);
+effnet_status model_evaluate_looking(effnet_model *model, const Dataset *dataset,
+                                     const effnet_evaluate_options *options, Accuracy *out, Predictions *predictions,
+                                     BatchLook *look, void *look_context, effnet_error *err);
 const char **model_labels(const effnet_model *model, effnet_error *err);
 void model_describe(const effnet_model *model, char *out, size_t size);
 

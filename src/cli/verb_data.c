@@ -1,5 +1,6 @@
 /* verb_data.c - effnet data check and effnet data show: a data set looked over, and looked at. */
 #include "common_options.h"
+#include "data_audit.h"
 #include "interrupt.h"
 #include "progress.h"
 #include "settings.h"
@@ -179,7 +180,9 @@ int verb_data(int argc, char **argv) {
             "effnet data show SOURCE OUT.png (or OUT.jpg) draws a contact sheet of what the network will see, with\n"
             "labels: the first pictures of the recipe's first epoch, cropped, augmented and mixed as in training.\n"
             "With --row, again and again, each row shows the same pictures under other settings; --operations shows\n"
-            "the first picture under each operation of augmentation, stronger to the right.\n",
+            "the first picture under each operation of augmentation, stronger to the right.\n"
+            "effnet data audit MODEL SOURCE lists likely label errors and near duplicates across splits\n"
+            "(effnet data audit --help).\n",
         .examples = "  effnet data check imagenet/ --json > report.json\n"
                     "  effnet data show hymenoptera.tar sheet.png --recipe recipes/hymenoptera.yaml\n"
                     "  effnet data show cifar.effpack sheet.png --set mixup=0.2 --rows 2\n"
@@ -230,12 +233,13 @@ int verb_data(int argc, char **argv) {
         OPTION_ROW_JSON(&json, "check: one JSON object"),
         {0}};
     CommandLine line;
+    if (argc > 1 && strcmp(argv[1], "audit") == 0) return data_audit(argc - 1, argv + 1);
     int status = parse_options(&help, options, argc, argv, &line);
     bool checks = status == PARSED && line.count > 0 && strcmp(line.arguments[0], "check") == 0;
     bool shows = status == PARSED && line.count > 0 && strcmp(line.arguments[0], "show") == 0;
     if (status == PARSED) {
         if (!checks && !shows)
-            status = usage_error("data", "wanted 'check SOURCE' or 'show SOURCE OUT.png'");
+            status = usage_error("data", "wanted 'check SOURCE', 'show SOURCE OUT.png' or 'audit MODEL SOURCE'");
         else if (line.count != (checks ? 2 : 3))
             status = usage_error("data", checks ? "check wants one SOURCE" : "show wants SOURCE and OUT.png");
     }

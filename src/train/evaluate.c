@@ -91,6 +91,7 @@ static effnet_status run(const Evaluation *evaluation, Accuracy *sets, Logits *l
             stop |= report(evaluation, sets, clock_seconds() - started, warning);
         if (batch.size == 0) break;
         TRY(make_room(logits, batch.size, evaluation->classes, err));
+        if (evaluation->look) evaluation->look(evaluation->look_context, &batch);
         const ExecutorBatch pictures = {.size = batch.size, .images = batch.images, .labels = batch.labels};
         for (int s = 0; s < count; s++) {
             TRY(evaluation->logits(evaluation->logits_context, s, &pictures, logits->values, err));

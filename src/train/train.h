@@ -132,6 +132,7 @@ typedef effnet_status LogitsFunction(void *context, int set, const ExecutorBatch
  * counts. `progress` (may be NULL) is called about twice a second with phase "eval", step = pictures done, steps =
  * `pictures`; where it returns true: EFFNET_INTERRUPTED. */
 struct Loader;
+struct Batch;
 struct Predictions;
 typedef struct Evaluation {
     LogitsFunction *logits;
@@ -142,6 +143,9 @@ typedef struct Evaluation {
     effnet_progress_function *progress;
     void *progress_context;
     struct Predictions *predictions; /* of the last set, added picture by picture; NULL: not kept */
+    /* Sees each batch as the network sees it; may be NULL */
+    void (*look)(void *context, const struct Batch *batch);
+    void *look_context;
 } Evaluation;
 effnet_status evaluate_all(const Evaluation *evaluation, Accuracy *out, effnet_error *err);
 /* The LogitsFunction of an executor, which is `context`: set 0 its raw weights, set 1 the averages. */

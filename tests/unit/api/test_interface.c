@@ -56,6 +56,7 @@ static void call_all_with_null(effnet_model *model, effnet_recipe *recipe, effne
     effnet_data_report report = {.struct_size = sizeof report};
     effnet_summary summary = {.struct_size = sizeof summary};
     effnet_plan plan = {.struct_size = sizeof plan};
+    effnet_audit audit = {.struct_size = sizeof audit};
     effnet_comparison comparison = {.struct_size = sizeof comparison};
     effnet_run_difference difference = {.struct_size = sizeof difference};
     effnet_device device = {.struct_size = sizeof device};
@@ -149,6 +150,9 @@ static void call_all_with_null(effnet_model *model, effnet_recipe *recipe, effne
     REFUSED(effnet_compare(model, NULL, "a", NULL, &comparison, &error));
     REFUSED(effnet_compare(model, model, NULL, NULL, &comparison, &error));
     REFUSED(effnet_compare(model, model, "a", NULL, NULL, &error));
+    REFUSED(effnet_data_audit(NULL, "a", NULL, &audit, &error));
+    REFUSED(effnet_data_audit(model, NULL, NULL, &audit, &error));
+    REFUSED(effnet_data_audit(model, "a", NULL, NULL, &error));
     REFUSED(effnet_diff_runs(NULL, "a", NULL, &difference, &error));
     REFUSED(effnet_diff_runs("a", NULL, NULL, &difference, &error));
     REFUSED(effnet_diff_runs("a", "b", NULL, NULL, &error));

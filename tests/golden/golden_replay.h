@@ -170,6 +170,17 @@ static inline int check_tensors(const Safetensors *dump, const json_t *golden, c
     return report.failures + rounding.failures;
 }
 
+/* `recipe` on the device that EFFNET_TEST_DEVICE names, such as xla:cpu (minutes; docs/accelerators.md); not set: the
+ * recipe's own. */
+static inline effnet_recipe *on_test_device(const effnet_recipe *recipe) {
+    const char *device = getenv("EFFNET_TEST_DEVICE");
+    effnet_recipe *copy;
+    effnet_error err;
+    must(effnet_recipe_copy(recipe, &copy, &err), &err);
+    if (device && *device) must(effnet_recipe_set(copy, "device", device, &err), &err);
+    return copy;
+}
+
 /* `recipe` from weights `init` (NULL: its own); returns how many numbers were out of bounds. */
 static inline int check_replay(const json_t *golden, const effnet_recipe *recipe, const char *init,
                                const ScratchFolder *folder) {
@@ -191,7 +202,9 @@ static inline int check_replay(const json_t *golden, const effnet_recipe *recipe
                                            .threads = 2,
                                            .on_step = hear,
                                            .on_step_context = &heard};
-    must(effnet_replay(recipe, &options, &err), &err);
+    effnet_recipe *placed = on_test_device(recipe);
+    must(effnet_replay(placed, &options, &err), &err);
+    effnet_recipe_free(placed);
     assert_int_equal(heard.count, STEPS);
     int failures = check_steps(&heard, json_object_get(golden, "run"));
     Safetensors *dump;

@@ -351,6 +351,7 @@ typedef struct effnet_progress {
     double seconds;                        /* since the run began */
     double top1, top5, ema_top1, ema_top5; /* per cent; negative while unknown */
     const char *message;                   /* a warning to show, or NULL */
+    int worker; /* of several workers (effnet_train_options.dist) the one that speaks: of all but 0 only `message` is news */
 } effnet_progress;
 /* Called about every half second; return true to stop: the step is finished and a checkpoint written. */
 typedef bool effnet_progress_function(void *context, const effnet_progress *progress);
@@ -368,6 +369,8 @@ typedef struct effnet_train_options {
     void *progress_context;
     bool resume_anyway; /* with resume: also with other class names, pictures or another engine than the checkpoint's */
     bool no_report;     /* else a run that reaches its end writes OUT/report: page, JSON, predictions as CSV */
+    const char *dist;   /* "mpi": as one of several workers that mpirun started; NULL or "none": alone */
+    double dist_timeout; /* seconds that a worker waits for another; 0: 300 */
 } effnet_train_options;
 
 typedef struct effnet_train_result {
@@ -375,7 +378,9 @@ typedef struct effnet_train_result {
     int64_t steps;
     double seconds, top1, top5, ema_top1, ema_top5; /* of the last evaluation, per cent; negative if none */
     char checkpoint[1024];                          /* the last one written */
-    char report[1024]; /* the page on the run and its last evaluation; "" where none was written */
+    char report[1024];   /* the page on the run and its last evaluation; "" where none was written */
+    int worker, workers; /* this process among those of the run: worker 0 writes files; 0 of 1 where it is alone */
+    bool told_elsewhere; /* a failure that worker 0 has too: it is enough that one of them tells it */
 } effnet_train_result;
 
 /* `result` may be NULL. The recipe stays as it is; what the run resolves (classes, resolution, data) is in recipe.yaml of

@@ -98,6 +98,12 @@ static void show_running(ProgressDisplay *display, const effnet_progress *progre
 
 bool progress_show(void *context, const effnet_progress *progress) {
     ProgressDisplay *display = context;
+    if (progress->worker > 0) { /* worker 0 shows the run */
+        char safe[500];
+        if (progress->message) text_for_terminal(progress->message, safe, sizeof safe);
+        if (progress->message) fprintf(stderr, "warning: worker %d: %s\n", progress->worker, safe);
+        return interrupt_requested();
+    }
     if (progress->message) {
         char safe[500];
         text_for_terminal(progress->message, safe, sizeof safe);

@@ -13,9 +13,9 @@
 #include <string.h>
 
 typedef struct TrainArguments {
-    const char *data, *out, *init, *engine, *device, *time_limit;
+    const char *data, *out, *init, *engine, *device, *time_limit, *dist;
     bool resume, resume_anyway, help_keys, quiet, dry_run, no_report;
-    int64_t steps, threads;
+    int64_t steps, threads, dist_timeout;
     OptionList settings;
 } TrainArguments;
 
@@ -73,12 +73,17 @@ static int run(effnet_recipe *recipe, const TrainArguments *arguments) {
         .steps = arguments->steps,
         .no_report = arguments->no_report,
         .threads = (int)arguments->threads,
+        .dist = arguments->dist,
+        .dist_timeout = (double)arguments->dist_timeout,
         .progress = progress_show,
         .progress_context = &display,
     };
     effnet_status status = effnet_train(recipe, &options, &result, &error);
     progress_end(&display);
+    if (status != EFFNET_OK && result.told_elsewhere)
+        return status == EFFNET_INTERRUPTED ? EXIT_INTERRUPTED : EXIT_FAILED;
     if (status != EFFNET_OK) return report("train", &error);
+    if (result.worker > 0) return EXIT_OK;
     text_duration(result.seconds, duration, sizeof duration);
     printf("done: %lld steps in %s", (long long)result.steps, duration);
     if (result.top1 >= 0) printf(", top-1 %.2f %%", result.top1);
@@ -145,6 +150,19 @@ int verb_train(int argc, char **argv) {
         OPTION_ROW_THREADS(&arguments.threads, "the recipe's, or " ONE_EACH_PROCESSOR),
         OPTION_ROW_ENGINE(&arguments.engine),
         OPTION_ROW_DEVICE(&arguments.device),
+        {.name = "dist",
+         .argument = "none|mpi",
+         .target = &arguments.dist,
+         .kind = OPTION_CHOICE,
+         .choices = "none|mpi",
+         .help =
+             "mpi: one of several workers that mpirun or srun started, with an equal part of the recipe's replicas"},
+        {.name = "dist-timeout",
+         .argument = "SECONDS",
+         .target = &arguments.dist_timeout,
+         .kind = OPTION_INTEGER,
+         .most = 1000000,
+         .help = "longest wait for another worker, which is then taken for dead; default 300"},
         OPTION_ROW_SET(&arguments.settings, "change one key of the recipe"),
         {.name = "quiet",
          .target = &arguments.quiet,

@@ -24,8 +24,8 @@ typedef struct TransportVtable {
     bool (*receive)(Transport *transport, int other, int tag, void *block, size_t bytes, void **request, char *message);
     /* Whether a request is done; drives the others on as well. */
     bool (*test)(Transport *transport, void *request, bool *done, char *message);
-    /* Ends this process's part. broken: others may be gone or wait for ever, so every worker is ended, with a status
-     * that is not 0; does not return then where the transport can do that. */
+    /* Ends this process's part. broken: others may be gone or wait for ever, so when this process exits (it may have
+     * something to say first) every worker is ended, with a status that is not 0. */
     void (*close)(Transport *transport, bool broken);
 } TransportVtable;
 

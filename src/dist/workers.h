@@ -34,6 +34,7 @@ void workers_close(Workers *workers);
 
 /* This worker failed where the others wait for it, and cannot go on with them: the workers are broken. */
 void workers_break(Workers *workers);
+bool workers_are_broken(const Workers *workers);
 
 /* NULL: alone, 0 of 1. */
 int workers_rank(const Workers *workers);

@@ -42,6 +42,10 @@ void workers_break(Workers *workers) {
     if (workers) workers->broken = true;
 }
 
+bool workers_are_broken(const Workers *workers) {
+    return workers && workers->broken;
+}
+
 /* ---- messages ---- */
 
 int workers_take_tag(Workers *workers) {
@@ -125,7 +129,9 @@ effnet_status worker_pause(Workers *workers, double *began, const Message *messa
     double now = clock_seconds();
     if (*began == 0) *began = now;
     double waited = now - *began;
-    if (waited > workers->timeout_seconds) return timed_out(workers, messages, count, what, err);
+    /* Later workers are more patient, so that one tells what all of them see. */
+    if (waited > workers->timeout_seconds + 0.25 * workers_rank(workers))
+        return timed_out(workers, messages, count, what, err);
     if (waited < patience)
         sched_yield();
     else

@@ -41,8 +41,9 @@ static double per_cent_so_far(double right, int64_t images) {
 /* True where the caller asks to stop. `sets[0]` is the raw weights, `sets[1]`, where there is one, the averages. */
 static bool report(const Evaluation *evaluation, const Accuracy *sets, double seconds, const char *message) {
     const int count = evaluation->count;
-    const int64_t pictures = evaluation->pictures;
-    int64_t done = sets[0].images;
+    const int64_t pictures = evaluation->pictures, workers = workers_count(evaluation->workers);
+    int64_t done = sets[0].images * workers; /* the others' parts are as large, but for the last pictures */
+    if (done > pictures) done = pictures;
     effnet_progress now = {.struct_size = sizeof now,
                            .phase = "eval",
                            .step = done,
@@ -51,11 +52,12 @@ static bool report(const Evaluation *evaluation, const Accuracy *sets, double se
                            .message = message};
     now.images_per_s = seconds > 0 ? (double)done / seconds : 0;
     now.seconds_left = done > 0 && pictures > done ? (double)(pictures - done) / now.images_per_s : 0;
-    now.loss = done ? sets[0].loss / (double)done : 0;
-    now.top1 = per_cent_so_far(sets[0].top1, done);
-    now.top5 = per_cent_so_far(sets[0].top5, done);
-    now.ema_top1 = count > 1 ? per_cent_so_far(sets[1].top1, done) : -1;
-    now.ema_top5 = count > 1 ? per_cent_so_far(sets[1].top5, done) : -1;
+    const int64_t seen = sets[0].images;
+    now.loss = seen ? sets[0].loss / (double)seen : 0;
+    now.top1 = per_cent_so_far(sets[0].top1, seen);
+    now.top5 = per_cent_so_far(sets[0].top5, seen);
+    now.ema_top1 = count > 1 ? per_cent_so_far(sets[1].top1, seen) : -1;
+    now.ema_top5 = count > 1 ? per_cent_so_far(sets[1].top5, seen) : -1;
     return evaluation->progress(evaluation->progress_context, &now);
 }
 
@@ -78,38 +80,95 @@ static effnet_status make_room(Logits *logits, int batch, int classes, effnet_er
     return EFFNET_OK;
 }
 
-static effnet_status run(const Evaluation *evaluation, Accuracy *sets, Logits *logits, effnet_error *err) {
+typedef struct Running {
+    Logits logits;
+    double started, reported;
+    bool ended; /* this worker's pictures are done */
+} Running;
+
+/* The next batch of this worker's part, if there is one left. */
+static effnet_status run_batch(const Evaluation *evaluation, Running *running, Accuracy *sets, effnet_error *err) {
     const int count = evaluation->count;
     effnet_progress_function *progress = evaluation->progress;
-    double started = clock_seconds(), reported = started - report_seconds; /* the first batch is told of */
-    for (;;) {
-        Batch batch;
-        TRY(loader_next(evaluation->loader, &batch, err));
-        char warning[500];
-        bool stop = false;
-        while (progress && loader_take_warning(evaluation->loader, warning, sizeof warning))
-            stop |= report(evaluation, sets, clock_seconds() - started, warning);
-        if (batch.size == 0) break;
-        TRY(make_room(logits, batch.size, evaluation->classes, err));
+    Batch batch = {0};
+    if (!running->ended) TRY(loader_next(evaluation->loader, &batch, err));
+    char warning[500];
+    bool stop = false;
+    while (progress && loader_take_warning(evaluation->loader, warning, sizeof warning))
+        stop |= report(evaluation, sets, clock_seconds() - running->started, warning);
+    running->ended = batch.size == 0;
+    if (running->ended && workers_count(evaluation->workers) == 1) return EFFNET_OK;
+    if (batch.size) {
+        TRY(make_room(&running->logits, batch.size, evaluation->classes, err));
         if (evaluation->look) evaluation->look(evaluation->look_context, &batch);
+        float *logits = running->logits.values;
         const ExecutorBatch pictures = {.size = batch.size, .images = batch.images, .labels = batch.labels};
         for (int s = 0; s < count; s++) {
-            TRY(evaluation->logits(evaluation->logits_context, s, &pictures, logits->values, err));
-            accuracy_add(&sets[s], logits->values, batch.labels, batch.size, evaluation->classes);
+            TRY(evaluation->logits(evaluation->logits_context, s, &pictures, logits, err));
+            accuracy_add(&sets[s], logits, batch.labels, batch.size, evaluation->classes);
         }
         if (evaluation->predictions)
-            TRY(predictions_add(evaluation->predictions, logits->values, batch.labels, batch.pictures, batch.size,
-                                err));
-        double now = clock_seconds();
-        if (progress && now - reported >= report_seconds) {
-            stop |= report(evaluation, sets, now - started, NULL);
-            reported = now;
-        }
-        if (stop) return fail(err, EFFNET_INTERRUPTED, "the evaluation was interrupted");
+            TRY(predictions_add(evaluation->predictions, logits, batch.labels, batch.pictures, batch.size, err));
     }
-    for (int s = 0; s < count; s++) {
-        sets[s].skipped = loader_skipped(evaluation->loader);
-        sets[s].seconds = clock_seconds() - started;
+    double now = clock_seconds();
+    if (progress && now - running->reported >= report_seconds) {
+        stop |= report(evaluation, sets, now - running->started, NULL);
+        running->reported = now;
+    }
+    return stop ? fail(err, EFFNET_INTERRUPTED, "the evaluation was interrupted") : EFFNET_OK;
+}
+
+/* Batches of the worker with the most, and its end: so often all of them meet. */
+static effnet_status count_rounds(const Evaluation *evaluation, int64_t *out, effnet_error *err) {
+    const int workers = workers_count(evaluation->workers);
+    *out = 0;
+    if (workers == 1) return EFFNET_OK;
+    int64_t mine = loader_steps_per_epoch(evaluation->loader);
+    void *block;
+    TRY(memory_allocate((size_t)workers, sizeof mine, "the workers' batches", &block, err));
+    int64_t *all = block;
+    effnet_status status =
+        workers_gather(evaluation->workers, &mine, sizeof mine, all, "the length of the evaluation", err);
+    for (int w = 0; w < workers && status == EFFNET_OK; w++)
+        if (all[w] + 1 > *out) *out = all[w] + 1;
+    memory_free(block);
+    return status;
+}
+
+/* The sums of all workers, in their order. */
+static effnet_status add_workers(const Evaluation *evaluation, Accuracy *sets, effnet_error *err) {
+    const int workers = workers_count(evaluation->workers), count = evaluation->count;
+    if (workers == 1) return EFFNET_OK;
+    void *block;
+    TRY(memory_allocate((size_t)workers * (size_t)count, sizeof *sets, "the workers' answers", &block, err));
+    Accuracy *all = block;
+    effnet_status status = workers_gather(evaluation->workers, sets, (size_t)count * sizeof *sets, all,
+                                          "the answers of the evaluation", err);
+    for (int s = 0; s < count && status == EFFNET_OK; s++) {
+        Accuracy sum = {0};
+        for (int w = 0; w < workers; w++) {
+            const Accuracy *part = &all[w * count + s];
+            sum.images += part->images;
+            sum.skipped += part->skipped;
+            sum.top1 += part->top1;
+            sum.top5 += part->top5;
+            sum.loss += part->loss;
+        }
+        sets[s] = sum;
+    }
+    memory_free(block);
+    return status;
+}
+
+static effnet_status run(const Evaluation *evaluation, Running *running, Accuracy *sets, effnet_error *err) {
+    int64_t rounds;
+    TRY(count_rounds(evaluation, &rounds, err));
+    for (int64_t round = 0; !running->ended || round < rounds; round++)
+        TRY(workers_agree(evaluation->workers, run_batch(evaluation, running, sets, err), err));
+    for (int s = 0; s < evaluation->count; s++) sets[s].skipped = loader_skipped(evaluation->loader);
+    TRY(add_workers(evaluation, sets, err));
+    for (int s = 0; s < evaluation->count; s++) {
+        sets[s].seconds = clock_seconds() - running->started;
         accuracy_finish(&sets[s]);
     }
     return EFFNET_OK;
@@ -117,9 +176,10 @@ static effnet_status run(const Evaluation *evaluation, Accuracy *sets, Logits *l
 
 effnet_status evaluate_all(const Evaluation *evaluation, Accuracy *out, effnet_error *err) {
     memset(out, 0, (size_t)evaluation->count * sizeof *out);
-    Logits logits = {0};
-    effnet_status status = run(evaluation, out, &logits, err);
-    memory_free(logits.values);
+    double now = clock_seconds();
+    Running running = {.started = now, .reported = now - report_seconds}; /* the first batch is told of */
+    effnet_status status = run(evaluation, &running, out, err);
+    memory_free(running.logits.values);
     return status;
 }
 

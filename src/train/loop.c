@@ -73,7 +73,8 @@ static effnet_progress describe(const Loop *loop, const char *phase, double now)
                              .top1 = loop->top1,
                              .top5 = loop->top5,
                              .ema_top1 = loop->ema_top1,
-                             .ema_top5 = loop->ema_top5};
+                             .ema_top5 = loop->ema_top5,
+                             .worker = workers_rank(run->workers)};
 }
 
 static effnet_status tell(Loop *loop, RunEventKind kind, const effnet_progress *progress, effnet_error *err) {
@@ -117,6 +118,7 @@ static bool evaluation_progress(void *context, const effnet_progress *evaluation
     progress.epoch = epoch_now(loop->run);
     progress.epochs = (int)loop->run->recipe->epochs;
     progress.lr = loop->lr;
+    progress.worker = workers_rank(loop->run->workers);
     progress.seconds = clock_seconds() - loop->began;
     const RunEventKind kind = evaluation->message ? RUN_EVENT_MESSAGE : RUN_EVENT_PROGRESS;
     effnet_error ignored; /* a sink that fails here fails again at the epoch's event */
@@ -149,6 +151,17 @@ static effnet_status add_fingerprint(const Loop *loop, RunEvent *event, effnet_e
     return EFFNET_OK;
 }
 
+/* ---- several workers ---- */
+
+/* At the end of whatever can fail or be stopped on one worker alone (a signal, a full disk): all fail with the first
+ * failure, or all know that the run stops. */
+static effnet_status agree(Loop *loop, effnet_status mine, effnet_error *err) {
+    if (mine == EFFNET_OK && loop->stop) mine = fail(err, EFFNET_INTERRUPTED, "a stop was asked for");
+    effnet_status all = workers_agree(loop->run->workers, mine, err);
+    loop->stop = all == EFFNET_INTERRUPTED;
+    return loop->stop ? EFFNET_OK : all;
+}
+
 /* ---- lines of the log, checkpoints, evaluations ---- */
 
 static effnet_status tell_interval(Loop *loop, effnet_error *err) {
@@ -162,6 +175,10 @@ static effnet_status tell_interval(Loop *loop, effnet_error *err) {
 static effnet_status write_checkpoint(Loop *loop, effnet_error *err) {
     Run *run = loop->run;
     if (loop->checkpoint_step == step_now(run)) return EFFNET_OK;
+    if (workers_rank(run->workers) > 0) {
+        loop->checkpoint_step = step_now(run);
+        return EFFNET_OK;
+    }
     const TrainState *state;
     TRY(executor_state(run->trainer.executor, &state, err));
     TRY(state_check_finite(&run->network, state, err));
@@ -201,6 +218,7 @@ static effnet_status evaluate(Loop *loop, effnet_error *err) {
                                    .pictures = dataset_size(run->val_set),
                                    .progress = evaluation_progress,
                                    .progress_context = loop,
+                                   .workers = run->workers,
                                    .predictions = run_report_wanted(run) ? &run->predictions : NULL};
     predictions_free(&run->predictions);
     run->predictions.classes = evaluation.classes;
@@ -229,7 +247,10 @@ static effnet_status finish_epoch(Loop *loop, effnet_error *err) {
     bool evaluated = evaluation_due(run);
     if (evaluated) {
         effnet_status status = evaluate(loop, err);
-        if (status == EFFNET_INTERRUPTED) return EFFNET_OK; /* loop->stop is set; made up for at --resume */
+        if (status == EFFNET_INTERRUPTED) { /* made up for at --resume */
+            loop->stop = true;
+            return EFFNET_OK;
+        }
         if (status != EFFNET_OK) return status;
     }
     RunEvent event = describe_steps(loop, RUN_EVENT_EPOCH, &loop->epoch, trained);
@@ -254,11 +275,18 @@ static bool line_due(const Run *run, int64_t step) {
     return step % run->recipe->log_interval == 0;
 }
 
+static effnet_status tell_step(Loop *loop, effnet_error *err) {
+    Run *run = loop->run;
+    TRY(pass_on_warnings(loop, run->train_loader, err));
+    if (line_due(run, step_now(run))) TRY(tell_interval(loop, err));
+    return report_when_due(loop, step_now(run) == run->last_step, err);
+}
+
 static effnet_status one_step(Loop *loop, effnet_error *err) {
     Run *run = loop->run;
     Batch batch;
     double asked = clock_seconds();
-    TRY(loader_next(run->train_loader, &batch, err));
+    TRY(workers_agree(run->workers, loader_next(run->train_loader, &batch, err), err));
     double waited = clock_seconds() - asked;
     StepResult result;
     const int64_t next = step_now(run) + 1;
@@ -275,9 +303,7 @@ static effnet_status one_step(Loop *loop, effnet_error *err) {
     }
     Meter *const meters[] = {&loop->since_report, &loop->since_line, &loop->epoch};
     for (int i = 0; i < 3; i++) meter_add(meters[i], result.loss, result.gradient_norm, waited);
-    TRY(pass_on_warnings(loop, run->train_loader, err));
-    if (line_due(run, next)) TRY(tell_interval(loop, err));
-    return report_when_due(loop, next == run->last_step, err);
+    return agree(loop, tell_step(loop, err), err);
 }
 
 /* Not `done` alone: the run may be over because pictures were taken away. */
@@ -299,8 +325,10 @@ static effnet_status report_at_end(Loop *loop, effnet_error *err) {
     return tell_message(loop, "train", why.message, err);
 }
 
-static effnet_status run_steps(Loop *loop, effnet_error *err) {
+/* What is to be known before the first step. */
+static effnet_status tell_beginning(Loop *loop, effnet_error *err) {
     Run *run = loop->run;
+    if (workers_rank(run->workers) > 0) return EFFNET_OK;
     TRY(tell_remarks(loop, run->train_set, err));
     TRY(tell_remarks(loop, run->val_set, err));
     for (int i = 0; i < run->notes.count; i++) TRY(tell_message(loop, "train", run->notes.texts[i], err));
@@ -308,20 +336,26 @@ static effnet_status run_steps(Loop *loop, effnet_error *err) {
         TRY(tell_message(loop, "train", "the classifier of --init has another shape: it was drawn afresh", err));
     const char *warning = recipe_warning(run->recipe);
     if (warning) TRY(tell_message(loop, "train", warning, err));
+    return EFFNET_OK;
+}
+
+static effnet_status run_steps(Loop *loop, effnet_error *err) {
+    Run *run = loop->run;
+    TRY(workers_agree(run->workers, tell_beginning(loop, err), err));
     loop->stop = false; /* a wish to stop is said again at the first step */
     if (run->resumed && evaluation_due(run) && run->log.evaluated_step != step_now(run))
-        TRY(finish_epoch(loop, err));
-    else if (run->resumed && step_now(run) >= run->last_step)
+        TRY(agree(loop, finish_epoch(loop, err), err));
+    else if (run->resumed && step_now(run) >= run->last_step && workers_rank(run->workers) == 0)
         TRY(tell_nothing_left(loop, err));
     while (step_now(run) < run->last_step && !loop->stop) {
         TRY(one_step(loop, err));
         if (ends_epoch(run) && !loop->stop)
-            TRY(finish_epoch(loop, err));
+            TRY(agree(loop, finish_epoch(loop, err), err));
         else if (checkpoint_due(run) && !loop->stop)
-            TRY(write_checkpoint(loop, err));
+            TRY(agree(loop, write_checkpoint(loop, err), err));
     }
     if (!loop->stop) return report_at_end(loop, err);
-    TRY(write_checkpoint(loop, err));
+    TRY(workers_agree(run->workers, write_checkpoint(loop, err), err));
     return fail(err, EFFNET_INTERRUPTED, "interrupted after step %lld; '%s' was written, go on with --resume",
                 (long long)step_now(run), run->result->checkpoint);
 }
@@ -376,8 +410,15 @@ effnet_status train_run(Recipe *recipe, const effnet_train_options *options, eff
     if (!result) result = &unused;
     *result = (effnet_train_result){.top1 = -1, .top5 = -1, .ema_top1 = -1, .ema_top5 = -1};
     Run run = {.recipe = recipe, .options = options, .result = result};
+    const WorkersOptions workers = {.kind = options->dist,
+                                    .timeout_seconds = options->dist_timeout == 0 ? 300 : options->dist_timeout};
+    TRY(workers_open(&workers, &run.workers, err));
+    result->worker = workers_rank(run.workers);
+    result->workers = workers_count(run.workers);
     effnet_status status = run_open(&run, err);
     if (status == EFFNET_OK) status = run_loop(&run, err);
+    result->told_elsewhere = status != EFFNET_OK && result->worker > 0 && !workers_are_broken(run.workers);
     run_close(&run);
+    workers_close(run.workers);
     return status;
 }

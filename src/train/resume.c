@@ -12,8 +12,20 @@ static const char *const free_keys[] = {
     "threads", "engine",  "device", "devices",         "checkpoint.keep",
 };
 
+/* What the workers of one run may have of their own: where data lie, how fast the work goes. */
+static const char *const workers_keys[] = {"data", "workers", "cache", "threads"};
+
+typedef bool MayDiffer(const char *key, const Recipe *recipe);
+
+static bool workers_may_differ(const char *key, const Recipe *recipe) {
+    (void)recipe;
+    for (size_t i = 0; i < sizeof workers_keys / sizeof workers_keys[0]; i++)
+        if (strcmp(key, workers_keys[i]) == 0) return true;
+    return false;
+}
+
 /* `epochs` only says when to stop, except to the cosine, which it stretches. */
-static bool may_differ(const char *key, const Recipe *recipe) {
+static bool resumed_may_differ(const char *key, const Recipe *recipe) {
     if (strcmp(key, "epochs") == 0) return recipe->sched != SCHEDULE_COSINE;
     for (size_t i = 0; i < sizeof free_keys / sizeof free_keys[0]; i++)
         if (strcmp(key, free_keys[i]) == 0) return true;
@@ -39,9 +51,14 @@ static void note(char *names, size_t size, const char *key) {
     COMPARE(key, memcmp(recipe->field, saved->field, sizeof recipe->field) == 0)
 
 /* Names of the keys that differ and must not, separated by commas, as many as fit. */
-static void list_differences(const Recipe *recipe, const Recipe *saved, char *names, size_t size) {
+static void list_differences(const Recipe *recipe, const Recipe *saved, MayDiffer *may_differ, char *names,
+                             size_t size) {
     names[0] = 0;
 #include "recipe/keys.def"
+}
+
+void recipe_differences_of_workers(const Recipe *recipe, const Recipe *other, char *names, size_t size) {
+    list_differences(recipe, other, workers_may_differ, names, size);
 }
 
 effnet_status resume_check_recipe(const char *checkpoint, const Recipe *recipe, effnet_error *err) {
@@ -49,7 +66,7 @@ effnet_status resume_check_recipe(const char *checkpoint, const Recipe *recipe, 
     TRY(path_join(path, sizeof path, checkpoint, "recipe.yaml", err));
     Recipe saved;
     TRY(recipe_read(path, &saved, err));
-    list_differences(recipe, &saved, names, sizeof names);
+    list_differences(recipe, &saved, resumed_may_differ, names, sizeof names);
     if (!names[0]) return EFFNET_OK;
     return fail(err, EFFNET_ERROR_ARGUMENT,
                 "the recipe differs from '%.150s' in: %s; a resumed run must keep these; put them back, or begin a new "

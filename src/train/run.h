@@ -3,6 +3,7 @@
 #define EFFNET_TRAIN_RUN_H
 
 #include "data/feed/loader.h"
+#include "dist/workers.h"
 #include "format/event_file.h"
 #include "report/predictions.h"
 #include "train/run_event.h"
@@ -14,7 +15,8 @@ typedef struct Run {
     Recipe *recipe; /* resolved: classes, resolution, dropout, data and engine are what is used */
     const effnet_train_options *options;
     effnet_train_result *result;
-    char out[1000]; /* the run folder */
+    Workers *workers; /* who shares the run; NULL: nobody */
+    char out[1000];   /* the run folder: worker 0's alone */
     Dataset *train_set, *val_set;
     Loader *train_loader, *val_loader;
     Network network;

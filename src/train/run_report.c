@@ -7,7 +7,8 @@
 #include <stdlib.h>
 
 bool run_report_wanted(const Run *run) {
-    return !run->options->no_report && run->trainer.step == run->last_step;
+    return !run->options->no_report && run->trainer.step == run->last_step &&
+           workers_count(run->workers) == 1; /* each worker has the answers to its own pictures alone */
 }
 
 /* Names of all outputs as one block; the data's own where the card names none. */

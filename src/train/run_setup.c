@@ -11,6 +11,7 @@
 #include "train/run_check.h"
 #include "train/run_classes.h"
 #include "train/run_state.h"
+#include "train/run_workers.h"
 #include "train/run_tensorboard.h"
 
 #include <stdlib.h>
@@ -110,8 +111,8 @@ static effnet_status open_trainer(Run *run, effnet_error *err) {
     run->last_step = run->steps_per_epoch * recipe->epochs;
     if (run->options->steps > 0 && run->options->steps < run->last_step) run->last_step = run->options->steps;
     TRY(thread_team_create((int)recipe->threads, &run->team, err));
-    return trainer_create(recipe, &run->network, run->team, run->steps_per_epoch, evaluation_batch(recipe),
-                          &run->trainer, err);
+    return trainer_create_among(run->workers, recipe, &run->network, run->team, run->steps_per_epoch,
+                                evaluation_batch(recipe), &run->trainer, err);
 }
 
 static effnet_status open_loaders(Run *run, effnet_error *err) {
@@ -119,6 +120,10 @@ static effnet_status open_loaders(Run *run, effnet_error *err) {
     LoaderOptions options;
     TRY(loader_options_from_recipe(recipe, run->network.config.resolution, run->train_set, true, &options, err));
     options.first_step = run->trainer.step;
+    options.process = workers_rank(run->workers);
+    options.processes = workers_count(run->workers);
+    options.batch /= options.processes;
+    options.mixes /= options.processes;
     TRY(loader_create(&options, &run->train_loader, err));
     options.dataset = run->val_set;
     options.training = false;
@@ -154,19 +159,30 @@ effnet_status run_start(Run *run, effnet_error *err) {
     return open_loaders(run, err);
 }
 
-effnet_status run_open(Run *run, effnet_error *err) {
-    TRY(run_prepare(run, err));
-    TRY(run_state_open(run, err));
-    TRY(run_start(run, err));
+/* Worker 0's alone: the folder and what is written there. */
+static effnet_status open_folder(Run *run, effnet_error *err) {
+    if (workers_rank(run->workers) > 0) return EFFNET_OK;
     TRY(folder_create(run->out, err));
     TRY(run_log_open(&run->log, run->out, err));
     TRY(run_state_settle(run, err));
     TRY(run_log_cut(&run->log, run->trainer.step, err));
-    run_sinks_add(&run->sinks, run_sink_progress, (void *)run->options);
     run_sinks_add(&run->sinks, run_log_take, &run->log);
     TRY(run_tensorboard_open(run, err));
     run_sinks_add(&run->sinks, run_tensorboard_take, run);
     return write_recipe(run, err);
+}
+
+effnet_status run_open(Run *run, effnet_error *err) {
+    Workers *workers = run->workers;
+    TRY(workers_agree(workers, run_prepare(run, err), err));
+    TRY(run_workers_check(run, err));
+    TRY(workers_agree(workers, workers_rank(workers) > 0 ? EFFNET_OK : run_state_open(run, err), err));
+    TRY(run_workers_share_state(run, err));
+    TRY(workers_agree(workers, run_start(run, err), err));
+    run_sinks_add(&run->sinks, run_sink_progress, (void *)run->options);
+    TRY(workers_agree(workers, open_folder(run, err), err));
+    return workers_broadcast(workers, &run->log.evaluated_step, sizeof run->log.evaluated_step, "the log's last step",
+                             err);
 }
 
 void run_close(Run *run) {

@@ -146,6 +146,7 @@ typedef struct Evaluation {
     /* Sees each batch as the network sees it; may be NULL */
     void (*look)(void *context, const struct Batch *batch);
     void *look_context;
+    Workers *workers; /* each with a loader of its own part, and all get the accuracy of the whole; NULL: alone */
 } Evaluation;
 effnet_status evaluate_all(const Evaluation *evaluation, Accuracy *out, effnet_error *err);
 /* The LogitsFunction of an executor, which is `context`: set 0 its raw weights, set 1 the averages. */

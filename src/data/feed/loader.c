@@ -205,9 +205,19 @@ static bool claim(Loader *loader, Slot **slot, int *first, int *count) {
 
 /* The last worker of a batch mixes it; nobody else touches the slot then. */
 static void mix_slot(const Loader *loader, Slot *slot) {
-    RandomKey key = random_fold_in(random_fold_in(loader->mix_key, (uint32_t)(slot->step >> 32)), (uint32_t)slot->step);
-    mix_batch(&loader->options.mix, key, slot->size, loader->options.preprocess.resolution, slot->images, slot->spare,
-              slot->labels, slot->others, slot->shares);
+    const LoaderOptions *options = &loader->options;
+    const int mixes = options->mixes > 0 && slot->size % options->mixes == 0 ? options->mixes : 1;
+    const int size = slot->size / mixes;
+    for (int m = 0; m < mixes; m++) {
+        RandomKey key = loader->mix_key;
+        uint32_t number = (uint32_t)(options->process * mixes + m); /* of the run's replicas */
+        if (number) key = random_fold_in(key, number);
+        key = random_fold_in(random_fold_in(key, (uint32_t)(slot->step >> 32)), (uint32_t)slot->step);
+        const int at = m * size;
+        mix_batch(&options->mix, key, size, options->preprocess.resolution,
+                  slot->images + (size_t)at * loader->image_floats, slot->spare, slot->labels + at, slot->others + at,
+                  slot->shares + at);
+    }
 }
 
 static void *worker_main(void *argument) {
@@ -319,6 +329,7 @@ effnet_status loader_options_from_recipe(const Recipe *recipe, int resolution, c
                            .mix = mix_from_recipe(recipe),
                            .repeats = (int)recipe->aug_repeats,
                            .batch = (int)recipe->batch_size,
+                           .mixes = (int)recipe->replicas,
                            .workers = (int)recipe->workers,
                            .wrap = recipe->train_remainder == TRAIN_REMAINDER_WRAP,
                            .drop_remainder = recipe->eval_remainder == EVAL_REMAINDER_DROP,
@@ -410,7 +421,6 @@ static effnet_status fill_loader(Loader *loader, effnet_error *err) {
     loader->image_floats = 3 * side * side;
     loader->augment_key = random_fold_in(random_key(options->seed), STREAM_AUGMENT);
     loader->mix_key = random_fold_in(random_key(options->seed), STREAM_MIX);
-    if (options->process) loader->mix_key = random_fold_in(loader->mix_key, (uint32_t)options->process);
     loader->open_step = loader->released = loader->next_step = options->training ? options->first_step : 0;
     loader->pass_end = loader->order.steps;
     TRY(bad_pictures_create(loader->order.pictures, &loader->bad, err));

@@ -2,7 +2,7 @@
  *
  * Which pictures a batch holds is batch_order.h's: a permutation keyed by (seed, epoch), shared out over processes. A
  * picture's augmentation is keyed by (seed, epoch, index, its repetition), the mixing of a batch by (seed, step,
- * process): batches do not depend on the number of workers, nor on where a run was resumed. */
+ * replica): batches do not depend on the number of workers, nor on where a run was resumed. */
 #ifndef EFFNET_DATA_FEED_LOADER_H
 #define EFFNET_DATA_FEED_LOADER_H
 
@@ -23,6 +23,8 @@ typedef struct LoaderOptions {
     int batch;           /* pictures a step, of this process */
     int process;         /* which of `processes` that share the run, from 0: makes its part of each step's pictures */
     int processes;       /* 0: 1 */
+    int mixes;           /* training: equal neighbouring parts of this process's batch (its replicas) that are mixed
+                            each in itself; 0: 1 */
     int workers;         /* 0: one for each processor */
     int ahead;           /* batches made ahead; 0: 4 */
     uint64_t seed;

@@ -72,9 +72,16 @@ static bool mpi_test(Transport *transport, void *request, bool *done, char *mess
     return fine;
 }
 
+static void end_everybody(void) {
+    MPI_Abort(MPI_COMM_WORLD, 1);
+}
+
 static void mpi_close(Transport *transport, bool broken) {
     MpiTransport *mpi = mpi_of(transport);
-    if (broken) MPI_Abort(mpi->everybody, 1);
+    if (broken) { /* what is under way may still write into the caller's memory, so nothing of MPI is freed */
+        if (atexit(end_everybody) != 0) end_everybody();
+        return;
+    }
     MPI_Comm_free(&mpi->everybody);
     if (mpi->ours) MPI_Finalize();
     free(mpi);

@@ -1,0 +1,96 @@
+#!/usr/bin/env bash
+# A run on several workers over MPI: the same bits as alone, on any number of them; stopped by a signal to one and gone
+# on with by others; a worker that is killed or stopped ends the run, which goes on from its checkpoint; workers that are
+# not about the same are refused. Skipped where no MPI is installed.
+source "$(dirname "$0")/harness.sh"
+need_fashion
+[ -r "$build/libeffnet_mpi.so" ] || skip "built without MPI (Debian: libopenmpi-dev)"
+command -v mpirun >/dev/null || skip "there is no mpirun (Debian: openmpi-bin)"
+mpirun --version 2>/dev/null | grep -q 'Open MPI' || skip "mpirun is not Open MPI's, whose options are used here"
+
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
+export OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_mpi_yield_when_idle=1 OMPI_MCA_btl=self,vader
+export OMPI_MCA_btl_vader_single_copy_mechanism=none OMPI_MCA_odls_base_sigkill_timeout=2
+# workers N: mpirun -n N
+workers() { local n=$1; shift; mpirun --oversubscribe -n "$n" "$@"; }
+small_fashion
+train+=(--set replicas=4 --set bn_sync=running_average --set checkpoint.every_steps=2 --set threads=1 --set workers=1
+        --set resolution=32 --steps 6 --no-report)
+message() { grep -v -e '^warning' -e '^data: ' "$work/err" | grep 'effnet train: ' || true; }
+
+run 0 "${train[@]}" --out "$work/alone"
+run 0 workers 2 "${train[@]}" --out "$work/two" --dist mpi
+[ "$(grep -c '^checkpoint: ' "$work/out")" = 1 ] || die "not one line that tells of the checkpoint"
+same_checkpoint "$work/alone/checkpoints/00000006" "$work/two/checkpoints/00000006"
+[ "$(wc -l <"$work/two/log.jsonl")" = "$(wc -l <"$work/alone/log.jsonl")" ] || die "the logs are not as long"
+echo "ok: two workers are one"
+
+# moments shared by all, four workers; stopped at step 2, gone on with by one and by two
+all=(--set bn_sync=all)
+run 0 "${train[@]}" "${all[@]}" --out "$work/all"
+run 0 workers 4 "${train[@]}" "${all[@]}" --out "$work/four" --dist mpi --steps 2
+run 0 "${train[@]}" "${all[@]}" --out "$work/four" --steps 4 --resume
+run 0 workers 2 "${train[@]}" "${all[@]}" --out "$work/four" --dist mpi --resume
+same_checkpoint "$work/all/checkpoints/00000006" "$work/four/checkpoints/00000006"
+echo "ok: any number of workers goes on"
+
+# what differs is told once, before anything is written
+cat >"$work/differ.sh" <<'END'
+[ "$OMPI_COMM_WORLD_RANK" = 1 ] && exec "$@" --set lr=0.123
+exec "$@"
+END
+run '[1-9][0-9]*' workers 2 bash "$work/differ.sh" "${train[@]}" --out "$work/differ" --dist mpi
+[ "$(message | wc -l)" = 1 ] || die "not one message of a recipe that differs"
+message | grep -q "worker 1 of 2.*the recipe differs from worker 0's in: lr" || die "the key was not named"
+[ ! -e "$work/differ" ] || die "something was written"
+run '[1-9][0-9]*' workers 3 "${train[@]}" --out "$work/three" --dist mpi
+message | grep -q '3 workers cannot share 4 replicas.*can: 1, 2, 4' || die "the counts that can were not named"
+echo "ok: refusals"
+
+# start OUT N COMMAND...: in the background, until the first checkpoint; $pids: the workers
+start() {
+    local out=$1 n=$2
+    shift 2
+    workers "$n" "$@" --out "$out" --dist mpi >"$work/out" 2>"$work/err" </dev/null &
+    child=$!
+    at_end "kill -9 $child 2>/dev/null"
+    for ((i = 0; i < 1200; i++)); do
+        [ -s "$out/checkpoints/last/raw.safetensors" ] && break
+        kill -0 "$child" 2>/dev/null || die "training ended before it could be stopped"
+        sleep 0.05
+    done
+    pids=($(pgrep -f -- "effnet train .*--out $out --dist" | while read -r p; do
+        [ "$(readlink "/proc/$p/exe")" = "$(realpath "$effnet")" ] && echo "$p"; done))
+    [ "${#pids[@]}" = "$n" ] || die "${#pids[@]} workers found, wanted $n"
+}
+# ended PATTERN: the run ends with such a status
+ended() {
+    local status=0
+    wait "$child" || status=$?
+    [[ $status =~ ^($1)$ ]] || die "exit status $status, wanted $1"
+}
+long=("${train[@]}" --steps 5000)
+
+start "$work/stop" 2 "${long[@]}"
+kill -TERM "${pids[1]}"
+ended 130
+message | grep -q 'interrupted after step .* go on with --resume' || die "the end was not told"
+[ "$(message | wc -l)" = 1 ] || die "the end was told more than once"
+[ -s "$work/stop/checkpoints/last/raw.safetensors" ] || die "no checkpoint after a signal"
+
+start "$work/hang" 2 "${long[@]}" --dist-timeout 3
+kill -STOP "${pids[1]}"
+at_end "kill -9 ${pids[1]} 2>/dev/null"
+ended '[1-9][0-9]*'
+message | grep -qE "worker [01] of 2 \(process ${pids[1]} on .*\) did not answer for 3 s" || die "who hangs was not told"
+echo "ok: signals, a worker that hangs"
+
+start "$work/killed" 2 "${long[@]}"
+kill -KILL "${pids[0]}"
+ended '[1-9][0-9]*'
+at=$(basename "$(realpath "$work/killed/checkpoints/last")")
+run 0 workers 2 "${train[@]}" --out "$work/killed" --dist mpi --resume --steps "$((10#$at + 2))"
+run 0 "${train[@]}" --out "$work/undisturbed" --steps "$((10#$at + 2))"
+last=$(printf '%08d' "$((10#$at + 2))")
+same_checkpoint "$work/undisturbed/checkpoints/$last" "$work/killed/checkpoints/$last"
+echo "ok: killed at step $at, gone on with"

@@ -1,11 +1,13 @@
 /* test_gemm_amx.c - the matrix kernels over AMX against double-precision products: over emulated tile registers
- * everywhere (the same source, src/backend/cpu/amx/gemm_amx.c), and natively where the processor has them. What no
+ * everywhere (the same sources, src/backend/cpu/amx/gemm_amx*.c), and natively where the processor has them; products of bytes against
+ * the vectors' kernel, bit for bit. What no
  * result may depend on (tile rows and channels beyond the matrix, the other half of an odd depth's last pair) is NaN,
  * and results beyond the matrix must stay as they were. */
 #define EFFNET_VECTOR_HEADER "backend/cpu/vectors/vector_scalar.h"
 #define EFFNET_VALUES_BF16
 #define EFFNET_TILES_EMULATED
 #include "backend/cpu/amx/gemm_amx.c" /* the kernels under test, over plain C */
+#include "backend/cpu/amx/gemm_amx_int8.c"
 #include "backend/cpu/isa.h"
 #include "base/random.h"
 #include "compare.h"
@@ -20,10 +22,13 @@
 typedef struct Kernels {
     const char *name;
     void (*tile)(const Tile *, int, int, int, const Packed *, int, Stored *, size_t, const Stored *, const float *);
+    void (*bytes)(const Tile *, int, int, int, const Packed *, int, Stored *, size_t, const Stored *, const float *);
+    const CpuKernels *bytes_witness; /* the vectors' kernels, whose bits `bytes` gives */
     void (*transposed)(const Tile *, const Tile *, int, int, int, int, bool, float *, size_t);
 } Kernels;
 
-static const Kernels emulated = {"emulated", gemm_tile_amx_emulated, gemm_transposed_amx_emulated};
+static const Kernels emulated = {"emulated", gemm_tile_amx_emulated, gemm_tile_int8_amx_emulated,
+                                 &cpu_kernels_scalar_bf16, gemm_transposed_amx_emulated};
 
 enum { NOT_A_NUMBER = 0x7fc0, SPARE = 5 };
 
@@ -86,6 +91,60 @@ static void check_tile(const Kernels *kernels, int rows, int depth, int columns,
     free(tile), free(packed), free(c), free(plus), free(got), free(want), free(bias);
 }
 
+/* Panels of `from` columns and quads of bytes up to `from_depth` -> panels of `to` columns, a multiple of `from`. */
+static void repack_bytes(const char *panels, int from, size_t from_depth, int columns, int to, size_t to_depth,
+                         char *out) {
+    const size_t from_bytes = INT8_PANEL_HEAD(from) + from_depth * (size_t)from;
+    const size_t to_bytes = INT8_PANEL_HEAD(to) + to_depth * (size_t)to;
+    for (int n = 0; n < columns; n++) {
+        const char *panel = panels + (size_t)(n / from) * from_bytes;
+        char *target = out + (size_t)(n / to) * to_bytes;
+        for (int head = 0; head < 2; head++)
+            memcpy(target + (head * to + n % to) * 4, panel + (head * from + n % from) * 4, 4);
+        for (size_t d = 0; d < from_depth; d += 4)
+            memcpy(target + INT8_PANEL_HEAD(to) + (d / 4 * (size_t)to + (size_t)(n % to)) * 4,
+                   panel + INT8_PANEL_HEAD(from) + (d / 4 * (size_t)from + (size_t)(n % from)) * 4, 4);
+    }
+}
+
+static void check_bytes(const Kernels *kernels, int rows, int depth, int columns, bool add) {
+    const CpuKernels *witness = kernels->bytes_witness;
+    const int width = witness->gemm_columns;
+    const size_t stride = (size_t)columns + SPARE, count = (size_t)rows * stride;
+    const size_t quads = round_up((size_t)depth, 4), steps = round_up((size_t)depth, BYTE_STEP);
+    const size_t panel_bytes = INT8_PANEL_HEAD(width) + quads * (size_t)width;
+    const size_t block_bytes = INT8_PANEL_HEAD(BLOCK) + steps * BLOCK;
+    const size_t blocks = ((size_t)columns + BLOCK - 1) / BLOCK;
+    Value *tile = filled_tile(1, rows, depth);
+    float *weights = malloc((size_t)(columns * depth) * sizeof *weights),
+          *bias = malloc((size_t)columns * sizeof *bias);
+    char *panels = calloc(((size_t)columns + (size_t)width - 1) / (size_t)width, panel_bytes);
+    char *packed = calloc(blocks, block_bytes);
+    Value *got = values(count, NOT_A_NUMBER), *want = values(count, NOT_A_NUMBER), *plus = values(count, NOT_A_NUMBER);
+    assert_true(weights && bias && panels && packed);
+    for (int i = 0; i < columns * depth; i++) weights[i] = random_normal(random_key(8), (uint64_t)i);
+    for (int n = 0; n < columns; n++) bias[n] = random_normal(random_key(9), (uint64_t)n);
+    for (size_t i = 0; i < count; i++) plus[i] = number(10, i);
+    tile[0] = 0x7f80; /* row 0 ends as NaN, and column 1 */
+    if (columns > 1) weights[depth] = INFINITY;
+    for (int n = 0; n < columns; n += width)
+        witness->pack_panel_int8(weights + (size_t)n * (size_t)depth, 1, (size_t)depth, depth,
+                                 columns - n < width ? columns - n : width, NULL,
+                                 panels + (size_t)(n / width) * panel_bytes);
+    repack_bytes(panels, width, quads, columns, BLOCK, steps, packed);
+    witness->gemm_tile_int8(tile, rows, rows, depth, panels, columns, want, stride, add ? plus : NULL,
+                            add ? bias : NULL);
+    kernels->bytes(tile, rows, rows, depth, packed, columns, got, stride, add ? plus : NULL, add ? bias : NULL);
+    for (size_t i = 0; i < count; i++) {
+        bool nan = isnan(float_from_bfloat16(want[i])), got_nan = isnan(float_from_bfloat16(got[i]));
+        if (got[i] != want[i] && !(nan && got_nan))
+            fail_msg("gemm_tile_int8 %s, rows %d depth %d columns %d: %g at row %zu column %zu, %s gives %g",
+                     kernels->name, rows, depth, columns, (double)float_from_bfloat16(got[i]), i / stride, i % stride,
+                     witness->isa, (double)float_from_bfloat16(want[i]));
+    }
+    free(tile), free(weights), free(bias), free(panels), free(packed), free(got), free(want), free(plus);
+}
+
 static void check_transposed(const Kernels *kernels, int pixels, int m, int n, bool add) {
     const size_t stride = (size_t)n + SPARE, count = (size_t)m * stride;
     Value *a = filled_tile(4, pixels, m), *b = filled_tile(5, pixels, n);
@@ -114,6 +173,7 @@ static void check(const Kernels *kernels) {
         for (size_t d = 0; d < sizeof depths / sizeof *depths; d++) {
             for (size_t c = 0; c < sizeof columns / sizeof *columns; c++)
                 check_tile(kernels, rows[r], depths[d], columns[c], (r + d + c) % 2 == 0);
+            check_bytes(kernels, rows[r], depths[d], columns[(r + d) % 7], d % 2 == 0);
             check_transposed(kernels, rows[r], depths[d], columns[(r + d) % 7], d % 2 == 0);
         }
 }
@@ -128,12 +188,13 @@ static void over_emulated_tiles(void **state) {
 
 static void natively(void **state) {
     (void)state;
-    if (!(cpu_features() & CPU_AMX_BF16)) {
+    if (!(cpu_features() & CPU_AMX)) {
         printf("skipped: this processor, or its system, has no AMX\n");
         skip();
     }
 #ifdef EFFNET_X86
-    check(&(Kernels){"AMX", cpu_kernels_amx_bf16.gemm_tile, cpu_kernels_amx_bf16.gemm_transposed});
+    const CpuKernels *amx = &cpu_kernels_amx_bf16;
+    check(&(Kernels){"AMX", amx->gemm_tile, amx->gemm_tile_int8, &cpu_kernels_avx512bf16_bf16, amx->gemm_transposed});
 #endif
 }
 

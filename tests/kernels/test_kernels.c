@@ -325,7 +325,8 @@ static void byte_kernels_multiply(void **state) {
             real *x = room(m * d, sizeof *x), *product = room(m * n, sizeof *product);
             void *tile = room(round_up(d, 64) * m, (size_t)k->value_bytes);
             void *values = room(m * n, (size_t)k->value_bytes);
-            size_t panel_bytes = (size_t)k->panel_head + round_up(d, (size_t)k->depth_unit) * panel;
+            size_t filled_bytes = (size_t)k->panel_head + round_up(d, (size_t)k->depth_unit) * panel;
+            size_t panel_bytes = (size_t)k->panel_head + round_up(d, (size_t)k->depth_step) * panel;
             char *packed = room(round_up(n, panel) / panel, panel_bytes);
             memset(tile, 0xff, round_up(d, 64) * m * (size_t)k->value_bytes); /* NaN */
             memset(packed, 0xff, round_up(n, panel) / panel * panel_bytes);
@@ -335,9 +336,10 @@ static void byte_kernels_multiply(void **state) {
             for (size_t j = 0; j < n; j++) {
                 for (size_t i = 0; i < d; i++) rounded[j * d + i] = weights[j * d + i] * scale[j];
                 reference_round_bytes(rounded + j * d, depth);
-                if (j % panel == 0)
-                    k->pack_panel(weights + j * d, 1, d, depth, (int)(n - j < panel ? n - j : panel), scale + j,
-                                  packed + j / panel * panel_bytes);
+                if (j % panel) continue;
+                char *to = packed + j / panel * panel_bytes;
+                k->pack_panel(weights + j * d, 1, d, depth, (int)(n - j < panel ? n - j : panel), scale + j, to);
+                memset(to + filled_bytes, 0, panel_bytes - filled_bytes);
             }
             reference_conv_bytes_forward(m, depth, columns, x, rounded, product);
             for (size_t i = 0; i < m * n; i++) want[i] = (float)(product[i] + c[i] + bias[i % n]);

@@ -15,12 +15,12 @@
 enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_TILE_CONFIG = 17, XFEATURE_TILE_DATA = 18 };
 
 /* Linux (5.16 and later) keeps the 8 kB of tile registers of a process only after it has asked. */
-static bool has_amx_bf16(void) {
+static bool has_amx(void) {
     unsigned a, b, c, d, low, high;
-    const unsigned tile = 1u << 24, bf16 = 1u << 22, osxsave = 1u << 27;
+    const unsigned bf16 = 1u << 22, tile = 1u << 24, int8 = 1u << 25, amx = bf16 | tile | int8, osxsave = 1u << 27;
     const unsigned saved = 1u << XFEATURE_TILE_CONFIG | 1u << XFEATURE_TILE_DATA;
     if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & osxsave)) return false;
-    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d & tile) || !(d & bf16)) return false;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (d & amx) != amx) return false;
     __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
     (void)high;
     return (low & saved) == saved && syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_TILE_DATA) == 0;
@@ -37,7 +37,7 @@ unsigned cpu_features(void) {
         features |= CPU_AVX512;
     if (__builtin_cpu_supports("avx512bf16")) features |= CPU_AVX512_BF16;
     if (__builtin_cpu_supports("avx512vnni")) features |= CPU_AVX512_VNNI;
-    if (has_amx_bf16()) features |= CPU_AMX_BF16;
+    if (has_amx()) features |= CPU_AMX;
 #endif
     return features;
 }
@@ -49,7 +49,7 @@ static const struct Choice {
 } choices[] = {
 #ifdef EFFNET_X86
     {{"amx", &cpu_kernels_avx512, &cpu_kernels_amx_bf16},
-     CPU_AVX2 | CPU_AVX512 | CPU_AVX512_BF16 | CPU_AVX512_VNNI | CPU_AMX_BF16},
+     CPU_AVX2 | CPU_AVX512 | CPU_AVX512_BF16 | CPU_AVX512_VNNI | CPU_AMX},
     {{"avx512bf16", &cpu_kernels_avx512, &cpu_kernels_avx512bf16_bf16},
      CPU_AVX2 | CPU_AVX512 | CPU_AVX512_BF16 | CPU_AVX512_VNNI},
     {{"avx512", &cpu_kernels_avx512, &cpu_kernels_avx512_bf16}, CPU_AVX2 | CPU_AVX512},
@@ -65,7 +65,7 @@ CpuKernels cpu_kernels_with_int8(const CpuKernels *kernels) {
     table.pack_panel = kernels->pack_panel_int8;
     table.packed_bytes = 1;
     table.depth_unit = 4;
-    table.depth_step = 4;
+    table.depth_step = kernels->int8_depth_step;
     table.panel_head = (int)INT8_PANEL_HEAD(kernels->gemm_columns);
     return table;
 }
@@ -96,7 +96,7 @@ void cpu_isa_describe(char *found, size_t found_size, char *used, size_t used_si
                  {CPU_AVX512, "avx512"},
                  {CPU_AVX512_BF16, "avx512_bf16"},
                  {CPU_AVX512_VNNI, "avx512_vnni"},
-                 {CPU_AMX_BF16, "amx_bf16"}};
+                 {CPU_AMX, "amx"}};
     const unsigned features = cpu_features();
     size_t length = (size_t)snprintf(found, found_size, "scalar");
     for (size_t i = 0; i < sizeof names / sizeof *names && length < found_size; i++)

@@ -11,7 +11,7 @@ enum {
     CPU_AVX512 = 1 << 1, /* F, BW, VL, DQ */
     CPU_AVX512_BF16 = 1 << 2,
     CPU_AVX512_VNNI = 1 << 3,
-    CPU_AMX_BF16 = 1 << 4,
+    CPU_AMX = 1 << 4,
 };
 unsigned cpu_features(void);
 

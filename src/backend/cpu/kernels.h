@@ -13,7 +13,7 @@
  *           (channels / lanes, row_width, lanes), zero borders included
  *   packed  weights for gemm_tile, zero-padded: (columns / gemm_columns, depth / d, gemm_columns, d) with d the table's
  *           depth_unit: 1, or 2 where a bf16 dot product takes two values at a time; the depth rounded up to a multiple
- *           of its depth_step; for products in int8 see kernels/gemm_int8.c
+ *           of its depth_step; for products in int8 see kernels/byte_rows.h
  *
  * What is pending on a raw convolution output is applied as it is loaded: activation((x - mean) * scale + bias), and
  * for gradients dy = alpha * dz + beta * (y - mean) + delta (batch norm's backward formula, docs/maths.md).
@@ -27,7 +27,7 @@
 
 enum { TILE_CHANNELS = 64, TILE_ROWS = 96 };
 enum { INT8_DEPTH = 4096 }; /* gemm_tile_int8 takes no more */
-/* Bytes before a panel's weights in int8: two floats a column (kernels/gemm_int8.c). */
+/* Bytes before a panel's weights in int8: two floats a column (kernels/byte_rows.h). */
 #define INT8_PANEL_HEAD(columns) ((size_t)(columns)*2 * sizeof(float))
 
 /* Arrays of a table's values, which passes hand on without looking inside: tensors, tiles, packed weights. */
@@ -52,13 +52,14 @@ typedef struct ProjectSums {
 
 typedef struct CpuKernels {
     const char *isa;
-    int value_bytes;  /* of Stored and Tile: 4 (fp32) or 2 (bf16) */
-    int packed_bytes; /* of a packed weight: the same, or 1 (int8) */
-    int panel_head;   /* bytes before a panel's weights */
-    int depth_unit;   /* values along the depth that lie together in packed weights */
-    int depth_step;   /* a panel's depth is a multiple of it, zeros behind the weights' */
-    int lanes;        /* floats in a vector */
-    int gemm_columns; /* columns of a packed panel */
+    int value_bytes;     /* of Stored and Tile: 4 (fp32) or 2 (bf16) */
+    int packed_bytes;    /* of a packed weight: the same, or 1 (int8) */
+    int panel_head;      /* bytes before a panel's weights */
+    int depth_unit;      /* values along the depth that lie together in packed weights */
+    int depth_step;      /* a panel's depth is a multiple of it, zeros behind the weights' */
+    int int8_depth_step; /* the same of a panel of bytes */
+    int lanes;           /* floats in a vector */
+    int gemm_columns;    /* columns of a packed panel */
 #define KERNEL(name, arguments) void(*name) arguments;
 #include "backend/cpu/kernels.def"
 #undef KERNEL

@@ -20,36 +20,15 @@
 #endif
 
 #include "backend/cpu/amx/gemm_amx.h"
-#include "backend/cpu/amx/tile_config.h"
+#include "backend/cpu/amx/tile_blocks.h"
 #include "backend/cpu/kernels/common.h"
 #include "base/memory.h"
 
 enum {
-    SIDE = TILE_SIDE,                /* rows of a tile register; its columns in fp32 */
-    BLOCK = 2 * SIDE,                /* rows and columns of C at a time; columns of a packed panel */
     STEP = 2 * SIDE,                 /* values along the depth of one instruction */
     CHUNK = 3 * STEP,                /* pixels of gemm_transposed at a time */
     TILE_STRIDE = TILE_CHANNELS * 2, /* bytes */
 };
-
-/* C's upper half has `upper` rows, its lower `lower` (0: there is none). */
-static void configure(int upper, int lower) {
-    TileConfig config = {.palette = 1};
-    for (int t = 0; t < TILE_REGISTERS; t++) {
-        config.row_bytes[t] = TILE_ROW_BYTES;
-        config.rows[t] = SIDE;
-    }
-    config.rows[0] = config.rows[1] = config.rows[4] = (uint8_t)upper;
-    if (lower) config.rows[2] = config.rows[3] = config.rows[5] = (uint8_t)lower;
-    tile_configure(&config);
-}
-
-static void zero_block(void) {
-    tile_zero(0);
-    tile_zero(1);
-    tile_zero(2);
-    tile_zero(3);
-}
 
 /* One step: A's 32 rows from `a`, a_bytes apart, times 32 columns of B, pairs of rows b_bytes apart. */
 INLINE void step(const void *a, size_t a_bytes, bool lower, const void *b, size_t b_bytes, bool right) {
@@ -64,15 +43,6 @@ INLINE void step(const void *a, size_t a_bytes, bool lower, const void *b, size_
     tile_fetch(5, (const char *)a + SIDE * a_bytes, a_bytes);
     tile_dot(2, 5, 6);
     if (right) tile_dot(3, 5, 7);
-}
-
-static void write_block(float sums[BLOCK * BLOCK], bool lower, bool right) {
-    const size_t bytes = BLOCK * sizeof *sums;
-    tile_write(0, sums, bytes);
-    if (right) tile_write(1, sums + SIDE, bytes);
-    if (!lower) return;
-    tile_write(2, sums + (size_t)SIDE * BLOCK, bytes);
-    if (right) tile_write(3, sums + (size_t)SIDE * BLOCK + SIDE, bytes);
 }
 
 /* ---- C = tile * packed [+ add] -------------------------------------------------------------------------------- */

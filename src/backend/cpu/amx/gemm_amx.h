@@ -13,6 +13,8 @@
 
 void AMX_NAME(gemm_tile)(const Tile *tile, int tile_rows, int rows, int depth, const Packed *packed, int columns,
                          Stored *c, size_t c_stride, const Stored *add, const float *bias);
+void AMX_NAME(gemm_tile_int8)(const Tile *tile, int tile_rows, int rows, int depth, const Packed *packed, int columns,
+                              Stored *c, size_t c_stride, const Stored *add, const float *bias);
 void AMX_NAME(gemm_transposed)(const Tile *a_tile, const Tile *b_tile, int tile_rows, int pixels, int m, int n,
                                bool add, float *c, size_t c_stride);
 /* A round is AMX_ROUND operations. */

@@ -4,6 +4,7 @@
 
 /* The vectors' kernels by their names, of which these are others. */
 #define gemm_tile_avx512bf16_bf16          gemm_tile_amx
+#define gemm_tile_int8_avx512bf16_bf16     gemm_tile_int8_amx
 #define gemm_transposed_avx512bf16_bf16    gemm_transposed_amx
 #define peak_multiply_adds_avx512bf16_bf16 peak_multiply_adds_amx
 
@@ -17,6 +18,7 @@ const CpuKernels cpu_kernels_amx_bf16 = {
     .packed_bytes = 2,
     .depth_unit = 2,
     .depth_step = 32,
+    .int8_depth_step = 64,
     .lanes = 16,
     .gemm_columns = 32,
 #define KERNEL(name, arguments) .name = name##_avx512bf16_bf16,

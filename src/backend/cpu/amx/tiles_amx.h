@@ -2,7 +2,8 @@
  * C.
  *
  * Eight tile registers of up to 16 rows of 64 bytes. tile_dot(c, a, b), TDPBF16PS: c (M, N) fp32 += a (M, 2 K) bf16
- * times b (K, N, 2) bf16, pairs along the depth lying together. Numbers of registers are constants. */
+ * times b (K, N, 2) bf16, pairs along the depth lying together. tile_dot_bytes(c, a, b), TDPBUSD: c (M, N) int32 += a
+ * (M, 4 K) bytes without a sign times b (K, N, 4) bytes with one. Numbers of registers are constants. */
 #ifndef EFFNET_TILES_H
 #define EFFNET_TILES_H
 
@@ -21,5 +22,6 @@ static inline void tile_configure(const TileConfig *config) {
 #define tile_fetch(tile, from, row_bytes) _tile_loadd(tile, from, row_bytes)
 #define tile_write(tile, to, row_bytes)   _tile_stored(tile, to, row_bytes)
 #define tile_dot(c, a, b)                 _tile_dpbf16ps(c, a, b)
+#define tile_dot_bytes(c, a, b)           _tile_dpbusd(c, a, b)
 
 #endif

@@ -1,7 +1,7 @@
 /* tiles_emulated.h - AMX's tile registers in plain C, for the tests of machines that have none: gemm_amx.c is compiled
  * over it, and a use that the processor would refuse (shapes that do not fit, no configuration) ends the program.
  *
- * Arithmetic as the manual gives TDPBF16PS: products and sums in fp32, the first values of the pairs and the second
+ * Arithmetic as the manual gives TDPBF16PS (TDPBUSD is exact): products and sums in fp32, the first values of the pairs and the second
  * ones summed apart and then added; denormal numbers count as zero. */
 #ifndef EFFNET_TILES_H
 #define EFFNET_TILES_H
@@ -54,10 +54,27 @@ static inline float tile_flush(float x) {
 static inline float tile_product(uint16_t a, uint16_t b) {
     return tile_flush(float_from_bfloat16(a)) * tile_flush(float_from_bfloat16(b));
 }
+static inline void tile_require_fit(int c, int a, int b) {
+    const TileConfig *shape = &tiles.config;
+    tile_require(shape->rows[c] > 0 && shape->rows[a] == shape->rows[c] && shape->rows[b] == shape->row_bytes[a] / 4 &&
+                 shape->row_bytes[b] == shape->row_bytes[c]);
+}
+static inline void tile_dot_bytes(int c, int a, int b) {
+    const TileConfig *shape = &tiles.config;
+    tile_require_fit(c, a, b);
+    for (int i = 0; i < shape->rows[c]; i++)
+        for (int j = 0; j < shape->row_bytes[c] / 4; j++) {
+            int32_t sum;
+            memcpy(&sum, &tiles.data[c][i][4 * j], sizeof sum);
+            for (int depth = 0; depth < shape->row_bytes[a]; depth++)
+                sum += tiles.data[a][i][depth] * (int8_t)tiles.data[b][depth / 4][4 * j + depth % 4];
+            memcpy(&tiles.data[c][i][4 * j], &sum, sizeof sum);
+        }
+}
 static inline void tile_dot(int c, int a, int b) {
     const TileConfig *shape = &tiles.config;
     const int m = shape->rows[c], n = shape->row_bytes[c] / 4, k = shape->row_bytes[a] / 4;
-    tile_require(m > 0 && shape->rows[a] == m && shape->rows[b] == k && shape->row_bytes[b] == 4 * n);
+    tile_require_fit(c, a, b);
     for (int i = 0; i < m; i++)
         for (int j = 0; j < n; j++) {
             float sums[2] = {0, 0}, sum;

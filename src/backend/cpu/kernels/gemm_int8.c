@@ -1,24 +1,13 @@
-/* gemm_int8.c - gemm_tile and pack_panel with products of bytes, for inference.
- *
- * Weights are rounded once to q_w in -127..127, a scale for each column: w = scale q_w. A row of the tile, which is a
- * pixel, is rounded as it comes ("dynamic": nothing is calibrated beforehand) to q in 0..255 over its own range, zero
- * included: x = low + step q. Then
- *
- *   sum_k x_k w_k = step scale sum_k q_k q_w,k + low scale sum_k q_w,k
- *
- * whose first sum is of integers, four products to a lane and instruction, and whose last is the panel's, known from
- * packing. Nothing overflows: 255 * 127 * 4096 is below 2^31. A value that is not finite makes its row's results NaN, a
- * weight its column's.
- *
- * Panel: `PANEL` scales, `PANEL` times scale sum_k q_w,k, then bytes (depth / 4, PANEL, 4), zeros behind. */
-#include "backend/cpu/kernels/common.h"
+/* gemm_int8.c - gemm_tile and pack_panel with products of bytes, for inference: four products to a lane and
+ * instruction. The arithmetic, and what a panel holds: byte_rows.h. */
+#include "backend/cpu/kernels/byte_rows.h"
 #include "backend/cpu/kernels/row_blocks.h"
 
 #include "base/memory.h"
 
 #include <math.h>
 
-enum { PANEL = GEMM_VECTORS * LANES, QUAD = 4 };
+enum { PANEL = GEMM_VECTORS * LANES };
 
 void ISA_NAME(pack_panel_int8)(const float *weights, size_t depth_stride, size_t column_stride, int depth, int width,
                                const float *scale, Packed *panel) {
@@ -44,42 +33,6 @@ void ISA_NAME(pack_panel_int8)(const float *weights, size_t depth_stride, size_t
     }
 }
 
-typedef struct Range {
-    Vector least, most, not_finite;
-} Range;
-
-INLINE void range_add(Range *range, Vector x) {
-    range->least = vector_min(range->least, x);
-    range->most = vector_max(range->most, x);
-    range->not_finite = vector_fma(x, vector_all(0.0f), range->not_finite); /* NaN, once it is */
-}
-
-/* BODY(value, channel, tail) over the vectors of a tile's row. */
-#define FOR_ROW(tile, tile_rows, depth, BODY)                                                                          \
-    do {                                                                                                               \
-        int c_ = 0;                                                                                                    \
-        for (; c_ + TILE_CHANNELS <= (depth); c_ += TILE_CHANNELS)                                                     \
-            UNROLL for (int v_ = 0; v_ < TILE_CHANNELS; v_ += LANES)                                                   \
-                BODY((tile) + tile_offset(c_, tile_rows) + v_, c_ + v_, 0);                                            \
-        for (; c_ + LANES <= (depth); c_ += LANES) BODY((tile) + tile_offset(c_, tile_rows), c_, 0);                   \
-        if (c_ < (depth)) BODY((tile) + tile_offset(c_, tile_rows), c_, (depth)-c_);                                   \
-    } while (0)
-
-/* A row of the tile as bytes, whole vectors of them; x = *low + *step * byte. */
-INLINE void round_row(const Value *tile, int tile_rows, int depth, uint8_t *to, float *step, float *low) {
-    Range range = {vector_all(0.0f), vector_all(0.0f), vector_all(0.0f)};
-#define ADD(from, channel, tail) range_add(&range, load_values(from, tail))
-    FOR_ROW(tile, tile_rows, depth, ADD);
-#undef ADD
-    float lowest = vector_smallest(range.least), width = vector_largest(range.most) - lowest;
-    const Vector offset = vector_all(lowest), inverse = vector_all(width > 0 ? 255 / width : 0);
-#define STORE(from, channel, tail) vector_store_bytes(to + (channel), (load_values(from, tail) - offset) * inverse)
-    FOR_ROW(tile, tile_rows, depth, STORE);
-#undef STORE
-    *step = width / 255;
-    *low = lowest + vector_sum(range.not_finite);
-}
-
 typedef struct RoundedRows {
     _Alignas(64) uint8_t bytes[GEMM_ROWS][INT8_DEPTH + 64]; /* whole vectors, and a quad of zeros behind */
     float step[GEMM_ROWS], low[GEMM_ROWS];
@@ -102,13 +55,11 @@ INLINE void bytes_block(int rows, int vectors, const RoundedRows *from, int dept
     UNROLL for (int v = 0; v < vectors; v++) {
         int left = columns - v * LANES, tail = left < LANES ? left : 0;
         if (left <= 0) break;
-        Vector scale = vector_load(scales + v * LANES), sum = vector_load(sums + v * LANES);
-        Vector start = bias ? load_lanes(bias + v * LANES, tail) : vector_all(0.0f);
+        const ByteColumns column =
+            byte_columns(scales + v * LANES, sums + v * LANES, bias ? bias + v * LANES : NULL, tail);
         UNROLL for (int r = 0; r < rows; r++) {
-            Vector value = vector_fma(sum, vector_all(from->low[r]), start);
-            value = vector_fma(vector_from_integers(acc[r][v]), scale * vector_all(from->step[r]), value);
-            if (add) value = value + load_values(add + (size_t)r * c_stride + v * LANES, tail);
-            store_values(c + (size_t)r * c_stride + v * LANES, value, tail);
+            size_t at = (size_t)r * c_stride + (size_t)(v * LANES);
+            byte_sums_store(&column, acc[r][v], from->step[r], from->low[r], c + at, add ? add + at : NULL, tail);
         }
     }
 }

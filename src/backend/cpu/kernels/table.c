@@ -13,6 +13,7 @@ const CpuKernels ISA_NAME(cpu_kernels) = {
     .packed_bytes = (int)sizeof(Value),
     .depth_unit = DEPTH_UNIT,
     .depth_step = DEPTH_UNIT,
+    .int8_depth_step = 4,
     .lanes = LANES,
     .gemm_columns = GEMM_VECTORS * LANES,
 #define KERNEL(name, arguments) .name = ISA_NAME(name),

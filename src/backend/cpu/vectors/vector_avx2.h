@@ -147,6 +147,9 @@ static inline Quads quads_all(const void *p) {
     memcpy(&quad, p, sizeof quad);
     return _mm256_set1_epi32(quad);
 }
+static inline Integers integers_load(const int32_t *p) {
+    return _mm256_loadu_si256((const __m256i *)(const void *)p);
+}
 static inline Integers integers_zero(void) {
     return _mm256_setzero_si256();
 }

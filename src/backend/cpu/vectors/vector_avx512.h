@@ -179,6 +179,9 @@ static inline Quads quads_all(const void *p) {
     memcpy(&quad, p, sizeof quad);
     return _mm512_set1_epi32(quad);
 }
+static inline Integers integers_load(const int32_t *p) {
+    return _mm512_loadu_si512(p);
+}
 static inline Integers integers_zero(void) {
     return _mm512_setzero_si512();
 }

@@ -117,6 +117,9 @@ static inline Quads quads_load(const void *p) {
 static inline Quads quads_all(const void *p) {
     return quads_load(p);
 }
+static inline Integers integers_load(const int32_t *p) {
+    return *p;
+}
 static inline Integers integers_zero(void) {
     return 0;
 }

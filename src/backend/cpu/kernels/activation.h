@@ -2,8 +2,7 @@
  *
  * sigmoid(z) = 1 / (1 + exp(-z)). exp(t) = 2^n * 2^f with n = round(t log2 e), |f| <= 1/2, 2^f by a polynomial. z is
  * held within [-86.6, 86.6], so that the power of two stays a normal number; there sigmoid is 0 or 1 to fp32. f comes
- * from a fused multiply-add, so that the product's rounding does not become an error of the exponent. A NaN stays a
- * NaN.
+ * from a fused multiply-add, so that the product's rounding does not become an error of the exponent. A NaN stays a NaN.
  *
  * fp32 values: degree 6 (Taylor coefficients ln(2)^k / k!; truncation error below 2e-7 relative at |f| = 1/2); relative
  * error of swish below 2e-6 with a fused multiply-add. bf16 values, which keep 8 bits (4e-3): degree 3 (minimax, 1e-4)
@@ -14,16 +13,18 @@
 
 #include "model/network.h"
 
-static inline Vector vector_sigmoid(Vector z) {
+/* `held` lies within [-86.6, 86.6]; of a NaN anything. */
+static inline Vector vector_sigmoid_held(Vector held) {
     const Vector log2_e = vector_all(-1.44269504088896341f); /* of -z */
-    Vector held = vector_max(vector_all(-86.6f), vector_min(vector_all(86.6f), z));
-    Vector n = vector_round(held * log2_e), f = vector_fma(held, log2_e, vector_all(0.0f) - n);
+    /* Adding 1.5 * 2^23 rounds to an integer, which then stands in the lowest bits. */
+    Vector shifted = vector_fma(held, log2_e, vector_all(0x1.8p23f)), n = shifted - vector_all(0x1.8p23f);
+    Vector f = vector_fms(held, log2_e, n);
 #ifdef EFFNET_VALUES_BF16
     Vector p = vector_all(5.5171667e-2f);
     p = vector_fma(p, f, vector_all(2.4261113e-1f));
     p = vector_fma(p, f, vector_all(6.9326099e-1f));
     p = vector_fma(p, f, vector_all(9.9992807e-1f));
-    return vector_reciprocal_estimate(vector_all(1.0f) + vector_scale_by_power(p, n));
+    return vector_reciprocal_estimate(vector_all(1.0f) + vector_scale_by_bits(p, shifted));
 #else
     Vector p = vector_all(1.5403530393381608e-4f);
     p = vector_fma(p, f, vector_all(1.3333558146428443e-3f));
@@ -32,12 +33,22 @@ static inline Vector vector_sigmoid(Vector z) {
     p = vector_fma(p, f, vector_all(2.4022650695910072e-1f));
     p = vector_fma(p, f, vector_all(6.9314718055994531e-1f));
     p = vector_fma(p, f, vector_all(1.0f));
-    return vector_reciprocal(vector_all(1.0f) + vector_scale_by_power(p, n));
+    return vector_reciprocal(vector_all(1.0f) + vector_scale_by_bits(p, shifted));
 #endif
 }
 
+static inline Vector vector_sigmoid(Vector z) {
+    Vector held = vector_max(vector_all(-86.6f), vector_min(vector_all(86.6f), z));
+    return vector_sigmoid_held(held) + (held - held); /* NaN where z is */
+}
+
+/* For what is multiplied by z: of a NaN it may be any number. */
+static inline Vector vector_sigmoid_factor(Vector z) {
+    return vector_sigmoid_held(vector_within(z, 86.6f));
+}
+
 static inline Vector vector_activate(Vector z, Activation activation) {
-    if (activation == ACTIVATION_SWISH) return z * vector_sigmoid(z);
+    if (activation == ACTIVATION_SWISH) return z * vector_sigmoid_factor(z);
     if (activation == ACTIVATION_RELU6) return vector_max(vector_all(0.0f), vector_min(vector_all(6.0f), z));
     return z;
 }
@@ -45,7 +56,7 @@ static inline Vector vector_activate(Vector z, Activation activation) {
 /* Value and derivative together: they share the exponential. */
 static inline Vector vector_activate_slope(Vector z, Activation activation, Vector *slope) {
     if (activation == ACTIVATION_SWISH) {
-        Vector s = vector_sigmoid(z), value = z * s;
+        Vector s = vector_sigmoid_factor(z), value = z * s;
         *slope = vector_fma(value, vector_all(1.0f) - s, s); /* s + z s (1 - s) */
         return value;
     }

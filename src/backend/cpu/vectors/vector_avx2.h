@@ -37,6 +37,9 @@ static inline Vector vector_all(float x) {
 static inline Vector vector_fma(Vector a, Vector b, Vector c) {
     return _mm256_fmadd_ps(a, b, c);
 }
+static inline Vector vector_fms(Vector a, Vector b, Vector c) {
+    return _mm256_fmsub_ps(a, b, c);
+}
 /* Second operand where either is NaN, so that a NaN in x survives max(low, x). */
 static inline Vector vector_max(Vector a, Vector b) {
     return _mm256_max_ps(a, b);
@@ -49,13 +52,13 @@ static inline Vector vector_inside(Vector x, float low, float high) {
         _mm256_and_ps(_mm256_cmp_ps(x, vector_all(low), _CMP_GT_OQ), _mm256_cmp_ps(x, vector_all(high), _CMP_LT_OQ));
     return _mm256_and_ps(inside, vector_all(1.0f));
 }
-static inline Vector vector_round(Vector x) {
-    return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+static inline Vector vector_within(Vector x, float limit) {
+    return vector_max(vector_all(-limit), vector_min(vector_all(limit), x));
 }
-/* x * 2^n, n integral, -126 <= n <= 127 */
-static inline Vector vector_scale_by_power(Vector x, Vector n) {
-    __m256i power = _mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23);
-    return _mm256_mul_ps(x, _mm256_castsi256_ps(power));
+/* x * 2^n, where n stands in the lowest 9 bits of `shifted`, and x and the result are normal numbers. */
+static inline Vector vector_scale_by_bits(Vector x, Vector shifted) {
+    __m256i exponent = _mm256_slli_epi32(_mm256_castps_si256(shifted), 23);
+    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(x), exponent));
 }
 static inline Vector vector_reciprocal(Vector x) {
     return _mm256_div_ps(vector_all(1.0f), x);

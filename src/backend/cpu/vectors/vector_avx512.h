@@ -42,6 +42,9 @@ static inline Vector vector_all(float x) {
 static inline Vector vector_fma(Vector a, Vector b, Vector c) {
     return _mm512_fmadd_ps(a, b, c);
 }
+static inline Vector vector_fms(Vector a, Vector b, Vector c) {
+    return _mm512_fmsub_ps(a, b, c);
+}
 /* Second operand where either is NaN, so that a NaN in x survives max(low, x). */
 static inline Vector vector_max(Vector a, Vector b) {
     return _mm512_max_ps(a, b);
@@ -54,12 +57,14 @@ static inline Vector vector_inside(Vector x, float low, float high) {
         _mm512_cmp_ps_mask(x, vector_all(low), _CMP_GT_OQ) & _mm512_cmp_ps_mask(x, vector_all(high), _CMP_LT_OQ);
     return _mm512_maskz_mov_ps(inside, vector_all(1.0f));
 }
-static inline Vector vector_round(Vector x) {
-    return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+/* x with its magnitude held below the limit; of a NaN anything. */
+static inline Vector vector_within(Vector x, float limit) {
+    return _mm512_range_ps(x, vector_all(limit), 2); /* the smaller magnitude, x's sign: one instruction for two */
 }
-/* x * 2^n, n integral */
-static inline Vector vector_scale_by_power(Vector x, Vector n) {
-    return _mm512_scalef_ps(x, n);
+/* x * 2^n, where n stands in the lowest 9 bits of `shifted`, and x and the result are normal numbers. */
+static inline Vector vector_scale_by_bits(Vector x, Vector shifted) {
+    __m512i exponent = _mm512_slli_epi32(_mm512_castps_si512(shifted), 23);
+    return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(x), exponent));
 }
 /* Relative error below 2^-14; 1 at 1. */
 static inline Vector vector_reciprocal_estimate(Vector x) {

@@ -31,6 +31,9 @@ static inline Vector vector_all(float x) {
 static inline Vector vector_fma(Vector a, Vector b, Vector c) {
     return a * b + c;
 }
+static inline Vector vector_fms(Vector a, Vector b, Vector c) {
+    return a * b - c;
+}
 static inline Vector vector_max(Vector a, Vector b) {
     return a > b ? a : b;
 }
@@ -41,15 +44,17 @@ static inline Vector vector_min(Vector a, Vector b) {
 static inline Vector vector_inside(Vector x, float low, float high) {
     return x > low && x < high ? 1.0f : 0.0f;
 }
-static inline Vector vector_round(Vector x) {
-    return nearbyintf(x);
+static inline Vector vector_within(Vector x, float limit) {
+    return vector_max(-limit, vector_min(limit, x));
 }
-/* x * 2^n, n integral, -126 <= n <= 127 */
-static inline Vector vector_scale_by_power(Vector x, Vector n) {
-    uint32_t bits = (uint32_t)((int32_t)n + 127) << 23;
-    float power;
-    memcpy(&power, &bits, sizeof power);
-    return x * power;
+/* x * 2^n, where n stands in the lowest 9 bits of `shifted`, and x and the result are normal numbers. */
+static inline Vector vector_scale_by_bits(Vector x, Vector shifted) {
+    uint32_t bits, n;
+    memcpy(&bits, &x, sizeof bits);
+    memcpy(&n, &shifted, sizeof n);
+    bits += n << 23;
+    memcpy(&x, &bits, sizeof x);
+    return x;
 }
 static inline Vector vector_reciprocal(Vector x) {
     return 1.0f / x;

@@ -43,13 +43,14 @@
 #include "backend/cpu/kernels.def"
 #undef KERNEL
 
-#define FOR_CHANNEL_BLOCKS(channels, BODY)                                                                             \
+#define FOR_BLOCKS_OF(block_vectors, channels, BODY)                                                                   \
     do {                                                                                                               \
         int c_ = 0;                                                                                                    \
-        for (; c_ + BLOCK_VECTORS * LANES <= (channels); c_ += BLOCK_VECTORS * LANES) BODY(c_, BLOCK_VECTORS, 0);      \
+        for (; c_ + (block_vectors)*LANES <= (channels); c_ += (block_vectors)*LANES) BODY(c_, block_vectors, 0);      \
         for (; c_ + LANES <= (channels); c_ += LANES) BODY(c_, 1, 0);                                                  \
         if (c_ < (channels)) BODY(c_, 1, (channels)-c_);                                                               \
     } while (0)
+#define FOR_CHANNEL_BLOCKS(channels, BODY) FOR_BLOCKS_OF(BLOCK_VECTORS, channels, BODY)
 
 /* Calls BODY(ACTIVATION_...) with the activation as a constant. */
 #define WITH_ACTIVATION(activation, BODY)                                                                              \
@@ -83,15 +84,9 @@ enum { DEPTH_UNIT = 2 };
 INLINE Vector load_values(const Value *p, int tail) {
     return tail ? vector_load_bf16_some(p, tail) : vector_load_bf16(p);
 }
-INLINE void store_values(Value *p, Vector v, int tail) {
-    if (tail)
-        vector_store_bf16_some(p, v, tail);
-    else
-        vector_store_bf16(p, v);
-}
-/* What a stored value will be read as: sums that go with it take this, so that what should cancel does. */
-INLINE Vector round_values(Vector v) {
-    return vector_round_bf16(v);
+/* Returns what the stored values will be read as: sums that go with them take this, so that what should cancel does. */
+INLINE Vector store_values(Value *p, Vector v, int tail) {
+    return tail ? vector_store_bf16_some(p, v, tail) : vector_store_bf16(p, v);
 }
 #else
 typedef float Value;
@@ -99,10 +94,8 @@ enum { DEPTH_UNIT = 1 };
 INLINE Vector load_values(const Value *p, int tail) {
     return load_lanes(p, tail);
 }
-INLINE void store_values(Value *p, Vector v, int tail) {
+INLINE Vector store_values(Value *p, Vector v, int tail) {
     store_lanes(p, v, tail);
-}
-INLINE Vector round_values(Vector v) {
     return v;
 }
 #endif

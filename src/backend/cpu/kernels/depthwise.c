@@ -207,8 +207,7 @@ void ISA_NAME(depthwise_finish_row)(const Stored *da, const float *slope, const 
         for (int x = 0; x < width; x++) {
             size_t at = (size_t)x * stride + (size_t)c;
             Vector a = load_values(from + (size_t)x * (size_t)channels + c, tail);
-            Vector e = round_values(a * vector_load(d + (size_t)x * LANES));
-            store_values(to + at, e, tail);
+            Vector e = store_values(to + at, a * vector_load(d + (size_t)x * LANES), tail);
             s = s + e;
             t = vector_fma(e, load_values(raw + at, tail) - m, t);
         }
@@ -227,8 +226,7 @@ void ISA_NAME(depthwise_finish_tile)(const Stored *da, const float *slope, int w
         Vector s = vector_all(0.0f);
         for (int x = 0; x < width; x++) {
             Vector a = load_values(from + (size_t)x * (size_t)channels + c, tail);
-            Vector e = round_values(a * vector_load(d + (size_t)x * LANES));
-            store_values(to + (size_t)x * TILE_CHANNELS, e, 0);
+            Vector e = store_values(to + (size_t)x * TILE_CHANNELS, a * vector_load(d + (size_t)x * LANES), 0);
             s = s + e;
         }
         add_lanes(sum + c, s, tail);

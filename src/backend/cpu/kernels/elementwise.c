@@ -164,54 +164,60 @@ void ISA_NAME(gradient_sums)(const Stored *g, const Stored *p, int rows, int cha
 /* ---- squeeze-excite, projection and pooling, backward ------------------------------------------------------ */
 
 /* One vector at a time: three loads, five sums and the exponential leave no registers for more. */
-INLINE void project_gradient_block(const Value *u, Value *dv, size_t stride, int rows, int c, int tail,
+/* Ten sums and twelve vectors of parameters at a time fit the registers; a single vector's loads would use half of each
+ * cache line of bf16. */
+enum { PROJECT_VECTORS = BLOCK_VECTORS / 2 };
+
+INLINE void project_gradient_block(const Value *u, Value *dv, size_t stride, int rows, int c, int vectors, int tail,
                                    const BnVectors *bn, Activation activation, const float *gate, Value *tile,
                                    int tile_rows, Value *slope, ProjectSums sums) {
-    BnLanes lanes = load_bn(bn, c, 1, tail);
-    const Vector zero = vector_all(0.0f);
-    Vector g = gate ? load_lanes(gate + c, tail) : vector_all(1.0f);
-    Vector sum_gate = zero, sum_e = zero, sum_e_centred = zero, sum_d = zero, sum_d_centred = zero;
-    Value *to = tile + tile_offset(c, tile_rows);
-    for (int row = 0; row < rows; row++) {
-        size_t at = (size_t)row * stride + (size_t)c;
-        Vector x = load_values(u + at, tail), gradient = load_values(dv + at, tail), d;
-        Vector centred = x - lanes.mean[0];
-        Vector a = vector_activate_slope(vector_fma(centred, lanes.scale[0], lanes.bias[0]), activation, &d);
-        store_values(to + (size_t)row * TILE_CHANNELS, a * g, 0);
-        Vector e = round_values(gradient * g * d);
-        store_values(dv + at, e, tail);
-        sum_e = sum_e + e;
-        sum_e_centred = vector_fma(e, centred, sum_e_centred);
-        if (gate) {
-            d = round_values(d);
-            store_values(slope + at, d, tail);
-            sum_gate = vector_fma(gradient, a, sum_gate);
-            sum_d = sum_d + d;
-            sum_d_centred = vector_fma(d, centred, sum_d_centred);
-        }
+    const BnLanes lanes = load_bn(bn, c, vectors, tail);
+    Vector g[PROJECT_VECTORS], sum_gate[PROJECT_VECTORS], sum_e[PROJECT_VECTORS], sum_e_centred[PROJECT_VECTORS],
+        sum_d[PROJECT_VECTORS], sum_d_centred[PROJECT_VECTORS];
+    UNROLL for (int v = 0; v < vectors; v++) {
+        g[v] = gate ? load_lanes(gate + c + v * LANES, tail) : vector_all(1.0f);
+        sum_gate[v] = sum_e[v] = sum_e_centred[v] = sum_d[v] = sum_d_centred[v] = vector_all(0.0f);
     }
-    add_lanes(sums.e + c, sum_e, tail);
-    add_lanes(sums.e_centred + c, sum_e_centred, tail);
-    if (gate) {
-        add_lanes(sums.gate + c, sum_gate, tail);
-        add_lanes(sums.d + c, sum_d, tail);
-        add_lanes(sums.d_centred + c, sum_d_centred, tail);
+    for (int row = 0; row < rows; row++) UNROLL for (int v = 0; v < vectors; v++) {
+            size_t at = (size_t)row * stride + (size_t)(c + v * LANES);
+            Vector gradient = load_values(dv + at, tail), d;
+            Vector centred = load_values(u + at, tail) - lanes.mean[v];
+            Vector a = vector_activate_slope(vector_fma(centred, lanes.scale[v], lanes.bias[v]), activation, &d);
+            store_values(tile + tile_offset(c + v * LANES, tile_rows) + (size_t)row * TILE_CHANNELS, a * g[v], 0);
+            Vector e = store_values(dv + at, gradient * g[v] * d, tail);
+            sum_e[v] = sum_e[v] + e;
+            sum_e_centred[v] = vector_fma(e, centred, sum_e_centred[v]);
+            if (!gate) continue;
+            d = store_values(slope + at, d, tail);
+            sum_gate[v] = vector_fma(gradient, a, sum_gate[v]);
+            sum_d[v] = sum_d[v] + d;
+            sum_d_centred[v] = vector_fma(d, centred, sum_d_centred[v]);
+        }
+    UNROLL for (int v = 0; v < vectors; v++) {
+        int at = c + v * LANES;
+        add_lanes(sums.e + at, sum_e[v], tail);
+        add_lanes(sums.e_centred + at, sum_e_centred[v], tail);
+        if (!gate) continue;
+        add_lanes(sums.gate + at, sum_gate[v], tail);
+        add_lanes(sums.d + at, sum_d[v], tail);
+        add_lanes(sums.d_centred + at, sum_d_centred[v], tail);
     }
 }
 
 void ISA_NAME(project_gradient_tile)(const Stored *u, Stored *dv, size_t stride, int rows, int channels,
                                      const BnVectors *bn, Activation activation, const float *gate, Tile *tile,
                                      int tile_rows, Stored *slope, ProjectSums sums) {
-#define BODY(kind)                                                                                                     \
-    for (int c = 0; c < channels; c += LANES) {                                                                        \
-        int tail = channels - c < LANES ? channels - c : 0;                                                            \
-        if (gate)                                                                                                      \
-            project_gradient_block(u, dv, stride, rows, c, tail, bn, kind, gate, tile, tile_rows, slope, sums);        \
-        else                                                                                                           \
-            project_gradient_block(u, dv, stride, rows, c, tail, bn, kind, NULL, tile, tile_rows, slope, sums);        \
-    }
-    WITH_ACTIVATION(activation, BODY);
-#undef BODY
+#define BLOCK(c, vectors, tail)                                                                                        \
+    (gate ? project_gradient_block(u, dv, stride, rows, c, vectors, tail, bn, ACTIVE, gate, tile, tile_rows, slope,    \
+                                   sums)                                                                               \
+          : project_gradient_block(u, dv, stride, rows, c, vectors, tail, bn, ACTIVE, NULL, tile, tile_rows, slope,    \
+                                   sums))
+#define ACTIVATED(kind)                                                                                                \
+    const Activation ACTIVE = kind;                                                                                    \
+    FOR_BLOCKS_OF(PROJECT_VECTORS, channels, BLOCK)
+    WITH_ACTIVATION(activation, ACTIVATED);
+#undef ACTIVATED
+#undef BLOCK
 }
 
 void ISA_NAME(sigmoid)(float *x, size_t count) {
@@ -246,8 +252,7 @@ INLINE void pool_gradient_block(const Value *y, int rows, int channels, int c, i
         size_t at = (size_t)row * (size_t)channels + (size_t)c;
         Vector centred = load_values(y + at, tail) - lanes.mean[0], slope;
         vector_activate_slope(vector_fma(centred, lanes.scale[0], lanes.bias[0]), activation, &slope);
-        Vector e = round_values(g * slope);
-        store_values(dz + at, e, tail);
+        Vector e = store_values(dz + at, g * slope, tail);
         s = s + e;
         t = vector_fma(e, centred, t);
     }

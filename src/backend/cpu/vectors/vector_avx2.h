@@ -88,18 +88,17 @@ static inline __m256i vector_narrow_bf16(Vector v) {
     __m256i is_nan = _mm256_castps_si256(_mm256_cmp_ps(v, v, _CMP_UNORD_Q));
     return _mm256_blendv_epi8(rounded, _mm256_or_si256(upper, _mm256_set1_epi32(0x40)), is_nan);
 }
-static inline Vector vector_round_bf16(Vector v) {
-    return _mm256_castsi256_ps(_mm256_slli_epi32(vector_narrow_bf16(v), 16));
-}
-static inline void vector_store_bf16(uint16_t *p, Vector v) {
+static inline Vector vector_store_bf16(uint16_t *p, Vector v) {
     __m256i narrow = vector_narrow_bf16(v);
     __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(narrow, narrow), 0x08);
     _mm_storeu_si128((__m128i *)(void *)p, _mm256_castsi256_si128(packed));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(narrow, 16));
 }
-static inline void vector_store_bf16_some(uint16_t *p, Vector v, int n) {
+static inline Vector vector_store_bf16_some(uint16_t *p, Vector v, int n) {
     uint16_t held[8];
-    vector_store_bf16(held, v);
+    Vector stored = vector_store_bf16(held, v);
     for (int i = 0; i < n; i++) p[i] = held[i];
+    return stored;
 }
 static inline Pairs pairs_load(const uint32_t *p) {
     return _mm256_loadu_si256((const __m256i *)(const void *)p);

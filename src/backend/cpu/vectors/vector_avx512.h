@@ -79,7 +79,7 @@ static inline Vector vector_reciprocal(Vector x) {
 }
 
 /* ---- bf16 ----
- * vector_load_bf16 widens, vector_store_bf16 rounds to the nearest even, vector_round_bf16 does both. Pairs are LANES
+ * vector_load_bf16 widens, vector_store_bf16 rounds to the nearest even and returns what it stored. Pairs are LANES
  * pairs of bf16, the first of each in the lower half; vector_dot adds both products of each pair to its lane;
  * pairs_interleave makes pairs of two rows (second NULL: zeros). */
 typedef __m512i Pairs;
@@ -104,14 +104,15 @@ static inline __m256i vector_narrow_bf16(Vector v) {
     return _mm512_cvtepi32_epi16(_mm512_mask_or_epi32(rounded, is_nan, upper, _mm512_set1_epi32(0x40)));
 #endif
 }
-static inline Vector vector_round_bf16(Vector v) {
-    return vector_widen_bf16(vector_narrow_bf16(v));
+static inline Vector vector_store_bf16(uint16_t *p, Vector v) {
+    __m256i narrow = vector_narrow_bf16(v);
+    _mm256_storeu_si256((__m256i *)(void *)p, narrow);
+    return vector_widen_bf16(narrow);
 }
-static inline void vector_store_bf16(uint16_t *p, Vector v) {
-    _mm256_storeu_si256((__m256i *)(void *)p, vector_narrow_bf16(v));
-}
-static inline void vector_store_bf16_some(uint16_t *p, Vector v, int n) {
-    _mm256_mask_storeu_epi16(p, vector_mask(n), vector_narrow_bf16(v));
+static inline Vector vector_store_bf16_some(uint16_t *p, Vector v, int n) {
+    __m256i narrow = vector_narrow_bf16(v);
+    _mm256_mask_storeu_epi16(p, vector_mask(n), narrow);
+    return vector_widen_bf16(narrow);
 }
 static inline Pairs pairs_load(const uint32_t *p) {
     return _mm512_loadu_si512(p);

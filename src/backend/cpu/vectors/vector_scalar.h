@@ -72,14 +72,12 @@ static inline Vector vector_load_bf16(const uint16_t *p) {
 static inline Vector vector_load_bf16_some(const uint16_t *p, int n) {
     return n > 0 ? float_from_bfloat16(*p) : 0.0f;
 }
-static inline Vector vector_round_bf16(Vector v) {
-    return bfloat16_round(v);
-}
-static inline void vector_store_bf16(uint16_t *p, Vector v) {
+static inline Vector vector_store_bf16(uint16_t *p, Vector v) {
     *p = bfloat16_from_float(v);
+    return float_from_bfloat16(*p);
 }
-static inline void vector_store_bf16_some(uint16_t *p, Vector v, int n) {
-    if (n > 0) *p = bfloat16_from_float(v);
+static inline Vector vector_store_bf16_some(uint16_t *p, Vector v, int n) {
+    return n > 0 ? vector_store_bf16(p, v) : v;
 }
 static inline Pairs pairs_load(const uint32_t *p) {
     return *p;

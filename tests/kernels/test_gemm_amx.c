@@ -1,7 +1,7 @@
 /* test_gemm_amx.c - the matrix kernels over AMX against double-precision products: over emulated tile registers
  * everywhere (the same sources, src/backend/cpu/amx/gemm_amx*.c), and natively where the processor has them; products of bytes against
  * the vectors' kernel, bit for bit. What no
- * result may depend on (tile rows and channels beyond the matrix, the other half of an odd depth's last pair) is NaN,
+ * result may depend on (tile rows and channels beyond the matrix and its zeros) is NaN,
  * and results beyond the matrix must stay as they were. */
 #define EFFNET_VECTOR_HEADER "backend/cpu/vectors/vector_scalar.h"
 #define EFFNET_VALUES_BF16
@@ -43,12 +43,14 @@ static Value number(uint32_t key, size_t i) {
     return bfloat16_from_float(random_normal(random_key(key), i));
 }
 
-/* A tile of exactly `rows` rows, NaN beyond its channels: reading past the rows is reading past the block. */
+/* A tile of exactly `rows` rows, zeros and then NaN beyond its channels: reading past the rows is reading past the
+ * block. */
 static Value *filled_tile(uint32_t key, int rows, int channels) {
     Value *tile = values(round_up((size_t)channels, TILE_CHANNELS) * (size_t)rows, NOT_A_NUMBER);
     for (int r = 0; r < rows; r++)
-        for (int c = 0; c < channels; c++)
-            tile[tile_offset(c, rows) + (size_t)r * TILE_CHANNELS] = number(key, (size_t)(r * channels + c));
+        for (int c = 0; c < (int)round_up((size_t)channels, TILE_STEP); c++)
+            tile[tile_offset(c, rows) + (size_t)r * TILE_CHANNELS] =
+                c < channels ? number(key, (size_t)(r * channels + c)) : 0;
     return tile;
 }
 

@@ -240,6 +240,53 @@ static void tile_kernels_agree_with_scalar(void **state) {
             }
 }
 
+/* Of a tile of NaN, the zeros after the channels that kernels.h promises, whoever filled it. */
+static void check_zeros(const CpuKernels *k, const char *kernel, void *tile, int tile_rows, int rows, int channels) {
+    for (int r = 0; r < rows; r++)
+        for (int c = channels; c < (int)round_up((size_t)channels, TILE_STEP); c++) {
+            float value = value_of(k, tile, (size_t)(c / 64) * (size_t)tile_rows * 64 + (size_t)(r * 64 + c % 64));
+            if (!(value == 0)) fail_msg("%s %s: %g at row %d, channel %d of %d", kernel, k->isa, value, r, c, channels);
+        }
+    memset(tile, 0xff, round_up((size_t)channels, TILE_CHANNELS) * (size_t)tile_rows * (size_t)k->value_bytes);
+}
+
+static void bf16_tiles_end_in_zeros(void **state) {
+    (void)state;
+    static const int channels[] = {1, 7, 16, 24, 32, 40, 48, 80, 112, 144};
+    enum { ROWS = 5, TILE = 7, MOST_CHANNELS = 144 };
+    for (int t = 0; t < num_tables; t++) {
+        const CpuKernels *k = tables[t];
+        if (!is_bf16(k)) continue;
+        for (size_t i = 0; i < sizeof channels / sizeof *channels; i++) {
+            const int n = channels[i];
+            const size_t c = (size_t)n, size = round_up(c, TILE_CHANNELS) * TILE;
+            void *x = filled_values(k, 1, ROWS * c, 1), *y = filled_values(k, 2, ROWS * c, 1);
+            void *tile = filled_values(k, 0, size, 0), *slope = filled_values(k, 3, ROWS * c, 1);
+            float *v = filled(4, 4 * MOST_CHANNELS, 1), *fill = filled(5, ROWS * c, 1), *sums = filled(0, 5 * c, 0);
+            float *row_slope = filled(6, round_up(c, 16) * ROWS, 1);
+            BnVectors bn = {v, v + c, v + 2 * c};
+            BnGradient gradient = {v, v + c, v + 2 * c, v + 3 * c};
+            memset(tile, 0xff, size * (size_t)k->value_bytes);
+            k->tile_fill(fill, c, ROWS, n, tile, TILE);
+            check_zeros(k, "tile_fill", tile, TILE, ROWS, n);
+            k->tile_load(x, c, ROWS, n, &bn, ACTIVATION_SWISH, tile, TILE);
+            k->tile_scale(tile, TILE, ROWS, n, v);
+            check_zeros(k, "tile_load and tile_scale", tile, TILE, ROWS, n);
+            k->tile_pool(x, c, ROWS, n, &bn, ACTIVATION_SWISH, tile, TILE, sums);
+            check_zeros(k, "tile_pool", tile, TILE, ROWS, n);
+            k->tile_load_gradient(x, y, c, ROWS, n, &gradient, 1, tile, TILE);
+            check_zeros(k, "tile_load_gradient", tile, TILE, ROWS, n);
+            k->project_gradient_tile(x, y, c, ROWS, n, &bn, ACTIVATION_SWISH, v, tile, TILE, slope,
+                                     (ProjectSums){sums, sums + c, sums + 2 * c, sums + 3 * c, sums + 4 * c});
+            check_zeros(k, "project_gradient_tile", tile, TILE, ROWS, n);
+            k->depthwise_finish_tile(x, row_slope, ROWS, n, ROWS, 0, tile, TILE, sums);
+            check_zeros(k, "depthwise_finish_tile", tile, TILE, ROWS, n);
+            memory_free(x), memory_free(y), memory_free(tile), memory_free(slope), memory_free(v), memory_free(fill);
+            memory_free(sums), memory_free(row_slope);
+        }
+    }
+}
+
 /* Matrix kernels against a double-precision product. The tile is larger than its rows and filled with NaN behind them
  * and behind its channels: nothing there may count. */
 static void matrix_kernels_multiply(void **state) {
@@ -554,7 +601,7 @@ int main(void) {
         cmocka_unit_test(tile_kernels_agree_with_scalar), cmocka_unit_test(matrix_kernels_multiply),
         cmocka_unit_test(byte_kernels_multiply),          cmocka_unit_test(depthwise_kernels_convolve),
         cmocka_unit_test(activations_are_accurate),       cmocka_unit_test(moments_survive_a_large_mean),
-        cmocka_unit_test(bf16_rounds_to_nearest_even),
+        cmocka_unit_test(bf16_rounds_to_nearest_even),    cmocka_unit_test(bf16_tiles_end_in_zeros),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

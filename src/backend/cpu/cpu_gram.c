@@ -361,6 +361,15 @@ void gram_finish_gradient(PassRun *run, const float *slots, size_t slot_floats) 
     pack_weights(engine->kernels, gram->mixed, (size_t)gram->in, 1, gram->in + 1, gram->in, NULL, gram->packed_mixed);
 }
 
+/* A channel of ones behind a tile's `channels`, and zeros behind it as kernels.h wants them. */
+static void tile_append_one(const CpuEngine *engine, Tile *tile, int rows, size_t channels) {
+    const size_t end = round_up(channels + 1, TILE_STEP);
+    for (size_t r = 0; r < (size_t)rows; r++)
+        for (size_t c = channels; c < end; c++)
+            set_value(engine, tile, (c / TILE_CHANNELS * TILE_ROWS + r) * TILE_CHANNELS + c % TILE_CHANNELS,
+                      c == channels);
+}
+
 /* dx += (xc, 1) (-M; -v) */
 static void expand_backward_task(void *context, int task, int thread) {
     const PassRun *run = context;
@@ -376,8 +385,7 @@ static void expand_backward_task(void *context, int task, int thread) {
         Stored *dx = buffer_at(engine, run->pass->gradient_out, (size_t)first * c);
         engine->kernels->tile_load(buffer_at(engine, run->pass->input.buffer, (size_t)first * c), c, rows, gram->in,
                                    &centred, ACTIVATION_NONE, tile, TILE_ROWS);
-        for (size_t r = 0; r < (size_t)rows; r++) /* behind the channels */
-            set_value(engine, tile, (c / TILE_CHANNELS * TILE_ROWS + r) * TILE_CHANNELS + c % TILE_CHANNELS, 1);
+        tile_append_one(engine, tile, rows, c);
         engine->kernels->gemm_tile(tile, TILE_ROWS, rows, gram->in + 1, gram->packed_mixed, gram->in, dx, c, dx, NULL);
     }
 }

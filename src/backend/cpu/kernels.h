@@ -8,7 +8,8 @@
  * Three layouts besides that:
  *   tile    up to TILE_ROWS pixels by any number of channels, in blocks of TILE_CHANNELS channels:
  *           (channels / 64, tile_rows, 64); all strides inside a block are constants, so the matrix kernel addresses
- *           twelve rows from one pointer, along pixels or along channels
+ *           twelve rows from one pointer, along pixels or along channels; of bf16 with zeros after the channels, up to
+ *           a multiple of TILE_STEP: what an instruction of AMX takes along the depth
  *   row     one image row for a depthwise convolution, in vectors of `lanes` channels, always fp32:
  *           (channels / lanes, row_width, lanes), zero borders included
  *   packed  weights for gemm_tile, zero-padded: (columns / gemm_columns, depth / d, gemm_columns, d) with d the table's
@@ -25,7 +26,7 @@
 
 #include <stdbool.h>
 
-enum { TILE_CHANNELS = 64, TILE_ROWS = 96 };
+enum { TILE_CHANNELS = 64, TILE_ROWS = 96, TILE_STEP = 32 };
 enum { INT8_DEPTH = 4096 }; /* gemm_tile_int8 takes no more */
 /* Bytes before a panel's weights in int8: two floats a column (kernels/byte_rows.h). */
 #define INT8_PANEL_HEAD(columns) ((size_t)(columns)*2 * sizeof(float))

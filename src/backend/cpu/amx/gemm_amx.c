@@ -6,11 +6,9 @@
  *   gemm_transposed   A is the transposed of a block of 64 channels, B panels of 32 with two pixels interleaved; both are
  *                     made in the cache, padded with zeros to a multiple of 32 pixels
  *
- * Only the depth needs padding: packed weights have zeros up to a multiple of 32 (depth_step), and of a depth that is
- * none the tile's last part is copied, since what lies behind it may be anything and NaN times zero is NaN. Rows of A
- * and columns of B beyond the matrix make rows and columns of C that nobody stores; rows that no memory stands behind
- * are left out by the configuration. Sums leave through a block of fp32 in the cache, where the vectors add, round and
- * cut off the tails.
+ * Only the depth needs padding: packed weights and tiles have zeros up to a multiple of 32. Rows of A and columns of B
+ * beyond the matrix make rows and columns of C that nobody stores; rows that no memory stands behind are left out by the
+ * configuration. Sums leave through a block of fp32 in the cache, where the vectors add, round and cut off the tails.
  *
  * Compiled for the table "amx", and by the test over tiles_emulated.h. */
 #ifdef EFFNET_TILES_EMULATED
@@ -25,7 +23,7 @@
 #include "base/memory.h"
 
 enum {
-    STEP = 2 * SIDE,                 /* values along the depth of one instruction */
+    STEP = TILE_STEP,                /* values along the depth of one instruction */
     CHUNK = 3 * STEP,                /* pixels of gemm_transposed at a time */
     TILE_STRIDE = TILE_CHANNELS * 2, /* bytes */
 };
@@ -47,14 +45,31 @@ INLINE void step(const void *a, size_t a_bytes, bool lower, const void *b, size_
 
 /* ---- C = tile * packed [+ add] -------------------------------------------------------------------------------- */
 
-/* The last `count` < STEP values along the depth of `rows` rows, zeros after them. */
-static void copy_last(const Value *from, int rows, int count, Value *to) {
-    memset(to, 0, (size_t)rows * STEP * sizeof *to);
-    for (int r = 0; r < rows; r++) memcpy(to + r * STEP, from + (size_t)r * TILE_CHANNELS, (size_t)count * sizeof *to);
+/* Whole rows of 32 sums, two vectors of them at a time or one by one (LANES). */
+static void store_whole_block(const float *sums, int rows, Value *c, size_t c_stride, const Value *add,
+                              const float *bias) {
+    for (int r = 0; r < rows; r++, sums += BLOCK, c += c_stride)
+        for (int column = 0; column < BLOCK; column += 2 * LANES) {
+            Vector left = vector_load(sums + column), right = vector_load(sums + column + LANES);
+            if (bias) {
+                left = left + vector_load(bias + column);
+                right = right + vector_load(bias + column + LANES);
+            }
+            if (add) {
+                const Value *plus = add + (size_t)r * c_stride + (size_t)column;
+                left = left + vector_load_bf16(plus);
+                right = right + vector_load_bf16(plus + LANES);
+            }
+            vector_store_bf16_two(c + column, left, right);
+        }
 }
 
 static void store_block(const float *sums, int rows, int columns, Value *c, size_t c_stride, const Value *add,
                         const float *bias) {
+    if (columns == BLOCK) {
+        store_whole_block(sums, rows, c, c_stride, add, bias);
+        return;
+    }
     for (int r = 0; r < rows; r++)
         for (int column = 0; column < columns; column += LANES) {
             int left = columns - column, tail = left < LANES ? left : 0;
@@ -68,21 +83,14 @@ static void store_block(const float *sums, int rows, int columns, Value *c, size
 
 static void tile_rows_block(const Value *tile, int tile_rows, int rows, int depth, const Value *packed, int columns,
                             Value *c, size_t c_stride, const Value *add, const float *bias) {
-    _Alignas(64) Value a_last[BLOCK * STEP];
     _Alignas(64) float sums[BLOCK * BLOCK];
-    const int whole = depth / STEP * STEP, rest = depth - whole;
     const bool lower = rows > SIDE;
-    if (rest) copy_last(tile + tile_offset(whole, tile_rows), rows, rest, a_last);
     for (int n = 0; n < columns; n += BLOCK) {
         int left = columns - n < BLOCK ? columns - n : BLOCK;
         const bool right = left > SIDE;
         zero_block();
-        for (int k = 0; k < whole; k += STEP, packed += STEP * BLOCK)
+        for (int k = 0; k < depth; k += STEP, packed += STEP * BLOCK)
             step(tile + tile_offset(k, tile_rows), TILE_STRIDE, lower, packed, 4 * BLOCK, right);
-        if (rest) {
-            step(a_last, STEP * sizeof *a_last, lower, packed, 4 * BLOCK, right);
-            packed += STEP * BLOCK;
-        }
         write_block(sums, lower, right);
         store_block(sums, rows, left, c + n, c_stride, add ? add + n : NULL, bias ? bias + n : NULL);
     }

@@ -88,6 +88,7 @@ INLINE Vector load_values(const Value *p, int tail) {
 INLINE Vector store_values(Value *p, Vector v, int tail) {
     return tail ? vector_store_bf16_some(p, v, tail) : vector_store_bf16(p, v);
 }
+enum { TILE_ZEROS = TILE_STEP };
 #else
 typedef float Value;
 enum { DEPTH_UNIT = 1 };
@@ -98,6 +99,7 @@ INLINE Vector store_values(Value *p, Vector v, int tail) {
     store_lanes(p, v, tail);
     return v;
 }
+enum { TILE_ZEROS = LANES }; /* a tile is filled in whole vectors */
 #endif
 
 /* Batch norm's three vectors for a block of channels, in registers. */
@@ -121,6 +123,13 @@ INLINE Vector normalise(const BnLanes *bn, int v, Vector x) {
 /* Where channel `c` of row 0 of a tile lies. */
 INLINE size_t tile_offset(int c, int tile_rows) {
     return (size_t)(c / TILE_CHANNELS) * (size_t)tile_rows * TILE_CHANNELS + (size_t)(c % TILE_CHANNELS);
+}
+
+/* The zeros after a tile's channels, which were filled in whole vectors. */
+INLINE void tile_close(Value *tile, int tile_rows, int rows, int channels) {
+    for (int c = (channels + LANES - 1) / LANES * LANES; c % TILE_ZEROS; c += LANES)
+        for (int row = 0; row < rows; row++)
+            store_values(tile + tile_offset(c, tile_rows) + (size_t)row * TILE_CHANNELS, vector_all(0.0f), 0);
 }
 
 #endif

@@ -231,4 +231,5 @@ void ISA_NAME(depthwise_finish_tile)(const Stored *da, const float *slope, int w
         }
         add_lanes(sum + c, s, tail);
     }
+    tile_close(tile, tile_rows, width, channels);
 }

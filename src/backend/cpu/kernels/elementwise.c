@@ -30,6 +30,7 @@ void ISA_NAME(tile_fill)(const float *x, size_t stride, int rows, int channels, 
         for (int row = 0; row < rows; row++)
             store_values(to + (size_t)row * TILE_CHANNELS, load_lanes(x + (size_t)row * stride + c, tail), 0);
     }
+    tile_close(tile, tile_rows, rows, channels);
 }
 
 #define ACTIVATED(kind)                                                                                                \
@@ -43,6 +44,7 @@ void ISA_NAME(tile_load)(const Stored *x, size_t stride, int rows, int channels,
         : tile_load_block(x, stride, rows, c, vectors, tail, NULL, ACTIVE, tile, tile_rows, NULL))
     WITH_ACTIVATION(activation, ACTIVATED);
 #undef BODY
+    tile_close(tile, tile_rows, rows, channels);
 }
 
 void ISA_NAME(tile_pool)(const Stored *x, size_t stride, int rows, int channels, const BnVectors *bn,
@@ -53,6 +55,7 @@ void ISA_NAME(tile_pool)(const Stored *x, size_t stride, int rows, int channels,
             : tile_load_block(x, stride, rows, c, vectors, tail, bn, ACTIVE, NULL, tile_rows, sums))
     WITH_ACTIVATION(activation, ACTIVATED);
 #undef BODY
+    if (tile) tile_close(tile, tile_rows, rows, channels);
 }
 #undef ACTIVATED
 
@@ -109,6 +112,7 @@ void ISA_NAME(tile_load_gradient)(const Stored *dz, const Stored *y, size_t stri
     tile_load_gradient_block(dz, y, stride, rows, c, vectors, tail, bn, factor, tile, tile_rows)
     FOR_CHANNEL_BLOCKS(channels, BODY);
 #undef BODY
+    tile_close(tile, tile_rows, rows, channels);
 }
 
 /* ---- sums over rows -------------------------------------------------------------------------------------- */
@@ -218,6 +222,7 @@ void ISA_NAME(project_gradient_tile)(const Stored *u, Stored *dv, size_t stride,
     WITH_ACTIVATION(activation, ACTIVATED);
 #undef ACTIVATED
 #undef BLOCK
+    tile_close(tile, tile_rows, rows, channels);
 }
 
 void ISA_NAME(sigmoid)(float *x, size_t count) {

@@ -100,6 +100,11 @@ static inline Vector vector_store_bf16_some(uint16_t *p, Vector v, int n) {
     for (int i = 0; i < n; i++) p[i] = held[i];
     return stored;
 }
+/* Two vectors next to each other. */
+static inline void vector_store_bf16_two(uint16_t *p, Vector first, Vector second) {
+    vector_store_bf16(p, first);
+    vector_store_bf16(p + LANES, second);
+}
 static inline Pairs pairs_load(const uint32_t *p) {
     return _mm256_loadu_si256((const __m256i *)(const void *)p);
 }

@@ -114,6 +114,15 @@ static inline Vector vector_store_bf16_some(uint16_t *p, Vector v, int n) {
     _mm256_mask_storeu_epi16(p, vector_mask(n), narrow);
     return vector_widen_bf16(narrow);
 }
+/* Two vectors next to each other. */
+static inline void vector_store_bf16_two(uint16_t *p, Vector first, Vector second) {
+#if defined(VECTOR_BF16) && !defined(EFFNET_INTRINSICS)
+    _mm512_storeu_si512(p, (__m512i)_mm512_cvtne2ps_pbh(second, first)); /* costs what rounding one of them does */
+#else
+    vector_store_bf16(p, first);
+    vector_store_bf16(p + LANES, second);
+#endif
+}
 static inline Pairs pairs_load(const uint32_t *p) {
     return _mm512_loadu_si512(p);
 }

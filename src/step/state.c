@@ -29,6 +29,12 @@ const Parameter *state_first_nonfinite(const Parameter *tensors, int count, cons
     return NULL;
 }
 
+double state_weight_norm(const Network *network, const TrainState *state) {
+    double sum = 0;
+    for (size_t i = 0; i < network->parameter_floats; i++) sum += (double)state->parameters[i] * state->parameters[i];
+    return sqrt(sum);
+}
+
 effnet_status state_check_finite(const Network *network, const TrainState *state, effnet_error *err) {
     const struct {
         const char *what;

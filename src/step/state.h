@@ -18,6 +18,8 @@ typedef struct TrainState {
 
 /* CRC-32C of weights and running statistics: equal where two runs have the same bits. */
 uint32_t state_fingerprint(const Network *network, const TrainState *state);
+/* Root of the sum of the weights' squares; running statistics are not weights. */
+double state_weight_norm(const Network *network, const TrainState *state);
 /* Frees the blocks and leaves zeros. */
 void train_state_free(TrainState *state);
 /* The first tensor of a list with an element that is not finite, or NULL. */

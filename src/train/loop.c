@@ -9,8 +9,9 @@
  * --resume, before the next step.
  *
  * How a run ends: after its last step, with a checkpoint; where the progress function says so, after the step under way
- * and a checkpoint, EFFNET_INTERRUPTED; where loss, gradients or weights are not finite, or a file cannot be written,
- * with an error, and the last good checkpoint stands. */
+ * and a checkpoint, EFFNET_INTERRUPTED; where loss, gradients or weights are not finite or far beyond sense
+ * (divergence.h), or a file cannot be written, with an error, and the last good checkpoint stands. */
+#include "train/divergence.h"
 #include "train/run.h"
 #include "train/run_meter.h"
 #include "train/run_report.h"
@@ -28,6 +29,7 @@ typedef struct Loop {
     double began, reported;
     Meter since_report, since_line, epoch;
     SpeedWindow window;
+    Divergence divergence;
     double eval_seconds;     /* of the last evaluation */
     int64_t checkpoint_step; /* of the last checkpoint that this process wrote, -1 before */
     double lr;
@@ -182,6 +184,7 @@ static effnet_status write_checkpoint(Loop *loop, effnet_error *err) {
     const TrainState *state;
     TRY(executor_state(run->trainer.executor, &state, err));
     TRY(state_check_finite(&run->network, state, err));
+    TRY(divergence_check_weights(&loop->divergence, step_now(run), state_weight_norm(&run->network, state), err));
     TRY(checkpoint_write(run->out, &run->network, run->recipe, state, &run->card, run->best_top1, run->best_step,
                          run->result->checkpoint, sizeof run->result->checkpoint, err));
     loop->checkpoint_step = step_now(run);
@@ -200,8 +203,10 @@ static bool evaluation_due(const Run *run) {
     return ends_epoch(run) && (epoch % run->recipe->eval_every_epochs == 0 || epoch == run->recipe->epochs);
 }
 
-static bool checkpoint_due(const Run *run) {
+static bool checkpoint_due(const Loop *loop) {
+    const Run *run = loop->run;
     int64_t every = run->recipe->checkpoint_every_steps;
+    if (divergence_suspected(&loop->divergence) && step_now(run) < run->last_step) return false;
     return step_now(run) == run->last_step || run->best_step == step_now(run) ||
            (every > 0 ? step_now(run) % every == 0 : ends_epoch(run));
 }
@@ -257,7 +262,7 @@ static effnet_status finish_epoch(Loop *loop, effnet_error *err) {
     event.evaluated = evaluated;
     TRY(add_fingerprint(loop, &event, err));
     TRY(run_sinks_tell(&run->sinks, &event, &loop->stop, err));
-    if (checkpoint_due(run)) TRY(write_checkpoint(loop, err));
+    if (checkpoint_due(loop)) TRY(write_checkpoint(loop, err));
     double now = clock_seconds();
     event.kind = RUN_EVENT_SAVED;
     event.now.seconds = now - loop->began;
@@ -303,6 +308,7 @@ static effnet_status one_step(Loop *loop, effnet_error *err) {
     }
     Meter *const meters[] = {&loop->since_report, &loop->since_line, &loop->epoch};
     for (int i = 0; i < 3; i++) meter_add(meters[i], result.loss, result.gradient_norm, waited);
+    TRY(divergence_check_loss(&loop->divergence, next, result.loss, err));
     return agree(loop, tell_step(loop, err), err);
 }
 
@@ -316,6 +322,15 @@ static effnet_status tell_nothing_left(Loop *loop, effnet_error *err) {
              (long long)step_now(run), (long long)run->last_step, (long long)run->steps_per_epoch,
              (long long)run->card.pictures);
     return tell_message(loop, "train", text, err);
+}
+
+static effnet_status begin_divergence(Loop *loop, effnet_error *err) {
+    const Run *run = loop->run;
+    const TrainState *state;
+    TRY(executor_state(run->trainer.executor, &state, err));
+    divergence_begin(&loop->divergence, !run->recipe->stop_on_divergence, run->network.config.num_classes,
+                     state_weight_norm(&run->network, state));
+    return EFFNET_OK;
 }
 
 /* A run that reached its end and has been evaluated there; where the report cannot be written, the run is whole. */
@@ -341,6 +356,7 @@ static effnet_status tell_beginning(Loop *loop, effnet_error *err) {
 
 static effnet_status run_steps(Loop *loop, effnet_error *err) {
     Run *run = loop->run;
+    TRY(workers_agree(run->workers, begin_divergence(loop, err), err));
     TRY(workers_agree(run->workers, tell_beginning(loop, err), err));
     loop->stop = false; /* a wish to stop is said again at the first step */
     if (run->resumed && evaluation_due(run) && run->log.evaluated_step != step_now(run))
@@ -351,7 +367,7 @@ static effnet_status run_steps(Loop *loop, effnet_error *err) {
         TRY(one_step(loop, err));
         if (ends_epoch(run) && !loop->stop)
             TRY(agree(loop, finish_epoch(loop, err), err));
-        else if (checkpoint_due(run) && !loop->stop)
+        else if (checkpoint_due(loop) && !loop->stop)
             TRY(agree(loop, write_checkpoint(loop, err), err));
     }
     if (!loop->stop) return report_at_end(loop, err);

@@ -8,8 +8,19 @@
 #include <string.h>
 
 static const char *const free_keys[] = {
-    "data",    "workers", "cache",  "eval_batch_size", "eval_every_epochs", "log_interval", "checkpoint.every_steps",
-    "threads", "engine",  "device", "devices",         "checkpoint.keep",
+    "data",
+    "workers",
+    "cache",
+    "eval_batch_size",
+    "eval_every_epochs",
+    "log_interval",
+    "checkpoint.every_steps",
+    "threads",
+    "engine",
+    "device",
+    "devices",
+    "checkpoint.keep",
+    "stop_on_divergence",
 };
 
 /* What the workers of one run may have of their own: where data lie, how fast the work goes. */

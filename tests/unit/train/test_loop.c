@@ -2,6 +2,7 @@
  * steps; interruption, NaN and a full disk leave a good checkpoint; wrong folders and changed recipes are refused; the
  * log is one curve. Lite0 at 32x32, two classes. */
 #include "compare.h"
+#include "train/divergence.h"
 #include "train/train.h"
 
 #include "base/file.h"
@@ -412,6 +413,7 @@ static void test_nan_keeps_the_last_good_checkpoint(void **state) {
     recipe.decay_mask = DECAY_MASK_ALL;
     recipe.checkpoint_every_steps = 1;
     recipe.epochs = 20;
+    recipe.stop_on_divergence = false; /* or the weights would stop it first */
     effnet_train_result result;
     effnet_error err = {0};
     assert_int_equal(run(recipe, "nan", false, 0, NULL, &result, &err), EFFNET_ERROR_NUMERIC);
@@ -434,6 +436,48 @@ static void test_nan_keeps_the_last_good_checkpoint(void **state) {
     for (size_t i = 0; i < network.parameter_floats; i++) assert_true(isfinite(trained.parameters[i]));
     train_state_free(&trained);
     network_free(&network);
+}
+
+/* Every number finite, and the weights a thousand times as large after the first step. */
+static void test_weights_that_explode_are_not_kept(void **state) {
+    (void)state;
+    Recipe recipe = make_recipe();
+    recipe.opt = OPTIMIZER_SGD;
+    recipe.lr_in_momentum = false;
+    recipe.momentum = 0;
+    recipe.warmup_epochs = 0;
+    recipe.checkpoint_every_steps = 1;
+    recipe.lr = 1000;
+    recipe.weight_decay = 10; /* each step multiplies the weights by -9,999 or so */
+    recipe.decay_mask = DECAY_MASK_ALL;
+    effnet_train_result result;
+    effnet_error err = {0};
+    assert_int_equal(run(recipe, "explodes", false, 0, NULL, &result, &err), EFFNET_ERROR_NUMERIC);
+    expect_message(&err, "after step 1 the weights' norm");
+    expect_message(&err, "no checkpoint had been written");
+}
+
+/* A loss that stays high ends the run; a checkpoint that is due meanwhile waits. */
+static void test_a_high_loss_is_not_kept(void **state) {
+    (void)state;
+    Divergence watch;
+    effnet_error err = {0};
+    divergence_begin(&watch, false, 1000, 50);
+    for (int step = 1; step < DIVERGENCE_STEPS; step++) {
+        assert_int_equal(divergence_check_loss(&watch, step, 7e13, &err), EFFNET_OK);
+        assert_int_equal(divergence_suspected(&watch), step >= DIVERGENCE_SUSPECT);
+    }
+    assert_int_equal(divergence_check_loss(&watch, 20, 6.9, &err), EFFNET_OK); /* a spike that is over */
+    assert_false(divergence_suspected(&watch));
+    for (int step = 21; step < 20 + DIVERGENCE_STEPS; step++)
+        assert_int_equal(divergence_check_loss(&watch, step, 69.2, &err), EFFNET_OK);
+    assert_int_equal(divergence_check_loss(&watch, 40, 69.2, &err), EFFNET_ERROR_NUMERIC);
+    expect_message(&err, "69.2");
+    expect_message(&err, "stop_on_divergence");
+    divergence_begin(&watch, true, 1000, 50);
+    for (int step = 1; step < 3 * DIVERGENCE_STEPS; step++)
+        assert_int_equal(divergence_check_loss(&watch, step, 7e13, &err), EFFNET_OK);
+    assert_int_equal(divergence_check_weights(&watch, 60, 6e32, &err), EFFNET_OK);
 }
 
 /* A limit on the size of files stands for a full disk: the write fails, the run says so, the older checkpoint stands.
@@ -523,11 +567,17 @@ static void test_rhythm(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_whole_run), /* the others compare with its files */
-        cmocka_unit_test(test_resume_is_exact), cmocka_unit_test(test_interruption),
-        cmocka_unit_test(test_log_is_cut_back), cmocka_unit_test(test_missing_evaluation_is_made_up),
-        cmocka_unit_test(test_refusals),        cmocka_unit_test(test_nan_keeps_the_last_good_checkpoint),
-        cmocka_unit_test(test_full_disk),       cmocka_unit_test(test_initial_weights),
+        cmocka_unit_test(test_resume_is_exact),
+        cmocka_unit_test(test_interruption),
+        cmocka_unit_test(test_log_is_cut_back),
+        cmocka_unit_test(test_missing_evaluation_is_made_up),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_nan_keeps_the_last_good_checkpoint),
+        cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_initial_weights),
         cmocka_unit_test(test_rhythm),
+        cmocka_unit_test(test_weights_that_explode_are_not_kept),
+        cmocka_unit_test(test_a_high_loss_is_not_kept),
     };
     return cmocka_run_group_tests(tests, make_data, remove_data);
 }

@@ -7,11 +7,15 @@
 
 #include "effnet.h"
 
-/* Formats the message into err (if not NULL) and returns `status`. */
+/* Formats the message into err (if not NULL) and returns `status`. What does not fit is cut out of the middle of the
+ * longest words, which are paths. */
 effnet_status fail(effnet_error *err, effnet_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* Puts "context: " before the message already in err; returns err's status. */
 effnet_status fail_within(effnet_error *err, effnet_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Puts more behind the message already in err; returns err's status. */
+effnet_status fail_further(effnet_error *err, effnet_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* Passes an error on: TRY(model_build(...)) returns from the function if the call failed. */

@@ -137,6 +137,16 @@ static int unknown_option(const VerbHelp *help, const Option *options, const cha
     return usage_error(help->verb, "unknown option '--%s'", name);
 }
 
+/* The argument that getopt_long did not take. Of a long one optind is already behind it; of a short one, a letter, optind
+ * moves on only after the last letter, and permuted arguments have moved: so the letter is looked for. */
+static const char *stopped_at(int argc, char **argv, int code) {
+    const char *last = optind > 0 && optind <= argc ? argv[optind - 1] : NULL;
+    if (code == ':' || !optopt || (last && strncmp(last, "--", 2) == 0)) return last ? last : "";
+    for (int i = 1; i < argc; i++)
+        if (argv[i][0] == '-' && argv[i][1] != '-' && strchr(argv[i], optopt)) return argv[i];
+    return last ? last : "";
+}
+
 int parse_options(const VerbHelp *help, const Option *options, int argc, char **argv, CommandLine *out) {
     struct option rows[MAX_OPTIONS + 2] = {{0}};
     int count = 0;
@@ -148,7 +158,6 @@ int parse_options(const VerbHelp *help, const Option *options, int argc, char **
     opterr = 0; /* the messages are ours */
     optind = 0; /* begin anew */
     for (;;) {
-        int at = optind ? optind : 1;
         int code = getopt_long(argc, argv, ":h", rows, NULL);
         if (code == -1) break;
         if (code == 'h' || code == HELP_CODE) {
@@ -156,8 +165,7 @@ int parse_options(const VerbHelp *help, const Option *options, int argc, char **
             return EXIT_OK;
         }
         if (code == '?' || code == ':') {
-            const char *argument = argv[optind - 1] && argv[optind - 1][0] == '-' ? argv[optind - 1] : argv[at];
-            return unknown_option(help, options, argument, code == ':');
+            return unknown_option(help, options, stopped_at(argc, argv, code), code == ':');
         }
         int status = store(help, &options[code - HELP_CODE - 1], optarg, argc);
         if (status != PARSED) return status;

@@ -389,12 +389,10 @@ static void fill_result(const Loop *loop) {
 /* After an error of the numbers or of a file: what there is to go back to. */
 static void add_last_good(const Run *run, effnet_status status, effnet_error *err) {
     if (!err || (status != EFFNET_ERROR_NUMERIC && status != EFFNET_ERROR_IO)) return;
-    size_t used = strlen(err->message);
     if (run->result->checkpoint[0])
-        snprintf(err->message + used, sizeof err->message - used, "; the last good checkpoint is '%s'",
-                 run->result->checkpoint);
+        fail_further(err, status, "; the last good checkpoint is '%s'", run->result->checkpoint);
     else
-        snprintf(err->message + used, sizeof err->message - used, "; no checkpoint had been written yet");
+        fail_further(err, status, "; no checkpoint had been written yet");
 }
 
 static effnet_status run_loop(Run *run, effnet_error *err) {

@@ -1,6 +1,7 @@
 /* Errors as values: status and one clean line, cut rather than overrun, and NULL where nobody asks. */
 #include "base/error.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static effnet_status raise(effnet_error *err, effnet_status status, const char *text) {
@@ -41,16 +42,43 @@ static void test_within(void **state) {
     assert_int_equal(fail_within(NULL, EFFNET_ERROR_IO, "outer"), EFFNET_ERROR_IO);
 }
 
+/* A long path must not push the reason out; the whole always fits. */
 static void test_long(void **state) {
     (void)state;
     effnet_error err;
-    char text[2000];
-    memset(text, 'x', sizeof text - 1);
+    static char text[9000];
+    char path[4000], twice[4000];
+    memset(path, 'x', sizeof path - 1);
+    path[sizeof path - 1] = 0;
+    memcpy(path, "/begin", 6);
+    memcpy(path + sizeof path - 5, ".png", 4);
+    snprintf(text, sizeof text, "cannot open '%s': No such file; put it there", path);
+    raise(&err, EFFNET_ERROR_IO, text);
+    assert_true(strlen(err.message) < sizeof err.message);
+    assert_non_null(strstr(err.message, "cannot open '/begin"));
+    assert_non_null(strstr(err.message, "..."));
+    assert_non_null(strstr(err.message, ".png': No such file; put it there"));
+    fail_within(&err, EFFNET_ERROR_IO, "%s", path);
+    assert_non_null(strstr(err.message, ".png': No such file; put it there"));
+    fail_further(&err, EFFNET_ERROR_IO, "; the last is '%s'", path);
+    assert_non_null(strstr(err.message, ".png': No such file; put it there; the last is '/begin"));
+    assert_true(strlen(err.message) < sizeof err.message);
+    snprintf(twice, sizeof twice, "%.1800s", path);
+    snprintf(text, sizeof text, "'%s' and '%s' are one file", path, twice);
+    raise(&err, EFFNET_ERROR_IO, text);
+    assert_non_null(strstr(err.message, "' and '/begin"));
+    assert_non_null(strstr(err.message, "' are one file"));
+    for (size_t i = 0; i + 1 < sizeof text; i++)
+        text[i] = i % 9 ? (i % 9 % 2 ? '\303' : '\244') : ' '; /* short words */
     text[sizeof text - 1] = 0;
     raise(&err, EFFNET_ERROR_IO, text);
-    assert_int_equal(strlen(err.message), sizeof err.message - 1);
-    fail_within(&err, EFFNET_ERROR_IO, "%s", text);
-    assert_int_equal(strlen(err.message), sizeof err.message - 1);
+    assert_true(strlen(err.message) < sizeof err.message && strlen(err.message) > sizeof err.message - 8);
+    for (size_t i = 0; i + 2 < sizeof text; i++) text[i] = i % 2 ? '\244' : '\303'; /* one word of two bytes a letter */
+    text[sizeof text - 2] = 0;
+    raise(&err, EFFNET_ERROR_IO, text);
+    const char *dots = strstr(err.message, "...");
+    assert_non_null(dots);
+    assert_true((dots - err.message) % 2 == 0 && (strlen(dots) - 3) % 2 == 0); /* no letter is cut in two */
 }
 
 static void test_try(void **state) {

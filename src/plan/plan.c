@@ -324,6 +324,19 @@ static effnet_status place_buffers(Plan *plan, effnet_error *err) {
     return status;
 }
 
+/* A residual's second term may have a batch norm pending, not an activation, whose slope its gradient would want. None of
+ * the family has one: of widths up to a quarter, the first block has as many channels as the stem before it. */
+static effnet_status check_residuals(const Plan *plan, effnet_error *err) {
+    for (int i = 0; i < plan->num_passes; i++)
+        if (plan->passes[i].kind == PASS_RESIDUAL_FORWARD && plan->passes[i].residual.activation != ACTIVATION_NONE)
+            return fail(
+                err, EFFNET_ERROR_UNSUPPORTED,
+                "%s adds an activation to its branch, which the engine 'cpu' cannot; use a greater width, or the "
+                "engine 'reference'",
+                plan->network->ops[plan->passes[i].op].name);
+    return EFFNET_OK;
+}
+
 effnet_status plan_build(const Network *network, const PlanOptions *options, Plan *out, effnet_error *err) {
     memset(out, 0, sizeof *out);
     out->network = network;
@@ -342,7 +355,8 @@ effnet_status plan_build(const Network *network, const PlanOptions *options, Pla
     } else {
         for (int i = 0; i < network->num_tensors; i++) planner.gradients[i] = -1;
         plan_forward(&planner);
-        status = keep_tensor(&planner, err);
+        status = check_residuals(out, err);
+        if (status == EFFNET_OK) status = keep_tensor(&planner, err);
         if (options->training) plan_backward(&planner);
         find_lives(out);
         if (status == EFFNET_OK) status = place_buffers(out, err);

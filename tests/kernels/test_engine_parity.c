@@ -548,6 +548,27 @@ static void int8_refuses_training(void **state) {
     problem_free(&problem);
 }
 
+/* Of width 0.2 the first block has as many channels as the stem, so it adds the stem's activation to its branch. */
+static void refuses_a_residual_of_an_activation(void **state) {
+    (void)state;
+    unsetenv("EFFNET_ISA");
+    ModelConfig config;
+    Network network;
+    effnet_error err = {0};
+    assert_int_equal(model_config_by_name("efficientnet_b0", &config, &err), EFFNET_OK);
+    config.width = 0.2;
+    config.depth = 0.1;
+    config.resolution = 32;
+    assert_int_equal(network_build(&config, &network, &err), EFFNET_OK);
+    const EngineOptions options = {.batch = 1};
+    Engine *engine;
+    assert_int_equal(engine_create(&cpu_engine, &network, &options, &engine, &err), EFFNET_ERROR_UNSUPPORTED);
+    assert_non_null(strstr(err.message, "blocks.0.0"));
+    assert_int_equal(engine_create(&reference_engine, &network, &options, &engine, &err), EFFNET_OK);
+    engine_free(engine);
+    network_free(&network);
+}
+
 static void training_and_evaluation(void **state) {
     check_case(&cases[*(const size_t *)*state]);
 }
@@ -561,7 +582,7 @@ enum { CASE_STEP = 1 };
 
 int main(void) {
     static size_t indices[CASES];
-    struct CMUnitTest tests[3 * CASES + 1];
+    struct CMUnitTest tests[3 * CASES + 2];
     size_t count = 0;
     for (size_t i = 0; i < CASES; i += CASE_STEP) {
         indices[i] = i;
@@ -572,5 +593,7 @@ int main(void) {
         tests[count++] = (struct CMUnitTest){cases[i].model, int8_inference, NULL, NULL, &indices[i]};
     }
     tests[count++] = (struct CMUnitTest){"int8 refuses training", int8_refuses_training, NULL, NULL, &indices[0]};
+    tests[count++] = (struct CMUnitTest){"refuses a residual of an activation", refuses_a_residual_of_an_activation,
+                                         NULL, NULL, NULL};
     return _cmocka_run_group_tests("engine parity", tests, count, NULL, NULL);
 }

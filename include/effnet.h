@@ -263,9 +263,10 @@ EFFNET_API effnet_status effnet_model_import(const char *path, const effnet_impo
 typedef struct effnet_onnx_options {
     size_t struct_size;
     bool keep_batch_norm; /* BatchNormalization nodes; else folded into the convolutions before them */
+    int opset;            /* ONNX's operator set, 13 to 21; 0: 17 */
 } effnet_onnx_options;
 
-/* The model as an ONNX file (opset 17): input "input" (N, 3, resolution, resolution), normalised by the model's mean
+/* The model as an ONNX file: input "input" (N, 3, resolution, resolution), normalised by the model's mean
  * and std, any N; output "logits" (N, classes). Its metadata say mean, std, crop and class names (docs/weights.md). */
 EFFNET_API effnet_status effnet_model_save_onnx(const effnet_model *model, const char *path,
                                                 const effnet_onnx_options *options, effnet_error *error);

@@ -12,7 +12,8 @@ effnet_status effnet_model_save_onnx(const effnet_model *model, const char *path
     NEED(path);
     TRY(options_copy(options, &chosen, sizeof chosen, "effnet_onnx_options", error));
     TRY(card_metadata(&model->card, &metadata, error));
-    const OnnxOptions write = {.keep_batch_norm = chosen.keep_batch_norm, .metadata = (const char *const *)metadata};
+    const OnnxOptions write = {
+        .opset = chosen.opset, .keep_batch_norm = chosen.keep_batch_norm, .metadata = (const char *const *)metadata};
     effnet_status status = onnx_write(path, &model->network, model->parameters, model->statistics, &write, error);
     card_metadata_free(metadata);
     return status;

@@ -95,18 +95,18 @@ int verb_export(int argc, char **argv) {
         .verb = "export",
         .text =
             "OUT.safetensors has timm's names and layouts and is one file with all that eval and predict need.\n"
-            "OUT.onnx (opset 17) has an input 'input' (N, 3, R, R) of normalised pixels and an output 'logits'.\n"
+            "OUT.onnx has an input 'input' (N, 3, R, R) of normalised pixels and an output 'logits'.\n"
             "OUT.mlir is StableHLO, for JAX, IREE and others: a checkpoint's inference (without the weights), or, "
             "where\n"
             "a recipe stands in place of the checkpoint (RECIPE.yaml), its whole training step; comments at the top\n"
             "say what goes in, in order.\n",
-        .examples = "  effnet export runs/mine mine.onnx\n"
+        .examples = "  effnet export runs/mine mine.onnx --opset 13\n"
                     "  effnet export runs/mine mine.safetensors --weights raw\n"
                     "  effnet export runs/mine mine.mlir --batch 16\n"
                     "  effnet export recipes/imagenet-b0.yaml step.mlir --set batch_size=256 --uint8\n",
     };
     const char *weights = "ema", *format = NULL, *dtype = "fp32";
-    int64_t resolution = 0, batch = 0;
+    int64_t resolution = 0, batch = 0, opset = 0;
     bool json = false, keep_batch_norm = false, bytes = false;
     OptionList settings = {0};
     const Option options[] = {OPTION_ROW_WEIGHTS(&weights),
@@ -120,6 +120,13 @@ int verb_export(int argc, char **argv) {
                                .target = &keep_batch_norm,
                                .kind = OPTION_FLAG,
                                .help = "ONNX: batch norm as nodes of its own, not folded into the convolutions"},
+                              {.name = "opset",
+                               .argument = "N",
+                               .target = &opset,
+                               .kind = OPTION_INTEGER,
+                               .least = 13,
+                               .most = 21,
+                               .help = "ONNX: the operator set, 13 to 21, for older and newer readers; default 17"},
                               {.name = "format",
                                .argument = "safetensors|onnx|stablehlo",
                                .target = &format,
@@ -159,7 +166,7 @@ int verb_export(int argc, char **argv) {
                   .resolution = (int)resolution,
                   .raw_weights = strcmp(weights, "raw") == 0,
                   .dtype = dtype},
-        .onnx = {.struct_size = sizeof export.onnx, .keep_batch_norm = keep_batch_norm},
+        .onnx = {.struct_size = sizeof export.onnx, .keep_batch_norm = keep_batch_norm, .opset = (int)opset},
         .stablehlo = {.struct_size = sizeof export.stablehlo, .batch = (int)batch, .bytes = bytes},
         .json = json,
     };

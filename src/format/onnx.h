@@ -1,4 +1,4 @@
-/* onnx.h - a network with its weights as an ONNX model (opset 17), for ONNX Runtime and what reads its files.
+/* onnx.h - a network with its weights as an ONNX model (opset 13 to 21), for ONNX Runtime and what reads its files.
  *
  * Input "input" (N, 3, R, R), normalised as the model was trained; output "logits" (N, classes); N is free.
  * Convolutions carry explicit pads, which for SAME padding depend on R. Dropout and drop path are gone. */
@@ -7,7 +7,10 @@
 
 #include "model/network.h"
 
+enum { ONNX_OPSET_LEAST = 13, ONNX_OPSET_MOST = 21, ONNX_OPSET = 17 };
+
 typedef struct OnnxOptions {
+    int opset;                   /* ONNX_OPSET_LEAST to ONNX_OPSET_MOST; 0: ONNX_OPSET */
     bool keep_batch_norm;        /* BatchNormalization nodes; else folded into the convolutions before them */
     const char *const *metadata; /* pairs key, value, ..., NULL; may be NULL */
 } OnnxOptions;

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ONNX_IR_VERSION = 8, ONNX_OPERATOR_SET = 17, ONNX_FLOAT = 1, MOST_INPUTS = 5, MOST_ATTRIBUTES = 6 };
+enum { ONNX_FLOAT = 1, MOST_INPUTS = 5, MOST_ATTRIBUTES = 6 };
 /* A protobuf message, and so a model in one file, ends at 2 GiB. */
 static const size_t most_bytes = ((size_t)1 << 31) - 1;
 
@@ -253,7 +253,12 @@ static effnet_status write_model(const Onnx__ModelProto *model, const char *path
     return atomic_file_commit(&file, err);
 }
 
-effnet_status onnx_graph_write(OnnxGraph *graph, const char *path, const char *name, const OnnxPort *input,
+/* The version of the file's format that came with an operator set (ONNX's Versioning.md): who reads that set reads it. */
+static int format_version(int opset) {
+    return opset >= 21 ? 10 : opset >= 19 ? 9 : opset >= 15 ? 8 : 7;
+}
+
+effnet_status onnx_graph_write(OnnxGraph *graph, const char *path, int opset, const char *name, const OnnxPort *input,
                                const OnnxPort *output, const char *const *metadata, effnet_error *err) {
     Onnx__GraphProto body;
     Onnx__ModelProto model;
@@ -272,9 +277,9 @@ effnet_status onnx_graph_write(OnnxGraph *graph, const char *path, const char *n
     body.output = &ports[1];
     operators.domain = onnx_name(graph, "%s", "");
     operators.has_version = true;
-    operators.version = ONNX_OPERATOR_SET;
+    operators.version = opset;
     model.has_ir_version = true;
-    model.ir_version = ONNX_IR_VERSION;
+    model.ir_version = format_version(opset);
     model.producer_name = onnx_name(graph, "effnet");
     model.producer_version = onnx_name(graph, "%s", EFFNET_VERSION);
     model.graph = &body;

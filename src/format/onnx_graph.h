@@ -36,8 +36,8 @@ typedef struct OnnxPort {
     int shape[3];
 } OnnxPort;
 
-/* The model as a file, written beside and renamed into place. metadata: pairs key, value, ..., NULL; may be NULL. */
-effnet_status onnx_graph_write(OnnxGraph *graph, const char *path, const char *name, const OnnxPort *input,
+/* The model as a file of operator set `opset` (13 to 21), written beside and renamed into place. metadata: pairs key, value, ..., NULL; may be NULL. */
+effnet_status onnx_graph_write(OnnxGraph *graph, const char *path, int opset, const char *name, const OnnxPort *input,
                                const OnnxPort *output, const char *const *metadata, effnet_error *err);
 
 #endif

@@ -212,6 +212,10 @@ static effnet_status build(Exporter *exporter, const char *path, effnet_error *e
 
 effnet_status onnx_write(const char *path, const Network *network, const float *parameters, const float *statistics,
                          const OnnxOptions *options, effnet_error *err) {
+    const int opset = options->opset ? options->opset : ONNX_OPSET;
+    if (opset < ONNX_OPSET_LEAST || opset > ONNX_OPSET_MOST)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "cannot write '%s': opset is %d; allowed: %d to %d, or 0 for %d", path,
+                    opset, ONNX_OPSET_LEAST, ONNX_OPSET_MOST, ONNX_OPSET);
     Exporter exporter = {.network = network,
                          .parameters = parameters,
                          .statistics = statistics,
@@ -222,7 +226,8 @@ effnet_status onnx_write(const char *path, const Network *network, const float *
     const OnnxPort output = {"logits", 1, {network->config.num_classes}};
     effnet_status status = build(&exporter, path, err);
     if (status == EFFNET_OK)
-        status = onnx_graph_write(&exporter.graph, path, network->config.name, &input, &output, options->metadata, err);
+        status = onnx_graph_write(&exporter.graph, path, opset, network->config.name, &input, &output,
+                                  options->metadata, err);
     onnx_graph_free(&exporter.graph);
     free(exporter.tensors);
     return status;

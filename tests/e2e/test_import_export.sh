@@ -50,7 +50,8 @@ complains 1 "unknown key 'paddin'; nearest: 'padding'" "$effnet" import "$work/r
 run 0 "${train[@]}" --out "$work/again" --steps 1 --init "$work/back.safetensors"
 
 echo "-- ONNX"
-run 0 "$effnet" export "$work/run" "$work/run.onnx"
+complains 2 "opset" "$effnet" export "$work/run" "$work/x.onnx" --opset 12
+run 0 "$effnet" export "$work/run" "$work/run.onnx" --opset 13
 run 0 "$effnet" export "$work/run" "$work/kept.onnx" --keep-batch-norm --weights raw --res 64
 for file in run kept; do
     grep -q effnet.class_names "$work/$file.onnx" || die "$file.onnx has no metadata"

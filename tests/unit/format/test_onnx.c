@@ -277,6 +277,43 @@ static void same_logits(void **state) {
     scratch_folder_remove(&folder);
 }
 
+/* Every operator set that is allowed, with the version of the file that came with it; no other. */
+static void operator_sets(void **state) {
+    (void)state;
+    ModelConfig config;
+    assert_int_equal(model_config_by_name("efficientnet_lite0", &config, NULL), EFFNET_OK);
+    config.resolution = 32;
+    config.num_classes = 2;
+    config.width = config.depth = 0.35;
+    OnnxExample example = onnx_example_make(&config, 1);
+    ScratchFolder folder = scratch_folder_create();
+    const char *path = scratch_path(&folder, "model.onnx");
+    static const int format_versions[] = {7, 7, 8, 8, 8, 8, 9, 9, 10}; /* of sets 13 to 21: ONNX's Versioning.md */
+    for (int opset = 12; opset <= 22; opset++) {
+        const OnnxOptions options = {.opset = opset};
+        effnet_error err = {0};
+        effnet_status status =
+            onnx_write(path, &example.network, example.parameters, example.statistics, &options, &err);
+        if (opset == 12 || opset == 22) {
+            assert_int_equal(status, EFFNET_ERROR_ARGUMENT);
+            assert_non_null(strstr(err.message, "13 to 21"));
+            continue;
+        }
+        char *bytes;
+        size_t size;
+        assert_int_equal(status, EFFNET_OK);
+        assert_int_equal(file_read(path, (size_t)1 << 30, &bytes, &size, &err), EFFNET_OK);
+        Onnx__ModelProto *model = onnx__model_proto__unpack(NULL, size, (const uint8_t *)bytes);
+        assert_non_null(model);
+        assert_int_equal(model->opset_import[0]->version, opset);
+        assert_int_equal(model->ir_version, format_versions[opset - 13]);
+        onnx__model_proto__free_unpacked(model, NULL);
+        free(bytes);
+    }
+    scratch_folder_remove(&folder);
+    onnx_example_free(&example);
+}
+
 static void errors_name_the_file(void **state) {
     (void)state;
     ModelConfig config;
@@ -295,6 +332,7 @@ static void errors_name_the_file(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(same_logits), cmocka_unit_test(errors_name_the_file)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(same_logits), cmocka_unit_test(operator_sets),
+                                       cmocka_unit_test(errors_name_the_file)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

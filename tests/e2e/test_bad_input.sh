@@ -156,8 +156,13 @@ else
     [ ! -e "$work/disk/run/checkpoints/last" ] || die "a checkpoint that could not be written is called 'last'"
 fi
 
+echo "-- numbers that stay finite and have come apart: nothing of it is kept"
+complains 1 'after step 1 the weights. norm is .*no checkpoint had been written yet' "${train[@]}" --out "$work/apart" \
+    --steps 400 --set checkpoint.every_steps=1 --set warmup_epochs=0 --set lr=1000 --set opt=sgd --set clip_grad=0
+
 echo "-- a loss that is not finite: the step and the layer are named, the last good checkpoint stays"
 complains 1 'step [0-9]+.*(loss|layer|gradient|block|stem|head|classifier)' "${train[@]}" --out "$work/nan" \
-    --steps 400 --set checkpoint.every_steps=1 --set warmup_epochs=0 --set lr=1000 --set opt=sgd --set clip_grad=0
+    --steps 400 --set checkpoint.every_steps=1 --set warmup_epochs=0 --set lr=1000 --set opt=sgd --set clip_grad=0 \
+    --set stop_on_divergence=false
 run 0 "$effnet" eval "$work/nan/checkpoints/last" --data "$fashion" --json
 holds "$(number top1) >= 0"

@@ -49,7 +49,14 @@ static void shorten(char *text, size_t room) {
     }
 }
 
-static void set_message(effnet_error *err, effnet_status status, char *text) {
+/* `before`, the formatted text and `after`, into err. */
+static void set_message(effnet_error *err, effnet_status status, const char *before, const char *format,
+                        va_list arguments, const char *after) {
+    char text[LONGEST];
+    const size_t head = strlen(before), room = sizeof text - head - strlen(after);
+    memcpy(text, before, head);
+    number_print_list(text + head, room, format, arguments);
+    strcat(text, after);
     for (char *c = text; *c; c++)
         if ((unsigned char)*c < 0x20 || *c == 0x7F) *c = ' '; /* names from files: no terminal escapes */
     shorten(text, sizeof err->message);
@@ -59,41 +66,31 @@ static void set_message(effnet_error *err, effnet_status status, char *text) {
 
 effnet_status fail(effnet_error *err, effnet_status status, const char *format, ...) {
     if (err) {
-        char text[LONGEST];
         va_list arguments;
         va_start(arguments, format);
-        number_print_list(text, sizeof text, format, arguments);
+        set_message(err, status, "", format, arguments, "");
         va_end(arguments);
-        set_message(err, status, text);
     }
     return status;
 }
 
 effnet_status fail_within(effnet_error *err, effnet_status status, const char *format, ...) {
     if (err) {
-        char text[LONGEST], inner[sizeof err->message];
-        memcpy(inner, err->message, sizeof inner);
+        char after[sizeof err->message + 2] = ": ";
         va_list arguments;
         va_start(arguments, format);
-        number_print_list(text, sizeof text - sizeof inner - 2, format, arguments);
+        set_message(err, status, "", format, arguments, strcat(after, err->message));
         va_end(arguments);
-        strcat(text, ": ");
-        strcat(text, inner);
-        set_message(err, status, text);
     }
     return status;
 }
 
 effnet_status fail_further(effnet_error *err, effnet_status status, const char *format, ...) {
     if (err) {
-        char text[LONGEST];
-        size_t used = strlen(err->message);
-        memcpy(text, err->message, used);
         va_list arguments;
         va_start(arguments, format);
-        number_print_list(text + used, sizeof text - used, format, arguments);
+        set_message(err, status, err->message, format, arguments, "");
         va_end(arguments);
-        set_message(err, status, text);
     }
     return status;
 }

@@ -20,6 +20,14 @@
         .help = what "; 0, the default: " ONE_EACH_PROCESSOR                                                           \
     }
 
+/* `what`: what it counts, and what it changes. */
+#define OPTION_ROW_BATCH(place, what)                                                                                  \
+    { .name = "batch", .argument = "N", .target = (place), .kind = OPTION_INTEGER, .most = 65536, .help = what }
+
+/* `what`: "write ...", the files of it. */
+#define OPTION_ROW_REPORT(place, what)                                                                                 \
+    { .name = "report", .argument = "FOLDER", .target = (place), .kind = OPTION_TEXT, .help = what }
+
 #define OPTION_ROW_ENGINE(place)                                                                                       \
     {                                                                                                                  \
         .name = "engine", .argument = "NAME", .target = (place), .kind = OPTION_TEXT,                                  \

@@ -102,23 +102,15 @@ int data_audit(int argc, char **argv) {
     const char *folder = NULL, *weights = "ema", *engine = NULL;
     bool json = false;
     int64_t batch = 0, threads = 0, workers = 0;
-    const Option options[] = {{.name = "report",
-                               .argument = "FOLDER",
-                               .target = &folder,
-                               .kind = OPTION_TEXT,
-                               .help = "write audit.html with the pictures, suspects.csv and duplicates.csv"},
-                              OPTION_ROW_WEIGHTS(&weights),
-                              {.name = "batch",
-                               .argument = "N",
-                               .target = &batch,
-                               .kind = OPTION_INTEGER,
-                               .most = 65536,
-                               .help = "pictures at a time"},
-                              OPTION_ROW_THREADS(&threads, ONE_EACH_PROCESSOR),
-                              OPTION_ROW_WORKERS(&workers, "threads that read pictures"),
-                              OPTION_ROW_ENGINE(&engine),
-                              OPTION_ROW_JSON(&json, "one JSON object"),
-                              {0}};
+    const Option options[] = {
+        OPTION_ROW_REPORT(&folder, "write audit.html with the pictures, suspects.csv and duplicates.csv"),
+        OPTION_ROW_WEIGHTS(&weights),
+        OPTION_ROW_BATCH(&batch, "pictures at a time"),
+        OPTION_ROW_THREADS(&threads, ONE_EACH_PROCESSOR),
+        OPTION_ROW_WORKERS(&workers, "threads that read pictures"),
+        OPTION_ROW_ENGINE(&engine),
+        OPTION_ROW_JSON(&json, "one JSON object"),
+        {0}};
     CommandLine line;
     int status = parse_options(&help, options, argc, argv, &line);
     if (status != PARSED) return status;
@@ -128,8 +120,7 @@ int data_audit(int argc, char **argv) {
                                                 .raw_weights = strcmp(weights, "raw") == 0,
                                                 .engine = engine};
     Audit audit = {.labels = json ? json_array() : NULL, .pairs = json ? json_array() : NULL};
-    progress_begin(&audit.display, stderr); /* standard output carries the result */
-    audit.display.quiet_steps = !audit.display.terminal;
+    progress_begin_beside(&audit.display);
     const effnet_audit_options audit_options = {.struct_size = sizeof audit_options,
                                                 .batch = (int)batch,
                                                 .workers = (int)workers,

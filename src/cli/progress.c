@@ -30,6 +30,11 @@ void progress_begin(ProgressDisplay *display, FILE *stream) {
     *display = (ProgressDisplay){.stream = stream, .terminal = isatty(fileno(stream)), .last_seconds = -1e9};
 }
 
+void progress_begin_beside(ProgressDisplay *display) {
+    progress_begin(display, stderr);
+    display->quiet_steps = !display->terminal;
+}
+
 static int window_width(const ProgressDisplay *display) {
     struct winsize window;
     if (!display->terminal || ioctl(fileno(display->stream), TIOCGWINSZ, &window) != 0 || window.ws_col == 0) return 80;

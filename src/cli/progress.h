@@ -18,6 +18,8 @@ typedef struct ProgressDisplay {
 } ProgressDisplay;
 
 void progress_begin(ProgressDisplay *display, FILE *stream);
+/* Where standard output carries the result: on standard error, and no running lines where that is no terminal. */
+void progress_begin_beside(ProgressDisplay *display);
 /* An effnet_progress_function; context is a ProgressDisplay. Returns true once a stop is asked for (interrupt.h). */
 bool progress_show(void *context, const effnet_progress *progress);
 /* Leaves the cursor on a fresh line. */

@@ -54,8 +54,7 @@ static int compare(char **files, const char *data, const effnet_model_options *o
     effnet_comparison comparison = {.struct_size = sizeof comparison};
     effnet_error error;
     ProgressDisplay display;
-    progress_begin(&display, stderr); /* standard output carries the result */
-    display.quiet_steps = !display.terminal;
+    progress_begin_beside(&display);
     evaluate->progress = progress_show;
     evaluate->progress_context = &display;
     effnet_status status = effnet_model_open(files[0], options, &models[0], &error);
@@ -98,18 +97,9 @@ int verb_compare(int argc, char **argv) {
          .target = &data,
          .kind = OPTION_TEXT,
          .help = "pictures, as for 'effnet eval'"},
-        {.name = "report",
-         .argument = "FOLDER",
-         .target = &folder,
-         .kind = OPTION_TEXT,
-         .help = "write compare.html, with the pictures on which they differ, and differences.csv"},
+        OPTION_ROW_REPORT(&folder, "write compare.html, with the pictures on which they differ, and differences.csv"),
         OPTION_ROW_WEIGHTS(&weights),
-        {.name = "batch",
-         .argument = "N",
-         .target = &batch,
-         .kind = OPTION_INTEGER,
-         .most = 65536,
-         .help = "pictures at a time; changes speed and memory, not the result"},
+        OPTION_ROW_BATCH(&batch, "pictures at a time; changes speed and memory, not the result"),
         OPTION_ROW_THREADS(&threads, ONE_EACH_PROCESSOR),
         OPTION_ROW_WORKERS(&workers, "threads that read pictures"),
         OPTION_ROW_ENGINE(&engine),

@@ -53,8 +53,7 @@ static int evaluate(const char *checkpoint, const char *data, const effnet_model
                                                       .progress = progress_show,
                                                       .progress_context = &display,
                                                       .report = folder};
-    progress_begin(&display, stderr); /* standard output carries the result */
-    display.quiet_steps = !display.terminal;
+    progress_begin_beside(&display);
     effnet_status status = effnet_model_open(checkpoint, options, &model, &error);
     interrupt_install();
     if (status == EFFNET_OK) status = effnet_evaluate(model, data, &evaluate_options, &evaluation, &error);
@@ -83,31 +82,23 @@ int verb_eval(int argc, char **argv) {
     const char *data = NULL, *weights = "ema", *engine = NULL, *device = NULL, *dtype = "fp32", *folder = NULL;
     bool json = false;
     int64_t batch = 0, threads = 0, workers = 0;
-    const Option options[] = {{.name = "data",
-                               .argument = "DIR",
-                               .target = &data,
-                               .kind = OPTION_TEXT,
-                               .help = "pictures: val/CLASS/*.jpg (or validation/, test/), or IDX files"},
-                              {.name = "report",
-                               .argument = "FOLDER",
-                               .target = &folder,
-                               .kind = OPTION_TEXT,
-                               .help = "write report.html (classes, confusion, calibration, the worst mistakes; opens "
-                                       "without a network), report.json and predictions.csv"},
-                              OPTION_ROW_WEIGHTS(&weights),
-                              {.name = "batch",
-                               .argument = "N",
-                               .target = &batch,
-                               .kind = OPTION_INTEGER,
-                               .most = 65536,
-                               .help = "pictures at a time; changes speed and memory, not the result"},
-                              OPTION_ROW_THREADS(&threads, ONE_EACH_PROCESSOR),
-                              OPTION_ROW_WORKERS(&workers, "threads that read pictures"),
-                              OPTION_ROW_ENGINE(&engine),
-                              OPTION_ROW_DEVICE(&device),
-                              OPTION_ROW_DTYPE(&dtype),
-                              OPTION_ROW_JSON(&json, "one JSON object"),
-                              {0}};
+    const Option options[] = {
+        {.name = "data",
+         .argument = "DIR",
+         .target = &data,
+         .kind = OPTION_TEXT,
+         .help = "pictures: val/CLASS/*.jpg (or validation/, test/), or IDX files"},
+        OPTION_ROW_REPORT(&folder, "write report.html (classes, confusion, calibration, the worst mistakes; opens "
+                                   "without a network), report.json and predictions.csv"),
+        OPTION_ROW_WEIGHTS(&weights),
+        OPTION_ROW_BATCH(&batch, "pictures at a time; changes speed and memory, not the result"),
+        OPTION_ROW_THREADS(&threads, ONE_EACH_PROCESSOR),
+        OPTION_ROW_WORKERS(&workers, "threads that read pictures"),
+        OPTION_ROW_ENGINE(&engine),
+        OPTION_ROW_DEVICE(&device),
+        OPTION_ROW_DTYPE(&dtype),
+        OPTION_ROW_JSON(&json, "one JSON object"),
+        {0}};
     CommandLine line;
     int status = parse_options(&help, options, argc, argv, &line);
     if (status != PARSED) return status;

@@ -400,7 +400,7 @@ static void test_running_average(void **state) {
     ThreadTeam *team;
     effnet_error err = {0};
     assert_int_equal(model_config_by_name("efficientnet_b0", &config, &err), EFFNET_OK);
-    config.width = config.depth = 0.1;
+    config.width = 0.3, config.depth = 0.1;
     config.num_classes = CLASSES;
     config.resolution = SIDE;
     config.drop = config.drop_path = 0;
@@ -437,7 +437,7 @@ static void test_threefry(void **state) {
     ThreadTeam *team;
     effnet_error err = {0};
     assert_int_equal(model_config_by_name("efficientnet_b0", &config, &err), EFFNET_OK);
-    config.width = config.depth = 0.1;
+    config.width = 0.3, config.depth = 0.1;
     config.num_classes = CLASSES;
     config.resolution = SIDE;
     config.drop = config.drop_path = 0.5;

@@ -29,7 +29,7 @@ static effnet_status build(effnet_trainer *trainer, const effnet_trainer_options
     const Recipe *recipe = &trainer->recipe;
     TRY(recipe_check(recipe, err));
     TRY(model_config_from_recipe(recipe, options->num_classes, &config, err));
-    TRY(network_build(&config, &trainer->network, err));
+    TRY(network_from_recipe(recipe, &config, &trainer->network, err));
     if (options->team) {
         trainer->team = options->team->team;
         trainer->team_is_shared = true;

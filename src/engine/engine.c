@@ -1,6 +1,8 @@
 /* engine.c - the calls of engine.h, checked once for every engine. */
 #include "engine/engine.h"
 
+#include <string.h>
+
 effnet_status engine_create(const EngineVtable *vtable, const Network *network, const EngineOptions *options,
                             Engine **out, effnet_error *err) {
     *out = NULL;
@@ -16,6 +18,13 @@ effnet_status engine_check_outputs(const EngineOptions *options, const EngineFor
     if (call->kept && !options->keep) return fail(err, EFFNET_ERROR_ARGUMENT, "this engine was made to keep no tensor");
     if (!call->logits && !call->kept) return fail(err, EFFNET_ERROR_ARGUMENT, "neither logits nor a tensor is wanted");
     return EFFNET_OK;
+}
+
+void engine_clear_frozen(const Network *network, float *gradients) {
+    for (int i = 0; i < network->num_parameters; i++) {
+        const Parameter *parameter = &network->parameters[i];
+        if (!parameter->trainable) memset(gradients + parameter->offset, 0, parameter->count * sizeof *gradients);
+    }
 }
 
 effnet_status engine_forward(Engine *engine, const EngineForward *call, effnet_error *err) {

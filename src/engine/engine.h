@@ -4,7 +4,10 @@
  * and PJRT will. An engine holds activations and scratch memory only: parameters, gradients and statistics
  * belong to the caller and are plain fp32 blocks in the network's (timm's) layouts. The engine knows no loss,
  * optimizer or random number: the caller gives the masks and the gradient of the logits. A call allocates
- * nothing. */
+ * nothing.
+ *
+ * Of frozen parts (model/freeze.h): a frozen batch norm goes by its running statistics, which stay, in training too, so
+ * that its gradient is a scale alone; backward ends at the first op that is trained. */
 #ifndef EFFNET_ENGINE_ENGINE_H
 #define EFFNET_ENGINE_ENGINE_H
 
@@ -74,7 +77,7 @@ typedef struct EngineVtable {
     effnet_status (*create)(const Network *network, const EngineOptions *options, Engine **out, effnet_error *err);
     effnet_status (*forward)(Engine *engine, const EngineForward *call, effnet_error *err);
     /* After a training forward with the same call: logits_gradient (N, classes) -> gradients
-     * (network->parameter_floats; overwritten, or added to where `accumulate`). */
+     * (network->parameter_floats; overwritten, or added to where `accumulate`); 0 of frozen parameters. */
     effnet_status (*backward)(Engine *engine, const EngineForward *call, const float *logits_gradient, float *gradients,
                               bool accumulate, effnet_error *err);
     /* The name of the first op of the last forward whose output is not finite, or NULL: says where a NaN
@@ -97,6 +100,8 @@ effnet_status engine_create(const EngineVtable *vtable, const Network *network, 
                             Engine **out, effnet_error *err);
 /* For engines: whether a call asks for what the engine was made to give. */
 effnet_status engine_check_outputs(const EngineOptions *options, const EngineForward *call, effnet_error *err);
+/* For engines, at the end of backward: the gradients of frozen parameters are 0, whether they were computed or not. */
+void engine_clear_frozen(const Network *network, float *gradients);
 effnet_status engine_forward(Engine *engine, const EngineForward *call, effnet_error *err);
 effnet_status engine_backward(Engine *engine, const EngineForward *call, const float *logits_gradient, float *gradients,
                               bool accumulate, effnet_error *err);

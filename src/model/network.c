@@ -88,6 +88,8 @@ static int add_parameter(Builder *builder, ParameterRole role, const char *prefi
         parameter->shape[i] = shape[i];
         parameter->count *= (size_t)shape[i];
     }
+    parameter->trainable = !statistic;
+    parameter->lr_scale = 1;
     parameter->offset = *floats;
     *floats += parameter->count;
     return (statistic ? network->num_statistics : network->num_parameters) - 1;

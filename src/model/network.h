@@ -49,6 +49,8 @@ typedef struct Parameter {
     ParameterRole role;
     int rank, shape[4];
     size_t offset, count; /* floats, into the parameters or the statistics block */
+    bool trainable;       /* false: frozen (freeze.h); it never changes and its gradient is 0. Statistics: false */
+    double lr_scale;      /* times the step's learning rate (network_layer_decay), 1 */
 } Parameter;
 
 typedef struct TensorShape {
@@ -80,6 +82,8 @@ typedef struct Op {
     int weight, bias;      /* indices into parameters, -1 where there is none; OP_BATCH_NORM: scale and bias */
     int expand_weight, expand_bias;     /* OP_SQUEEZE_EXCITE: weight, bias are conv_reduce's, these conv_expand's */
     int running_mean, running_variance; /* OP_BATCH_NORM: indices into statistics */
+    bool frozen; /* it has parameters and none is trainable; such a batch norm goes by its running statistics, which
+                    stay, in training too */
 } Op;
 
 typedef struct Block {
@@ -105,8 +109,9 @@ typedef struct Network {
     int num_ops;
     Block *blocks; /* the MBConv blocks only */
     int num_blocks;
-    int num_residuals; /* blocks with an identity skip: rows of the drop path mask */
-    int features;      /* channels that enter the classifier */
+    int num_residuals;   /* blocks with an identity skip: rows of the drop path mask */
+    int features;        /* channels that enter the classifier */
+    int first_trainable; /* the first op with a trainable parameter: backward passes end there */
 } Network;
 
 /* The published coefficients of a name; num_classes 1000, TensorFlow's padding and batch norm, drop_path 0.2.

@@ -82,6 +82,7 @@ static bool should_fuse(const Plan *plan, int index) {
     if (conv->kernel != 1 || norm->kind != OP_BATCH_NORM || norm->input != conv->output ||
         norm->activation == ACTIVATION_NONE || depthwise->kind != OP_DEPTHWISE || depthwise->input != norm->output)
         return false;
+    if (plan->options.training && norm->frozen && network->first_trainable <= index + 2) return false;
     if (plan->options.fuse == PLAN_FUSE_ALL) return true;
     double bytes =
         (double)shape_floats(network->tensors[conv->output]) * plan->options.batch * plan->options.value_bytes;
@@ -174,10 +175,15 @@ static int stored_tensor(const Network *network, int tensor) {
 static void plan_backward(Planner *planner) {
     Plan *plan = planner->plan;
     const Network *network = plan->network;
-    int residual_op = -1; /* of the block whose backward passes are being made */
+    const int last = network->first_trainable; /* going backward */
+    int residual_op = -1;                      /* of the block whose backward passes are being made */
     for (int forward = plan->num_forward - 1; forward >= 0; forward--) {
         const Pass source = plan->passes[forward];
         const Op *op = &network->ops[source.op];
+        /* Its own parameters and those before it; those of the batch norm behind it belong to the pass that reads it,
+         * or, of a projection, to REDUCE. */
+        const bool wanted = last <= source.op;
+        if (!wanted && !(source.kind == PASS_PROJECT_FORWARD && last <= source.batch_norm)) break;
         if (source.expand >= 0) op = &network->ops[source.expand]; /* the input is the convolution's */
         int input_tensor = stored_tensor(network, op->input);
         Pass *pass = NULL;
@@ -208,6 +214,7 @@ static void plan_backward(Planner *planner) {
             reduce->batch_norm = source.batch_norm;
             reduce->residual_op = residual_op;
             reduce->gradient = gradient_of(planner, op->output, op->name);
+            if (!wanted) return;
             pass = new_pass(plan, PASS_PROJECT_BACKWARD, source.op);
             pass->residual_op = residual_op;
             residual_op = -1;
@@ -225,7 +232,7 @@ static void plan_backward(Planner *planner) {
         pass->expanded = source.expanded;
         const Op *made = &network->ops[source.op];
         if (source.kind != PASS_DENSE_FORWARD) pass->gradient = gradient_of(planner, made->output, made->name);
-        if (input_tensor > 0) {
+        if (input_tensor > 0 && !(source.kind == PASS_CONV_FORWARD && last == source.op)) {
             pass->add_residual = planner->gradients[input_tensor] >= 0;
             pass->gradient_out = gradient_of(planner, input_tensor, network->ops[input_tensor - 1].name);
         }

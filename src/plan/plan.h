@@ -18,6 +18,10 @@
  *
  *   GRAM       x -> moments of y = x W            EXPAND     x, what DEPTHWISE left of dx -> dx
  *
+ * Backward passes end at the first op that is trained (network->first_trainable): what lies before it has forward passes
+ * alone, and its tensors live no longer than these need them. An expand convolution whose batch norm is frozen but whose
+ * gradient is wanted is stored: GRAM's algebra is that of the batch's own moments.
+ *
  * where dz_t is the gradient of the batch norm's output of the raw tensor t, before its activation.
  * Each buffer has a first and a last pass; buffers whose lives do not meet share memory. The plan knows no
  * processor and no thread. */

@@ -247,6 +247,11 @@ static void forward_image(void *context, int slot, int thread) {
     }
 }
 
+/* Whether a batch norm takes its statistics from this batch: a frozen one never does. */
+static bool by_batch(const Pass *pass) {
+    return pass->call->training && !pass->op->frozen;
+}
+
 static void batch_norm_statistics(void *context, int task, int thread) {
     (void)thread;
     const Pass *pass = context;
@@ -266,7 +271,7 @@ static void batch_norm_output(void *context, int task, int thread) {
     real *mean = saved(engine, op), *variance = mean + norm.channels;
     float *running_mean = pass->call->statistics + engine->network->statistics[op->running_mean].offset;
     float *running_variance = pass->call->statistics + engine->network->statistics[op->running_variance].offset;
-    if (pass->call->training) {
+    if (by_batch(pass)) {
         whole.rows = (size_t)mean[2 * norm.channels];
         reference_batch_norm_update(&whole, mean, variance, config->bn_momentum, config->bn_unbiased, running_mean,
                                     running_variance);
@@ -296,8 +301,8 @@ static effnet_status batch_norm_forward(Pass *pass, effnet_error *err) {
     ThreadTeam *team = engine->options.team;
     int tasks = (norm.channels + CHANNELS_PER_TASK - 1) / CHANNELS_PER_TASK;
     real *mean = saved(engine, pass->op);
-    if (pass->call->training) {
-        mean[2 * norm.channels] = (real)norm.rows;
+    mean[2 * norm.channels] = (real)norm.rows;
+    if (by_batch(pass)) {
         thread_team_run(team, batch_norm_statistics, pass, tasks);
         if (pass->call->exchange) TRY(exchange_statistics(pass->call->exchange, (size_t)norm.channels, mean, err));
     }
@@ -452,7 +457,10 @@ static effnet_status batch_norm_backward(Pass *pass, effnet_error *err) {
     parameter_gradients(pass, 0, gradients);
     thread_team_run(pass->engine->options.team, batch_norm_sums, pass, tasks);
     for (size_t c = 0; c < channels; c++) sums[c] = gradients[0][c], sums[channels + c] = gradients[1][c];
-    if (exchange) TRY(exchange->sum(exchange->context, sums, 2 * channels, err));
+    if (pass->op->frozen) /* mean and variance are constants: no way back through them */
+        for (size_t c = 0; c < channels; c++) sums[c] = sums[channels + c] = 0;
+    else if (exchange)
+        TRY(exchange->sum(exchange->context, sums, 2 * channels, err));
     thread_team_run(pass->engine->options.team, batch_norm_input_gradient, pass, tasks);
     return EFFNET_OK;
 }
@@ -483,7 +491,7 @@ static effnet_status reference_backward(Engine *base, const EngineForward *call,
     memset(engine->value_gradients, 0, sizeof(real) * engine->values_count);
     real *dlogits = value_gradient(engine, network->ops[network->num_ops - 1].output, 0);
     for (size_t i = 0; i < (size_t)call->batch * network->config.num_classes; i++) dlogits[i] = logits_gradient[i];
-    for (int i = network->num_ops - 1; i >= 0; i--) {
+    for (int i = network->num_ops - 1; i >= network->first_trainable; i--) {
         const Op *op = &network->ops[i];
         Pass pass = {.engine = engine, .call = call, .op = op, .images = call->batch};
         if (op->kind == OP_BATCH_NORM) {
@@ -497,6 +505,7 @@ static effnet_status reference_backward(Engine *base, const EngineForward *call,
         if (op->kind == OP_RESIDUAL) round_gradient(&pass, op->residual);
         store_gradients(&pass, gradients, accumulate);
     }
+    engine_clear_frozen(network, gradients);
     return EFFNET_OK;
 }
 

@@ -25,6 +25,9 @@
  * model_ema_count: before, n does not include the step (0 at first, d = 1/10), as in the original's ema_v2
  * (common/model_ema.py:40-45), which also starts from zeros (model_ema_start; state.c).
  *
+ * A frozen parameter (model/freeze.h) is left as it is and is in no norm; its average goes where it already is. Where
+ * rates fall by layer (lr_scale) a parameter steps at its own: decay that is decoupled falls with it.
+ *
  * Memory: the blocks are cut into CHUNKS spans whose bounds depend on their length alone; a span is a task. Within it
  * TILE floats at a time go through optimizer and average while they sit in the first cache, so each block is read and
  * written once. The loops are written for the compiler to vectorise: no branch, restrict, one subject each. */
@@ -143,11 +146,13 @@ static Rates rates_of(const StepSpec *spec, double lr, int64_t steps_done) {
 
 typedef struct Pass {
     const Network *network;
+    const StepSpec *spec;
     TrainState *state;
     Update *update;
-    Rates rates;
-    StepDecayMask decay_mask;
-    float l2, shrink;     /* of a parameter that decays */
+    double lr;            /* of the step */
+    Rates rates;          /* of it */
+    float l2;             /* of a parameter that decays */
+    bool decoupled;       /* decay taken off the weight */
     StepSquares *squares; /* (CHUNKS), or NULL: nobody asks */
 } Pass;
 
@@ -176,14 +181,18 @@ static void pass_task(void *context, int task, int thread) {
         const Parameter *parameter = &network->parameters[p];
         size_t end = parameter->offset + parameter->count;
         if (end > span.end) end = span.end;
-        bool decays = step_decays(parameter->role, pass->decay_mask);
+        const bool decays = step_decays(parameter->role, pass->spec->decay_mask);
+        const double lr = pass->lr * parameter->lr_scale;
+        const Rates rates = parameter->lr_scale == 1 ? pass->rates : rates_of(pass->spec, lr, state->step + 1);
+        const float shrink = decays && pass->decoupled ? (float)(1 - lr * pass->spec->weight_decay) : 1.0f;
         for (size_t n; at < end; at += n) {
             n = end - at < TILE ? end - at : TILE;
-            if (pass->squares) memcpy(before, state->parameters + at, n * sizeof *before);
-            pass->update(&pass->rates, decays ? pass->l2 : 0.0f, decays ? pass->shrink : 1.0f, n,
-                         state->parameters + at, state->gradients + at, state->slots[0] + at,
-                         state->slots[1] ? state->slots[1] + at : NULL);
-            if (pass->squares) measure(n, before, state->parameters + at, &pass->squares[task]);
+            if (parameter->trainable) {
+                if (pass->squares) memcpy(before, state->parameters + at, n * sizeof *before);
+                pass->update(&rates, decays ? pass->l2 : 0.0f, shrink, n, state->parameters + at, state->gradients + at,
+                             state->slots[0] + at, state->slots[1] ? state->slots[1] + at : NULL);
+                if (pass->squares) measure(n, before, state->parameters + at, &pass->squares[task]);
+            }
             if (state->ema_parameters)
                 average(pass->rates.average, n, state->ema_parameters + at, state->parameters + at);
         }
@@ -214,12 +223,13 @@ static void step_all(const Network *network, const StepSpec *spec, TrainState *s
         return;
     }
     Pass pass = {.network = network,
+                 .spec = spec,
                  .state = state,
                  .update = choose_update(spec),
+                 .lr = lr,
                  .rates = rates,
-                 .decay_mask = spec->decay_mask,
                  .l2 = decoupled ? 0.0f : (float)decay,
-                 .shrink = decoupled ? (float)(1 - lr * spec->weight_decay) : 1.0f,
+                 .decoupled = decoupled,
                  .squares = squares};
     thread_team_run(team, pass_task, &pass, CHUNKS);
     state->step++;

@@ -41,6 +41,8 @@ typedef struct LayerPass {
 /* A parameter's part of the blocks. */
 typedef struct Layer {
     size_t count;
+    double lr;
+    bool trainable;
     float *w, *gradient, *slots[2], *ema;
     double decay;
     bool adapts;
@@ -52,6 +54,8 @@ static Layer layer_of(const LayerPass *pass, const Parameter *parameter) {
     const size_t first = parameter->offset;
     const bool decays = step_decays(parameter->role, pass->spec->decay_mask);
     return (Layer){.count = parameter->count,
+                   .lr = pass->lr * parameter->lr_scale,
+                   .trainable = parameter->trainable,
                    .w = state->parameters + first,
                    .gradient = state->gradients + first,
                    .slots = {state->slots[0] + first, state->slots[1] ? state->slots[1] + first : NULL},
@@ -94,11 +98,11 @@ static void lars_factors(const LayerPass *pass, const Layer *layer, float *inner
         if (of_weights > 0 && of_gradient > 0)
             trust = spec->trust_coefficient * of_weights /
                     (of_gradient + (joint ? 0 : layer->decay * of_weights) + spec->trust_eps);
-        if (spec->trust_clip) trust = trust < pass->lr ? trust / pass->lr : 1;
+        if (spec->trust_clip) trust = trust < layer->lr ? trust / layer->lr : 1;
     }
-    const double inner_lr = spec->lr_in_momentum ? pass->lr : 1, inner_trust = spec->trust_in_momentum ? trust : 1;
+    const double inner_lr = spec->lr_in_momentum ? layer->lr : 1, inner_trust = spec->trust_in_momentum ? trust : 1;
     *inner = (float)(inner_lr * inner_trust);
-    *outer = (float)((spec->lr_in_momentum ? 1 : pass->lr) * (spec->trust_in_momentum ? 1 : trust));
+    *outer = (float)((spec->lr_in_momentum ? 1 : layer->lr) * (spec->trust_in_momentum ? 1 : trust));
 }
 
 /* The moments move, and u takes the gradient's place. */
@@ -147,8 +151,8 @@ static void lamb_layer(const LayerPass *pass, const Layer *layer) {
     const bool decoupled = pass->spec->decay_mode == STEP_DECAY_DECOUPLED;
     lamb_update(pass->rates, decoupled ? 0 : (float)layer->decay, layer->count, layer->w, layer->gradient,
                 layer->slots[0], layer->slots[1]);
-    const float shrink = decoupled ? (float)(1 - pass->lr * layer->decay) : 1;
-    const float rate = (float)(pass->lr * lamb_trust(pass, layer, shrink));
+    const float shrink = decoupled ? (float)(1 - layer->lr * layer->decay) : 1;
+    const float rate = (float)(layer->lr * lamb_trust(pass, layer, shrink));
     float before[TILE];
     for (size_t at = 0, n; at < layer->count; at += n) {
         n = layer->count - at < TILE ? layer->count - at : TILE;
@@ -170,6 +174,10 @@ static void layer_task(void *context, int task, int thread) {
         return;
     }
     const Layer layer = layer_of(pass, &network->parameters[network->num_parameters - 1 - task]);
+    if (!layer.trainable) { /* its average goes where it already is */
+        if (layer.ema) average(pass->rates->average, layer.count, layer.ema, layer.w);
+        return;
+    }
     if (pass->spec->optimizer == STEP_LAMB)
         lamb_layer(pass, &layer);
     else

@@ -42,7 +42,7 @@ static effnet_status open_without_data(Run *run, int64_t pictures, effnet_error 
     if (recipe->num_classes == 0) recipe->num_classes = 1000;
     TRY(model_config_from_recipe(recipe, 0, &config, err));
     recipe->resolution = config.resolution;
-    TRY(network_build(&config, &run->network, err));
+    TRY(network_from_recipe(recipe, &config, &run->network, err));
     run->steps_per_epoch = recipe_steps_per_epoch(recipe, pictures);
     run->last_step = run->steps_per_epoch * recipe->epochs;
     if (run->options->steps > 0 && run->options->steps < run->last_step) run->last_step = run->options->steps;

@@ -2,6 +2,8 @@
  * card that tells a reader of its weights how pictures are prepared for it. */
 #include "train/train.h"
 
+#include "model/freeze.h"
+
 #include <string.h>
 
 effnet_status model_config_from_recipe(const Recipe *recipe, int num_classes, ModelConfig *out, effnet_error *err) {
@@ -19,6 +21,14 @@ effnet_status model_config_from_recipe(const Recipe *recipe, int num_classes, Mo
     out->head_fixed = recipe->head_width == HEAD_WIDTH_FIXED;
     out->squeeze_even = recipe->se_round == SE_ROUND_EVEN;
     return EFFNET_OK;
+}
+
+effnet_status network_from_recipe(const Recipe *recipe, const ModelConfig *config, Network *out, effnet_error *err) {
+    TRY(network_build(config, out, err));
+    network_layer_decay(out, recipe->layer_decay);
+    effnet_status status = network_freeze(out, recipe->freeze, err);
+    if (status != EFFNET_OK) network_free(out);
+    return status;
 }
 
 void model_card_from_recipe(const Recipe *recipe, const ModelConfig *config, ModelCard *out) {

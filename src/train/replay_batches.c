@@ -60,7 +60,7 @@ static effnet_status open_trainer(Replay *replay, effnet_error *err) {
     if (replay->steps > INT_MAX)
         return fail(err, EFFNET_ERROR_ARGUMENT, "'%s' holds more than %d batches; give a number of steps",
                     options->batches, INT_MAX);
-    TRY(network_build(&config, &replay->network, err));
+    TRY(network_from_recipe(recipe, &config, &replay->network, err));
     TRY(thread_team_create((int)recipe->threads, &replay->team, err));
     TRY(trainer_create(recipe, &replay->network, replay->team,
                        options->steps_per_epoch > 0 ? options->steps_per_epoch : replay->batches.batches, 0,

@@ -82,7 +82,7 @@ static effnet_status open_network(Run *run, effnet_error *err) {
     TRY(model_config_from_recipe(recipe, 0, &config, err));
     recipe->resolution = config.resolution;
     recipe->drop = config.drop;
-    TRY(network_build(&config, &run->network, err));
+    TRY(network_from_recipe(recipe, &config, &run->network, err));
     ModelCard data = run->card;
     model_card_from_recipe(recipe, &config, &run->card);
     run->card.class_names = data.class_names;

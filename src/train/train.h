@@ -162,6 +162,8 @@ effnet_status replay_run(const Recipe *recipe, const effnet_replay_options *opti
 /* ---- from_recipe.c ---- */
 /* Model configuration that a recipe asks for. */
 effnet_status model_config_from_recipe(const Recipe *recipe, int num_classes, ModelConfig *out, effnet_error *err);
+/* The network of it, with what the recipe freezes and the learning rates of its layers. Freed by network_free. */
+effnet_status network_from_recipe(const Recipe *recipe, const ModelConfig *config, Network *out, effnet_error *err);
 /* The card of a model of that configuration trained by that recipe, without class names, step 0. */
 void model_card_from_recipe(const Recipe *recipe, const ModelConfig *config, ModelCard *out);
 /* The way back: model, padding, batch norm and pictures as the card has them; everything else stays. */

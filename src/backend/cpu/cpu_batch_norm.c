@@ -122,6 +122,7 @@ void batch_norm_from_running(CpuEngine *engine, const EngineForward *call, int b
     BnState *state = &engine->batch_norms[batch_norm];
     const float *mean = call->statistics + engine->network->statistics[op->running_mean].offset;
     const float *variance = call->statistics + engine->network->statistics[op->running_variance].offset;
+    state->count = state->own_count = 1; /* nothing is divided by it */
     for (int c = 0; c < state->channels; c++) {
         set_vectors(engine, call, op, state, c, mean[c], variance[c]);
         if (engine->folded) state->folded[c] = state->bias[c] - state->mean[c] * state->scale[c];
@@ -138,7 +139,8 @@ void sums_merge(const PassRun *run, int task, float *sum, float *sum_centred, in
 }
 
 /* dy = scale (dz - mean(dz) - yhat mean(dz yhat)), yhat = (y - mean) inverse (Ioffe and Szegedy, arXiv 1502.03167):
- * alpha = scale, beta = -scale inverse^2 sum(dz (y - mean)) / n, delta = -scale sum(dz) / n. */
+ * alpha = scale, beta = -scale inverse^2 sum(dz (y - mean)) / n, delta = -scale sum(dz) / n. Where frozen, mean and
+ * variance do not depend on y: dy = scale dz. */
 static void set_gradient_vectors(BnState *state, int c, double sum, double sum_centred) {
     double inverse = state->inverse[c], scale = state->scale[c];
     state->alpha[c] = state->scale[c];
@@ -170,7 +172,10 @@ static void finish_gradient_block(void *context, int task, int thread) {
         bias_gradient[c] = run->accumulate ? bias_gradient[c] + by_bias : by_bias;
         engine->exchanged[c] = sum;
         engine->exchanged[channels + c] = sum_centred;
-        if (!run->call->exchange) set_gradient_vectors(state, c, sum, sum_centred);
+        if (op->frozen)
+            set_gradient_vectors(state, c, 0, 0);
+        else if (!run->call->exchange)
+            set_gradient_vectors(state, c, sum, sum_centred);
     }
 }
 
@@ -180,7 +185,7 @@ void batch_norm_finish_gradient(PassRun *run, int batch_norm) {
     const BatchNormExchange *exchange = run->call->exchange;
     double *sums = run->engine->exchanged;
     thread_team_run(run->engine->team, finish_gradient_block, &finish, channel_blocks(state->channels));
-    if (!exchange) return;
+    if (!exchange || run->engine->network->ops[batch_norm].frozen) return;
     run->status = exchange->sum(exchange->context, sums, 2 * (size_t)state->channels, run->err);
     if (run->status != EFFNET_OK) return;
     for (int c = 0; c < state->channels; c++) set_gradient_vectors(state, c, sums[c], sums[state->channels + c]);

@@ -103,7 +103,7 @@ static void load_row(const PassRun *run, const Geometry *g, const ExpandScratch 
     if (pass->expand >= 0) {
         BnVectors centred = gram_centred(&engine->grams[pass->expand]); /* y's mean is then zero, and digits are kept */
         kernels->tile_load(buffer_at(engine, pass->input.buffer, pixel * (size_t)narrow), (size_t)narrow, width, narrow,
-                           run->call->training ? &centred : pending(engine, pass->input, 0, &x_storage),
+                           by_batch(run, operand.batch_norm) ? &centred : pending(engine, pass->input, 0, &x_storage),
                            ACTIVATION_NONE, expand->x_tile, width);
         const CpuKernels *expanding = products(engine, &engine->network->ops[pass->expand]);
         expanding->gemm_tile(expand->x_tile, width, width, narrow,
@@ -169,7 +169,7 @@ static void depthwise_forward_task(void *context, int task, int thread) {
                 row += last - y;
                 if (last == g.out.height) loaded = -1;
             }
-            if (run->call->training)
+            if (by_batch(run, run->pass->batch_norm))
                 moments_merge(run, task, buffer_at(run->engine, run->pass->raw, (size_t)first * line + (size_t)c),
                               (size_t)g.out.channels, (stop - first) * g.out.width, g.out.channels, c, count,
                               (double)(first - begin) * g.out.width, ring + ring_floats);
@@ -221,7 +221,7 @@ void depthwise_forward(PassRun *run) {
     Geometry g = geometry_of(run->engine, run->pass->op);
     run_split(run, run->call->batch * out.height, MAX_TASKS, run->call->training ? moment_rows(&g) : 1);
     thread_team_run(run->engine->team, depthwise_forward_task, run, run->tasks);
-    if (run->call->training)
+    if (by_batch(run, run->pass->batch_norm))
         batch_norm_finish(run, run->pass->batch_norm, (double)run->call->batch * out.height * out.width);
 }
 

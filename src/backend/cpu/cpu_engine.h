@@ -153,6 +153,10 @@ static inline const BnVectors *pending(const CpuEngine *engine, Operand operand,
     *storage = (BnVectors){state->mean + first, state->scale + first, state->bias + first};
     return storage;
 }
+/* Whether a pass's batch norm (op index) takes its statistics from this batch. */
+static inline bool by_batch(const PassRun *run, int batch_norm) {
+    return run->call->training && !run->engine->network->ops[batch_norm].frozen;
+}
 /* What a convolution adds to its output, from channel `first` on: the batch norm that is folded into it; or NULL. */
 static inline const float *folded_bias(const CpuEngine *engine, int batch_norm, int first) {
     return engine->folded && batch_norm >= 0 ? engine->batch_norms[batch_norm].folded + first : NULL;

@@ -202,7 +202,7 @@ static void copy_filters(const PassRun *run, GramState *gram) {
 
 void gram_forward(PassRun *run) {
     CpuEngine *engine = run->engine;
-    if (!run->call->training) return; /* the running statistics are set already */
+    if (!by_batch(run, run->pass->batch_norm)) return; /* the running statistics are set already */
     GramState *gram = gram_of(run);
     TensorShape in = engine->network->tensors[engine->network->ops[run->pass->op].input];
     int pixels = run->call->batch * in.height * in.width;

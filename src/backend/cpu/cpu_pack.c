@@ -96,6 +96,7 @@ static void pack_task(void *context, int task, int thread) {
     PackRun *run = context;
     CpuEngine *engine = run->engine;
     int index = task / PACK_PARTS, part = task % PACK_PARTS;
+    if (run->backward && index < engine->network->first_trainable) return;
     const Op *op = &engine->network->ops[index];
     int in = engine->network->tensors[op->input].channels, out = engine->network->tensors[op->output].channels;
     const float *weights = op->weight >= 0 ? run->parameters + engine->network->parameters[op->weight].offset : NULL;

@@ -126,7 +126,8 @@ static void forward_group(const PassRun *run, const Project *project, int task, 
         products(engine, project->op)
             ->gemm_tile(tile, TILE_ROWS, rows, in, engine->packed[pass->op], out, to, (size_t)out, NULL,
                         folded_bias(engine, pass->batch_norm, 0));
-        if (run->call->training) moments_merge(run, task, to, (size_t)out, rows, out, 0, out, seen + first, moments);
+        if (by_batch(run, pass->batch_norm))
+            moments_merge(run, task, to, (size_t)out, rows, out, 0, out, seen + first, moments);
     }
 }
 
@@ -154,7 +155,7 @@ void project_forward(PassRun *run) {
     Project project = project_of(run->engine, run->pass);
     if (project.shares > 1) {
         project_forward_shares(run, &project);
-        if (run->call->training)
+        if (by_batch(run, run->pass->batch_norm))
             batch_norm_finish(run, run->pass->batch_norm, (double)run->call->batch * project.pixels);
         return;
     }
@@ -164,7 +165,8 @@ void project_forward(PassRun *run) {
     }
     run_split(run, run->call->batch, MAX_TASKS, project.group);
     thread_team_run(run->engine->team, project_forward_task, run, run->tasks);
-    if (run->call->training) batch_norm_finish(run, run->pass->batch_norm, (double)run->call->batch * project.pixels);
+    if (by_batch(run, run->pass->batch_norm))
+        batch_norm_finish(run, run->pass->batch_norm, (double)run->call->batch * project.pixels);
 }
 
 /* ---- backward ------------------------------------------------------------------------------------------------ */

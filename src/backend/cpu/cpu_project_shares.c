@@ -77,7 +77,7 @@ static void share_project_task(void *context, int task, int thread) {
         Stored *to = buffer_at(engine, run->pass->raw, (size_t)first * (size_t)out);
         engine->kernels->gemm_tile(tile, TILE_ROWS, rows, in, engine->packed[run->pass->op], out, to, (size_t)out, NULL,
                                    NULL);
-        if (run->call->training)
+        if (by_batch(run, run->pass->batch_norm))
             moments_merge(run, task, to, (size_t)out, rows, out, 0, out, first - share.first, moments);
     }
     engine->partial_count[task] = share.end - share.first;

@@ -285,8 +285,10 @@ static effnet_status check_call(const CpuEngine *engine, const EngineForward *ca
 }
 
 static void prepare_weights(CpuEngine *engine, const EngineForward *call) {
-    for (int i = 0; !call->training && i < engine->network->num_ops; i++)
-        if (engine->network->ops[i].kind == OP_BATCH_NORM) batch_norm_from_running(engine, call, i);
+    for (int i = 0; i < engine->network->num_ops; i++) {
+        const Op *op = &engine->network->ops[i];
+        if (op->kind == OP_BATCH_NORM && (!call->training || op->frozen)) batch_norm_from_running(engine, call, i);
+    }
     pack_all(engine, call, false);
     engine->version = call->training ? 0 : call->version;
 }
@@ -331,6 +333,7 @@ static effnet_status cpu_backward(Engine *base, const EngineForward *call, const
                        .err = err};
         TRY(run_pass(&run, &engine->times[i]));
     }
+    engine_clear_frozen(engine->network, gradients);
     return EFFNET_OK;
 }
 

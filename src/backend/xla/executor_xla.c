@@ -425,9 +425,28 @@ static effnet_status begin(XlaExecutor *xla, effnet_error *err) {
     return EFFNET_OK;
 }
 
+/* The program's backward pass and optimizer go over whole vectors of parameters. */
+static effnet_status check_trainable(const Network *network, effnet_error *err) {
+    for (int p = 0; p < network->num_parameters; p++) {
+        const Parameter *parameter = &network->parameters[p];
+        if (!parameter->trainable)
+            return fail(err, EFFNET_ERROR_UNSUPPORTED,
+                        "freeze leaves %s out of training, which device: xla cannot; leave `freeze` empty, or use "
+                        "device: cpu",
+                        parameter->name);
+        if (parameter->lr_scale != 1)
+            return fail(err, EFFNET_ERROR_UNSUPPORTED,
+                        "layer_decay gives %s a learning rate of its own, which device: xla cannot; write "
+                        "layer_decay: 1, or use device: cpu",
+                        parameter->name);
+    }
+    return EFFNET_OK;
+}
+
 static effnet_status xla_create(const Network *network, const StepSpec *spec, const ExecutorOptions *options,
                                 Executor **out, effnet_error *err) {
     *out = NULL;
+    TRY(check_trainable(network, err));
     XlaExecutor *xla = calloc(1, sizeof *xla);
     if (!xla) return fail(err, EFFNET_ERROR_MEMORY, "no memory for an executor");
     xla->base.vtable = &xla_executor;

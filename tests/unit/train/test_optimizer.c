@@ -348,7 +348,7 @@ static void test_clip(void **state) {
 /* Not a test but a figure: B0's parameters, this machine. */
 static void test_speed_report(void **state) {
     (void)state;
-    Parameter whole = {.name = "all", .role = ROLE_CONV, .count = 5288548};
+    Parameter whole = {.name = "all", .role = ROLE_CONV, .count = 5288548, .trainable = true, .lr_scale = 1};
     Network kept = network;
     network.parameters = &whole;
     network.num_parameters = 1;
@@ -388,6 +388,8 @@ int main(void) {
     network.parameters = parameters;
     network.num_parameters = PARAMETERS;
     for (int p = 0; p < PARAMETERS; p++) {
+        parameters[p].trainable = true;
+        parameters[p].lr_scale = 1;
         parameters[p].offset = network.parameter_floats;
         network.parameter_floats += parameters[p].count;
     }

@@ -280,6 +280,8 @@ int main(void) {
     network.parameters = parameters;
     network.num_parameters = PARAMETERS;
     for (int p = 0; p < PARAMETERS; p++) {
+        parameters[p].trainable = true;
+        parameters[p].lr_scale = 1;
         parameters[p].offset = network.parameter_floats;
         network.parameter_floats += parameters[p].count;
     }

@@ -117,12 +117,12 @@ static void test_cosine_begins(void **state) {
 /* ---- weight decay ---- */
 
 static Parameter kinds[] = {
-    {.name = "conv", .role = ROLE_CONV, .count = 1, .offset = 0},
-    {.name = "depthwise", .role = ROLE_DEPTHWISE, .count = 1, .offset = 1},
-    {.name = "bn_scale", .role = ROLE_BN_SCALE, .count = 1, .offset = 2},
-    {.name = "bn_bias", .role = ROLE_BN_BIAS, .count = 1, .offset = 3},
-    {.name = "bias", .role = ROLE_BIAS, .count = 1, .offset = 4},
-    {.name = "dense", .role = ROLE_DENSE, .count = 1, .offset = 5},
+    {.name = "conv", .role = ROLE_CONV, .count = 1, .offset = 0, .trainable = true, .lr_scale = 1},
+    {.name = "depthwise", .role = ROLE_DEPTHWISE, .count = 1, .offset = 1, .trainable = true, .lr_scale = 1},
+    {.name = "bn_scale", .role = ROLE_BN_SCALE, .count = 1, .offset = 2, .trainable = true, .lr_scale = 1},
+    {.name = "bn_bias", .role = ROLE_BN_BIAS, .count = 1, .offset = 3, .trainable = true, .lr_scale = 1},
+    {.name = "bias", .role = ROLE_BIAS, .count = 1, .offset = 4, .trainable = true, .lr_scale = 1},
+    {.name = "dense", .role = ROLE_DENSE, .count = 1, .offset = 5, .trainable = true, .lr_scale = 1},
 };
 enum { KINDS = LENGTH(kinds) };
 

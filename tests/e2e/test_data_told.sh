@@ -43,6 +43,10 @@ small_fashion
 complains 1 "stands in no class folder|phone.heic|pipe.png" "$effnet" train "$source/recipes/fashion-mnist-b0.yaml" \
     --data "$work/splits" --out "$work/x" --set batch_size=2 --set bad_images=stop --steps 1
 
+rm "$work/splits/train/a/phone.heic" "$work/splits/train/loose.png" "$work/splits/train/b/pipe.png"
+complains 1 "[1-4] files of the data are no pictures.*bad_images: stop" "$effnet" train "$source/recipes/fashion-mnist-b0.yaml" \
+    --data "$work/splits" --out "$work/x" --set batch_size=2 --set bad_images=stop --steps 1
+
 echo "-- a folder without splits is parted, and eval says that it reads all of it"
 mkdir -p "$work/flat/a" "$work/flat/b"
 for index in $(seq 0 19); do
@@ -79,6 +83,20 @@ tell "bad: cannot open '.*0.png'"
 run 1 "$effnet" data check "$work/table"
 grep -q "^val *6 pictures, 1 bad" "$work/out" || die "a table in UTF-16"
 
+
+echo "-- rows of a table that name no picture"
+cp "$work/5.png" "$work/table/0.png"
+echo text >"$work/table/notes.txt"
+cp "$work/1.png" "$work/table/picture.dat" # one all the same, by its first bytes
+{ lines , ; echo 'notes.txt,1'; echo 'picture.dat,1'; } >"$work/table/train.csv"
+lines , >"$work/table/val.csv"
+run 1 "$effnet" data check "$work/table"
+tell "lost: '.*train.csv': line 7 names 'notes.txt', which is no picture"
+tell "not read, being no pictures: 1 files \(1 .txt\)"
+grep -q "^train *7 pictures, 1 more lost" "$work/out" || die "a row that is no picture is not counted"
+complains 1 "notes.txt.*bad_images: stop" "$effnet" train "$source/recipes/fashion-mnist-b0.yaml" \
+    --data "$work/table" --out "$work/x" --set batch_size=2 --set num_classes=0 --set bad_images=stop --steps 1
+
 echo "-- shards"
 mkdir -p "$work/tars/a" "$work/tars/b" "$work/shards"
 cp "$work"/[1-3].png "$work/tars/a"
@@ -97,6 +115,62 @@ run 1 "$effnet" data check "$work/shards"
 tell "lost: '.*train-00001-of-00003.tar' is called like a shard and is damaged at its beginning"
 complains 1 "train-00001-of-00003.tar" "$effnet" train "$source/recipes/fashion-mnist-b0.yaml" \
     --data "$work/shards" --out "$work/x" --set batch_size=2 --set bad_images=stop --steps 1
+
+echo "-- numbers without a count"
+mkdir "$work/gaps"
+for number in 0000 0001 0003; do cp "$work/shards/val-00000-of-00001.tar" "$work/gaps/train-$number.tar"; done
+for year in 2019 2022; do cp "$work/shards/val-00000-of-00001.tar" "$work/gaps/val_$year.tar"; done # no series
+run 1 "$effnet" data check "$work/gaps"
+tell "lost: the shard '.*train-0002.tar' is missing between '.*train-0001.tar' and '.*train-0003.tar'"
+grep -q "^train *15 pictures, 1 more lost" "$work/out" || die "a gap is not counted"
+grep -qE "^val *10 pictures$" "$work/out" || die "years are taken for a series"
+complains 1 "train-0002.tar.*bad_images: stop" "$effnet" train "$source/recipes/fashion-mnist-b0.yaml" \
+    --data "$work/gaps" --out "$work/x" --set batch_size=2 --set bad_images=stop --steps 1
+
+echo "-- members of tars that are no pictures"
+mkdir -p "$work/members/train/a" "$work/members/val"
+cp -r "$work/tars/." "$work/members/train"
+cp -r "$work/tars/." "$work/members/val"
+echo x >"$work/members/train/a/notes.txt"
+ln -s 1.png "$work/members/train/a/link.png"
+cp "$work/1.png" "$work/members/train/loose.png"
+for ending in tar tar.gz; do
+    tar -C "$work/members" -caf "$work/members.$ending" train val
+    run 1 "$effnet" data check "$work/members.$ending"
+    tell "not read, being no pictures: 1 files \(1 .txt\)"
+    tell "lost: .*'train/a/link.png' is a link"
+    tell "lost: .*'train/loose.png' stands in no class folder"
+    grep -q "^train *5 pictures, 2 more lost" "$work/out" || die "members of a tar are not counted"
+    grep -qE "^val *5 pictures$" "$work/out" || die "what the other split lacks is counted twice"
+done
+run 0 "$effnet" pack "$work/members.tar" "$work/members.effpack"
+tell "not read, being no pictures: 1 files \(1 .txt\)"
+tell "'train/a/link.png' is a link"
+complains 1 "link.png|loose.png" "$effnet" train "$source/recipes/fashion-mnist-b0.yaml" \
+    --data "$work/members.tar" --out "$work/x" --set batch_size=2 --set bad_images=stop --steps 1
+mkdir "$work/samples"
+for index in 1 2; do
+    cp "$work/$index.png" "$work/samples"
+    echo $index >"$work/samples/$index.cls"
+    echo '{}' >"$work/samples/$index.json"
+done
+tar -C "$work/samples" --sort=name -cf "$work/samples.tar" .
+run 0 "$effnet" data check "$work/samples.tar"
+tell "not read, being no pictures: 2 files \(2 .json\)"
+run 0 "$effnet" train "$source/recipes/fashion-mnist-b0.yaml" --data "$work/samples.tar" --out "$work/x" \
+    --set batch_size=2 --set num_classes=0 --set bad_images=stop --steps 1 # what is beside a picture is nothing to stop at
+rm -r "$work/x"
+
+echo "-- a tar that was cut off between two files, a gzip file without its end"
+head -c 2048 "$work/shards/val-00000-of-00001.tar" >"$work/cut.tar"
+size=$(stat -c %s "$work/members.tar.gz")
+head -c $((size - 6)) "$work/members.tar.gz" >"$work/short.tar.gz"
+run 1 "$effnet" data check "$work/short.tar.gz"
+tell "is truncated: its gzip data have no end"
+cp "$work/members.tar.gz" "$work/sum.tar.gz"
+printf '\x01\x02\x03\x04' | dd of="$work/sum.tar.gz" bs=1 seek=$((size - 8)) conv=notrunc status=none
+run 1 "$effnet" data check "$work/sum.tar.gz"
+tell "its gzip data are wrong \(incorrect data check\); some of its pictures may be damaged"
 
 echo "-- a split without its labels is no absent split"
 mkdir "$work/idx"

@@ -405,7 +405,15 @@ static effnet_status take_losses(Loader *loader, effnet_error *err) {
     const Dataset *dataset = loader->options.dataset;
     int64_t lost = dataset_lost(dataset);
     if (lost && loader->options.bad_images != BAD_IMAGES_SKIP)
-        return fail(err, EFFNET_ERROR_FORMAT, "%s", dataset_loss(dataset, 0) ? dataset_loss(dataset, 0) : "data lost");
+        return fail(err, EFFNET_ERROR_FORMAT, "%s (bad_images: stop)",
+                    dataset_loss(dataset, 0) ? dataset_loss(dataset, 0) : "data lost");
+    const char *stray;
+    int64_t strays = dataset_strays(dataset, &stray);
+    if (strays && loader->options.bad_images != BAD_IMAGES_SKIP)
+        return fail(err, EFFNET_ERROR_FORMAT,
+                    "%lld files of the data are no pictures, the first is '%s' (bad_images: stop): take them away, or "
+                    "set bad_images to skip",
+                    (long long)strays, stray);
     for (int i = 0; dataset_loss(dataset, i); i++, lost--) bad_pictures_note(loader->bad, 1, dataset_loss(dataset, i));
     bad_pictures_note(loader->bad, lost, NULL);
     return EFFNET_OK;

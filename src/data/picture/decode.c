@@ -84,6 +84,15 @@ static effnet_status read_descriptor(Decoder *decoder, int descriptor, const cha
     }
 }
 
+bool file_begins_like_picture(const char *path) {
+    uint8_t bytes[PICTURE_SIGNATURE];
+    int descriptor;
+    if (file_open(path, &descriptor, NULL, NULL) != EFFNET_OK) return false;
+    ssize_t got = read(descriptor, bytes, sizeof bytes);
+    close(descriptor);
+    return got > 0 && picture_kind(bytes, (size_t)got) != PICTURE_UNKNOWN;
+}
+
 effnet_status decoder_load(Decoder *decoder, const char *path, size_t *size, effnet_error *err) {
     int descriptor;
     TRY(file_open(path, &descriptor, NULL, err));

@@ -8,6 +8,8 @@
 /* Decode one file or block of bytes (JPEG, PNG, WebP, BMP, GIF or TIFF by its first bytes): greyscale, CMYK, 16-bit and
  * palettes become 8-bit RGB. `name` stands for it in messages. */
 effnet_status picture_decode(const uint8_t *bytes, size_t size, const char *name, Picture *out, effnet_error *err);
+/* Whether a file's first bytes are a picture's; false where it can't be read. */
+bool file_begins_like_picture(const char *path);
 effnet_status picture_read(const char *path, Picture *out, effnet_error *err);
 /* The same, turned as its EXIF orientation says where `upright`. */
 effnet_status picture_read_as(const char *path, bool upright, Picture *out, effnet_error *err);

@@ -32,6 +32,7 @@ static effnet_status decode_with(struct spng_ctx *context, Decoder *decoder, con
                     header.width, header.height, size);
     failed = spng_decoded_image_size(context, SPNG_FMT_RGB8, &length);
     if (!failed) failed = spng_decode_image(context, decoder->pixels, length, SPNG_FMT_RGB8, 0);
+    if (!failed) failed = spng_decode_chunks(context); /* to the end: the sum of the last pixels stands behind them */
     if (failed == SPNG_EOF || failed == SPNG_IO_EOF)
         return fail(err, EFFNET_ERROR_FORMAT, "'%s' is a truncated PNG: %s", name, spng_strerror(failed));
     if (failed == SPNG_EMEM) return fail(err, EFFNET_ERROR_MEMORY, "no memory to decode '%s'", name);

@@ -43,6 +43,8 @@ const char *dataset_loss(const Dataset *dataset, int which);
  * classes in which order, which columns of a table, how many files of which endings were not read. `which` counts from
  * 0; NULL beyond the last. */
 const char *dataset_remark(const Dataset *dataset, int which);
+/* How many files were passed over that are no pictures and belong to none; *first (may be NULL) one of them. */
+int64_t dataset_strays(const Dataset *dataset, const char **first);
 int dataset_label(const Dataset *dataset, int64_t index);
 /* Numbers the classes as `names` does (those of a model or of the training data): labels follow by name, or stay as
  * they are where the data has no names. A class that is not among `names` is an error. Before any loader reads. */

@@ -1,5 +1,6 @@
-/* shard_names.h - what the names of shards tell: that train-00001-of-00003.tfrecord is missing beside the two others,
- * and that a file beside them, empty, unreadable or damaged at its head, was meant to be one. Internal to data/. */
+/* shard_names.h - what the names of shards tell: that train-00001-of-00003.tfrecord is missing beside the two others, or
+ * train-0001.tar between train-0000.tar and train-0002.tar, and that a file beside them, empty, unreadable or damaged
+ * at its head, was meant to be one. Internal to data/. */
 #ifndef EFFNET_DATA_SOURCES_SHARD_NAMES_H
 #define EFFNET_DATA_SOURCES_SHARD_NAMES_H
 

@@ -168,10 +168,11 @@ const char *dataset_remark(const Dataset *dataset, int which) {
     return which >= 0 && which < dataset->remarks.count ? dataset->remarks.names[which] : NULL;
 }
 
-effnet_status dataset_pass_over(Dataset *dataset, const char *name, effnet_error *err) {
+effnet_status dataset_pass_over(Dataset *dataset, const char *name, bool beside, effnet_error *err) {
     const char *slash = strrchr(name, '/'), *dot = strrchr(slash ? slash : name, '.');
     char ending[24];
     int kind, before = dataset->passed_over.list.count;
+    if (!beside && dataset->strays++ == 0) snprintf(dataset->stray, sizeof dataset->stray, "%.299s", name);
     snprintf(ending, sizeof ending, "%.20s", dot && dot[1] ? dot : "without an ending");
     for (char *c = ending; *c; c++) *c = (char)(*c >= 'A' && *c <= 'Z' ? *c + 32 : *c);
     if (before >= 1000) snprintf(ending, sizeof ending, "of other kinds");
@@ -184,6 +185,11 @@ effnet_status dataset_pass_over(Dataset *dataset, const char *name, effnet_error
     }
     dataset->passed_counts[kind]++;
     return EFFNET_OK;
+}
+
+int64_t dataset_strays(const Dataset *dataset, const char **first) {
+    if (first) *first = dataset->stray;
+    return dataset->strays;
 }
 
 static void tell_passed_over(Dataset *dataset) {

@@ -54,6 +54,8 @@ struct Dataset {
     NameList remarks;       /* dataset_remark */
     NameSet passed_over;    /* endings of files that are no pictures: ".txt" */
     int64_t *passed_counts; /* of each of them */
+    int64_t strays;         /* those of them that belong to no picture that is read */
+    char stray[300];        /* the first's name */
 };
 
 /* dataset_read into a decoder's memory: no allocation once it has seen the largest picture. */
@@ -71,8 +73,9 @@ void dataset_lose(Dataset *dataset, const char *format, ...) __attribute__((form
 
 /* One more sentence of dataset_remark. */
 void dataset_tell(Dataset *dataset, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* A file that is not read, by its name: counted by ending. */
-effnet_status dataset_pass_over(Dataset *dataset, const char *name, effnet_error *err);
+/* A file that is not read, by its name: counted by ending. `beside`: it says more about a picture that is read (a .json
+ * in a WebDataset sample), which is nothing to stop at. */
+effnet_status dataset_pass_over(Dataset *dataset, const char *name, bool beside, effnet_error *err);
 /* Remarks on what the opened data set holds; `origin` says where from. Called once, last. */
 void dataset_describe_whole(Dataset *dataset, const char *split, const char *origin);
 

@@ -52,17 +52,8 @@ static FileKind kind_of(const char *path, int type) {
     return S_ISDIR(status.st_mode) ? KIND_FOLDER : S_ISREG(status.st_mode) ? KIND_FILE : KIND_OTHER;
 }
 
-static bool begins_like_picture(const char *path) {
-    uint8_t bytes[PICTURE_SIGNATURE];
-    int descriptor;
-    if (file_open(path, &descriptor, NULL, NULL) != EFFNET_OK) return false;
-    ssize_t got = read(descriptor, bytes, sizeof bytes);
-    close(descriptor);
-    return got > 0 && picture_kind(bytes, (size_t)got) != PICTURE_UNKNOWN;
-}
-
 static bool is_picture(const char *path) {
-    return name_is_picture(path) || begins_like_picture(path);
+    return name_is_picture(path) || file_begins_like_picture(path);
 }
 
 /* A picture by its name's ending, of a kind that is not read. */
@@ -172,7 +163,7 @@ static effnet_status collect(FolderSource *source, const char *relative, int lab
         else if (name_is_strange_picture(path))
             dataset_lose(&source->dataset, "'%.350s' is of a kind that is not read: convert it to PNG or JPEG", path);
         else
-            status = dataset_pass_over(&source->dataset, path, err);
+            status = dataset_pass_over(&source->dataset, path, false, err);
         *ignored += source->dataset.size == before;
         before = source->dataset.size;
     }
@@ -239,7 +230,7 @@ static effnet_status fill(FolderSource *source, const char *class_folder, NameLi
         if (name_is_picture(loose.names[i]) || name_is_strange_picture(loose.names[i]))
             dataset_lose(&source->dataset, "'%.300s/%.100s' stands in no class folder", source->folder, loose.names[i]);
         else
-            status = dataset_pass_over(&source->dataset, loose.names[i], err);
+            status = dataset_pass_over(&source->dataset, loose.names[i], false, err);
     }
     name_list_free(&loose);
     TRY(status);

@@ -104,6 +104,8 @@ static void take_over(ShareSource *source, Dataset *whole) {
     part->own_classes = whole->own_classes;
     part->losses = whole->losses;
     part->lost = whole->lost;
+    part->strays = whole->strays;
+    memcpy(part->stray, whole->stray, sizeof part->stray);
     part->remarks = whole->remarks;
     whole->own_classes = whole->losses = whole->remarks = (NameList){0};
     source->whole = whole;

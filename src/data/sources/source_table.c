@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { TABLE_LIMIT = 1 << 30 };
 
@@ -115,6 +116,17 @@ static void trim_fields(TableRow *row) {
     for (int i = 0; i < row->count; i++) row->fields[i] = text_trim(row->fields[i]);
 }
 
+/* A row whose file is there and is no picture: not by its name's ending and not by its first bytes. */
+static bool row_is_no_picture(const ShardSource *source, int file, const char *field) {
+    char path[2 * SOURCE_PATH_BYTES];
+    if (name_is_picture(field)) return false;
+    bool fits = field[0] == '/'
+                    ? (size_t)snprintf(path, sizeof path, "%s", field) < sizeof path
+                    : path_beside(path, sizeof path, source->files.files[file].path, field, NULL) == EFFNET_OK;
+    struct stat status;
+    return fits && stat(path, &status) == 0 && S_ISREG(status.st_mode) && !file_begins_like_picture(path);
+}
+
 static effnet_status add_row(ShardSource *source, int file, const TableRow *row, const Columns *columns, char separator,
                              NameSet *labels, effnet_error *err) {
     const int path = columns->path, label = columns->label;
@@ -122,6 +134,11 @@ static effnet_status add_row(ShardSource *source, int file, const TableRow *row,
         dataset_lose(&source->dataset, "'%s': line %d has %d fields; wanted a path and a label with '%s' between",
                      source->files.files[file].path, row->line, row->count, separator == '\t' ? "TAB" : ",");
         return EFFNET_OK;
+    }
+    if (row_is_no_picture(source, file, row->fields[path])) {
+        dataset_lose(&source->dataset, "'%s': line %d names '%.200s', which is no picture",
+                     source->files.files[file].path, row->line, row->fields[path]);
+        return dataset_pass_over(&source->dataset, row->fields[path], false, err);
     }
     Member member = {.file = file, .number = (uint32_t)row->line};
     TRY(name_set_add(labels, row->fields[label], &member.label, err));

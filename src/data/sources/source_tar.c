@@ -21,8 +21,6 @@
 
 enum { LABEL_BYTES = 64, PICTURE_LIMIT = 1 << 30 };
 
-typedef enum TarKind { TAR_FLAT, TAR_FOLDERS, TAR_SAMPLES, TAR_OF_TARS } TarKind;
-
 typedef struct TarSource {
     ShardSource shards;
     TarStream *stream; /* of compressed shards; or NULL */
@@ -31,10 +29,11 @@ typedef struct TarSource {
 
 /* Everything the tars hold, before it is known what it means: a ShardSource's list serves for it. The label of a .cls
  * is its number, or NO_NUMBER; of other files NOT_LABEL. */
-enum { NOT_LABEL = -1, NO_NUMBER = -2, TOO_LARGE = -3 };
+enum { NOT_LABEL = -1, NO_NUMBER = -2, TOO_LARGE = -3, STRANGE = -4 }; /* STRANGE: no content to read */
 
 typedef struct Index {
     ShardSource *found;
+    Dataset *told; /* gets losses and what is passed over */
     bool compressed, samples, tars, folders;
 } Index;
 
@@ -85,8 +84,12 @@ static effnet_status read_label(TarReader *reader, int64_t size, int32_t *label,
 }
 
 static void lose_long_name(Index *index, const char *tar, const char *name) {
-    dataset_lose(&index->found->dataset, "'%s': the name '%.60s...' is longer than the %d bytes allowed", tar, name,
+    dataset_lose(index->told, "'%s': the name '%.60s...' is longer than the %d bytes allowed", tar, name,
                  (int)SOURCE_PATH_BYTES - 1);
+}
+
+static bool is_hidden(const char *path) {
+    return base_name(path)[0] == '.' || !*base_name(path);
 }
 
 /* The inner tar's files, under the inner tar's name. What is wrong with it costs its rest only. */
@@ -106,22 +109,24 @@ static effnet_status index_inner(Index *index, int file, const char *tar, int64_
             lose_long_name(index, shard->path, name);
             continue;
         }
+        if (is_hidden(name)) continue;
         if (bytes > PICTURE_LIMIT) {
-            dataset_lose(&index->found->dataset, "'%s': '%.200s' is longer than the %d bytes allowed for a picture",
-                         shard->path, path, (int)PICTURE_LIMIT);
+            dataset_lose(index->told, "'%s': '%.200s' is longer than the %d bytes allowed for a picture", shard->path,
+                         path, (int)PICTURE_LIMIT);
             continue;
         }
-        const Member member = {
-            .file = file, .offset = tar_reader_offset(reader), .size = (uint32_t)bytes, .label = NOT_LABEL};
+        const Member member = {.file = file,
+                               .offset = tar_reader_offset(reader),
+                               .size = (uint32_t)bytes,
+                               .label = tar_reader_strange(reader) ? STRANGE : NOT_LABEL};
         status = shard_source_add(index->found, &member, path, &reason);
     }
     bool packed = status == EFFNET_OK && tar_reader_compressed(reader);
     if (status == EFFNET_OK || reader) tar_reader_close(reader);
     if (status == EFFNET_ERROR_MEMORY) return fail(err, status, "%s", reason.message);
     if (packed)
-        dataset_lose(&index->found->dataset, "'%s': the inner '%s' is compressed; wanted plain tars in a tar",
-                     shard->path, tar);
-    if (status != EFFNET_OK) dataset_lose(&index->found->dataset, "inner '%s': %s", tar, reason.message);
+        dataset_lose(index->told, "'%s': the inner '%s' is compressed; wanted plain tars in a tar", shard->path, tar);
+    if (status != EFFNET_OK) dataset_lose(index->told, "inner '%s': %s", tar, reason.message);
     return EFFNET_OK;
 }
 
@@ -134,8 +139,13 @@ static effnet_status index_member(Index *index, int file, TarReader *reader, con
                      .label = NOT_LABEL,
                      .number = number};
     while (strncmp(path, "./", 2) == 0) path += 2;
-    if (base_name(path)[0] == '.' || !*path) return EFFNET_OK;
+    if (is_hidden(path)) return EFFNET_OK;
     index->compressed = index->compressed || compressed;
+    if (tar_reader_strange(reader)) {
+        member.label = STRANGE;
+        index->folders = index->folders || (strchr(path, '/') && name_is_picture(path));
+        return shard_source_add(index->found, &member, path, err);
+    }
     if (ends_with(path, ".tar") && !compressed) {
         index->tars = true;
         return index_inner(index, file, path, member.offset, size, err);
@@ -147,7 +157,7 @@ static effnet_status index_member(Index *index, int file, TarReader *reader, con
         index->folders = true;
     }
     if (size >= PICTURE_LIMIT) {
-        dataset_lose(&index->found->dataset, "'%s': '%s' is longer than the %d bytes allowed for a picture",
+        dataset_lose(index->told, "'%s': '%s' is longer than the %d bytes allowed for a picture",
                      index->found->files.files[file].path, path, (int)PICTURE_LIMIT);
         return EFFNET_OK;
     }
@@ -172,9 +182,16 @@ static effnet_status index_shard(Index *index, int file, effnet_error *err) {
         }
         status = index_member(index, file, reader, copy, size, number, &reason);
     }
+    bool whole = tar_reader_at_end(reader), ends_right = true;
+    if (status == EFFNET_OK) status = tar_reader_ends_right(reader, &ends_right, &reason);
     tar_reader_close(reader);
+    if (!ends_right)
+        dataset_lose(index->told, "'%s' does not end in two blocks of zeros as tars do: it may have been cut off",
+                     shard->path);
     if (status == EFFNET_ERROR_MEMORY) return fail(err, status, "%s", reason.message);
-    if (status != EFFNET_OK) dataset_lose(&index->found->dataset, "%s; the rest of it is lost", reason.message);
+    if (status != EFFNET_OK)
+        dataset_lose(index->told, "%s; %s", reason.message,
+                     whole ? "some of its pictures may be damaged, which can't be seen" : "the rest of it is lost");
     return EFFNET_OK;
 }
 
@@ -184,16 +201,31 @@ static const char *name_of(const ShardSource *found, const Member *member) {
     return found->names + member->name;
 }
 
-/* A group of members with one key: a picture and its label. */
+/* A file that is not read: counted by kind, or a loss where it is called like a picture. */
+static effnet_status pass_outside(ShardSource *out, const ShardSource *found, const Member *member, effnet_error *err) {
+    const char *path = name_of(found, member), *tar = found->files.files[member->file].path;
+    if (!name_is_picture(path)) return dataset_pass_over(&out->dataset, path, false, err);
+    if (member->label == STRANGE)
+        dataset_lose(&out->dataset,
+                     "'%s': '%.200s' is a link, a device or a sparse file, which is not read out of a tar", tar, path);
+    else
+        dataset_lose(&out->dataset, "'%s': '%.200s' stands in no class folder", tar, path);
+    return EFFNET_OK;
+}
+
+/* A group of members with one key: a picture and its label. Further pictures (masks, crops) count in *further, other
+ * files are passed over; those of a whole sample are nothing to stop at. */
 static effnet_status add_sample(ShardSource *out, const ShardSource *found, int64_t first, int64_t end,
-                                effnet_error *err) {
+                                int64_t *further, effnet_error *err) {
     const Member *picture = NULL, *label = NULL;
     const char *path = name_of(found, &found->members[first]);
     const char *shard = found->files.files[found->members[first].file].path;
     int length = (int)key_length(path);
     for (int64_t i = first; i < end; i++) {
         const Member *member = &found->members[i];
-        if (member->label != NOT_LABEL)
+        if (member->label == STRANGE)
+            TRY(pass_outside(out, found, member, err));
+        else if (member->label != NOT_LABEL)
             label = member;
         else if (name_is_picture(name_of(found, member)) && !picture)
             picture = member;
@@ -203,7 +235,16 @@ static effnet_status add_sample(ShardSource *out, const ShardSource *found, int6
                         : label->label == NO_NUMBER ? "has a .cls that is not one whole number"
                         : label->label == TOO_LARGE ? "has a label that is out of range"
                                                     : NULL;
-    if (!picture && !label) return EFFNET_OK; /* remarks of other kinds */
+    for (int64_t i = first; i < end; i++) {
+        const Member *member = &found->members[i];
+        const char *name = name_of(found, member);
+        if (member == picture || member->label != NOT_LABEL) continue;
+        if (name_is_picture(name))
+            ++*further;
+        else
+            TRY(dataset_pass_over(&out->dataset, name, picture && label, err));
+    }
+    if (!picture && !label) return EFFNET_OK;
     if (wrong) {
         dataset_lose(&out->dataset, "'%s': the sample '%.*s' %s", shard, length, path, wrong);
         return EFFNET_OK;
@@ -214,6 +255,7 @@ static effnet_status add_sample(ShardSource *out, const ShardSource *found, int6
 }
 
 static effnet_status take_samples(ShardSource *out, const ShardSource *found, effnet_error *err) {
+    int64_t further = 0;
     for (int64_t i = 0, end; i < found->dataset.size; i = end) {
         const char *path = name_of(found, &found->members[i]);
         size_t length = key_length(path);
@@ -223,8 +265,11 @@ static effnet_status take_samples(ShardSource *out, const ShardSource *found, ef
                 memcmp(next, path, length) != 0)
                 break;
         }
-        TRY(add_sample(out, found, i, end, err));
+        TRY(add_sample(out, found, i, end, &further, err));
     }
+    if (further)
+        dataset_tell(&out->dataset, "not read: %lld pictures that are not the first of their sample",
+                     (long long)further);
     return shard_source_number_classes(out, err);
 }
 
@@ -255,10 +300,13 @@ static effnet_status take_folders(ShardSource *out, const ShardSource *found, co
             const char *wanted = pass ? prefix : class_prefix;
             if (wanted) rest = after_prefix(path, wanted);
             const char *slash = rest ? strchr(rest, '/') : NULL;
-            if (!slash || !name_is_picture(path)) continue;
+            if (!rest || (!pass && (!slash || !name_is_picture(path) || found->members[i].label == STRANGE))) continue;
+            if (!name_is_picture(path) || !slash || found->members[i].label == STRANGE) {
+                status = pass_outside(out, found, &found->members[i], err);
+                continue;
+            }
             char name[SOURCE_PATH_BYTES];
             int length = (int)(slash - rest);
-            if (ends_with(rest, ".tar")) continue;
             snprintf(name, sizeof name, "%.*s", length, rest);
             if (length > 4 && strcasecmp(name + length - 4, ".tar") == 0) name[length - 4] = 0; /* an inner tar */
             Member member = found->members[i];
@@ -292,7 +340,10 @@ static effnet_status take_flat(ShardSource *out, const ShardSource *found, effne
     for (int64_t i = 0; status == EFFNET_OK && i < found->dataset.size; i++) {
         Member member = found->members[i];
         const char *path = name_of(found, &member);
-        if (!name_is_picture(path)) continue;
+        if (!name_is_picture(path) || member.label == STRANGE) {
+            status = pass_outside(out, found, &member, err);
+            continue;
+        }
         const char *name = imagenet_labels_find(&labels, path);
         if (!name) {
             dataset_lose(&out->dataset, "'%s': '%s' has no label in '%s'", tar, path, labels.path);
@@ -398,10 +449,9 @@ static effnet_status hold_all(TarSource *source, int64_t total, effnet_error *er
 
 static effnet_status fill(TarSource *source, Index *index, const char *const *prefixes, const char *class_prefix,
                           int64_t hold_limit, bool *absent, effnet_error *err) {
-    Dataset *dataset = &source->shards.dataset, *found = &index->found->dataset;
+    Dataset *dataset = &source->shards.dataset;
+    index->told = dataset;
     for (int i = 0; i < source->shards.files.count; i++) TRY(index_shard(index, i, err));
-    for (int i = 0; dataset_loss(found, i); i++, found->lost--) dataset_lose(dataset, "%s", dataset_loss(found, i));
-    dataset->lost += found->lost;
     if (index->compressed && index->tars)
         return fail(err, EFFNET_ERROR_UNSUPPORTED, "'%s': tars in a compressed tar are not read; decompress it",
                     source->shards.files.files[0].path);

@@ -343,7 +343,7 @@ EFFNET_API effnet_status effnet_trainer_model(effnet_trainer *trainer, bool ema,
 typedef struct effnet_progress {
     size_t struct_size;
     const char *phase;   /* "train", "eval" or "epoch" (an epoch ended and was evaluated); "data": `message` says what
-                            was taken for which split, and that is all */
+                            was taken for which split, and that is all; "run": why the run ends before its last epoch */
     int epoch, epochs;   /* epoch counts from 1 */
     int64_t step, steps; /* of the whole run; in "eval": pictures done and pictures in all */
     double loss, lr;     /* loss: mean since the last report */

@@ -113,8 +113,9 @@ bool progress_show(void *context, const effnet_progress *progress) {
         char safe[500];
         text_for_terminal(progress->message, safe, sizeof safe);
         progress_end(display);
-        bool remark = strcmp(progress->phase, "data") == 0; /* nothing wrong: what was taken for what */
-        fprintf(remark ? display->stream : stderr, "%s: %s\n", remark ? "data" : "warning", safe);
+        /* nothing wrong: what was taken for what; why the run ends */
+        bool remark = strcmp(progress->phase, "data") == 0 || strcmp(progress->phase, "run") == 0;
+        fprintf(remark ? display->stream : stderr, "%s: %s\n", remark ? progress->phase : "warning", safe);
     }
     if (strcmp(progress->phase, "epoch") == 0)
         show_epoch(display, progress);

@@ -126,7 +126,8 @@ effnet_status replica_loss(Replica *replica, const ExecutorBatch *batch, const R
     const ReplicaRoom *room = replica->room;
     const Targets targets = {.labels = batch->labels + part->first,
                              .others = batch->others ? batch->others + part->first : NULL,
-                             .shares = batch->shares ? batch->shares + part->first : NULL};
+                             .shares = batch->shares ? batch->shares + part->first : NULL,
+                             .weights = batch->weights ? batch->weights + part->first : NULL};
     *loss = loss_soft_cross_entropy(
         room->logits, &targets, part->count, replica->network->config.num_classes, replica->spec->smoothing,
         (double)part->count / ((double)batch->size * replica->workers), replica->team, room->logits_gradient);

@@ -7,6 +7,8 @@
  *   loss = -sum t * log softmax(z) = l - sum t * (z - m) = l - (1 - s) * (z_y - m) - s / C * sum (z - m)
  *   d loss / d z = softmax(z) - t
  *
+ * Where images have weights, an image's loss and gradient are times its own; the mean stays one over images.
+ *
  * fp32 in, every sum in double. A logit that is not finite makes loss and gradient of its image NaN: an infinity must
  * not pass for a confident answer. Source: Szegedy et al., "Rethinking the Inception Architecture", arXiv 1512.00567,
  * section 7. */
@@ -68,9 +70,10 @@ static void loss_task(void *context, int task, int thread) {
     for (int n = task * pass->span; n < end; n++) {
         size_t row = (size_t)n * (size_t)pass->classes;
         int label = targets->labels[n], other = targets->others ? targets->others[n] : label;
-        total += image_loss(pass->logits + row, label, other, targets->others ? (double)targets->shares[n] : 1,
-                            pass->classes, pass->smoothing, pass->gradient_scale,
-                            pass->gradient ? pass->gradient + row : NULL);
+        double weight = targets->weights ? (double)targets->weights[n] : 1;
+        total += weight * image_loss(pass->logits + row, label, other, targets->others ? (double)targets->shares[n] : 1,
+                                     pass->classes, pass->smoothing, weight * pass->gradient_scale,
+                                     pass->gradient ? pass->gradient + row : NULL);
     }
     pass->totals[task] = total;
 }

@@ -17,6 +17,7 @@ double loss_cross_entropy(const float *logits, const int32_t *labels, int batch,
 typedef struct Targets {
     const int32_t *labels, *others; /* (N) each */
     const float *shares;            /* (N) */
+    const float *weights;           /* (N) times an image's loss; NULL: 1 each */
 } Targets;
 double loss_soft_cross_entropy(const float *logits, const Targets *targets, int batch, int classes, double smoothing,
                                double gradient_scale, ThreadTeam *team, float *gradient);

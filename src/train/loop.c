@@ -211,20 +211,41 @@ static bool checkpoint_due(const Loop *loop) {
            (every > 0 ? step_now(run) % every == 0 : ends_epoch(run));
 }
 
+/* The steps of early_stop's evaluations have gone by since the best of them. */
+static bool patience_is_over(const Run *run) {
+    const int64_t evaluations = run->recipe->early_stop;
+    return evaluations > 0 && run->best_step >= 0 &&
+           step_now(run) - run->best_step >= evaluations * run->recipe->eval_every_epochs * run->steps_per_epoch;
+}
+
+static effnet_status stop_early(Loop *loop, effnet_error *err) {
+    Run *run = loop->run;
+    if (!patience_is_over(run) || step_now(run) >= run->last_step) return EFFNET_OK;
+    char text[200];
+    snprintf(text, sizeof text,
+             "the last %lld evaluations were no better than %.2f %% of step %lld: the run ends here "
+             "(early_stop)",
+             (long long)run->recipe->early_stop, run->best_top1, (long long)run->best_step);
+    run->last_step = step_now(run);
+    return workers_rank(run->workers) > 0 ? EFFNET_OK : tell_message(loop, "run", text, err);
+}
+
 static effnet_status evaluate(Loop *loop, effnet_error *err) {
     Run *run = loop->run;
     Accuracy sets[2];
     bool averages = run->recipe->model_ema;
-    const Evaluation evaluation = {.logits = executor_logits,
-                                   .logits_context = run->trainer.executor,
-                                   .count = averages ? 2 : 1,
-                                   .classes = run->network.config.num_classes,
-                                   .loader = run->val_loader,
-                                   .pictures = dataset_size(run->val_set),
-                                   .progress = evaluation_progress,
-                                   .progress_context = loop,
-                                   .workers = run->workers,
-                                   .predictions = run_report_wanted(run) ? &run->predictions : NULL};
+    const Evaluation evaluation = {
+        .logits = executor_logits,
+        .logits_context = run->trainer.executor,
+        .count = averages ? 2 : 1,
+        .classes = run->network.config.num_classes,
+        .loader = run->val_loader,
+        .pictures = dataset_size(run->val_set),
+        .progress = evaluation_progress,
+        .progress_context = loop,
+        .workers = run->workers,
+        .predictions =
+            run_report_wanted(run) || (!run->options->no_report && patience_is_over(run)) ? &run->predictions : NULL};
     predictions_free(&run->predictions);
     run->predictions.classes = evaluation.classes;
     TRY(evaluate_all(&evaluation, sets, err));
@@ -241,7 +262,7 @@ static effnet_status evaluate(Loop *loop, effnet_error *err) {
         run->best_top1 = top1;
         run->best_step = step_now(run);
     }
-    return EFFNET_OK;
+    return stop_early(loop, err);
 }
 
 /* The end of an epoch: evaluation where one is due, the epoch's line, checkpoint. Made up for after a resume, the
@@ -300,6 +321,7 @@ static effnet_status one_step(Loop *loop, effnet_error *err) {
                                     .labels = batch.labels,
                                     .others = batch.others,
                                     .shares = batch.shares,
+                                    .weights = class_weights_of(&run->class_weights, &batch),
                                     .norms = line_due(run, next) || next % run->steps_per_epoch == 0};
     TRY(trainer_step(&run->trainer, &pictures, &result, &loop->lr, err));
     if (pictures.norms) {
@@ -361,7 +383,9 @@ static effnet_status run_steps(Loop *loop, effnet_error *err) {
     loop->stop = false; /* a wish to stop is said again at the first step */
     if (run->resumed && evaluation_due(run) && run->log.evaluated_step != step_now(run))
         TRY(agree(loop, finish_epoch(loop, err), err));
-    else if (run->resumed && step_now(run) >= run->last_step && workers_rank(run->workers) == 0)
+    else if (run->resumed && ends_epoch(run))
+        TRY(workers_agree(run->workers, stop_early(loop, err), err));
+    if (run->resumed && loop->checkpoint_step < 0 && step_now(run) >= run->last_step && workers_rank(run->workers) == 0)
         TRY(tell_nothing_left(loop, err));
     while (step_now(run) < run->last_step && !loop->stop) {
         TRY(one_step(loop, err));

@@ -21,6 +21,7 @@ static const char *const free_keys[] = {
     "devices",
     "checkpoint.keep",
     "stop_on_divergence",
+    "early_stop",
 };
 
 /* What the workers of one run may have of their own: where data lie, how fast the work goes. */

@@ -6,6 +6,7 @@
 #include "dist/workers.h"
 #include "format/event_file.h"
 #include "report/predictions.h"
+#include "train/class_weights.h"
 #include "train/run_event.h"
 #include "train/run_log.h"
 #include "train/run_notes.h"
@@ -19,6 +20,7 @@ typedef struct Run {
     char out[1000];   /* the run folder: worker 0's alone */
     Dataset *train_set, *val_set;
     Loader *train_loader, *val_loader;
+    ClassWeights class_weights;
     Network network;
     ThreadTeam *team;
     Trainer trainer;

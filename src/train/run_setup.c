@@ -125,6 +125,7 @@ static effnet_status open_loaders(Run *run, effnet_error *err) {
     options.batch /= options.processes;
     options.mixes /= options.processes;
     TRY(loader_create(&options, &run->train_loader, err));
+    TRY(class_weights_create(recipe, run->train_set, run->network.config.num_classes, &run->class_weights, err));
     options.dataset = run->val_set;
     options.training = false;
     options.batch = evaluation_batch(recipe);
@@ -186,6 +187,7 @@ effnet_status run_open(Run *run, effnet_error *err) {
 }
 
 void run_close(Run *run) {
+    class_weights_free(&run->class_weights);
     loader_free(run->train_loader);
     loader_free(run->val_loader);
     trainer_free(&run->trainer);

@@ -57,11 +57,12 @@ effnet_status batch_order_create(BatchOrder *order, const Dataset *dataset, cons
     if (!shape->training) return EFFNET_OK;
     TRY(memory_allocate(order->pictures, sizeof *order->order, "the order of an epoch", &block, err));
     order->order = block;
-    return EFFNET_OK;
+    return shape->balanced ? balanced_order_create(dataset, &order->classes, err) : EFFNET_OK;
 }
 
 void batch_order_release(BatchOrder *order) {
     memory_free(order->order);
+    balanced_order_release(&order->classes);
     *order = (BatchOrder){0};
 }
 
@@ -92,7 +93,10 @@ void batch_order_fill(BatchOrder *order, int64_t step, uint32_t *indices) {
             continue;
         }
         if (pass != order->order_pass) {
-            dataset_order(order->dataset, random_fold_in(order->key, (uint32_t)pass), order->order);
+            if (order->shape.balanced)
+                balanced_order_draw(&order->classes, order->key, pass, order->order);
+            else
+                dataset_order(order->dataset, random_fold_in(order->key, (uint32_t)pass), order->order);
             order->order_pass = pass;
         }
         indices[i] = order->order[position / (uint32_t)order->shape.repeats];
@@ -102,6 +106,6 @@ void batch_order_fill(BatchOrder *order, int64_t step, uint32_t *indices) {
 int64_t batch_order_pass(const BatchOrder *order, int64_t step, int place, uint32_t *repetition) {
     uint32_t position;
     int64_t pass = pass_of(order, step, place, &position);
-    *repetition = position % (uint32_t)order->shape.repeats;
+    *repetition = order->shape.balanced ? position : position % (uint32_t)order->shape.repeats;
     return pass;
 }

@@ -15,12 +15,14 @@
 #define EFFNET_DATA_FEED_BATCH_ORDER_H
 
 #include "base/random.h"
+#include "data/feed/balanced_order.h"
 #include "data/sources/dataset.h"
 
 #include <stdbool.h>
 
 typedef struct BatchShape {
     bool training, wrap, drop_remainder;
+    bool balanced;          /* training: as many places for each class (balanced_order.h) */
     int batch;              /* of one process */
     int repeats;            /* 0: 1 */
     int process, processes; /* 0 of 0: the only one */
@@ -32,7 +34,8 @@ typedef struct BatchOrder {
     uint32_t pictures;
     int64_t steps; /* of a pass: an epoch, or this process's share of an evaluation, which may be 0 */
     RandomKey key;
-    uint32_t *order; /* training: (pictures) of pass order_pass */
+    BalancedOrder classes; /* where balanced */
+    uint32_t *order;       /* training: (pictures) of pass order_pass */
     int64_t order_pass;
 } BatchOrder;
 
@@ -47,7 +50,8 @@ void batch_order_release(BatchOrder *order);
 int batch_order_size(const BatchOrder *order, int64_t step);
 /* The pictures of all of them; one thread at a time. */
 void batch_order_fill(BatchOrder *order, int64_t step, uint32_t *indices);
-/* Which pass a place belongs to, and which repetition of its picture it is, from 0. */
+/* Which pass a place belongs to, and which repetition of its picture it is, from 0; where balanced, a number that no
+ * other place of the pass has. */
 int64_t batch_order_pass(const BatchOrder *order, int64_t step, int place, uint32_t *repetition);
 
 #endif

@@ -332,6 +332,7 @@ effnet_status loader_options_from_recipe(const Recipe *recipe, int resolution, c
                            .mixes = (int)recipe->replicas,
                            .workers = (int)recipe->workers,
                            .wrap = recipe->train_remainder == TRAIN_REMAINDER_WRAP,
+                           .balanced = recipe->sampler == SAMPLER_BALANCED,
                            .drop_remainder = recipe->eval_remainder == EVAL_REMAINDER_DROP,
                            .seed = (uint64_t)recipe->seed,
                            .bad_images = recipe->bad_images,
@@ -344,6 +345,7 @@ effnet_status loader_options_from_recipe(const Recipe *recipe, int resolution, c
 static BatchShape shape_of(const LoaderOptions *options) {
     return (BatchShape){.training = options->training,
                         .wrap = options->wrap,
+                        .balanced = options->training && options->balanced,
                         .drop_remainder = options->drop_remainder,
                         .batch = options->batch,
                         .repeats = options->repeats,

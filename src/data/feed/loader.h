@@ -18,6 +18,7 @@ typedef struct LoaderOptions {
     MixOptions mix;      /* training */
     bool training;       /* shuffle, augment */
     bool wrap;           /* training: batches go on from one pass into the next */
+    bool balanced;       /* training: as many places for each class in an epoch */
     bool drop_remainder; /* evaluation: no partial last batch */
     int repeats;         /* training: times a picture stands in a row, augmented differently; 0: 1 */
     int batch;           /* pictures a step, of this process */

@@ -564,6 +564,30 @@ static void test_rhythm(void **state) {
     }
 }
 
+/* Weights that stay (a learning rate of 0) are never better than at first: two more evaluations, and the run ends as it
+ * does after its last epoch; --resume finds nothing to do. */
+static void test_early_stop(void **state) {
+    (void)state;
+    Recipe recipe = make_recipe();
+    recipe.lr = recipe.lr_base = 0;
+    recipe.epochs = 9;
+    recipe.model_ema = false;
+    recipe.early_stop = 2;
+    recipe.bn_momentum = 1; /* running statistics stay too */
+    effnet_train_result result;
+    effnet_error err = {0};
+    run_well(recipe, "early", false, 0, &result);
+    assert_int_equal(result.steps, 3 * STEPS_PER_EPOCH);
+    assert_true(has_checkpoint("early", 3 * STEPS_PER_EPOCH));
+    assert_true(result.report[0]);
+    Ears ears = {0};
+    assert_int_equal(run(recipe, "early", true, 0, &ears, &result, &err), EFFNET_OK);
+    assert_int_equal(result.steps, 3 * STEPS_PER_EPOCH);
+    recipe.early_stop = 3; /* which may change: one epoch more */
+    run_well(recipe, "early", true, 0, &result);
+    assert_int_equal(result.steps, 4 * STEPS_PER_EPOCH);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_whole_run), /* the others compare with its files */
@@ -576,6 +600,7 @@ int main(void) {
         cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_initial_weights),
         cmocka_unit_test(test_rhythm),
+        cmocka_unit_test(test_early_stop),
         cmocka_unit_test(test_weights_that_explode_are_not_kept),
         cmocka_unit_test(test_a_high_loss_is_not_kept),
     };

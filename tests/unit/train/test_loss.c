@@ -175,7 +175,7 @@ static void test_team(void **state) {
         second[n] = n * 7 % C;
         shares[n] = random_uniform(key, (uint64_t)n);
     }
-    const Targets targets = {first, second, shares};
+    const Targets targets = {.labels = first, .others = second, .shares = shares};
     ThreadTeam *team;
     assert_int_equal(thread_team_create(3, &team, NULL), EFFNET_OK);
     double want = loss_soft_cross_entropy(logits, &targets, N, C, .1, .5, NULL, alone);
@@ -185,6 +185,25 @@ static void test_team(void **state) {
     assert_true(compare_bits("gradient of the logits", shared, alone, N * C, NULL, 0));
 }
 
+/* Weights of images: the mean of weighted losses, and each image's gradient times its weight. */
+static void test_weights(void **state) {
+    (void)state;
+    enum { N = 5, C = 4 };
+    float logits[N * C], gradient[N * C], weighted[N * C], one[C];
+    const int32_t right[N] = {0, 3, 1, 1, 2};
+    const float weights[N] = {1, 0, 2.5f, 0.5f, 1};
+    for (int i = 0; i < N * C; i++) logits[i] = 2 * random_normal(random_key(21), (uint64_t)i);
+    const Targets plain = {.labels = right}, targets = {.labels = right, .weights = weights};
+    loss_soft_cross_entropy(logits, &plain, N, C, .1, 1, NULL, gradient);
+    double got = loss_soft_cross_entropy(logits, &targets, N, C, .1, 1, NULL, weighted), want = 0;
+    for (int n = 0; n < N; n++) {
+        want += (double)weights[n] / N * loss_cross_entropy(logits + n * C, right + n, 1, C, .1, 1, one);
+        for (int c = 0; c < C; c++) gradient[n * C + c] *= weights[n];
+    }
+    assert_true(fabs(got - want) < 1e-12);
+    assert_true(compare_floats("weighted gradient", weighted, gradient, N * C, NULL, 0, 1e-6));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_against_finite_differences),
@@ -192,6 +211,7 @@ int main(void) {
         cmocka_unit_test(test_soft_targets_against_differences),
         cmocka_unit_test(test_known_values),
         cmocka_unit_test(test_team),
+        cmocka_unit_test(test_weights),
         cmocka_unit_test(test_large_logits),
         cmocka_unit_test(test_not_finite_is_nan),
     };

@@ -131,7 +131,7 @@ static effnet_status import_model(const WeightImport *import, const effnet_impor
     card.step = own->step;
     card.class_names = names.names; /* the card's from here on; NULL where there are none */
     TRY(model_allocate(&card, options->team, options->threads, NULL, &model, err));
-    status = weight_import_read(import, &model->network, model->parameters, model->statistics, err);
+    status = weight_import_read(import, &model->network, model->parameters, model->statistics, false, NULL, err);
     free(model->card.origin);
     model->card.origin = describe_origin(import, own, found);
     if (status == EFFNET_OK && !model->card.origin)

@@ -82,10 +82,10 @@ const char *file_kind_of(const void *bytes, size_t size) {
         if (begins(text, size, &signatures[i])) return signatures[i].name;
     if (size >= 4 && memcmp(text, "PK\3\4", 4) == 0)
         return contains(text, size, "data.pkl") || contains(text, size, "archive/")
-                   ? "a PyTorch checkpoint (tools/convert.py turns it into safetensors)"
+                   ? "a PyTorch checkpoint (effnet import FILE OUT.safetensors takes its weights)"
                    : "a zip archive (unzip it)";
     if (size >= 2 && (unsigned char)text[0] == 0x80 && text[1] >= 2 && text[1] <= 5)
-        return "a Python pickle (tools/convert.py turns PyTorch's weights into safetensors)";
+        return "a Python pickle (if PyTorch's, effnet import FILE OUT.safetensors takes its weights)";
     if (size >= 9 && text[8] == '{' && memcmp(text + 2, "\0\0\0\0\0", 5) == 0) return "a safetensors file";
     return kind_of_markup(text, size);
 }

@@ -63,14 +63,17 @@ int verb_import(int argc, char **argv) {
     static const VerbHelp help = {
         .verb = "import",
         .text =
-            "FILE is a safetensors file in the names of timm, torchvision, efficientnet_pytorch, jax_examples' Flax\n"
-            "model, Keras or TensorFlow, told apart by themselves (tools/convert.py makes one of .pth, .h5, .keras,\n"
-            "TensorFlow's and Flax's checkpoints). OUT.safetensors is read by eval, predict, export and train --init.\n"
+            "FILE is a safetensors file or one of torch.save's (.pth, .pth.tar, .pt, .bin; nothing in it is executed) "
+            "in\n"
+            "the names of timm, torchvision, efficientnet_pytorch, jax_examples' Flax model, Keras or TensorFlow, "
+            "told\n"
+            "apart by themselves (tools/convert.py makes one of .h5, .keras, TensorFlow's and Flax's checkpoints).\n"
+            "OUT.safetensors is read by eval, predict, export and train --init.\n"
             "Size, crop, mean, std, padding and batch norm are those of the weights' own program, found by --model, "
             "by\n"
             "config.json beside the file or by the file's name; what was taken for what is printed. --set goes "
             "first.\n",
-        .examples = "  effnet import lite0.safetensors --model efficientnet_lite0 lite0-effnet.safetensors\n"
+        .examples = "  effnet import efficientnet_lite0.pth --model efficientnet_lite0 lite0.safetensors\n"
                     "  effnet import timm.safetensors b0.safetensors --model tf_efficientnet_b0.ns_jft_in1k\n",
     };
     OptionList settings = {0};

@@ -41,6 +41,19 @@ effnet_status safetensors_verify(const Safetensors *file, effnet_error *err);
 /* A value of __metadata__, or NULL; owned by the file. */
 const char *safetensors_metadata(const Safetensors *file, const char *key);
 
+/* Tensors whose values are somewhere else than in a safetensors file (format/torch_file.h), behind the functions above. */
+typedef struct TensorSource {
+    /* Elements first .. first + count - 1 of a tensor, which has them; of several threads at once. */
+    effnet_status (*read)(void *context, int index, size_t first, float *values, size_t count, effnet_error *err);
+    void (*free)(void *context);
+} TensorSource;
+
+/* `tensors` in bytewise order of their names, which the context owns and whose elements read() knows; the context is
+ * freed with *out, and stays the caller's after an error. metadata as in safetensors_write. */
+effnet_status safetensors_of_source(const char *path, const SafetensorsTensor *tensors, int count,
+                                    const char *const *metadata, const TensorSource *source, void *context,
+                                    Safetensors **out, effnet_error *err);
+
 typedef struct SafetensorsEntry {
     const char *name;
     int rank;

@@ -11,6 +11,7 @@
 #include "base/crc32c.h"
 #include "base/file_kind.h"
 #include "base/memory.h"
+#include "format/elements.h"
 #include "format/safetensors_sum.h"
 
 #include <errno.h>
@@ -21,47 +22,6 @@
 #include <unistd.h>
 
 enum { LENGTH_BYTES = 8, CHUNK_BYTES = 1 << 16 };
-
-/* The element types of the format that fill whole bytes. Those that we do not convert are known by size, so
- * that a file which holds one beside the tensors we want can still be read. */
-typedef enum ElementKind {
-    KIND_OTHER,
-    KIND_F32,
-    KIND_F16,
-    KIND_BF16,
-    KIND_F64,
-    KIND_I64,
-    KIND_I32,
-    KIND_U8
-} ElementKind;
-
-typedef struct ElementType {
-    const char *name;
-    ElementKind kind;
-    size_t bytes;
-} ElementType;
-
-static const ElementType element_types[] = {
-    {"F32", KIND_F32, 4},
-    {"F16", KIND_F16, 2},
-    {"BF16", KIND_BF16, 2},
-    {"F64", KIND_F64, 8},
-    {"I64", KIND_I64, 8},
-    {"I32", KIND_I32, 4},
-    {"U8", KIND_U8, 1},
-    {"BOOL", KIND_OTHER, 1},
-    {"I8", KIND_OTHER, 1},
-    {"F8_E5M2", KIND_OTHER, 1},
-    {"F8_E4M3", KIND_OTHER, 1},
-    {"F8_E8M0", KIND_OTHER, 1},
-    {"I16", KIND_OTHER, 2},
-    {"U16", KIND_OTHER, 2},
-    {"F8_E4M3FNUZ", KIND_OTHER, 1},
-    {"F8_E5M2FNUZ", KIND_OTHER, 1},
-    {"U32", KIND_OTHER, 4},
-    {"U64", KIND_OTHER, 8},
-    {"C64", KIND_OTHER, 8},
-};
 
 typedef struct Entry {
     SafetensorsTensor tensor;
@@ -79,70 +39,9 @@ struct Safetensors {
     int count;
     bool summed; /* the file says what its data's checksum is */
     uint32_t data_sum;
+    const TensorSource *source; /* NULL: the values are in the file itself */
+    void *context;              /* the source's */
 };
-
-static uint16_t load_u16(const unsigned char *p) {
-    return (uint16_t)(p[0] | p[1] << 8);
-}
-
-static uint32_t load_u32(const unsigned char *p) {
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
-static uint64_t load_u64(const unsigned char *p) {
-    return (uint64_t)load_u32(p) | (uint64_t)load_u32(p + 4) << 32;
-}
-
-static float float_from_bits(uint32_t bits) {
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-static double double_from_bits(uint64_t bits) {
-    double value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-/* IEEE 754 binary16: 1 sign bit, 5 of exponent (bias 15), 10 of fraction. */
-static float float_from_half(uint16_t half) {
-    uint32_t sign = (uint32_t)(half & 0x8000u) << 16, exponent = half >> 10 & 0x1Fu, fraction = half & 0x3FFu;
-    if (exponent == 0x1F) return float_from_bits(sign | 0x7F800000u | fraction << 13); /* infinity, NaN */
-    if (exponent == 0) {                                                               /* zero, subnormal */
-        float magnitude = (float)fraction * 0x1p-24f;
-        return sign ? -magnitude : magnitude;
-    }
-    return float_from_bits(sign | (exponent + 127 - 15) << 23 | fraction << 13);
-}
-
-static void convert(ElementKind kind, const unsigned char *bytes, float *values, size_t count) {
-    switch (kind) {
-    case KIND_F32:
-        for (size_t i = 0; i < count; i++) values[i] = float_from_bits(load_u32(bytes + 4 * i));
-        break;
-    case KIND_F16:
-        for (size_t i = 0; i < count; i++) values[i] = float_from_half(load_u16(bytes + 2 * i));
-        break;
-    case KIND_BF16:
-        for (size_t i = 0; i < count; i++) values[i] = float_from_bits((uint32_t)load_u16(bytes + 2 * i) << 16);
-        break;
-    case KIND_F64:
-        for (size_t i = 0; i < count; i++) values[i] = (float)double_from_bits(load_u64(bytes + 8 * i));
-        break;
-    case KIND_I64:
-        for (size_t i = 0; i < count; i++) values[i] = (float)(int64_t)load_u64(bytes + 8 * i);
-        break;
-    case KIND_I32:
-        for (size_t i = 0; i < count; i++) values[i] = (float)(int32_t)load_u32(bytes + 4 * i);
-        break;
-    case KIND_U8:
-        for (size_t i = 0; i < count; i++) values[i] = bytes[i];
-        break;
-    case KIND_OTHER:
-        break;
-    }
-}
 
 /* Exactly `size` bytes from `offset`. */
 static effnet_status read_at(const Safetensors *file, uint64_t offset, void *bytes, size_t size, effnet_error *err) {
@@ -192,8 +91,7 @@ static effnet_status parse_entry(const Safetensors *file, const char *name, cons
         return fail(err, EFFNET_ERROR_FORMAT, "'%s': the entry of tensor '%.80s' is not an object", file->path, name);
     const char *type = json_string_value(json_object_get(value, "dtype"));
     if (!type) return fail(err, EFFNET_ERROR_FORMAT, "'%s': tensor '%.80s' has no \"dtype\" string", file->path, name);
-    for (size_t i = 0; i < sizeof element_types / sizeof element_types[0]; i++)
-        if (strcmp(type, element_types[i].name) == 0) entry->type = &element_types[i];
+    entry->type = element_type_find(type);
     if (!entry->type)
         return fail(err, EFFNET_ERROR_FORMAT,
                     "'%s': tensor '%.80s' is of type '%.20s'; known are F32, F16, BF16, F64, I64, I32 and U8",
@@ -307,7 +205,7 @@ static effnet_status read_header(Safetensors *file, effnet_error *err) {
                     (unsigned long long)size);
     unsigned char length_bytes[LENGTH_BYTES];
     TRY(read_at(file, 0, length_bytes, sizeof length_bytes, err));
-    uint64_t length = load_u64(length_bytes);
+    uint64_t length = elements_load_u64(length_bytes);
     char begin[512];
     size_t told = size < sizeof begin ? (size_t)size : sizeof begin;
     TRY(read_at(file, 0, begin, told, err));
@@ -370,10 +268,39 @@ effnet_status safetensors_open(const char *path, Safetensors **out, effnet_error
 void safetensors_close(Safetensors *file) {
     if (!file) return;
     if (file->descriptor >= 0) close(file->descriptor);
+    if (file->source) file->source->free(file->context);
     json_decref(file->header);
     free(file->entries);
     free(file->path);
     free(file);
+}
+
+effnet_status safetensors_of_source(const char *path, const SafetensorsTensor *tensors, int count,
+                                    const char *const *metadata, const TensorSource *source, void *context,
+                                    Safetensors **out, effnet_error *err) {
+    Safetensors *file = calloc(1, sizeof *file);
+    bool enough = file != NULL;
+    *out = NULL;
+    if (file) {
+        file->descriptor = -1;
+        file->path = strdup(path);
+        file->header = json_object(); /* of the metadata alone */
+        file->metadata = file->header;
+        file->entries = calloc((size_t)count + 1, sizeof file->entries[0]);
+        enough = file->path && file->header && file->entries;
+    }
+    for (const char *const *pair = metadata; enough && pair && *pair; pair += 2)
+        enough = json_object_set_new(file->header, pair[0], json_string(pair[1])) == 0;
+    if (!enough) {
+        safetensors_close(file); /* which has no source yet: the context stays the caller's */
+        return fail(err, EFFNET_ERROR_MEMORY, "no memory for the %d tensors of '%s'", count, path);
+    }
+    for (int i = 0; i < count; i++) file->entries[i].tensor = tensors[i];
+    file->count = count;
+    file->source = source;
+    file->context = context;
+    *out = file;
+    return EFFNET_OK;
 }
 
 const char *safetensors_path(const Safetensors *file) {
@@ -430,7 +357,8 @@ effnet_status safetensors_read_part(const Safetensors *file, int index, size_t f
     if (first > entry->tensor.count || count > entry->tensor.count - first)
         return fail(err, EFFNET_ERROR_ARGUMENT, "'%s': tensor '%.80s' has %zu elements, not %zu from %zu on",
                     file->path, entry->tensor.name, entry->tensor.count, count, first);
-    if (entry->type->kind == KIND_OTHER)
+    if (file->source) return file->source->read(file->context, index, first, values, count, err);
+    if (entry->type->kind == ELEMENT_OTHER)
         return fail(err, EFFNET_ERROR_UNSUPPORTED,
                     "'%s': tensor '%.80s' is of type %s; read are F32, F16, BF16, F64, I64, I32 and U8", file->path,
                     entry->tensor.name, entry->type->name);
@@ -439,7 +367,7 @@ effnet_status safetensors_read_part(const Safetensors *file, int index, size_t f
     for (size_t done = 0; done < count;) {
         size_t part = count - done < CHUNK_BYTES / size ? count - done : CHUNK_BYTES / size;
         TRY(read_at(file, file->data_start + entry->begin + (first + done) * size, chunk, part * size, err));
-        convert(entry->type->kind, chunk, values + done, part);
+        elements_to_float(entry->type->kind, chunk, values + done, part);
         done += part;
     }
     return EFFNET_OK;

@@ -180,6 +180,8 @@ effnet_status import_settings_find(const WeightImport *import, const char *wante
     Identity identity;
     char architecture[NAME];
     *out = (ImportSettings){0};
+    const char *taken = safetensors_metadata(import->file, "torch.taken");
+    if (taken) import_settings_note(out, "%s", taken);
     TRY(hub_config_read(safetensors_path(import->file), safetensors_metadata(import->file, "config"), &out->hub, err));
     TRY(identify(import, wanted, &out->hub, &identity, err));
     architecture_of(identity.name, architecture);

@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "base/number_text.h"
+#include "format/torch_file.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -11,7 +12,7 @@
 
 effnet_status weight_import_open(const char *path, WeightImport *out, effnet_error *err) {
     *out = (WeightImport){0};
-    TRY(safetensors_open(path, &out->file, err));
+    TRY(weight_file_open(path, &out->file, err));
     if (naming_detect(out->file, &out->naming)) return EFFNET_OK;
     const char *first = safetensors_count(out->file) ? safetensors_tensor(out->file, 0).name : NULL;
     return fail(err, EFFNET_ERROR_FORMAT,
@@ -245,15 +246,19 @@ effnet_status weight_import_classes(const WeightImport *import, const Network *n
     return EFFNET_OK;
 }
 
-/* Every tensor is there in its shape; used[] marks those of the file. */
-static effnet_status check_tensors(const WeightImport *import, const Network *network, bool *used, effnet_error *err) {
+/* Every tensor is there in its shape, but those of a classifier that may be another; used[] marks those of the file. */
+static effnet_status check_tensors(const WeightImport *import, const Network *network, bool allow_other_head,
+                                   bool *head_kept, bool *used, effnet_error *err) {
     for (int i = 0; i < weight_count(network); i++) {
         bool is_statistic;
         int index, found = find(import, network, i);
         const Parameter *parameter = weight_at(network, i, &is_statistic, &index);
-        if (found < 0) return missing(import, network, i, err);
-        if (!has_shape(import, found, parameter)) return wrong_shape(import, network, i, found, err);
-        used[found] = true;
+        if (found >= 0) used[found] = true;
+        if (found >= 0 && has_shape(import, found, parameter)) continue;
+        if (allow_other_head && is_classifier(network, i) && !is_statistic)
+            *head_kept = true;
+        else
+            return found < 0 ? missing(import, network, i, err) : wrong_shape(import, network, i, found, err);
     }
     for (int i = 0; i < safetensors_count(import->file); i++) {
         const char *name = safetensors_tensor(import->file, i).name;
@@ -286,11 +291,11 @@ static size_t largest_count(const Network *network) {
 }
 
 effnet_status weight_import_read(const WeightImport *import, const Network *network, float *parameters,
-                                 float *statistics, effnet_error *err) {
-    bool *used = calloc((size_t)safetensors_count(import->file) + 1, sizeof *used);
+                                 float *statistics, bool allow_other_head, bool *head_kept, effnet_error *err) {
+    bool kept = false, *used = calloc((size_t)safetensors_count(import->file) + 1, sizeof *used);
     void *scratch = NULL;
     effnet_status status =
-        used ? check_tensors(import, network, used, err)
+        used ? check_tensors(import, network, allow_other_head, &kept, used, err)
              : fail(err, EFFNET_ERROR_MEMORY, "no memory to import '%s'", safetensors_path(import->file));
     free(used);
     TRY(status);
@@ -301,8 +306,10 @@ effnet_status weight_import_read(const WeightImport *import, const Network *netw
         int index;
         const Parameter *parameter = weight_at(network, i, &is_statistic, &index);
         float *block = is_statistic ? statistics : parameters;
+        if (kept && is_classifier(network, i)) continue;
         status = read_tensor(import, parameter, find(import, network, i), scratch, block + parameter->offset, err);
     }
     memory_free(scratch);
+    if (head_kept) *head_kept = kept;
     return status;
 }

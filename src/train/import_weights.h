@@ -11,7 +11,7 @@ typedef struct WeightImport {
     WeightNaming naming;
 } WeightImport;
 
-/* Opens a safetensors file and finds out whose names it has. Closed by weight_import_close, after an error too. */
+/* Opens a safetensors file, or one of torch.save (format/torch_file.h), and finds out whose names it has. Closed by weight_import_close, after an error too. */
 effnet_status weight_import_open(const char *path, WeightImport *out, effnet_error *err);
 void weight_import_close(WeightImport *import);
 /* The known model whose shapes the file has, or NULL. */
@@ -21,9 +21,10 @@ const char *weight_import_guess(const WeightImport *import);
 effnet_status weight_import_presets(const WeightImport *import, Recipe *recipe, effnet_error *err);
 /* Outputs of the file's classifier; `network` may have another number of classes. */
 effnet_status weight_import_classes(const WeightImport *import, const Network *network, int *out, effnet_error *err);
-/* Fills both blocks. Every tensor of the network must be there in its shape with finite values, and none beside them
+/* Fills both blocks. Where another classifier is allowed and the file has one of another shape, or none, the classifier's
+ * weights stay as they are and *head_kept says so (may be NULL). Every tensor of the network must be there in its shape with finite values, and none beside them
  * that is not known to be no weight; the message names the tensor, as the file calls it and as we do. */
 effnet_status weight_import_read(const WeightImport *import, const Network *network, float *parameters,
-                                 float *statistics, effnet_error *err);
+                                 float *statistics, bool allow_other_head, bool *head_kept, effnet_error *err);
 
 #endif

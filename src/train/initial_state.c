@@ -2,7 +2,9 @@
 #include "train/train.h"
 
 #include "base/memory.h"
+#include "format/torch_file.h"
 #include "model/initialize.h"
+#include "train/import_weights.h"
 
 #include <string.h>
 
@@ -80,10 +82,33 @@ void train_state_start_averages(const Network *network, const Recipe *recipe, Tr
     memcpy(state->ema_statistics, state->statistics, statistics);
 }
 
-effnet_status train_state_read_initial(const char *safetensors_path, const Network *network, const Recipe *recipe,
+/* A file of torch.save, or of other names than timm's. */
+static bool is_foreign(const char *path) {
+    WeightImport import;
+    if (torch_file_is(path)) return true;
+    bool foreign = weight_import_open(path, &import, NULL) == EFFNET_OK &&
+                   (import.naming.style != NAMES_TIMM || import.naming.prefix[0]);
+    weight_import_close(&import);
+    return foreign;
+}
+
+static effnet_status read_foreign(const char *path, const Network *network, TrainState *state, bool allow_other_head,
+                                  bool *head_kept, effnet_error *err) {
+    WeightImport import;
+    effnet_status status = weight_import_open(path, &import, err);
+    if (status == EFFNET_OK)
+        status = weight_import_read(&import, network, state->parameters, state->statistics, allow_other_head, head_kept,
+                                    err);
+    weight_import_close(&import);
+    return status;
+}
+
+effnet_status train_state_read_initial(const char *path, const Network *network, const Recipe *recipe,
                                        TrainState *state, bool allow_other_head, bool *head_kept, effnet_error *err) {
-    TRY(weights_read(safetensors_path, network, state->parameters, state->statistics, allow_other_head, head_kept,
-                     err));
+    if (is_foreign(path))
+        TRY(read_foreign(path, network, state, allow_other_head, head_kept, err));
+    else
+        TRY(weights_read(path, network, state->parameters, state->statistics, allow_other_head, head_kept, err));
     train_state_start_averages(network, recipe, state);
     return EFFNET_OK;
 }

@@ -68,9 +68,10 @@ same() { cmp -s "$1" "$2" || die "'$1' and '$2' differ"; }
 # same_checkpoint A B: weights, averaged weights and optimizer slots bit for bit.
 # The values of two safetensors files; their headers differ where the recipe does (threads), by its checksum.
 same_tensors() {
-    local header
-    header=$(od -An -tu8 -N8 "$1" | tr -d ' ')
-    cmp -s -i $((header + 8)) "$1" "$2" || die "the tensors of '$1' and '$2' differ"
+    local one other
+    one=$(od -An -tu8 -N8 "$1" | tr -d ' ')
+    other=$(od -An -tu8 -N8 "$2" | tr -d ' ')
+    cmp -s -i $((one + 8)):$((other + 8)) "$1" "$2" || die "the tensors of '$1' and '$2' differ"
 }
 same_checkpoint() {
     local file

@@ -49,6 +49,26 @@ complains 1 "unknown key 'paddin'; nearest: 'padding'" "$effnet" import "$work/r
     --set paddin=same
 run 0 "${train[@]}" --out "$work/again" --steps 1 --init "$work/back.safetensors"
 
+echo "-- PyTorch's files"
+if command -v python3 >/dev/null; then
+    settings=(--set padding=same --set bn_eps=0.001 --set mean=0.5,0.5,0.5 --set std=0.5,0.5,0.5 --set resolution=32)
+    python3 "$source/tests/e2e/write_torch.py" "$work/run.safetensors" "$work/run.pth.tar" state_dict
+    python3 "$source/tests/e2e/write_torch.py" "$work/run.safetensors" "$work/bare.pth"
+    complains 1 "nothing says which of timm's models" "$effnet" import "$work/run.pth.tar" "$work/pth.safetensors"
+    run 0 "$effnet" import "$work/run.pth.tar" "$work/pth.safetensors" "${settings[@]}"
+    grep -q "taken: 'state_dict', weights that were not averaged" "$work/out" || die "import does not say what it takes"
+    same_tensors "$work/pth.safetensors" "$work/run.safetensors"
+    run 0 "$effnet" import "$work/bare.pth" "$work/bare.safetensors" "${settings[@]}"
+    same_tensors "$work/bare.safetensors" "$work/run.safetensors"
+    # --init takes it as it is: the same run as from our own file
+    run 0 "${train[@]}" --out "$work/from_pth" --steps 1 --init "$work/bare.pth"
+    run 0 "${train[@]}" --out "$work/from_ours" --steps 1 --init "$work/bare.safetensors"
+    same_checkpoint "$work/from_pth/checkpoints/last" "$work/from_ours/checkpoints/last"
+    head -c 500000 "$work/bare.pth" >"$work/cut.pth"
+    complains 1 "cut.pth.*truncated or damaged" "$effnet" import "$work/cut.pth" "$work/x.safetensors" "${settings[@]}"
+    complains 1 "effnet import FILE" "$effnet" predict "$work/bare.pth" "$work/5.png"
+fi
+
 echo "-- ONNX"
 complains 2 "opset" "$effnet" export "$work/run" "$work/x.onnx" --opset 12
 run 0 "$effnet" export "$work/run" "$work/run.onnx" --opset 13

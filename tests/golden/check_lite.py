@@ -82,12 +82,20 @@ def run(*command):
     subprocess.run([str(word) for word in command], check=True, stdout=subprocess.DEVNULL)
 
 
+def values(path):
+    """What follows the header of a safetensors file."""
+    data = pathlib.Path(path).read_bytes()
+    return data[8 + int.from_bytes(data[:8], "little"):]
+
+
 def check(number, effnet, photographs, labels, names, work):
     name = f"efficientnet_lite{number}"
     raw, checkpoint, exact = (work / f"{name}{ending}.safetensors" for ending in (".converted", "", ".val_crop_none"))
     run(sys.executable, CONVERT, weights_path(number), raw)
     run(effnet, "import", raw, checkpoint, "--model", name, "--class-names", names)
-    run(effnet, "import", raw, exact, "--model", name, "--class-names", names, "--set", "val_crop=none")
+    run(effnet, "import", weights_path(number), exact, "--model", name, "--class-names", names, "--set", "val_crop=none")
+    if values(checkpoint) != values(exact):
+        sys.exit(f"{name}: the .pth file and what convert.py made of it give different weights")
 
     model = EfficientNet.from_name(f"efficientnet-lite{number}")
     model.load_state_dict(torch.load(weights_path(number), map_location="cpu", weights_only=True))

@@ -264,12 +264,29 @@ typedef struct effnet_onnx_options {
     size_t struct_size;
     bool keep_batch_norm; /* BatchNormalization nodes; else folded into the convolutions before them */
     int opset;            /* ONNX's operator set, 13 to 21; 0: 17 */
+    bool preprocessing;   /* pictures go in as they are, see below */
 } effnet_onnx_options;
 
-/* The model as an ONNX file: input "input" (N, 3, resolution, resolution), normalised by the model's mean
- * and std, any N; output "logits" (N, classes). Its metadata say mean, std, crop and class names (docs/weights.md). */
+/* The model as an ONNX file: input "input" (N, 3, resolution, resolution), normalised by the model's mean and std, any N;
+ * output "logits" (N, classes). With `preprocessing`: input "image" (N, H, W, 3), bytes RGB of any size, cropped, resized
+ * and normalised inside as the model was evaluated in training; outputs "probabilities" and "logits", (N, classes). Its
+ * metadata say mean, std, crop and class names (docs/weights.md), and hold a golden picture with its logits. */
 EFFNET_API effnet_status effnet_model_save_onnx(const effnet_model *model, const char *path,
                                                 const effnet_onnx_options *options, effnet_error *error);
+
+typedef struct effnet_verification {
+    size_t struct_size;
+    char model[64];
+    int num_classes;
+    bool has_checksum; /* the file has one; it is right */
+    bool has_golden;   /* the file holds a golden picture and its logits: */
+    double worst;      /* its logits here and there: the largest distance, ... */
+    double largest;    /* ... and the largest logit's size */
+} effnet_verification;
+
+/* Whether an exported file (OUT.onnx, or .safetensors) holds what was exported: its checksum is right, every weight of the
+ * model is there, and they give the golden picture's logits within 1e-4 of the largest; otherwise EFFNET_ERROR_FORMAT. */
+EFFNET_API effnet_status effnet_verify(const char *path, effnet_verification *out, effnet_error *error);
 
 typedef struct effnet_stablehlo_options {
     size_t struct_size;

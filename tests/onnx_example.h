@@ -29,6 +29,28 @@ static inline float *onnx_example_floats(size_t count) {
     return block;
 }
 
+/* logits (batch, classes) of the example's pictures by the reference engine, with these weights. */
+static inline void onnx_example_run(const OnnxExample *example, const float *parameters, float *statistics,
+                                    float *logits) {
+    effnet_error err = {0};
+    ThreadTeam *team;
+    Engine *engine;
+    onnx_example_must(thread_team_create(1, &team, &err), &err);
+    onnx_example_must(engine_create(&reference_engine, &example->network,
+                                    &(EngineOptions){.batch = example->batch, .team = team}, &engine, &err),
+                      &err);
+    onnx_example_must(engine_forward(engine,
+                                     &(EngineForward){.batch = example->batch,
+                                                      .images = example->images,
+                                                      .parameters = parameters,
+                                                      .statistics = statistics,
+                                                      .logits = logits},
+                                     &err),
+                      &err);
+    engine_free(engine);
+    thread_team_free(team);
+}
+
 static inline OnnxExample onnx_example_make(const ModelConfig *config, int batch) {
     OnnxExample example = {.batch = batch};
     effnet_error err = {0};
@@ -44,21 +66,7 @@ static inline OnnxExample onnx_example_make(const ModelConfig *config, int batch
     for (int i = 0; i < network->num_statistics; i++)
         golden_initial(&network->statistics[i], example.statistics + network->statistics[i].offset);
     golden_images(0, batch, (int)side, example.images);
-    ThreadTeam *team;
-    Engine *engine;
-    onnx_example_must(thread_team_create(1, &team, &err), &err);
-    onnx_example_must(
-        engine_create(&reference_engine, network, &(EngineOptions){.batch = batch, .team = team}, &engine, &err), &err);
-    onnx_example_must(engine_forward(engine,
-                                     &(EngineForward){.batch = batch,
-                                                      .images = example.images,
-                                                      .parameters = example.parameters,
-                                                      .statistics = example.statistics,
-                                                      .logits = example.logits},
-                                     &err),
-                      &err);
-    engine_free(engine);
-    thread_team_free(team);
+    onnx_example_run(&example, example.parameters, example.statistics, example.logits);
     return example;
 }
 

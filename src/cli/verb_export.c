@@ -95,19 +95,22 @@ int verb_export(int argc, char **argv) {
         .verb = "export",
         .text =
             "OUT.safetensors has timm's names and layouts and is one file with all that eval and predict need.\n"
-            "OUT.onnx has an input 'input' (N, 3, R, R) of normalised pixels and an output 'logits'.\n"
+            "OUT.onnx has an input 'input' (N, 3, R, R) of normalised pixels and an output 'logits'; with\n"
+            "--preprocessing an input 'image' (N, H, W, 3) of bytes, RGB, of any size, and 'probabilities' besides.\n"
+            "A golden picture and its logits are in its metadata: 'effnet verify OUT.onnx' checks them.\n"
             "OUT.mlir is StableHLO, for JAX, IREE and others: a checkpoint's inference (without the weights), or, "
             "where\n"
             "a recipe stands in place of the checkpoint (RECIPE.yaml), its whole training step; comments at the top\n"
             "say what goes in, in order.\n",
-        .examples = "  effnet export runs/mine mine.onnx --opset 13\n"
+        .examples = "  effnet export runs/mine mine.onnx --preprocessing\n"
+                    "  effnet export runs/mine mine.onnx --opset 13\n"
                     "  effnet export runs/mine mine.safetensors --weights raw\n"
                     "  effnet export runs/mine mine.mlir --batch 16\n"
                     "  effnet export recipes/imagenet-b0.yaml step.mlir --set batch_size=256 --uint8\n",
     };
     const char *weights = "ema", *format = NULL, *dtype = "fp32";
     int64_t resolution = 0, batch = 0, opset = 0;
-    bool json = false, keep_batch_norm = false, bytes = false;
+    bool json = false, keep_batch_norm = false, bytes = false, preprocessing = false;
     OptionList settings = {0};
     const Option options[] = {OPTION_ROW_WEIGHTS(&weights),
                               {.name = "res",
@@ -120,6 +123,11 @@ int verb_export(int argc, char **argv) {
                                .target = &keep_batch_norm,
                                .kind = OPTION_FLAG,
                                .help = "ONNX: batch norm as nodes of its own, not folded into the convolutions"},
+                              {.name = "preprocessing",
+                               .target = &preprocessing,
+                               .kind = OPTION_FLAG,
+                               .help = "ONNX: pictures of any size go in, cropped, resized and normalised inside; "
+                                       "probabilities come out"},
                               {.name = "opset",
                                .argument = "N",
                                .target = &opset,
@@ -161,7 +169,10 @@ int verb_export(int argc, char **argv) {
                   .resolution = (int)resolution,
                   .raw_weights = strcmp(weights, "raw") == 0,
                   .dtype = dtype},
-        .onnx = {.struct_size = sizeof export.onnx, .keep_batch_norm = keep_batch_norm, .opset = (int)opset},
+        .onnx = {.struct_size = sizeof export.onnx,
+                 .keep_batch_norm = keep_batch_norm,
+                 .opset = (int)opset,
+                 .preprocessing = preprocessing},
         .stablehlo = {.struct_size = sizeof export.stablehlo, .batch = (int)batch, .bytes = bytes},
         .json = json,
     };

@@ -1,6 +1,7 @@
 /* onnx_graph.c - see onnx_graph.h. */
 #include "format/onnx_graph.h"
 
+#include "base/crc32c.h"
 #include "base/file.h"
 #include "base/memory.h"
 
@@ -9,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ONNX_FLOAT = 1, MOST_INPUTS = 5, MOST_ATTRIBUTES = 6 };
+enum { MOST_INPUTS = 5, MOST_ATTRIBUTES = 6, MOST_OUTPUTS = 2 };
 /* A protobuf message, and so a model in one file, ends at 2 GiB. */
 static const size_t most_bytes = ((size_t)1 << 31) - 1;
 
@@ -127,14 +128,14 @@ void onnx_attribute_ints(OnnxGraph *graph, Onnx__NodeProto *node, const char *na
     made->ints = copy;
 }
 
-float *onnx_constant(OnnxGraph *graph, char *name, int rank, const int *shape) {
+static void *constant(OnnxGraph *graph, char *name, OnnxType type, size_t size, int rank, const int *shape) {
     size_t count = 1, bytes = 0;
     bool fits = true;
     for (int i = 0; i < rank; i++) fits = fits && size_multiply(count, (size_t)shape[i], &count);
-    fits = fits && size_multiply(count, sizeof(float), &bytes);
+    fits = fits && size_multiply(count, size, &bytes);
     Onnx__TensorProto *tensor = take(graph, sizeof *tensor);
     int64_t *dims = take(graph, (size_t)(rank + 1) * sizeof *dims);
-    float *values = fits ? take(graph, bytes) : NULL;
+    void *values = fits ? take(graph, bytes) : NULL;
     if (!tensor || !dims || !values || !name ||
         !grow(graph, (void **)&graph->constants, graph->num_constants, &graph->constant_capacity)) {
         graph->failed = true;
@@ -145,12 +146,20 @@ float *onnx_constant(OnnxGraph *graph, char *name, int rank, const int *shape) {
     tensor->n_dims = (size_t)rank;
     tensor->dims = dims;
     tensor->has_data_type = true;
-    tensor->data_type = ONNX_FLOAT;
+    tensor->data_type = (int32_t)type;
     tensor->name = name;
     tensor->has_raw_data = true;
-    tensor->raw_data = (ProtobufCBinaryData){.len = bytes, .data = (uint8_t *)values};
+    tensor->raw_data = (ProtobufCBinaryData){.len = bytes, .data = values};
     graph->constants[graph->num_constants++] = tensor;
     return values;
+}
+
+float *onnx_constant(OnnxGraph *graph, char *name, int rank, const int *shape) {
+    return constant(graph, name, ONNX_FLOAT, sizeof(float), rank, shape);
+}
+
+int64_t *onnx_integers(OnnxGraph *graph, char *name, int rank, const int *shape) {
+    return constant(graph, name, ONNX_INT64, sizeof(int64_t), rank, shape);
 }
 
 /* ---- writing ---- */
@@ -173,10 +182,13 @@ static void make_little_endian(OnnxGraph *graph) {
     if (*(const uint8_t *)&one == 1) return;
     for (size_t i = 0; i < graph->num_constants; i++) {
         ProtobufCBinaryData *raw = &graph->constants[i]->raw_data;
-        for (size_t k = 0; k + 4 <= raw->len; k += 4) {
-            uint8_t *b = raw->data + k, swapped[4] = {b[3], b[2], b[1], b[0]};
-            memcpy(b, swapped, 4);
-        }
+        size_t size = graph->constants[i]->data_type == ONNX_INT64 ? 8 : 4;
+        for (size_t k = 0; k + size <= raw->len; k += size)
+            for (size_t low = k, high = k + size - 1; low < high; low++, high--) {
+                uint8_t byte = raw->data[low];
+                raw->data[low] = raw->data[high];
+                raw->data[high] = byte;
+            }
     }
 }
 
@@ -184,9 +196,9 @@ static Onnx__TensorShapeProto__Dimension *dimension(OnnxGraph *graph, int value)
     Onnx__TensorShapeProto__Dimension *made = take(graph, sizeof *made);
     if (!made) return NULL;
     onnx__tensor_shape_proto__dimension__init(made);
-    if (value < 0) { /* the batch: any number of pictures */
+    if (value < 0) { /* free: of the batch, any number of pictures */
         made->value_case = ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM;
-        made->dim_param = onnx_name(graph, "N");
+        made->dim_param = onnx_name(graph, "%c", -value);
     } else {
         made->value_case = ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
         made->dim_value = value;
@@ -205,12 +217,12 @@ static Onnx__ValueInfoProto *value_info(OnnxGraph *graph, const OnnxPort *port) 
     onnx__type_proto__init(type);
     onnx__type_proto__tensor__init(tensor);
     onnx__tensor_shape_proto__init(shape);
-    dims[0] = dimension(graph, -1);
+    dims[0] = dimension(graph, -'N');
     for (int i = 0; i < port->rank; i++) dims[i + 1] = dimension(graph, port->shape[i]);
     shape->n_dim = (size_t)port->rank + 1;
     shape->dim = dims;
     tensor->has_elem_type = true;
-    tensor->elem_type = ONNX_FLOAT;
+    tensor->elem_type = (int32_t)port->type;
     tensor->shape = shape;
     type->tensor_type = tensor;
     info->name = onnx_name(graph, "%s", port->name);
@@ -218,19 +230,41 @@ static Onnx__ValueInfoProto *value_info(OnnxGraph *graph, const OnnxPort *port) 
     return info;
 }
 
+/* A buffer that keeps nothing but the checksum of what is appended. */
+typedef struct SumBuffer {
+    ProtobufCBuffer base;
+    uint32_t sum;
+} SumBuffer;
+
+static void append_to_sum(ProtobufCBuffer *base, size_t length, const uint8_t *data) {
+    SumBuffer *buffer = (SumBuffer *)base;
+    buffer->sum = crc32c(buffer->sum, data, length);
+}
+
+uint32_t onnx_graph_sum(const Onnx__GraphProto *graph) {
+    SumBuffer buffer = {.base = {.append = append_to_sum}};
+    onnx__graph_proto__pack_to_buffer(graph, &buffer.base);
+    return buffer.sum;
+}
+
+/* The caller's pairs and the graph's checksum. */
 static void add_metadata(OnnxGraph *graph, Onnx__ModelProto *model, const char *const *metadata) {
     size_t count = 0;
     while (metadata && metadata[2 * count]) count++;
     Onnx__StringStringEntryProto *entries = take(graph, (count + 1) * sizeof *entries);
     Onnx__StringStringEntryProto **list = take(graph, (count + 1) * sizeof(*list));
     if (!entries || !list) return;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i <= count; i++) {
         onnx__string_string_entry_proto__init(&entries[i]);
-        entries[i].key = (char *)metadata[2 * i]; /* read only, for as long as this call */
-        entries[i].value = (char *)metadata[2 * i + 1];
+        if (i < count) { /* read only, for as long as this call */
+            entries[i].key = (char *)metadata[2 * i];
+            entries[i].value = (char *)metadata[2 * i + 1];
+        }
         list[i] = &entries[i];
     }
-    model->n_metadata_props = count;
+    entries[count].key = onnx_name(graph, ONNX_SUM_KEY);
+    entries[count].value = onnx_name(graph, "%08x", (unsigned)onnx_graph_sum(model->graph));
+    model->n_metadata_props = count + 1;
     model->metadata_props = list;
 }
 
@@ -258,35 +292,40 @@ static int format_version(int opset) {
     return opset >= 21 ? 10 : opset >= 19 ? 9 : opset >= 15 ? 8 : 7;
 }
 
-effnet_status onnx_graph_write(OnnxGraph *graph, const char *path, int opset, const char *name, const OnnxPort *input,
-                               const OnnxPort *output, const char *const *metadata, effnet_error *err) {
+effnet_status onnx_graph_write(OnnxGraph *graph, const char *path, const OnnxModel *wanted, effnet_error *err) {
     Onnx__GraphProto body;
     Onnx__ModelProto model;
     Onnx__OperatorSetIdProto operators, *operator_list = &operators;
     onnx__graph_proto__init(&body);
     onnx__model_proto__init(&model);
     onnx__operator_set_id_proto__init(&operators);
-    Onnx__ValueInfoProto *ports[2] = {value_info(graph, input), value_info(graph, output)};
-    body.name = onnx_name(graph, "%s", name);
+    Onnx__ValueInfoProto *input = value_info(graph, &wanted->input), *outputs[MOST_OUTPUTS];
+    if (wanted->num_outputs > MOST_OUTPUTS)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "%d outputs; allowed: 1 or %d", wanted->num_outputs, MOST_OUTPUTS);
+    for (int i = 0; i < wanted->num_outputs; i++) outputs[i] = value_info(graph, &wanted->outputs[i]);
+    body.name = onnx_name(graph, "%s", wanted->name);
     body.n_node = graph->num_nodes;
     body.node = graph->nodes;
     body.n_initializer = graph->num_constants;
     body.initializer = graph->constants;
-    body.n_input = body.n_output = 1;
-    body.input = &ports[0];
-    body.output = &ports[1];
+    body.n_input = 1;
+    body.input = &input;
+    body.n_output = (size_t)wanted->num_outputs;
+    body.output = outputs;
     operators.domain = onnx_name(graph, "%s", "");
     operators.has_version = true;
-    operators.version = opset;
+    operators.version = wanted->opset;
     model.has_ir_version = true;
-    model.ir_version = format_version(opset);
+    model.ir_version = format_version(wanted->opset);
     model.producer_name = onnx_name(graph, "effnet");
     model.producer_version = onnx_name(graph, "%s", EFFNET_VERSION);
     model.graph = &body;
     model.n_opset_import = 1;
     model.opset_import = &operator_list;
-    add_metadata(graph, &model, metadata);
+    if (!graph->failed) {
+        make_little_endian(graph);
+        add_metadata(graph, &model, wanted->metadata);
+    }
     if (graph->failed) return fail(err, EFFNET_ERROR_MEMORY, "no memory to write '%s'", path);
-    make_little_endian(graph);
     return write_model(&model, path, err);
 }

@@ -28,16 +28,34 @@ void onnx_attribute_float(OnnxGraph *graph, Onnx__NodeProto *node, const char *n
 void onnx_attribute_ints(OnnxGraph *graph, Onnx__NodeProto *node, const char *name, int count, const int64_t *values);
 /* A float tensor of rank `rank` (0: one number), zeroed, to be filled by the caller; NULL where memory ran out. */
 float *onnx_constant(OnnxGraph *graph, char *name, int rank, const int *shape);
+/* The same of int64. */
+int64_t *onnx_integers(OnnxGraph *graph, char *name, int rank, const int *shape);
 
-/* What the file says of one input or output: float, (N, ...): the batch is free. */
+/* TensorProto's element types, those that we use. */
+typedef enum OnnxType { ONNX_FLOAT = 1, ONNX_UINT8 = 2, ONNX_INT64 = 7 } OnnxType;
+
+/* What the file says of one input or output: (N, ...), the batch is free. */
 typedef struct OnnxPort {
     const char *name;
-    int rank; /* without the batch */
-    int shape[3];
+    OnnxType type;
+    int rank;     /* without the batch */
+    int shape[3]; /* -'H': free, and called H */
 } OnnxPort;
 
-/* The model as a file of operator set `opset` (13 to 21), written beside and renamed into place. metadata: pairs key, value, ..., NULL; may be NULL. */
-effnet_status onnx_graph_write(OnnxGraph *graph, const char *path, int opset, const char *name, const OnnxPort *input,
-                               const OnnxPort *output, const char *const *metadata, effnet_error *err);
+/* What becomes of a graph. */
+typedef struct OnnxModel {
+    int opset;        /* 13 to 21 */
+    const char *name; /* of the graph */
+    OnnxPort input;
+    const OnnxPort *outputs;
+    int num_outputs;             /* 1 or 2 */
+    const char *const *metadata; /* pairs key, value, ..., NULL; may be NULL. The graph's checksum is added */
+} OnnxModel;
+
+/* The model as a file, written beside and renamed into place. */
+effnet_status onnx_graph_write(OnnxGraph *graph, const char *path, const OnnxModel *model, effnet_error *err);
+/* CRC-32C of the graph's bytes: what the metadata say under ONNX_SUM_KEY, eight hexadecimal digits. */
+uint32_t onnx_graph_sum(const Onnx__GraphProto *graph);
+#define ONNX_SUM_KEY "effnet.graph_crc32c"
 
 #endif

@@ -6,6 +6,7 @@
 #include "format/onnx.h"
 
 #include "format/onnx_graph.h"
+#include "format/onnx_picture.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -194,7 +195,6 @@ static char *add_op(Exporter *exporter, int i) {
 
 static effnet_status build(Exporter *exporter, const char *path, effnet_error *err) {
     OnnxGraph *graph = &exporter->graph;
-    exporter->tensors[0] = onnx_name(graph, "input");
     if (exporter->network->config.lite) { /* Clip's bounds are inputs */
         float *zero = onnx_constant(graph, onnx_name(graph, "zero"), 0, NULL);
         float *six = onnx_constant(graph, onnx_name(graph, "six"), 0, NULL);
@@ -210,9 +210,15 @@ static effnet_status build(Exporter *exporter, const char *path, effnet_error *e
     return EFFNET_OK;
 }
 
+/* With pictures in: the probabilities, and the logits beside them. */
+static void add_softmax(Exporter *exporter) {
+    add_node(exporter, "Softmax", onnx_name(&exporter->graph, "probabilities"), onnx_name(&exporter->graph, "logits"),
+             NULL, NULL);
+}
+
 effnet_status onnx_write(const char *path, const Network *network, const float *parameters, const float *statistics,
                          const OnnxOptions *options, effnet_error *err) {
-    const int opset = options->opset ? options->opset : ONNX_OPSET;
+    const int opset = options->opset ? options->opset : ONNX_OPSET, classes = network->config.num_classes;
     if (opset < ONNX_OPSET_LEAST || opset > ONNX_OPSET_MOST)
         return fail(err, EFFNET_ERROR_ARGUMENT, "cannot write '%s': opset is %d; allowed: %d to %d, or 0 for %d", path,
                     opset, ONNX_OPSET_LEAST, ONNX_OPSET_MOST, ONNX_OPSET);
@@ -222,12 +228,23 @@ effnet_status onnx_write(const char *path, const Network *network, const float *
                          .keep_batch_norm = options->keep_batch_norm,
                          .tensors = calloc((size_t)network->num_tensors, sizeof(char *))};
     if (!exporter.tensors) return fail(err, EFFNET_ERROR_MEMORY, "no memory to write '%s'", path);
-    const OnnxPort input = {"input", 3, {3, network->input_height, network->input_width}};
-    const OnnxPort output = {"logits", 1, {network->config.num_classes}};
+    const OnnxPort outputs[] = {{"probabilities", ONNX_FLOAT, 1, {classes}}, {"logits", ONNX_FLOAT, 1, {classes}}};
+    const bool pictures = options->pictures != NULL;
+    OnnxModel model = {.opset = opset,
+                       .name = network->config.name,
+                       .input = {"input", ONNX_FLOAT, 3, {3, network->input_height, network->input_width}},
+                       .outputs = outputs + !pictures,
+                       .num_outputs = 1 + pictures,
+                       .metadata = options->metadata};
+    if (pictures) {
+        model.input = (OnnxPort){ONNX_PICTURE, ONNX_UINT8, 3, {-'H', -'W', 3}};
+        exporter.tensors[0] = onnx_add_picture(&exporter.graph, options->pictures, network->input_height);
+    } else {
+        exporter.tensors[0] = onnx_name(&exporter.graph, "input");
+    }
     effnet_status status = build(&exporter, path, err);
-    if (status == EFFNET_OK)
-        status = onnx_graph_write(&exporter.graph, path, opset, network->config.name, &input, &output,
-                                  options->metadata, err);
+    if (pictures) add_softmax(&exporter);
+    if (status == EFFNET_OK) status = onnx_graph_write(&exporter.graph, path, &model, err);
     onnx_graph_free(&exporter.graph);
     free(exporter.tensors);
     return status;

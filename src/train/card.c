@@ -126,6 +126,13 @@ effnet_status card_metadata(const ModelCard *card, char ***out, effnet_error *er
     return EFFNET_OK;
 }
 
+effnet_status card_metadata_add(char **metadata, const char *key, const char *value, effnet_error *err) {
+    Pairs pairs = {.texts = metadata};
+    while (metadata[pairs.used]) pairs.used++;
+    add_text(&pairs, key, value);
+    return pairs.failed ? fail(err, EFFNET_ERROR_MEMORY, "no memory for '%s' in the metadata", key) : EFFNET_OK;
+}
+
 void card_metadata_free(char **metadata) {
     for (char **text = metadata; text && *text; text++) free(*text);
     free(metadata);
@@ -140,16 +147,20 @@ effnet_status metadata_number_text(double value, char **out, effnet_error *err) 
 
 /* ---- reading ---- */
 
-static effnet_status bad_value(const Safetensors *file, const char *key, const char *allowed, effnet_error *err) {
-    const char *text = safetensors_metadata(file, key);
-    if (!text) return fail(err, EFFNET_ERROR_FORMAT, "'%s': __metadata__ lacks '%s'", safetensors_path(file), key);
-    return fail(err, EFFNET_ERROR_FORMAT, "'%s': '%s' in __metadata__ is '%.60s'; allowed: %s", safetensors_path(file),
-                key, text, allowed);
+static const char *text_of(const CardTexts *texts, const char *key) {
+    return texts->find(texts->file, key);
+}
+
+static effnet_status bad_value(const CardTexts *texts, const char *key, const char *allowed, effnet_error *err) {
+    const char *text = text_of(texts, key);
+    if (!text) return fail(err, EFFNET_ERROR_FORMAT, "'%s': __metadata__ lacks '%s'", texts->path, key);
+    return fail(err, EFFNET_ERROR_FORMAT, "'%s': '%s' in __metadata__ is '%.60s'; allowed: %s", texts->path, key, text,
+                allowed);
 }
 
 /* The JSON value of a key, NULL where it is missing or not JSON. */
-static json_t *metadata_json(const Safetensors *file, const char *key) {
-    const char *text = safetensors_metadata(file, key);
+static json_t *json_of(const CardTexts *texts, const char *key) {
+    const char *text = text_of(texts, key);
     return text ? json_loads(text, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL) : NULL;
 }
 
@@ -158,45 +169,45 @@ static bool json_to_number(const json_t *value, double least, double most, doubl
     return json_is_number(value) && *out >= least && *out <= most;
 }
 
-effnet_status metadata_integer(const Safetensors *file, const char *key, int64_t least, int64_t most, int64_t *out,
-                               effnet_error *err) {
-    json_t *value = metadata_json(file, key);
+static effnet_status read_integer(const CardTexts *texts, const char *key, int64_t least, int64_t most, int64_t *out,
+                                  effnet_error *err) {
+    json_t *value = json_of(texts, key);
     *out = json_integer_value(value);
     bool good = json_is_integer(value) && *out >= least && *out <= most;
     json_decref(value);
     if (good) return EFFNET_OK;
     char allowed[80];
     number_print(allowed, sizeof allowed, "whole numbers %lld to %lld", (long long)least, (long long)most);
-    return bad_value(file, key, allowed, err);
+    return bad_value(texts, key, allowed, err);
 }
 
-effnet_status metadata_number(const Safetensors *file, const char *key, double least, double most, double *out,
-                              effnet_error *err) {
-    json_t *value = metadata_json(file, key);
+static effnet_status read_number(const CardTexts *texts, const char *key, double least, double most, double *out,
+                                 effnet_error *err) {
+    json_t *value = json_of(texts, key);
     bool good = json_to_number(value, least, most, out);
     json_decref(value);
     if (good) return EFFNET_OK;
     char allowed[80];
     number_print(allowed, sizeof allowed, "numbers %g to %g", least, most);
-    return bad_value(file, key, allowed, err);
+    return bad_value(texts, key, allowed, err);
 }
 
-static effnet_status metadata_triple(const Safetensors *file, const char *key, double least, double most, double out[3],
-                                     effnet_error *err) {
-    json_t *value = metadata_json(file, key);
+static effnet_status read_triple(const CardTexts *texts, const char *key, double least, double most, double out[3],
+                                 effnet_error *err) {
+    json_t *value = json_of(texts, key);
     bool good = json_array_size(value) == 3;
     for (size_t i = 0; good && i < 3; i++) good = json_to_number(json_array_get(value, i), least, most, &out[i]);
     json_decref(value);
     if (good) return EFFNET_OK;
     char allowed[80];
     number_print(allowed, sizeof allowed, "three numbers %g to %g in brackets", least, most);
-    return bad_value(file, key, allowed, err);
+    return bad_value(texts, key, allowed, err);
 }
 
 /* One of `names`, ended by NULL. */
-static effnet_status metadata_choice(const Safetensors *file, const char *key, const char *const *names, int *out,
-                                     effnet_error *err) {
-    const char *text = safetensors_metadata(file, key);
+static effnet_status read_choice(const CardTexts *texts, const char *key, const char *const *names, int *out,
+                                 effnet_error *err) {
+    const char *text = text_of(texts, key);
     char allowed[80] = "";
     for (int i = 0; names[i]; i++) {
         if (text && strcmp(text, names[i]) == 0) {
@@ -206,101 +217,128 @@ static effnet_status metadata_choice(const Safetensors *file, const char *key, c
         size_t used = strlen(allowed);
         number_print(allowed + used, sizeof allowed - used, "%s%s", i ? ", " : "", names[i]);
     }
-    return bad_value(file, key, allowed, err);
+    return bad_value(texts, key, allowed, err);
 }
 
 /* The same for a key that files of older programs lack: *out is then 0, the first name. */
-static effnet_status metadata_newer_choice(const Safetensors *file, const char *key, const char *const *names, int *out,
-                                           effnet_error *err) {
+static effnet_status read_newer_choice(const CardTexts *texts, const char *key, const char *const *names, int *out,
+                                       effnet_error *err) {
     *out = 0;
-    return safetensors_metadata(file, key) ? metadata_choice(file, key, names, out, err) : EFFNET_OK;
+    return text_of(texts, key) ? read_choice(texts, key, names, out, err) : EFFNET_OK;
 }
 
-static effnet_status read_labels(const Safetensors *file, ModelCard *card, effnet_error *err) {
-    if (!safetensors_metadata(file, "effnet.class_names")) return EFFNET_OK;
-    json_t *labels = metadata_json(file, "effnet.class_names");
+static effnet_status read_labels(const CardTexts *texts, ModelCard *card, effnet_error *err) {
+    if (!text_of(texts, "effnet.class_names")) return EFFNET_OK;
+    json_t *labels = json_of(texts, "effnet.class_names");
     size_t count = (size_t)card->config.num_classes;
     effnet_status result = EFFNET_OK;
     if (!json_is_array(labels) || json_array_size(labels) != count)
         result = fail(err, EFFNET_ERROR_FORMAT, "'%s': 'effnet.class_names' in __metadata__ is not a list of %zu names",
-                      safetensors_path(file), count);
+                      texts->path, count);
     if (result == EFFNET_OK) card->class_names = calloc(count, sizeof(char *));
     for (size_t i = 0; result == EFFNET_OK && i < count; i++) {
         const char *label = json_string_value(json_array_get(labels, i));
         if (!label)
             result = fail(err, EFFNET_ERROR_FORMAT, "'%s': name %zu of 'effnet.class_names' is not a string",
-                          safetensors_path(file), i);
+                          texts->path, i);
         else if (!card->class_names || !(card->class_names[i] = strdup(label)))
-            result = fail(err, EFFNET_ERROR_MEMORY, "no memory for the class names of '%s'", safetensors_path(file));
+            result = fail(err, EFFNET_ERROR_MEMORY, "no memory for the class names of '%s'", texts->path);
     }
     json_decref(labels);
     return result;
 }
 
 /* Absent in older files. */
-static effnet_status read_origin(const Safetensors *file, ModelCard *card, effnet_error *err) {
-    const char *text = safetensors_metadata(file, "effnet.origin");
+static effnet_status read_origin(const CardTexts *texts, ModelCard *card, effnet_error *err) {
+    const char *text = text_of(texts, "effnet.origin");
     if (!text) return EFFNET_OK;
     json_t *value = json_loads(text, JSON_DECODE_ANY, NULL);
     const char *origin = json_string_value(value);
     effnet_status result = EFFNET_OK;
     if (!origin)
-        result = fail(err, EFFNET_ERROR_FORMAT, "'%s': 'effnet.origin' is not a JSON text", safetensors_path(file));
+        result = fail(err, EFFNET_ERROR_FORMAT, "'%s': 'effnet.origin' is not a JSON text", texts->path);
     else if (!(card->origin = strdup(origin)))
-        result = fail(err, EFFNET_ERROR_MEMORY, "no memory for the origin of '%s'", safetensors_path(file));
+        result = fail(err, EFFNET_ERROR_MEMORY, "no memory for the origin of '%s'", texts->path);
     json_decref(value);
     return result;
 }
 
 /* The bounds are those of the recipe's keys (recipe/keys.def). */
-static effnet_status read_fields(const Safetensors *file, ModelCard *card, effnet_error *err) {
+static effnet_status read_fields(const CardTexts *texts, ModelCard *card, effnet_error *err) {
     ModelConfig *config = &card->config;
     int64_t value;
     int unbiased, fixed, even;
-    TRY(metadata_integer(file, "effnet.num_classes", 1, 100000, &value, err));
+    TRY(read_integer(texts, "effnet.num_classes", 1, 100000, &value, err));
     config->num_classes = (int)value;
-    TRY(metadata_integer(file, "effnet.resolution", 1, 2048, &value, err));
+    TRY(read_integer(texts, "effnet.resolution", 1, 2048, &value, err));
     card->resolution = config->resolution = (int)value;
-    TRY(metadata_choice(file, "effnet.padding", padding_names, &config->padding, err));
-    TRY(metadata_number(file, "effnet.bn_eps", 1e-12, 1, &config->bn_eps, err));
-    TRY(metadata_number(file, "effnet.bn_momentum", 0, 1, &config->bn_momentum, err));
-    TRY(metadata_choice(file, "effnet.bn_variance", variance_names, &unbiased, err));
+    TRY(read_choice(texts, "effnet.padding", padding_names, &config->padding, err));
+    TRY(read_number(texts, "effnet.bn_eps", 1e-12, 1, &config->bn_eps, err));
+    TRY(read_number(texts, "effnet.bn_momentum", 0, 1, &config->bn_momentum, err));
+    TRY(read_choice(texts, "effnet.bn_variance", variance_names, &unbiased, err));
     config->bn_unbiased = unbiased == 1;
-    TRY(metadata_newer_choice(file, "effnet.head_width", head_width_names, &fixed, err));
-    TRY(metadata_newer_choice(file, "effnet.se_round", se_round_names, &even, err));
+    TRY(read_newer_choice(texts, "effnet.head_width", head_width_names, &fixed, err));
+    TRY(read_newer_choice(texts, "effnet.se_round", se_round_names, &even, err));
     config->head_fixed = fixed == 1;
     config->squeeze_even = even == 1;
-    TRY(metadata_triple(file, "effnet.mean", 0, 1, card->mean, err));
-    TRY(metadata_triple(file, "effnet.std", 1e-3, 10, card->std, err));
-    TRY(metadata_number(file, "effnet.crop_pct", 0.05, 1, &card->crop_pct, err));
-    TRY(metadata_choice(file, "effnet.interpolation", interpolation_names, &card->interpolation, err));
-    TRY(metadata_newer_choice(file, "effnet.resize", resize_names, &card->resize, err));
-    TRY(metadata_newer_choice(file, "effnet.overshoot", overshoot_names, &card->overshoot, err));
-    TRY(metadata_choice(file, "effnet.val_crop", val_crop_names, &card->val_crop, err));
-    TRY(metadata_integer(file, "effnet.pad_to", 0, 2048, &value, err));
+    TRY(read_triple(texts, "effnet.mean", 0, 1, card->mean, err));
+    TRY(read_triple(texts, "effnet.std", 1e-3, 10, card->std, err));
+    TRY(read_number(texts, "effnet.crop_pct", 0.05, 1, &card->crop_pct, err));
+    TRY(read_choice(texts, "effnet.interpolation", interpolation_names, &card->interpolation, err));
+    TRY(read_newer_choice(texts, "effnet.resize", resize_names, &card->resize, err));
+    TRY(read_newer_choice(texts, "effnet.overshoot", overshoot_names, &card->overshoot, err));
+    TRY(read_choice(texts, "effnet.val_crop", val_crop_names, &card->val_crop, err));
+    TRY(read_integer(texts, "effnet.pad_to", 0, 2048, &value, err));
     card->pad_to = (int)value;
-    const char *upright = safetensors_metadata(file, "effnet.exif_orientation"); /* absent: false */
+    const char *upright = text_of(texts, "effnet.exif_orientation"); /* absent: false */
     card->exif_orientation = upright && strcmp(upright, "true") == 0;
-    TRY(metadata_integer(file, "effnet.step", 0, INT64_MAX, &card->step, err));
-    const char *listing = safetensors_metadata(file, "effnet.train_listing"); /* absent in older files */
+    TRY(read_integer(texts, "effnet.step", 0, INT64_MAX, &card->step, err));
+    const char *listing = text_of(texts, "effnet.train_listing"); /* absent in older files */
     if (listing) {
-        TRY(metadata_integer(file, "effnet.train_pictures", 0, INT64_MAX, &card->pictures, err));
+        TRY(read_integer(texts, "effnet.train_pictures", 0, INT64_MAX, &card->pictures, err));
         snprintf(card->listing, sizeof card->listing, "%s", listing);
     }
-    TRY(read_origin(file, card, err));
-    return read_labels(file, card, err);
+    TRY(read_origin(texts, card, err));
+    return read_labels(texts, card, err);
 }
 
-effnet_status card_from_metadata(const Safetensors *file, ModelCard *out, bool *found, effnet_error *err) {
+effnet_status card_from_texts(const CardTexts *texts, ModelCard *out, bool *found, effnet_error *err) {
     memset(out, 0, sizeof *out);
-    const char *name = safetensors_metadata(file, "effnet.model");
+    const char *name = text_of(texts, "effnet.model");
     *found = name != NULL;
     if (!*found) return EFFNET_OK;
     effnet_status result = model_config_by_name(name, &out->config, err);
-    if (result != EFFNET_OK) return fail_within(err, EFFNET_ERROR_FORMAT, "'%s'", safetensors_path(file));
-    result = read_fields(file, out, err);
+    if (result != EFFNET_OK) return fail_within(err, EFFNET_ERROR_FORMAT, "'%s'", texts->path);
+    result = read_fields(texts, out, err);
     if (result != EFFNET_OK) model_card_free(out);
     return result;
+}
+
+/* ---- of a safetensors file ---- */
+
+static const char *find_in_safetensors(const void *file, const char *key) {
+    return safetensors_metadata(file, key);
+}
+
+static CardTexts texts_of(const Safetensors *file) {
+    return (CardTexts){safetensors_path(file), find_in_safetensors, file};
+}
+
+effnet_status metadata_integer(const Safetensors *file, const char *key, int64_t least, int64_t most, int64_t *out,
+                               effnet_error *err) {
+    const CardTexts texts = texts_of(file);
+    return read_integer(&texts, key, least, most, out, err);
+}
+
+effnet_status metadata_number(const Safetensors *file, const char *key, double least, double most, double *out,
+                              effnet_error *err) {
+    const CardTexts texts = texts_of(file);
+    return read_number(&texts, key, least, most, out, err);
+}
+
+effnet_status card_from_metadata(const Safetensors *file, ModelCard *out, bool *found, effnet_error *err) {
+    const CardTexts texts = texts_of(file);
+    return card_from_texts(&texts, out, found, err);
 }
 
 void model_card_free(ModelCard *card) {

@@ -10,7 +10,7 @@
 
 enum { JPEG_QUALITY = 85 };
 
-static effnet_status write_png(const Picture *picture, const char *path, FILE *stream, effnet_error *err) {
+effnet_status picture_write_png(const Picture *picture, const char *path, FILE *stream, effnet_error *err) {
     struct spng_ihdr header = {.width = (uint32_t)picture->width,
                                .height = (uint32_t)picture->height,
                                .bit_depth = 8,
@@ -40,7 +40,7 @@ effnet_status picture_write(const Picture *picture, const char *path, effnet_err
     bool jpeg = dot && (strcasecmp(dot, ".jpg") == 0 || strcasecmp(dot, ".jpeg") == 0);
     AtomicFile file = {0};
     TRY(atomic_file_open(&file, path, err));
-    effnet_status status = (jpeg ? write_jpeg : write_png)(picture, path, file.stream, err);
+    effnet_status status = (jpeg ? write_jpeg : picture_write_png)(picture, path, file.stream, err);
     if (status == EFFNET_OK) status = atomic_file_commit(&file, err);
     atomic_file_abort(&file);
     return status;

@@ -5,7 +5,11 @@
 #include "base/error.h"
 #include "data/picture/picture.h"
 
+#include <stdio.h>
+
 /* The file is there whole or not at all. */
 effnet_status picture_write(const Picture *picture, const char *path, effnet_error *err);
+/* As PNG into an open stream; `path` names it in messages. */
+effnet_status picture_write_png(const Picture *picture, const char *path, FILE *stream, effnet_error *err);
 
 #endif

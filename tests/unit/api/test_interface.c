@@ -60,6 +60,7 @@ static void call_all_with_null(effnet_model *model, effnet_recipe *recipe, effne
     effnet_comparison comparison = {.struct_size = sizeof comparison};
     effnet_run_difference difference = {.struct_size = sizeof difference};
     effnet_device device = {.struct_size = sizeof device};
+    effnet_verification verification = {.struct_size = sizeof verification};
     effnet_preprocessing preprocessing = {.struct_size = sizeof preprocessing};
     const effnet_picture picture = {.pixels = pixels, .height = 1, .width = 1};
     const effnet_outputs outputs = {.struct_size = sizeof outputs, .logits = values};
@@ -76,6 +77,8 @@ static void call_all_with_null(effnet_model *model, effnet_recipe *recipe, effne
     REFUSED(effnet_model_save(model, NULL, &error));
     REFUSED(effnet_model_save_onnx(NULL, "a", NULL, &error));
     REFUSED(effnet_model_save_onnx(model, NULL, NULL, &error));
+    REFUSED(effnet_verify(NULL, &verification, &error));
+    REFUSED(effnet_verify("a", NULL, &error));
     REFUSED(effnet_model_save_stablehlo(NULL, "a", NULL, &error));
     REFUSED(effnet_model_save_stablehlo(model, NULL, NULL, &error));
     REFUSED(effnet_weights_read(NULL, "classifier.bias", values, 3, &error));

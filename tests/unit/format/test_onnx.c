@@ -4,6 +4,7 @@
  * one. */
 #include "base/file.h"
 #include "compare.h"
+#include "format/onnx_read.h"
 #include "onnx_example.h"
 #include "scratch_folder.h"
 
@@ -180,8 +181,9 @@ static void check_ports(const Onnx__ModelProto *model, const Network *network) {
     assert_int_equal(model->opset_import[0]->version, 17);
     assert_string_equal(model->opset_import[0]->domain, "");
     assert_string_equal(model->producer_name, "effnet");
-    assert_int_equal(model->n_metadata_props, 1);
+    assert_int_equal(model->n_metadata_props, 2);
     assert_string_equal(model->metadata_props[0]->value, "example");
+    assert_string_equal(model->metadata_props[1]->key, "effnet.graph_crc32c");
     const Onnx__TensorShapeProto *in = model->graph->input[0]->type->tensor_type->shape;
     const Onnx__TensorShapeProto *out = model->graph->output[0]->type->tensor_type->shape;
     assert_int_equal(in->n_dim, 4);
@@ -314,6 +316,128 @@ static void operator_sets(void **state) {
     onnx_example_free(&example);
 }
 
+/* ---- pictures inside ---- */
+
+static bool is_made(const Onnx__ModelProto *model, size_t nodes, const char *name) {
+    const Onnx__GraphProto *graph = model->graph;
+    bool made = strcmp(name, graph->input[0]->name) == 0;
+    for (size_t i = 0; i < graph->n_initializer; i++) made = made || strcmp(name, graph->initializer[i]->name) == 0;
+    for (size_t i = 0; i < nodes; i++) made = made || strcmp(name, graph->node[i]->output[0]) == 0;
+    return made;
+}
+
+/* Every tensor is made once and before it is read; nothing stands for the network's input but what becomes of the
+ * picture. What the nodes compute is ONNX Runtime's test (test_onnx_pictures.sh). */
+static void check_picture_graph(const char *path, const Recipe *how) {
+    char *bytes;
+    size_t size;
+    effnet_error err;
+    assert_int_equal(file_read(path, (size_t)1 << 30, &bytes, &size, &err), EFFNET_OK);
+    Onnx__ModelProto *model = onnx__model_proto__unpack(NULL, size, (const uint8_t *)bytes);
+    assert_non_null(model);
+    const Onnx__GraphProto *graph = model->graph;
+    bool has_canvas = false, has_crop = false;
+    for (size_t i = 0; i < graph->n_node; i++) {
+        const Onnx__NodeProto *node = graph->node[i];
+        if (is_made(model, i, node->output[0])) fail_msg("'%s' is made twice", node->output[0]);
+        for (size_t k = 0; k < node->n_input; k++)
+            if (!is_made(model, i, node->input[k]))
+                fail_msg("%s reads '%s' before it is made", node->name, node->input[k]);
+        has_canvas = has_canvas || strcmp(node->op_type, "Pad") == 0;
+        has_crop = has_crop || strcmp(node->op_type, "Slice") == 0;
+    }
+    assert_int_equal(has_canvas, how->pad_to > 0);
+    assert_int_equal(has_crop, how->val_crop == VAL_CROP_CENTER);
+    const Onnx__TypeProto__Tensor *in = graph->input[0]->type->tensor_type;
+    assert_string_equal(graph->input[0]->name, "image");
+    assert_int_equal(in->elem_type, 2); /* uint8 */
+    assert_int_equal(in->shape->n_dim, 4);
+    assert_string_equal(in->shape->dim[1]->dim_param, "H");
+    assert_string_equal(in->shape->dim[2]->dim_param, "W");
+    assert_int_equal(in->shape->dim[3]->dim_value, 3);
+    assert_int_equal(graph->n_output, 2);
+    assert_string_equal(graph->output[0]->name, "probabilities");
+    assert_string_equal(graph->output[1]->name, "logits");
+    assert_true(is_made(model, graph->n_node, "probabilities") && is_made(model, graph->n_node, "logits"));
+    onnx__model_proto__free_unpacked(model, NULL);
+    free(bytes);
+}
+
+static void pictures_inside(void **state) {
+    (void)state;
+    ModelConfig config;
+    assert_int_equal(model_config_by_name("efficientnet_lite0", &config, NULL), EFFNET_OK);
+    config.resolution = 32;
+    config.num_classes = 2;
+    config.width = config.depth = 0.35;
+    OnnxExample example = onnx_example_make(&config, 1);
+    ScratchFolder folder = scratch_folder_create();
+    const char *path = scratch_path(&folder, "model.onnx");
+    for (int i = 0; i < 3 * 4 * 2 * 2; i++) {
+        effnet_error err = {0};
+        Recipe how;
+        recipe_defaults(&how);
+        how.val_crop = i % 3;
+        how.resize = i / 3 % 4;
+        how.interpolation = i / 12 % 2;
+        how.pad_to = i / 24 ? 40 : 0;
+        const OnnxOptions options = {.pictures = &how};
+        onnx_example_must(onnx_write(path, &example.network, example.parameters, example.statistics, &options, &err),
+                          &err);
+        check_picture_graph(path, &how);
+    }
+    scratch_folder_remove(&folder);
+    onnx_example_free(&example);
+}
+
+/* ---- read back ---- */
+
+/* The weights of a file give the same logits by the reference engine, folded or kept; a file whose bytes changed is
+ * told. */
+static void read_back(void **state) {
+    (void)state;
+    ModelConfig config;
+    assert_int_equal(model_config_by_name("efficientnet_b0", &config, NULL), EFFNET_OK);
+    config.resolution = 32;
+    config.num_classes = 3;
+    config.width = config.depth = 0.35;
+    OnnxExample example = onnx_example_make(&config, 2);
+    float *logits = onnx_example_floats(6);
+    ScratchFolder folder = scratch_folder_create();
+    const char *path = scratch_path(&folder, "model.onnx");
+    for (int keep = 0; keep < 2; keep++) {
+        effnet_error err = {0};
+        OnnxFile *file;
+        onnx_example_write(&example, path, keep == 1);
+        onnx_example_must(onnx_open(path, &file, &err), &err);
+        onnx_example_must(onnx_verify(file, &err), &err);
+        assert_string_equal(onnx_metadata(file, "effnet.model"), "example");
+        assert_null(onnx_metadata(file, "effnet.nothing"));
+        float *parameters = onnx_example_floats(example.network.parameter_floats);
+        float *statistics = onnx_example_floats(example.network.statistic_floats);
+        onnx_example_must(onnx_read_weights(file, &example.network, parameters, statistics, &err), &err);
+        onnx_example_run(&example, parameters, statistics, logits);
+        for (int i = 0; i < 6; i++)
+            if (!(fabsf(logits[i] - example.logits[i]) <= 1e-4F))
+                fail_msg("keep %d: logit %d is %.7g, was %.7g", keep, i, (double)logits[i], (double)example.logits[i]);
+        Network other = example.network; /* another number of classes than the file's */
+        ModelConfig larger = config;
+        larger.num_classes = 4;
+        onnx_example_must(network_build(&larger, &other, &err), &err);
+        float *more = onnx_example_floats(other.parameter_floats);
+        assert_int_equal(onnx_read_weights(file, &other, more, statistics, &err), EFFNET_ERROR_FORMAT);
+        assert_non_null(strstr(err.message, "classifier"));
+        network_free(&other);
+        free(more);
+        free(parameters);
+        free(statistics);
+        onnx_close(file);
+    }
+    scratch_folder_remove(&folder);
+    free(logits);
+    onnx_example_free(&example);
+}
+
 static void errors_name_the_file(void **state) {
     (void)state;
     ModelConfig config;
@@ -333,6 +457,7 @@ static void errors_name_the_file(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(same_logits), cmocka_unit_test(operator_sets),
+                                       cmocka_unit_test(pictures_inside), cmocka_unit_test(read_back),
                                        cmocka_unit_test(errors_name_the_file)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

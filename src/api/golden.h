@@ -1,0 +1,30 @@
+/* golden.h - a picture and the logits that a model gives for it, kept inside exported files, so that whoever runs one can
+ * tell whether it still computes what it did. Private to src/api. */
+#ifndef EFFNET_API_GOLDEN_H
+#define EFFNET_API_GOLDEN_H
+
+#include "api/handles.h"
+#include "train/card.h"
+
+/* The keys of the metadata: a PNG in base64, and a JSON list. */
+#define GOLDEN_PICTURE_KEY "effnet.golden_picture"
+#define GOLDEN_LOGITS_KEY  "effnet.golden_logits"
+
+typedef struct Golden {
+    Picture picture;
+    uint8_t *png; /* the picture as a file */
+    size_t png_size;
+    float *logits; /* (classes) */
+} Golden;
+
+/* Draws the picture, 160 x 120, the same for every model, and runs the model on it in fp32, whatever its dtype. */
+effnet_status golden_make(const effnet_model *model, Golden *out, effnet_error *err);
+void golden_free(Golden *golden);
+/* Into the pairs of card_metadata. */
+effnet_status golden_to_metadata(const Golden *golden, int classes, char **metadata, effnet_error *err);
+/* Back; *found false where there is none. */
+effnet_status golden_from_metadata(const CardTexts *texts, int classes, Golden *out, bool *found, effnet_error *err);
+/* The logits that the model gives for a picture, in fp32. */
+effnet_status golden_run(const effnet_model *model, const Picture *picture, float *logits, effnet_error *err);
+
+#endif

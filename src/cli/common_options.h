@@ -22,7 +22,18 @@
 
 /* `what`: what it counts, and what it changes. */
 #define OPTION_ROW_BATCH(place, what)                                                                                  \
-    { .name = "batch", .argument = "N", .target = (place), .kind = OPTION_INTEGER, .most = 65536, .help = what }
+    {                                                                                                                  \
+        .name = "batch", .argument = "N", .target = (place), .kind = OPTION_INTEGER, .least = 1, .most = 65536,        \
+        .help = what                                                                                                   \
+    }
+
+/* The side of a network's input; 0: as where it is not given. Nothing can be told apart in fewer pixels. */
+#define LEAST_SIDE 8
+#define OPTION_ROW_RESOLUTION(place, what)                                                                             \
+    {                                                                                                                  \
+        .name = "res", .argument = "R", .target = (place), .kind = OPTION_INTEGER, .least = LEAST_SIDE, .most = 2048,  \
+        .or_zero = true, .help = what                                                                                  \
+    }
 
 /* `what`: "write ...", the files of it. */
 #define OPTION_ROW_REPORT(place, what)                                                                                 \

@@ -55,6 +55,12 @@ const char *nearest_name(const char *word, const char *const *names) {
     return least * 3 <= (int)strlen(word) * 2 ? nearest : NULL;
 }
 
+/* "8 to 2048", "0, or 8 to 2048" */
+static void describe_range(const Option *option, char *buffer, size_t size) {
+    snprintf(buffer, size, "%s%lld to %lld", option->or_zero ? "0, or " : "", (long long)option->least,
+             (long long)option->most);
+}
+
 static void print_help(const VerbHelp *help, const Option *options) {
     const Verb *verb = verb_table;
     while (strcmp(verb->name, help->verb) != 0) verb++;
@@ -62,23 +68,34 @@ static void print_help(const VerbHelp *help, const Option *options) {
     if (help->text) printf("%s", help->text);
     printf("\n");
     for (const Option *option = options; option->name; option++) {
-        char left[MAX_WORD];
+        char left[MAX_WORD], range[80] = "";
+        if (option->kind == OPTION_INTEGER) describe_range(option, range, sizeof range);
         snprintf(left, sizeof left, "--%s%s%s", option->name, option->argument ? " " : "",
                  option->argument ? option->argument : "");
-        printf("  %-24s %s%s\n", left, option->help,
+        printf("  %-24s %s%s%s%s%s\n", left, option->help, *range ? " (" : "", range, *range ? ")" : "",
                option->kind == OPTION_LIST ? "; may be given more than once" : "");
     }
     printf("  %-24s %s\n", "--help", "this text");
     printf("\nExamples:\n%s", help->examples);
 }
 
-static int parse_integer(const VerbHelp *help, const Option *option, const char *text) {
+/* A whole number and nothing beside it: no blanks, no fraction, nothing that 64 bits do not hold. */
+static bool whole_number(const char *text, long long *value) {
     char *end = NULL;
+    size_t sign = *text == '-' || *text == '+';
+    if (!text[sign] || text[sign + strspn(text + sign, "0123456789")]) return false;
     errno = 0;
-    long long value = strtoll(text, &end, 10);
-    if (!*text || *end || errno || value < option->least || value > option->most)
-        return usage_error(help->verb, "--%s is '%.60s'; allowed: %lld to %lld", option->name, text,
-                           (long long)option->least, (long long)option->most);
+    *value = strtoll(text, &end, 10);
+    return !*end && !errno;
+}
+
+static int parse_integer(const VerbHelp *help, const Option *option, const char *text) {
+    char allowed[80];
+    long long value = 0;
+    bool good = whole_number(text, &value) &&
+                ((option->or_zero && value == 0) || (value >= option->least && value <= option->most));
+    describe_range(option, allowed, sizeof allowed);
+    if (!good) return usage_error(help->verb, "--%s is '%.60s'; allowed: %s", option->name, text, allowed);
     *(int64_t *)option->target = value;
     return PARSED;
 }

@@ -25,6 +25,7 @@ typedef struct Option {
     void *target;
     const char *help;
     int64_t least, most;
+    bool or_zero; /* 0 is allowed too, and means what `help` says of it */
     const char *choices;
 } Option;
 

@@ -113,12 +113,7 @@ int verb_export(int argc, char **argv) {
     bool json = false, keep_batch_norm = false, bytes = false, preprocessing = false;
     OptionList settings = {0};
     const Option options[] = {OPTION_ROW_WEIGHTS(&weights),
-                              {.name = "res",
-                               .argument = "R",
-                               .target = &resolution,
-                               .kind = OPTION_INTEGER,
-                               .most = 2048,
-                               .help = "input side; 0, the default: the checkpoint's"},
+                              OPTION_ROW_RESOLUTION(&resolution, "input side; 0, the default: the checkpoint's"),
                               {.name = "keep-batch-norm",
                                .target = &keep_batch_norm,
                                .kind = OPTION_FLAG,
@@ -141,7 +136,7 @@ int verb_export(int argc, char **argv) {
                                .kind = OPTION_CHOICE,
                                .choices = "safetensors|onnx|stablehlo",
                                .help = "otherwise the ending of OUT says it: .safetensors, .onnx, .mlir"},
-                              OPTION_ROW_BATCH(&batch, "StableHLO: pictures of inference; 0, the default: 1"),
+                              OPTION_ROW_BATCH(&batch, "StableHLO: pictures of inference; default 1"),
                               {.name = "dtype",
                                .argument = "fp32|bf16",
                                .target = &dtype,

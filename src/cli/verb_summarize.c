@@ -86,14 +86,11 @@ int verb_summarize(int argc, char **argv) {
     };
     bool json = false;
     int64_t resolution = 0;
-    const Option options[] = {{.name = "res",
-                               .argument = "R",
-                               .target = &resolution,
-                               .kind = OPTION_INTEGER,
-                               .most = 2048,
-                               .help = "height and width of the input; default: the recipe's or the model's own"},
-                              OPTION_ROW_JSON(&json, "one JSON object"),
-                              {0}};
+    const Option options[] = {
+        OPTION_ROW_RESOLUTION(&resolution,
+                              "height and width of the input; 0, the default: the recipe's or the model's own"),
+        OPTION_ROW_JSON(&json, "one JSON object"),
+        {0}};
     CommandLine line;
     int status = parse_options(&help, options, argc, argv, &line);
     if (status != PARSED) return status;

@@ -161,6 +161,7 @@ int verb_train(int argc, char **argv) {
          .argument = "SECONDS",
          .target = &arguments.dist_timeout,
          .kind = OPTION_INTEGER,
+         .least = 1,
          .most = 1000000,
          .help = "longest wait for another worker, which is then taken for dead; default 300"},
         OPTION_ROW_SET(&arguments.settings, "change one key of the recipe"),

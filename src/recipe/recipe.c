@@ -130,7 +130,11 @@ static effnet_status check_parts(const Recipe *recipe, effnet_error *err) {
 }
 
 effnet_status recipe_check(const Recipe *recipe, effnet_error *err) {
+    enum { LEAST_SIDE = 8 }; /* nothing can be told apart in fewer pixels, and five halvings leave none of them */
     TRY(check_parts(recipe, err));
+    if (recipe->resolution != 0 && recipe->resolution < LEAST_SIDE)
+        return fail(err, EFFNET_ERROR_FORMAT, "resolution is %lld; allowed: 0 (the model's own), or %d to 2048",
+                    (long long)recipe->resolution, (int)LEAST_SIDE);
     if (recipe->scale[0] > recipe->scale[1])
         return fail(err, EFFNET_ERROR_FORMAT, "scale is [%g, %g]; write the smaller share first", recipe->scale[0],
                     recipe->scale[1]);

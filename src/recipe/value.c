@@ -27,7 +27,8 @@ static bool parse_number(const char *text, double *out) {
     char *end = NULL;
     if (!*text || strlen(text) != strspn(text, "0123456789+-.eE")) return false;
     *out = number_of_text(text, &end);
-    return *end == 0;
+    bool vanished = *out == 0 && strcspn(text, "123456789") < strcspn(text, "eE"); /* 1e-999 is not 0 */
+    return *end == 0 && !vanished;
 }
 
 static bool parse_integer(const char *text, int64_t *out, bool *too_large) {

@@ -52,7 +52,7 @@ complains 2 "no picture given" "$effnet" predict somewhere
 complains 2 "--topk is '0'" "$effnet" predict somewhere x.png --topk 0
 complains 2 "no recipe or model given" "$effnet" summarize
 complains 2 "unknown model 'efficientnet_b99'.*efficientnet_b0" "$effnet" summarize efficientnet_b99
-complains 2 "--res is '5000'; allowed: 0 to 2048" "$effnet" summarize efficientnet_b0 --res 5000
+complains 2 "--res is '5000'; allowed: 0, or 8 to 2048" "$effnet" summarize efficientnet_b0 --res 5000
 complains 2 "train or infer" "$effnet" bench
 complains 2 "cannot measure 'fly'; allowed: train, infer, limits" "$effnet" bench fly
 complains 2 "unknown model" "$effnet" bench train --model nonsense
@@ -74,6 +74,29 @@ fi
 run 1 "$effnet" train "$work/"$'no\e[31mwhere\n.yaml'
 ! grep -q $'\e' "$work/err" || die "an escape sequence reached standard error"
 [ "$(wc -l <"$work/err")" = 1 ] || die "a name with a newline made two lines"
+
+# Every option that takes a number says its range in --help, and every verb refuses what cannot be meant with it.
+echo "-- numbers of every verb's options"
+"$effnet" help | sed -nE 's/^  ([a-z]+) .*/\1/p' >"$work/verbs"
+echo "data audit" >>"$work/verbs"
+tried=0
+while read -r verb sub; do
+    "$effnet" "$verb" $sub --help >"$work/help" 2>/dev/null </dev/null || continue # "help" itself
+    while read -r option zero least most; do
+        for value in '' ' ' nan -inf 1e99 1.5 0x10 5x '5 ' ' 5' -- 99999999999999999999 -99999999999999999999 \
+            $((least - 1)) $((most + 1)) -1; do
+            [ "$value" != 0 ] || [ "$zero" = only ] || continue # 0 beside a range
+            status=0
+            "$effnet" "$verb" $sub "--$option=$value" >"$work/out" 2>"$work/err" </dev/null || status=$?
+            [ $status = 2 ] || die "effnet $verb $sub --$option='$value' ends with $status, not 2"
+            grep -qE -- "--$option is '$value'; allowed: .*$least to $most;" "$work/err" || die "$verb --$option='$value'"
+            tried=$((tried + 1))
+        done
+    done < <(sed -nE -e 's/^  --([a-z-]+) [A-Z].*\(0, or ([0-9]+) to ([0-9]+)\)$/\1 beside \2 \3/p' \
+        -e 's/^  --([a-z-]+) [A-Z].*\(([0-9]+) to ([0-9]+)\)$/\1 only \2 \3/p' "$work/help")
+done <"$work/verbs"
+echo "ok: $tried wrong numbers refused"
+[ $tried -ge 500 ] || die "only $tried numbers tried: is the help of another form?"
 
 echo "-- keys"
 run 0 "$effnet" train --help-keys

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 enum { ROUND_EACH = 8 }; /* pictures of a round for each thread */
+enum { LEAST_SIDE = 8 }; /* pixels: nothing can be told apart in fewer */
 
 typedef struct Bytes {
     uint8_t *data;
@@ -368,9 +369,11 @@ static effnet_status finish(Writer *writer, effnet_error *err) {
 
 static effnet_status prepare(Writer *writer, effnet_error *err) {
     const PackOptions *options = writer->options;
-    if (options->side < 0 || options->side > PICTURE_MAX_SIDE || options->quality < 0 || options->quality > 100)
-        return fail(err, EFFNET_ERROR_ARGUMENT, "size is %d and quality %d; allowed are 0 to %d and 0 (pixels) to 100",
-                    options->side, options->quality, (int)PICTURE_MAX_SIDE);
+    if (options->side != 0 && (options->side < LEAST_SIDE || options->side > PICTURE_MAX_SIDE))
+        return fail(err, EFFNET_ERROR_ARGUMENT, "size is %d; allowed: 0, or %d to %d", options->side, (int)LEAST_SIDE,
+                    (int)PICTURE_MAX_SIDE);
+    if (options->quality < 0 || options->quality > 100)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "quality is %d; allowed: 0 (pixels) to 100", options->quality);
     if (path_exists(options->path))
         return fail(err, EFFNET_ERROR_ARGUMENT, "'%s' is already there; remove it, or name another", options->path);
     if ((size_t)snprintf(writer->part, sizeof writer->part, "%s.part", options->path) >= sizeof writer->part)

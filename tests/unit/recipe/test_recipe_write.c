@@ -136,6 +136,44 @@ static void test_keys(void **state) {
     assert_true(keys > 50);
 }
 
+/* What can't be meant, for every key that takes numbers: the message names key and range, and nothing is stored. */
+static void try_numbers(void *context, const char *section, const char *key, const char *type, const char *initial,
+                        const char *allowed, const char *help) {
+    (void)section, (void)initial, (void)help;
+    static const char *const wrong[] = {"nan",   "-nan",   "inf",       "-inf", "infinity", "1e99",
+                                        "-1e9",  "1e",     "0x10",      "1 x",  "--1",      "99999999999999999999",
+                                        "1e999", "1e-999", "1,000.5.2", "",     " ",        "one",
+                                        "1_0"};
+    const bool list = strcmp(type, "list") == 0;
+    if (!list && strcmp(type, "number") != 0 && strcmp(type, "whole number") != 0) return;
+    *(int *)context += 1;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        Recipe recipe, untouched;
+        effnet_error error;
+        char value[100], range[100];
+        recipe_defaults(&recipe);
+        recipe_defaults(&untouched);
+        snprintf(value, sizeof value,
+                 list && allowed[0] == '2' ? "%s,%s"
+                 : list                    ? "%s,%s,%s"
+                                           : "%s",
+                 wrong[i], wrong[i], wrong[i]);
+        snprintf(range, sizeof range, "%s", allowed);
+        if (recipe_set(&recipe, key, value, &error) != EFFNET_ERROR_FORMAT)
+            fail_msg("%s=%s is taken; allowed: %s", key, value, allowed);
+        if (!strstr(error.message, key) || !strstr(error.message, range))
+            fail_msg("%s=%s: no '%s' in: %s", key, value, range, error.message);
+        assert_memory_equal(&recipe, &untouched, sizeof recipe);
+    }
+}
+
+static void test_numbers(void **state) {
+    (void)state;
+    int keys = 0;
+    recipe_visit_keys(try_numbers, &keys);
+    assert_true(keys > 40);
+}
+
 static void expect_set_error(const char *key, const char *value, const char *message) {
     Recipe recipe, untouched;
     effnet_error error;
@@ -209,9 +247,9 @@ static void test_class_names(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),      cmocka_unit_test(test_hard_numbers), cmocka_unit_test(test_hard_texts),
-        cmocka_unit_test(test_keys),          cmocka_unit_test(test_set),          cmocka_unit_test(test_full_disk),
-        cmocka_unit_test(test_learning_rate), cmocka_unit_test(test_class_names),
+        cmocka_unit_test(test_defaults),  cmocka_unit_test(test_hard_numbers),  cmocka_unit_test(test_hard_texts),
+        cmocka_unit_test(test_keys),      cmocka_unit_test(test_numbers),       cmocka_unit_test(test_set),
+        cmocka_unit_test(test_full_disk), cmocka_unit_test(test_learning_rate), cmocka_unit_test(test_class_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

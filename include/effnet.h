@@ -546,6 +546,13 @@ EFFNET_API effnet_status effnet_replay(const effnet_recipe *recipe, const effnet
 
 /* ---- data --------------------------------------------------------------------------------------------- */
 
+/* `size` bytes of a text as the library reads every text (recipes, lists, tables, class names): UTF-8 without a mark,
+ * whether they are UTF-8 or UTF-16, a line ended by '\n' whichever system wrote it. *text ends with a zero byte and is
+ * freed by free(). Zero bytes, half a character, and another kind of file (an archive, an HTML page) are
+ * EFFNET_ERROR_FORMAT, with `name` in the message. */
+EFFNET_API effnet_status effnet_text_of_bytes(const char *name, const void *bytes, size_t size, char **text,
+                                              effnet_error *err);
+
 typedef struct effnet_pack_options {
     size_t struct_size;
     int size;    /* shorter side of pictures that are larger, which are made smaller; 0: 256; -1: never */

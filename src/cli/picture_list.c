@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { BLOCK = 1 << 16, LONGEST_LINE = 1 << 15 };
+enum { BLOCK = 1 << 16, LONGEST_LINE = 1 << 15, LONGEST_LIST = 1 << 30 };
 
 struct PictureList {
     char *const *arguments;
@@ -23,6 +23,7 @@ struct PictureList {
     char block[BLOCK]; /* of the list, bytes next .. end unread */
     size_t next, end;
     bool first_line, ended; /* the list: nothing read yet; all read */
+    char *text, *rest; /* of a list that was read whole: all of it, and what is left; NULL: it is read as it comes */
     int64_t passed_over;
 };
 
@@ -38,6 +39,8 @@ PictureList *picture_list_open(char *const *arguments, int count) {
 static void close_lines(PictureList *list) {
     if (list->lines > STDIN_FILENO) close(list->lines);
     list->lines = -1;
+    free(list->text);
+    list->text = list->rest = NULL;
 }
 
 void picture_list_close(PictureList *list) {
@@ -105,6 +108,41 @@ static PictureListNext next_of_folder(PictureList *list, char **path, effnet_err
 
 /* ---- lists ---- */
 
+/* All that is left of the list into list->text, as a text. */
+static PictureListNext read_whole(PictureList *list, effnet_error *error) {
+    size_t size = list->end - list->next, capacity = size + BLOCK;
+    char *bytes = malloc(capacity);
+    if (bytes) memcpy(bytes, list->block + list->next, size);
+    for (ssize_t got = 1; bytes && got;) {
+        if (size == capacity) {
+            capacity *= 2;
+            char *larger = capacity <= LONGEST_LIST ? realloc(bytes, capacity) : NULL;
+            if (!larger) free(bytes);
+            bytes = larger;
+            continue;
+        }
+        got = read(list->lines, bytes + size, capacity - size);
+        if (got < 0 && errno != EINTR) {
+            int reason = errno;
+            free(bytes);
+            close_lines(list);
+            return trouble(error, list->lines_name, strerror(reason));
+        }
+        if (got > 0) size += (size_t)got;
+    }
+    list->ended = true;
+    list->next = list->end = 0;
+    PictureListNext next = PICTURE_WAIT;
+    if (!bytes)
+        next = trouble(error, list->lines_name, "it is too long a list");
+    else if (effnet_text_of_bytes(list->lines_name, bytes, size, &list->text, error) != EFFNET_OK)
+        next = PICTURE_TROUBLE;
+    free(bytes);
+    if (next == PICTURE_TROUBLE) close_lines(list);
+    list->rest = list->text;
+    return next;
+}
+
 static PictureListNext open_lines(PictureList *list, const char *name, effnet_error *error) {
     bool standard = strcmp(name, "-") == 0;
     list->lines_name = standard ? "standard input" : name + 1;
@@ -114,7 +152,8 @@ static PictureListNext open_lines(PictureList *list, const char *name, effnet_er
     list->ended = false;
     struct stat status;
     if (list->lines < 0) return trouble(error, list->lines_name, strerror(errno));
-    if (standard || (fstat(list->lines, &status) == 0 && S_ISREG(status.st_mode))) return PICTURE_WAIT;
+    if (standard) return PICTURE_WAIT;
+    if (fstat(list->lines, &status) == 0 && S_ISREG(status.st_mode)) return read_whole(list, error);
     close_lines(list);
     return trouble(error, list->lines_name, "a list is a file; a pipe is read by '-'");
 }
@@ -135,9 +174,14 @@ static bool fill(PictureList *list, bool wait) {
     }
 }
 
-/* The line without its end, a carriage return, blanks at its end and, on the first line, a UTF-8 mark. */
+/* A mark of UTF-16, or a zero half of its first character. */
+static bool begins_wide(const char *bytes) {
+    return memcmp(bytes, "\xFF\xFE", 2) == 0 || memcmp(bytes, "\xFE\xFF", 2) == 0 || !bytes[0] != !bytes[1];
+}
+
+/* The line without blanks at its end and, on the first line, a UTF-8 mark. */
 static char *trim(PictureList *list, char *line, size_t length) {
-    while (length && strchr("\r \t", line[length - 1])) length--;
+    while (length && strchr(" \t", line[length - 1])) length--;
     line[length] = 0;
     bool mark = list->first_line && strncmp(line, "\xEF\xBB\xBF", 3) == 0;
     list->first_line = false;
@@ -155,10 +199,31 @@ static PictureListNext give_line(const PictureList *list, const char *line, char
     return give(fits && stat(beside, &status) == 0 ? beside : line, path, error);
 }
 
+/* Lines of list->text. */
+static PictureListNext next_of_text(PictureList *list, char **path, effnet_error *error) {
+    while (*list->rest) {
+        char *begin = list->rest;
+        size_t length = strcspn(begin, "\n");
+        list->rest += length + (begin[length] == '\n');
+        char *line = trim(list, begin, length);
+        if (*line) return give_line(list, line, path, error);
+    }
+    close_lines(list);
+    return PICTURE_END;
+}
+
+/* Lines as they come. */
 static PictureListNext next_of_lines(PictureList *list, bool wait, char **path, effnet_error *error) {
+    if (list->text) return next_of_text(list, path, error);
     for (;;) {
-        char *begin = list->block + list->next, *newline = memchr(begin, '\n', list->end - list->next);
-        size_t length = newline ? (size_t)(newline - begin) : list->end - list->next;
+        char *begin = list->block + list->next;
+        size_t length = 0, left = list->end - list->next;
+        while (length < left && begin[length] != '\n' && begin[length] != '\r') length++;
+        bool newline = length < left; /* of "\r\n" the second half is an empty line, which is none */
+        if (list->first_line && list->end - list->next >= 2 && begins_wide(begin)) {
+            if (read_whole(list, error) == PICTURE_TROUBLE) return PICTURE_TROUBLE;
+            return next_of_text(list, path, error);
+        }
         if (length > LONGEST_LINE) {
             close_lines(list);
             return trouble(error, list->lines_name, "a line is too long to be a path: is this a list of paths?");
@@ -173,7 +238,7 @@ static PictureListNext next_of_lines(PictureList *list, bool wait, char **path, 
             return trouble(error, list->lines_name, "it holds zero bytes: wanted a text with one path a line");
         }
         char *line = trim(list, begin, length); /* over the newline, or into the byte that LONGEST_LINE leaves */
-        list->next += length + (newline != NULL);
+        list->next += length + newline;
         if (*line) return give_line(list, line, path, error);
     }
     close_lines(list);

@@ -1,6 +1,7 @@
 /* picture_list.h - the pictures that arguments of `effnet predict` stand for, one after the other as they come: files,
- * folders with all that is below them, @LIST files and standard input with one path a line. Nothing is gathered first,
- * so that millions of paths take no memory and a pipe is answered while it is written to. */
+ * folders with all that is below them, @LIST files and standard input with one path a line. A list is
+ * read as every text is (effnet_text_of_bytes); standard input line by line, so that a pipe is answered while it is written
+ * to, unless it turns out to be UTF-16. */
 #ifndef EFFNET_CLI_PICTURE_LIST_H
 #define EFFNET_CLI_PICTURE_LIST_H
 

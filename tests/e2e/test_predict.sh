@@ -72,6 +72,17 @@ sed -n 3p "$work/out" | grep -q "05.png,.*is not a JPEG" || die "the broken pict
 run 1 bash -c "cd '$work' && '$effnet' predict '$model' - --topk 1 --jsonl <list"
 [ "$(grep -c '"topk"' "$work/out")" = 2 ] || die "standard input: two pictures of three"
 grep -q '"image":"many/05.png","error":"' "$work/out" || die "standard input: the broken picture"
+# as other systems write text: UTF-16 with and without a mark, old line ends; and what is no text is named
+(cd "$work" && printf 'many/04.png \r\n\nmany/06.png' | iconv -t UTF-16LE >wide && { printf '\xfe\xff'; iconv -f UTF-16LE -t UTF-16BE wide; } >marked &&
+    printf 'many/04.png\rmany/06.png\t\r' >old)
+for list in wide marked old; do
+    run 0 "$effnet" predict "$model" "@$work/$list" --topk 1 --csv
+    [ "$(grep -c "many/0[46].png,," "$work/out")" = 2 ] || die "a list of two pictures: $list"
+    run 0 bash -c "cd '$work' && '$effnet' predict '$model' - --topk 1 --csv <$list"
+    [ "$(grep -c "many/0[46].png,," "$work/out")" = 2 ] || die "two pictures on standard input: $list"
+done
+printf 'PK\3\4xxxx' >"$work/zip"
+complains 1 "zip' is a zip archive" "$effnet" predict "$model" "@$work/zip"
 # a picture is answered when it is asked for, though more may come
 mkfifo "$work/ask"
 "$effnet" predict "$model" - --jsonl <"$work/ask" >"$work/answers" &

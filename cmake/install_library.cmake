@@ -16,7 +16,7 @@ file(RELATIVE_PATH EFFNET_PC_UP /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 # static libraries (acl, zstd, lz4) whose -dev packages nobody needs.
 function(effnet_install name file what definition modules)
     install(TARGETS ${name}_static ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
-    set(libraries "-lgif -pthread -ldl -lm")
+    set(libraries "-Wl,--push-state,--no-as-needed,-lgif,-ltiff,-lutf8proc,--pop-state -pthread -ldl -lm")
     if(modules MATCHES libarchive)
         string(REPLACE " libarchive" "" modules "${modules}")
         set(libraries "-larchive ${libraries}")

@@ -28,12 +28,15 @@ function(effnet_library name file objects needs)
     if(EFFNET_SANITIZE OR EFFNET_FUZZ)
         return()
     endif()
-    # One relocatable file of all objects, then every name that does not begin with effnet_ made local.
+    # One relocatable file of all objects, then every name that does not begin with effnet_ made local. What a program can
+    # do without (base/linked.h) it need not link; effnet.pc and effnetConfig.cmake link it whatever
+    # --as-needed says, which a weak name alone does not outweigh.
     set(whole ${PROJECT_BINARY_DIR}/${name}_whole.o)
     add_custom_command(OUTPUT ${whole}
                        COMMAND ${CMAKE_C_COMPILER} ${EFFNET_RELOCATABLE} -r -nostdlib -o ${whole} ${objects}
                        COMMAND ${CMAKE_OBJCOPY} --wildcard --keep-global-symbol=effnet_* --localize-symbol=effnet_proto__*
-                               ${whole}
+                               --weaken-symbol=TIFF* --weaken-symbol=DGif* --weaken-symbol=Gif*
+                               --weaken-symbol=utf8proc_* ${whole}
                        DEPENDS ${objects} COMMAND_EXPAND_LISTS VERBATIM)
     add_library(${name}_static STATIC ${whole})
     set_source_files_properties(${whole} PROPERTIES EXTERNAL_OBJECT TRUE GENERATED TRUE)

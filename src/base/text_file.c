@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/file_kind.h"
+#include "base/linked.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +14,22 @@
 
 /* One character as UTF-8; returns its bytes. */
 static size_t put_utf8(uint32_t code, char *out) {
-    return (size_t)utf8proc_encode_char((utf8proc_int32_t)code, (utf8proc_uint8_t *)out);
+    const uint8_t low = (uint8_t)(0x80 | (code & 0x3F));
+    if (code < 0x80) return *out = (char)code, 1;
+    if (code < 0x800) {
+        const uint8_t bytes[2] = {(uint8_t)(0xC0 | code >> 6), low};
+        memcpy(out, bytes, 2);
+        return 2;
+    }
+    if (code < 0x10000) {
+        const uint8_t bytes[3] = {(uint8_t)(0xE0 | code >> 12), (uint8_t)(0x80 | (code >> 6 & 0x3F)), low};
+        memcpy(out, bytes, 3);
+        return 3;
+    }
+    const uint8_t bytes[4] = {(uint8_t)(0xF0 | code >> 18), (uint8_t)(0x80 | (code >> 12 & 0x3F)),
+                              (uint8_t)(0x80 | (code >> 6 & 0x3F)), low};
+    memcpy(out, bytes, 4);
+    return 4;
 }
 
 static uint32_t unit_at(const char *bytes, size_t at, bool big) {
@@ -124,7 +140,7 @@ char *text_trim(char *text) {
 
 void text_normalisation_hint(const char *a, const char *b, char *out, size_t size) {
     *out = 0;
-    if (strcmp(a, b) == 0) return;
+    if (strcmp(a, b) == 0 || !is_linked((void (*)(void))utf8proc_NFC)) return;
     utf8proc_uint8_t *left = utf8proc_NFC((const utf8proc_uint8_t *)a),
                      *right = utf8proc_NFC((const utf8proc_uint8_t *)b);
     if (left && right && strcmp((const char *)left, (const char *)right) == 0)

@@ -89,6 +89,49 @@ for link in shared static; do
     rm -rf "$work/alone"
 done
 
+# A link line that is older than the reading of TIFF and GIF still links the static library, and says what is not read;
+# effnet.pc's has them.
+cat >"$work/pictures.c" <<'C'
+#include <effnet.h>
+#include <stdio.h>
+#include <stdlib.h>
+static void found(void *context, effnet_data_finding finding, const char *text) {
+    (void)context, (void)finding;
+    puts(text);
+}
+int main(int count, char **arguments) {
+    effnet_error error;
+    char *text;
+    if (effnet_text_of_bytes("x", "\xff\xfe\xac\x20", 4, &text, &error) != EFFNET_OK) return 2; /* the euro sign */
+    puts(text);
+    free(text);
+    effnet_data_check_options options = {.struct_size = sizeof options, .workers = 1, .found = found};
+    effnet_data_report report = {.struct_size = sizeof report};
+    if (effnet_data_check(arguments[count - 1], &options, &report, &error) != EFFNET_OK) return puts(error.message), 1;
+    printf("%lld bad\n", (long long)report.bad[0]);
+    effnet_data_report_free(&report);
+    return 0;
+}
+C
+mkdir -p "$work/kinds/train/a" "$work/kinds/train/b" "$work/kinds/val/a" "$work/kinds/val/b"
+for split in train val; do
+    cp "$source/tests/fuzz/corpus/picture/rgb.tif" "$work/kinds/$split/a"
+    cp "$source/tests/fuzz/corpus/picture/still.gif" "$work/kinds/$split/b"
+done
+run 0 cc -std=c17 "$work/pictures.c" -I"$work/usr/include" "$library/libeffnet.a" -o "$work/pictures_old" \
+    $(pkg-config --libs jansson libjpeg spng libwebp libprotobuf-c yaml-0.1 zlib) -larchive -lm -lpthread -Wl,--as-needed
+run 0 "$work/pictures_old" "$work/kinds"
+grep -q '^€$' "$work/out" && grep -q '^2 bad$' "$work/out" || die "the library without libtiff and giflib"
+grep -q "rgb.tif' is a TIFF, and this program was linked without libtiff" "$work/out" || die "nothing said of libtiff"
+grep -q "still.gif' is a GIF, and this program was linked without giflib" "$work/out" || die "nothing said of giflib"
+cp -r "$work/usr" "$work/alone"
+rm "$work"/alone/"${library#"$work/usr/"}"/libeffnet.so*
+run 0 cc -std=c17 -Wl,--as-needed "$work/pictures.c" -o "$work/pictures_new" $(pkg-config --cflags --libs --static effnet)
+uses static "$work/pictures_new"
+run 0 "$work/pictures_new" "$work/kinds"
+grep -q '^0 bad$' "$work/out" || die "pkg-config's flags leave out libtiff or giflib"
+rm -rf "$work/alone"
+
 # libeffnet-inference: what runs a model, without what reads archives, protocol buffers and YAML, and small.
 sed -n '1,/^#ifndef EFFNET_INFERENCE_ONLY$/p' "$source/include/effnet.h" | grep -v '^#' | tr '\n' ' ' |
     grep -oE 'EFFNET_API [^(;]*\(' | sed -E 's/.*[ *](effnet_[a-z0-9_]+)\($/\1/' | sort -u >"$work/wanted_symbols"

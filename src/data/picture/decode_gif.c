@@ -2,6 +2,7 @@
  * stored; transparency is ignored, as for PNG. Of an animation there is no one picture: it is refused. Rows are read
  * one by one into memory whose size was checked; giflib's own reading of whole files would allocate what the file asks
  * for. */
+#include "base/linked.h"
 #include "data/picture/decode_formats.h"
 
 #include <gif_lib.h>
@@ -106,6 +107,9 @@ effnet_status decode_gif(Decoder *decoder, const uint8_t *bytes, size_t size, co
                          effnet_error *err) {
     GifBytes from = {.bytes = bytes, .left = size};
     int code = 0;
+    if (!is_linked((void (*)(void))DGifOpen))
+        return fail(err, EFFNET_ERROR_UNSUPPORTED, "'%s' is a GIF, and this program was linked without giflib (-lgif)",
+                    name);
     GifFileType *file = DGifOpen(&from, read_bytes, &code);
     if (!file) {
         const char *reason = GifErrorString(code);

@@ -2,6 +2,7 @@
  * palettes, CMYK, YCbCr, strips and tiles, every compression that it has). Its orientation tag is told, not followed,
  * as that of a JPEG. Messages go to this file's own handler (libtiff 4.5), not to standard error; a head that asks for
  * more than a picture may have is refused before anything is allocated. */
+#include "base/linked.h"
 #include "data/picture/decode_formats.h"
 
 #include <stdarg.h>
@@ -113,6 +114,9 @@ static effnet_status read_page(TIFF *file, TiffBytes *from, Decoder *decoder, co
 effnet_status decode_tiff(Decoder *decoder, const uint8_t *bytes, size_t size, const char *name, Picture *out,
                           effnet_error *err) {
     TiffBytes from = {.bytes = bytes, .size = (tmsize_t)size};
+    if (!is_linked((void (*)(void))TIFFClientOpenExt))
+        return fail(err, EFFNET_ERROR_UNSUPPORTED,
+                    "'%s' is a TIFF, and this program was linked without libtiff (-ltiff)", name);
     TIFFOpenOptions *options = TIFFOpenOptionsAlloc();
     if (!options) return fail(err, EFFNET_ERROR_MEMORY, "no memory to read '%s'", name);
     TIFFOpenOptionsSetErrorHandlerExtR(options, tiff_error, &from);

@@ -133,6 +133,9 @@ typedef struct effnet_model_options {
      * (docs/accelerators.md), fp32 or bf16, logits and what is made of them, but no features. Calls of several threads
      * take turns there; the first of a larger batch compiles, for seconds to a minute. */
     const char *device;
+    /* effnet_model_create: channels of every layer and blocks of every stage, as multiples of B0's, above 0 to 16; 0:
+     * the model's own. */
+    double width_coefficient, depth_coefficient;
 } effnet_model_options;
 
 /* A new model by name ("efficientnet_b0" ... "efficientnet_b8", "efficientnet_l2", "efficientnet_lite0" ...

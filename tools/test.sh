@@ -7,7 +7,7 @@
 #   checks       which room includes which, clang-format, shell syntax
 #   gcc          release build with -Werror, every test, those of the whole program (label e2e) included
 #   clang        release build with -Werror, every test but slow and e2e
-#   asan         AddressSanitizer and UndefinedBehaviorSanitizer: every test but slow and e2e
+#   asan         AddressSanitizer and UndefinedBehaviorSanitizer: every test but slow, e2e and long comparisons of numbers
 #   tsan         ThreadSanitizer: the thread team, a model run by many threads, the loader, every source under it, packing and checking
 #   fuzz         libFuzzer with clang and sanitizers: every parser of ours, FUZZ_SECONDS (60) in all
 # Each build has its own folder (build, build-clang, build-asan, build-tsan, build-fuzz). Goes on after a failure, shows what
@@ -43,6 +43,8 @@ tests() {
     shift 2
     ctest --test-dir "$folder" -j "$jobs" --output-on-failure --output-junit "$junit" "$@" >"$scratch/output" 2>&1 </dev/null
     grep -E '^ *[0-9]+/[0-9]+ Test .*\*\*\*|^Total Test time|^100% tests' "$scratch/output"
+    sed -nE 's/^ *[0-9]+\/[0-9]+ Test +#[0-9]+: ([^ ]+) .* ([0-9.]+) sec.*/\2 s \1/p' "$scratch/output" | sort -rn | head -n 8 |
+        paste -sd, | sed 's/^/slowest: /; s/,/, /g'
     count=$(junit_number tests "$junit") bad=$(junit_number failures "$junit") skip=$(junit_number skipped "$junit")
     if [ "${count:-0}" = 0 ]; then
         failed=$((failed + 1)) failures+=("$name: no tests ran")
@@ -76,7 +78,7 @@ step "clang, release"
 check "clang builds without a warning" build release-clang && tests clang build-clang -LE 'e2e|slow'
 
 step "AddressSanitizer and UndefinedBehaviorSanitizer"
-check "the asan build" build asan && tests asan build-asan -LE 'e2e|slow'
+check "the asan build" build asan && tests asan build-asan -LE 'e2e|slow|numbers'
 
 step "ThreadSanitizer: thread team, loader, sources, packing"
 tsan=(test_threads test_shared_model test_loader test_loader_damage test_sources_agree test_effpack test_data_check)

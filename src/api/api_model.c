@@ -116,6 +116,8 @@ effnet_status effnet_model_create(const char *name, const effnet_model_options *
     TRY(model_config_by_name(name, &config, error));
     if (chosen.num_classes) config.num_classes = chosen.num_classes;
     if (chosen.resolution) config.resolution = chosen.resolution;
+    if (chosen.width_coefficient != 0) config.width = chosen.width_coefficient; /* bounds: network_build's */
+    if (chosen.depth_coefficient != 0) config.depth = chosen.depth_coefficient;
     recipe_defaults(&recipe);
     model_card_from_recipe(&recipe, &config, &card);
     TRY(model_allocate(&card, chosen.team, chosen.threads, chosen.engine, out, error));

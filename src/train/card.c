@@ -94,6 +94,8 @@ effnet_status card_metadata(const ModelCard *card, char ***out, effnet_error *er
     if (!pairs.texts) return fail(err, EFFNET_ERROR_MEMORY, "no memory for the description of the weights");
     add_text(&pairs, "format", "pt"); /* PyTorch's layouts: transformers refuses a file that does not say so */
     add_text(&pairs, "effnet.model", config->name);
+    add_json(&pairs, "effnet.width_coefficient", json_real(config->width));
+    add_json(&pairs, "effnet.depth_coefficient", json_real(config->depth));
     add_json(&pairs, "effnet.num_classes", json_integer(config->num_classes));
     add_json(&pairs, "effnet.resolution", json_integer(card->resolution));
     add_text(&pairs, "effnet.padding", padding_names[config->padding != MODEL_PADDING_SAME]);
@@ -227,6 +229,12 @@ static effnet_status read_newer_choice(const CardTexts *texts, const char *key, 
     return text_of(texts, key) ? read_choice(texts, key, names, out, err) : EFFNET_OK;
 }
 
+/* A number that files of older programs lack: *out stays as it is. */
+static effnet_status read_newer_number(const CardTexts *texts, const char *key, double least, double most, double *out,
+                                       effnet_error *err) {
+    return text_of(texts, key) ? read_number(texts, key, least, most, out, err) : EFFNET_OK;
+}
+
 static effnet_status read_labels(const CardTexts *texts, ModelCard *card, effnet_error *err) {
     if (!text_of(texts, "effnet.class_names")) return EFFNET_OK;
     json_t *labels = json_of(texts, "effnet.class_names");
@@ -268,6 +276,8 @@ static effnet_status read_fields(const CardTexts *texts, ModelCard *card, effnet
     ModelConfig *config = &card->config;
     int64_t value;
     int unbiased, fixed, even;
+    TRY(read_newer_number(texts, "effnet.width_coefficient", 1e-3, 16, &config->width, err));
+    TRY(read_newer_number(texts, "effnet.depth_coefficient", 1e-3, 16, &config->depth, err));
     TRY(read_integer(texts, "effnet.num_classes", 1, 100000, &value, err));
     config->num_classes = (int)value;
     TRY(read_integer(texts, "effnet.resolution", 1, 2048, &value, err));

@@ -8,6 +8,8 @@
 
 effnet_status model_config_from_recipe(const Recipe *recipe, int num_classes, ModelConfig *out, effnet_error *err) {
     TRY(model_config_by_name(recipe->model, out, err));
+    if (recipe->width_coefficient > 0) out->width = recipe->width_coefficient;
+    if (recipe->depth_coefficient > 0) out->depth = recipe->depth_coefficient;
     out->num_classes = num_classes > 0 ? num_classes : (int)recipe->num_classes;
     if (out->num_classes < 1)
         return fail(err, EFFNET_ERROR_ARGUMENT, "the number of classes is not known: set num_classes in the recipe");
@@ -49,6 +51,11 @@ void model_card_from_recipe(const Recipe *recipe, const ModelConfig *config, Mod
 void recipe_from_card(const ModelCard *card, Recipe *recipe) {
     const ModelConfig *config = &card->config;
     snprintf(recipe->model, sizeof recipe->model, "%s", config->name);
+    ModelConfig published;
+    if (model_config_by_name(config->name, &published, NULL) == EFFNET_OK) { /* a card's name is one that is known */
+        recipe->width_coefficient = config->width == published.width ? 0 : config->width;
+        recipe->depth_coefficient = config->depth == published.depth ? 0 : config->depth;
+    }
     recipe->resolution = card->resolution;
     recipe->padding = config->padding == MODEL_PADDING_SAME ? PADDING_SAME : PADDING_SYMMETRIC;
     recipe->bn_eps = config->bn_eps;

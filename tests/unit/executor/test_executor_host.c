@@ -475,6 +475,7 @@ static void test_accuracy(void **state) {
 int main(void) {
     ModelConfig config;
     if (model_config_by_name("efficientnet_b0", &config, NULL) != EFFNET_OK) return 1;
+    config.width = config.depth = 0.5;
     config.resolution = RESOLUTION;
     config.num_classes = CLASSES;
     if (network_build(&config, &network, NULL) != EFFNET_OK || thread_team_create(2, &team, NULL) != EFFNET_OK)

@@ -23,9 +23,19 @@ static void must(effnet_status status, const effnet_error *error) {
 
 static effnet_recipe *open_recipe(void) {
     static const char *const settings[][2] = {
-        {"resolution", "32"}, {"batch_size", "2"},   {"num_classes", "3"}, {"warmup_epochs", "0"},
-        {"sched", "cosine"},  {"epochs", "2"},       {"lr", "0.01"},       {"clip_grad", "0.5"},
-        {"threads", "1"},     {"model_ema", "true"}, {"drop_path", "0.3"},
+        {"resolution", "32"},
+        {"batch_size", "2"},
+        {"num_classes", "3"},
+        {"warmup_epochs", "0"},
+        {"sched", "cosine"},
+        {"epochs", "2"},
+        {"lr", "0.01"},
+        {"clip_grad", "0.5"},
+        {"threads", "1"},
+        {"model_ema", "true"},
+        {"drop_path", "0.3"},
+        {"width_coefficient", "0.5"},
+        {"depth_coefficient", "0.5"},
     };
     effnet_recipe *recipe;
     effnet_error error;
@@ -197,8 +207,13 @@ static void test_forms(void **state) {
     expect_same_file(first, second);
 
     effnet_model *model;
-    const effnet_model_options made = {
-        .struct_size = sizeof made, .num_classes = CLASSES, .resolution = SIDE, .threads = 1, .seed = 42};
+    const effnet_model_options made = {.struct_size = sizeof made,
+                                       .num_classes = CLASSES,
+                                       .resolution = SIDE,
+                                       .threads = 1,
+                                       .seed = 42,
+                                       .width_coefficient = 0.5,
+                                       .depth_coefficient = 0.5};
     must(effnet_model_create("efficientnet_b0", &made, &model, &error), &error);
     must(effnet_model_save(model, weights, &error), &error);
     effnet_model_free(model);

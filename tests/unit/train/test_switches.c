@@ -501,6 +501,41 @@ static void test_recipe_to_model(void **state) {
     for (int c = 0; c < 3; c++) assert_true(card.mean[c] == 0 && card.std[c] == 1 / 255.0);
 }
 
+/* Width and depth of one's own: the network that the recipe asks for, told by its weights, and back into a recipe. */
+static void test_coefficients(void **state) {
+    (void)state;
+    Recipe recipe = defaults(), again = defaults();
+    ModelConfig config;
+    Network network;
+    recipe.num_classes = 10;
+    assert_int_equal(model_config_from_recipe(&recipe, 0, &config, NULL), EFFNET_OK);
+    assert_true(config.width == 1 && config.depth == 1);
+    recipe.width_coefficient = 0.35;
+    recipe.depth_coefficient = 0.5;
+    assert_int_equal(model_config_from_recipe(&recipe, 0, &config, NULL), EFFNET_OK);
+    assert_int_equal(network_build(&config, &network, NULL), EFFNET_OK);
+    assert_int_equal(network.features, 448);  /* 1280 x .35 */
+    assert_int_equal(network.num_blocks, 10); /* 1 + 1 + 1 + 2 + 2 + 2 + 1 of 1 2 2 3 3 4 1 */
+    float *parameters = calloc(network.parameter_floats, sizeof *parameters);
+    float *statistics = calloc(network.statistic_floats, sizeof *statistics);
+    assert_true(parameters && statistics);
+    ModelCard card, got;
+    model_card_from_recipe(&recipe, &config, &card);
+    ScratchFolder folder = scratch_folder_create();
+    const char *path = scratch_path(&folder, "narrow.safetensors");
+    effnet_error err = {0};
+    if (weights_write(path, &network, parameters, statistics, &card, &err) != EFFNET_OK) fail_msg("%s", err.message);
+    if (weights_read_card(path, &got, &err) != EFFNET_OK) fail_msg("%s", err.message);
+    assert_true(got.config.width == 0.35 && got.config.depth == 0.5);
+    recipe_from_card(&got, &again);
+    assert_true(again.width_coefficient == 0.35 && again.depth_coefficient == 0.5);
+    model_card_free(&got);
+    scratch_folder_remove(&folder);
+    free(parameters);
+    free(statistics);
+    network_free(&network);
+}
+
 /* What a reader of the weights must know is in their file: widths, and how pictures are made for them. */
 static void test_card_keeps_switches(void **state) {
     (void)state;
@@ -534,14 +569,23 @@ static void test_card_keeps_switches(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_smoothing_applied), cmocka_unit_test(test_original_schedule),
-        cmocka_unit_test(test_timm_schedule),     cmocka_unit_test(test_cosine_begins),
-        cmocka_unit_test(test_half_l2_and_masks), cmocka_unit_test(test_timm_mask),
-        cmocka_unit_test(test_averages),          cmocka_unit_test(test_head_width),
-        cmocka_unit_test(test_squeeze_width),     cmocka_unit_test(test_initialisers),
-        cmocka_unit_test(test_bn_groups),         cmocka_unit_test(test_bn_sync_refused),
-        cmocka_unit_test(test_running_average),   cmocka_unit_test(test_threefry),
-        cmocka_unit_test(test_recipe_to_model),   cmocka_unit_test(test_card_keeps_switches),
+        cmocka_unit_test(test_smoothing_applied),
+        cmocka_unit_test(test_original_schedule),
+        cmocka_unit_test(test_timm_schedule),
+        cmocka_unit_test(test_cosine_begins),
+        cmocka_unit_test(test_half_l2_and_masks),
+        cmocka_unit_test(test_timm_mask),
+        cmocka_unit_test(test_averages),
+        cmocka_unit_test(test_head_width),
+        cmocka_unit_test(test_squeeze_width),
+        cmocka_unit_test(test_initialisers),
+        cmocka_unit_test(test_bn_groups),
+        cmocka_unit_test(test_bn_sync_refused),
+        cmocka_unit_test(test_running_average),
+        cmocka_unit_test(test_threefry),
+        cmocka_unit_test(test_recipe_to_model),
+        cmocka_unit_test(test_coefficients),
+        cmocka_unit_test(test_card_keeps_switches),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -69,6 +69,12 @@
 #define OPTION_ROW_SET(place, what)                                                                                    \
     { .name = "set", .argument = "KEY=VALUE", .target = (place), .kind = OPTION_LIST, .help = what }
 
+#define OPTION_ROW_OFFLINE(place)                                                                                      \
+    {                                                                                                                  \
+        .name = "offline", .target = (place), .kind = OPTION_FLAG,                                                     \
+        .help = "fetch nothing: of a hub's names those in the cache alone (as HF_HUB_OFFLINE=1)"                       \
+    }
+
 #define OPTION_ROW_JSON(place, what)                                                                                   \
     { .name = "json", .target = (place), .kind = OPTION_FLAG, .help = what " on standard output" }
 

@@ -2,6 +2,7 @@
 #include "common_options.h"
 #include "text.h"
 #include "verbs.h"
+#include "weights_source.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,11 +43,14 @@ static void print_text(const char *file, const char *out, const char *naming, co
     }
 }
 
-static int import_file(const char *file, const char *out, const effnet_import_options *options, bool json) {
+static int import_file(const char *file, const char *out, const effnet_import_options *options, bool offline,
+                       bool json) {
     effnet_model *model = NULL;
     effnet_error error;
+    char path[WEIGHTS_PATH];
     const char *naming = "";
-    effnet_status status = effnet_model_import(file, options, &model, &naming, &error);
+    effnet_status status = weights_source_resolve(file, offline, path, &error);
+    if (status == EFFNET_OK) status = effnet_model_import(path, options, &model, &naming, &error);
     int printed = EXIT_OK;
     if (status == EFFNET_OK) status = effnet_model_save(model, out, &error);
     if (status != EFFNET_OK)
@@ -68,17 +72,21 @@ int verb_import(int argc, char **argv) {
             "the names of timm, torchvision, efficientnet_pytorch, jax_examples' Flax model, Keras or TensorFlow, "
             "told\n"
             "apart by themselves (tools/convert.py makes one of .h5, .keras, TensorFlow's and Flax's checkpoints).\n"
+            "Or it is a name of Hugging Face's hub, OWNER/NAME or OWNER/NAME@REVISION, which is fetched once into the "
+            "hub's\n"
+            "cache (HF_ENDPOINT, HF_TOKEN, HF_HOME, HF_HUB_CACHE and HF_HUB_OFFLINE are obeyed).\n"
             "OUT.safetensors is read by eval, predict, export and train --init.\n"
             "Size, crop, mean, std, padding and batch norm are those of the weights' own program, found by --model, "
             "by\n"
             "config.json beside the file or by the file's name; what was taken for what is printed. --set goes "
             "first.\n",
         .examples = "  effnet import efficientnet_lite0.pth --model efficientnet_lite0 lite0.safetensors\n"
+                    "  effnet import timm/tf_efficientnet_b0.in1k b0.safetensors\n"
                     "  effnet import timm.safetensors b0.safetensors --model tf_efficientnet_b0.ns_jft_in1k\n",
     };
     OptionList settings = {0};
     const char *model = NULL, *class_names = NULL;
-    bool json = false;
+    bool json = false, offline = false;
     const Option options[] = {
         {.name = "model",
          .argument = "NAME",
@@ -95,6 +103,7 @@ int verb_import(int argc, char **argv) {
         OPTION_ROW_SET(
             &settings,
             "a recipe key on the model or its pictures: padding, bn_eps, mean, std, crop_pct, resolution, ..."),
+        OPTION_ROW_OFFLINE(&offline),
         OPTION_ROW_JSON(&json, "one JSON object"),
         {0}};
     CommandLine line;
@@ -109,7 +118,7 @@ int verb_import(int argc, char **argv) {
                                                       .model = model,
                                                       .class_names = class_names,
                                                       .settings = settings.items};
-        status = import_file(line.arguments[0], line.arguments[1], &import_options, json);
+        status = import_file(line.arguments[0], line.arguments[1], &import_options, offline, json);
     }
     free(settings.items);
     return status;

@@ -4,6 +4,7 @@
 #include "plan_text.h"
 #include "settings.h"
 #include "verbs.h"
+#include "weights_source.h"
 
 #include <stdlib.h>
 
@@ -22,7 +23,9 @@ int verb_plan(int argc, char **argv) {
     };
     const char *data = NULL, *init = NULL, *engine = NULL, *device = NULL;
     int64_t pictures = 0, steps = 0, threads = 0;
-    bool json = false;
+    bool json = false, offline = false;
+    char begin[WEIGHTS_PATH];
+    effnet_error error;
     OptionList settings = {0};
     const Option options[] = {{.name = "data",
                                .argument = "DIR",
@@ -37,7 +40,7 @@ int verb_plan(int argc, char **argv) {
                                .most = INT64_MAX / 2,
                                .help = "without data: plan for N training pictures, steps timed on noise"},
                               {.name = "init",
-                               .argument = "FILE",
+                               .argument = "WEIGHTS",
                                .target = &init,
                                .kind = OPTION_TEXT,
                                .help = "weights that the run would start from, to see whether they fit"},
@@ -52,6 +55,7 @@ int verb_plan(int argc, char **argv) {
                               OPTION_ROW_ENGINE(&engine),
                               OPTION_ROW_DEVICE(&device),
                               OPTION_ROW_SET(&settings, "change one key of the recipe"),
+                              OPTION_ROW_OFFLINE(&offline),
                               OPTION_ROW_JSON(&json, "one JSON object"),
                               {0}};
     CommandLine line;
@@ -63,6 +67,8 @@ int verb_plan(int argc, char **argv) {
     if (status == PARSED) {
         status = open_only_recipe("plan", &line, &settings, engine, &recipe);
         if (status == EXIT_OK) status = apply_device("plan", recipe, device);
+        if (status == EXIT_OK && weights_source_replace(&init, offline, begin, &error) != EFFNET_OK)
+            status = report("plan", &error);
         const effnet_train_options train = {
             .struct_size = sizeof train, .data = data, .init = init, .steps = steps, .threads = (int)threads};
         if (status == EXIT_OK) status = plan_and_print("plan", recipe, &train, pictures, json);

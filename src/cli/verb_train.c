@@ -7,6 +7,7 @@
 #include "standard_streams.h"
 #include "text.h"
 #include "verbs.h"
+#include "weights_source.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +15,7 @@
 
 typedef struct TrainArguments {
     const char *data, *out, *init, *engine, *device, *time_limit, *dist;
-    bool resume, resume_anyway, help_keys, quiet, dry_run, no_report;
+    bool resume, resume_anyway, help_keys, quiet, dry_run, no_report, offline;
     int64_t steps, threads, dist_timeout;
     OptionList settings;
 } TrainArguments;
@@ -50,11 +51,13 @@ static int run(effnet_recipe *recipe, const TrainArguments *arguments) {
     ProgressDisplay display;
     effnet_train_result result = {.struct_size = sizeof result};
     effnet_error error;
-    char duration[32];
+    char duration[32], init[WEIGHTS_PATH];
+    const char *begin = arguments->init;
+    if (weights_source_replace(&begin, arguments->offline, init, &error) != EFFNET_OK) return report("train", &error);
     if (arguments->dry_run) {
         const effnet_train_options planned = {.struct_size = sizeof planned,
                                               .data = arguments->data,
-                                              .init = arguments->init,
+                                              .init = begin,
                                               .steps = arguments->steps,
                                               .threads = (int)arguments->threads};
         return plan_and_print("train", recipe, &planned, 0, false);
@@ -67,7 +70,7 @@ static int run(effnet_recipe *recipe, const TrainArguments *arguments) {
         .struct_size = sizeof options,
         .data = arguments->data,
         .out = arguments->out,
-        .init = arguments->init,
+        .init = begin,
         .resume = arguments->resume || arguments->resume_anyway,
         .resume_anyway = arguments->resume_anyway,
         .steps = arguments->steps,
@@ -130,10 +133,11 @@ int verb_train(int argc, char **argv) {
          .kind = OPTION_FLAG,
          .help = "the same with other class names, other pictures or another engine than the checkpoint's"},
         {.name = "init",
-         .argument = "FILE",
+         .argument = "WEIGHTS",
          .target = &arguments.init,
          .kind = OPTION_TEXT,
-         .help = "start from these weights (.safetensors); the classifier's rows go by class name, new ones are drawn "
+         .help = "start from these weights (.safetensors, .pth, or a hub's name, OWNER/NAME); the classifier's rows go "
+                 "by class name, new ones are drawn "
                  "afresh"},
         {.name = "steps",
          .argument = "N",
@@ -147,6 +151,7 @@ int verb_train(int argc, char **argv) {
          .target = &arguments.time_limit,
          .kind = OPTION_TEXT,
          .help = "stop as Ctrl-C does after this time: 90s, 30m, 2h, 1d12h; leave some for the last checkpoint"},
+        OPTION_ROW_OFFLINE(&arguments.offline),
         OPTION_ROW_THREADS(&arguments.threads, "the recipe's, or " ONE_EACH_PROCESSOR),
         OPTION_ROW_ENGINE(&arguments.engine),
         OPTION_ROW_DEVICE(&arguments.device),

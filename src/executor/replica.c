@@ -128,9 +128,9 @@ effnet_status replica_loss(Replica *replica, const ExecutorBatch *batch, const R
                              .others = batch->others ? batch->others + part->first : NULL,
                              .shares = batch->shares ? batch->shares + part->first : NULL,
                              .weights = batch->weights ? batch->weights + part->first : NULL};
-    *loss = loss_soft_cross_entropy(
-        room->logits, &targets, part->count, replica->network->config.num_classes, replica->spec->smoothing,
-        (double)part->count / ((double)batch->size * replica->workers), replica->team, room->logits_gradient);
+    *loss = loss_of_step(replica->spec, room->logits, &targets, part->count, replica->network->config.num_classes,
+                         (double)part->count / ((double)batch->size * replica->workers), replica->team,
+                         room->logits_gradient);
     if (isfinite(*loss)) return EFFNET_OK;
     const char *layer = engine_find_nonfinite(room->engine);
     return fail(err, EFFNET_ERROR_NUMERIC,

@@ -14,6 +14,8 @@
  * section 7. */
 #include "step/loss.h"
 
+#include "step/loss_binary.h"
+
 #include <math.h>
 
 static void fill_nan(float *values, int count) {
@@ -56,7 +58,8 @@ typedef struct LossPass {
     const float *logits;
     const Targets *targets;
     int batch, classes, span;
-    double smoothing, gradient_scale;
+    const StepSpec *spec;
+    double gradient_scale;
     float *gradient;
     double totals[LOSS_TASKS];
 } LossPass;
@@ -71,21 +74,25 @@ static void loss_task(void *context, int task, int thread) {
         size_t row = (size_t)n * (size_t)pass->classes;
         int label = targets->labels[n], other = targets->others ? targets->others[n] : label;
         double weight = targets->weights ? (double)targets->weights[n] : 1;
-        total += weight * image_loss(pass->logits + row, label, other, targets->others ? (double)targets->shares[n] : 1,
-                                     pass->classes, pass->smoothing, weight * pass->gradient_scale,
-                                     pass->gradient ? pass->gradient + row : NULL);
+        const double share = targets->others ? (double)targets->shares[n] : 1, scale = weight * pass->gradient_scale;
+        const float *logits = pass->logits + row;
+        float *gradient = pass->gradient ? pass->gradient + row : NULL;
+        total += weight *
+                 (pass->spec->loss == STEP_LOSS_CROSS_ENTROPY
+                      ? image_loss(logits, label, other, share, pass->classes, pass->spec->smoothing, scale, gradient)
+                      : loss_binary_of_image(pass->spec, logits, label, other, share, pass->classes, scale, gradient));
     }
     pass->totals[task] = total;
 }
 
-double loss_soft_cross_entropy(const float *logits, const Targets *targets, int batch, int classes, double smoothing,
-                               double gradient_scale, ThreadTeam *team, float *gradient) {
+double loss_of_step(const StepSpec *spec, const float *logits, const Targets *targets, int batch, int classes,
+                    double gradient_scale, ThreadTeam *team, float *gradient) {
     LossPass pass = {.logits = logits,
                      .targets = targets,
                      .batch = batch,
                      .classes = classes,
                      .span = (batch + LOSS_TASKS - 1) / LOSS_TASKS,
-                     .smoothing = smoothing,
+                     .spec = spec,
                      .gradient_scale = gradient_scale / batch,
                      .gradient = gradient};
     int tasks = (batch + pass.span - 1) / pass.span;
@@ -93,6 +100,18 @@ double loss_soft_cross_entropy(const float *logits, const Targets *targets, int 
     double total = 0;
     for (int task = 0; task < tasks; task++) total += pass.totals[task];
     return total / batch;
+}
+
+double loss_soft_cross_entropy(const float *logits, const Targets *targets, int batch, int classes, double smoothing,
+                               double gradient_scale, ThreadTeam *team, float *gradient) {
+    const StepSpec spec = {.loss = STEP_LOSS_CROSS_ENTROPY, .smoothing = smoothing};
+    return loss_of_step(&spec, logits, targets, batch, classes, gradient_scale, team, gradient);
+}
+
+double loss_of_guessing(const StepSpec *spec, int classes) {
+    if (spec->loss == STEP_LOSS_CROSS_ENTROPY) return log(classes);
+    const double one = loss_binary(spec, 0, 1, NULL), none = loss_binary(spec, 0, 0, NULL);
+    return (one + (classes - 1) * none) / (spec->loss_sum ? 1 : classes);
 }
 
 double loss_cross_entropy(const float *logits, const int32_t *labels, int batch, int classes, double smoothing,

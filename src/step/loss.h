@@ -1,8 +1,10 @@
-/* loss.h - label-smoothed softmax cross-entropy and its gradient on the host. */
+/* loss.h - the losses of a training step and their gradients on the host: label-smoothed softmax cross-entropy; binary
+ * cross-entropy and focal loss of each class by itself. */
 #ifndef EFFNET_STEP_LOSS_H
 #define EFFNET_STEP_LOSS_H
 
 #include "base/threads.h"
+#include "step/step_spec.h"
 
 #include <stdint.h>
 
@@ -19,6 +21,11 @@ typedef struct Targets {
     const float *shares;            /* (N) */
     const float *weights;           /* (N) times an image's loss; NULL: 1 each */
 } Targets;
+/* The loss that a step asks for: spec->loss and what belongs to it. */
+double loss_of_step(const StepSpec *spec, const float *logits, const Targets *targets, int batch, int classes,
+                    double gradient_scale, ThreadTeam *team, float *gradient);
+/* That of a network that answers 0 for every class. */
+double loss_of_guessing(const StepSpec *spec, int classes);
 double loss_soft_cross_entropy(const float *logits, const Targets *targets, int batch, int classes, double smoothing,
                                double gradient_scale, ThreadTeam *team, float *gradient);
 

@@ -31,6 +31,8 @@ typedef enum StepDecayMask {
     STEP_DECAY_NO_BN_BIAS,
     STEP_DECAY_NO_BN_BIAS_DEPTHWISE
 } StepDecayMask;
+/* BINARY: a yes or no for each class by itself (sigmoid); FOCAL: the same, what is right already counting less. */
+typedef enum StepLoss { STEP_LOSS_CROSS_ENTROPY, STEP_LOSS_BINARY, STEP_LOSS_FOCAL } StepLoss;
 typedef enum StepMasks { STEP_MASKS_EFFNET, STEP_MASKS_FLAX } StepMasks;
 /* Whose values batch norm sees in training. RUNNING_AVERAGE: each replica its own; every replica moves the running
  * statistics of the step's beginning once, and the step leaves their mean. GROUPS: the moments of bn_group neighbouring
@@ -54,8 +56,12 @@ typedef struct StepSpec {
     StepBnSync bn_sync;
     int bn_group; /* replicas that share moments: 1 without STEP_BN_GROUPS and STEP_BN_ALL */
 
-    double smoothing; /* label smoothing, 0: none */
-    double clip_grad; /* largest global gradient norm, 0: no clipping */
+    StepLoss loss;
+    double smoothing;                /* label smoothing, 0: none */
+    bool loss_sum;                   /* binary, focal: over classes; else their mean */
+    double loss_threshold;           /* binary, focal: a target above it is 1, another 0; 0: as it is */
+    double focal_gamma, focal_alpha; /* focal; an alpha below 0: none */
+    double clip_grad;                /* largest global gradient norm, 0: no clipping */
 
     StepDecayMode decay_mode;
     StepDecayMask decay_mask;

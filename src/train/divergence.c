@@ -1,7 +1,7 @@
 /* divergence.c - see divergence.h. */
 #include "train/divergence.h"
 
-#include <math.h>
+#include "step/loss.h"
 
 #define ADVICE                                                                                                         \
     "the run has come apart; try a smaller lr, a longer warm-up or clip_grad, or stop_on_divergence: false to go on "  \
@@ -10,8 +10,8 @@
 /* Guessing between two classes costs 0.7, and a small set's first batches soon ten times as much. */
 enum { LEAST_CLASSES = 10 };
 
-void divergence_begin(Divergence *divergence, bool off, int classes, double weight_norm) {
-    double guessing = log(classes > LEAST_CLASSES ? classes : LEAST_CLASSES);
+void divergence_begin(Divergence *divergence, bool off, const StepSpec *spec, int classes, double weight_norm) {
+    double guessing = loss_of_guessing(spec, classes > LEAST_CLASSES ? classes : LEAST_CLASSES);
     *divergence = (Divergence){
         .off = off, .loss_limit = DIVERGENCE_LOSS * guessing, .weight_limit = DIVERGENCE_WEIGHTS * weight_norm};
 }

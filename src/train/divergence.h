@@ -2,13 +2,14 @@
  * costs, step after step, or weights many times as large as they began. Such a state must not take the place of a
  * good one in the checkpoints. Internal to train/.
  *
- * Guessing costs ln(classes). A loss of ten times that is no bad start and no spike of a batch once it lasts for
+ * Guessing costs ln(classes), of cross-entropy. A loss of ten times that is no bad start and no spike of a batch once it lasts for
  * DIVERGENCE_STEPS; weights double or treble in a run, batch norm's scale invariance lets a high learning rate make
  * them ten times as large, but a thousand times is no training. */
 #ifndef EFFNET_TRAIN_DIVERGENCE_H
 #define EFFNET_TRAIN_DIVERGENCE_H
 
 #include "base/error.h"
+#include "step/step_spec.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,7 +25,7 @@ typedef struct Divergence {
 } Divergence;
 
 /* weight_norm: of the weights that the run begins with. */
-void divergence_begin(Divergence *divergence, bool off, int classes, double weight_norm);
+void divergence_begin(Divergence *divergence, bool off, const StepSpec *spec, int classes, double weight_norm);
 /* After a step. EFFNET_ERROR_NUMERIC, with what to try, once the loss has been too high for DIVERGENCE_STEPS. */
 effnet_status divergence_check_loss(Divergence *divergence, int64_t step, double loss, effnet_error *err);
 /* Before a checkpoint: EFFNET_ERROR_NUMERIC where the weights are too large. */

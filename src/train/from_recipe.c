@@ -80,6 +80,7 @@ _Static_assert((int)STEP_DECAY_UPDATE == DECAY_MODE_UPDATE && (int)STEP_TRUST_AL
 _Static_assert((int)STEP_TRUST_JOINT == TRUST_NORM_JOINT, "");
 _Static_assert((int)STEP_DECAY_HALF_L2 == DECAY_MODE_HALF_L2 && (int)STEP_DECAY_DECOUPLED == DECAY_MODE_DECOUPLED, "");
 _Static_assert((int)STEP_DECAY_NO_BN_BIAS_DEPTHWISE == DECAY_MASK_NO_BN_BIAS_DEPTHWISE, "");
+_Static_assert((int)STEP_LOSS_FOCAL == LOSS_FOCAL && (int)STEP_LOSS_BINARY == LOSS_BINARY, "");
 _Static_assert((int)STEP_MASKS_FLAX == MASKS_FLAX && (int)STEP_BN_ALL == BN_SYNC_ALL, "");
 
 void step_spec_from_recipe(const Recipe *recipe, StepSpec *out) {
@@ -93,7 +94,12 @@ void step_spec_from_recipe(const Recipe *recipe, StepSpec *out) {
                       .seed = (uint64_t)recipe->seed,
                       .bn_sync = (StepBnSync)recipe->bn_sync,
                       .bn_group = 1,
+                      .loss = (StepLoss)recipe->loss,
                       .smoothing = recipe_smoothing(recipe),
+                      .loss_sum = recipe->loss_classes == LOSS_CLASSES_SUM,
+                      .loss_threshold = recipe->loss_threshold,
+                      .focal_gamma = recipe->focal_gamma,
+                      .focal_alpha = recipe->focal_alpha,
                       .clip_grad = recipe->clip_grad,
                       .decay_mode = (StepDecayMode)recipe->decay_mode,
                       .decay_mask = (StepDecayMask)recipe->decay_mask,

@@ -349,8 +349,10 @@ static effnet_status tell_nothing_left(Loop *loop, effnet_error *err) {
 static effnet_status begin_divergence(Loop *loop, effnet_error *err) {
     const Run *run = loop->run;
     const TrainState *state;
+    StepSpec spec;
     TRY(executor_state(run->trainer.executor, &state, err));
-    divergence_begin(&loop->divergence, !run->recipe->stop_on_divergence, run->network.config.num_classes,
+    step_spec_from_recipe(run->recipe, &spec);
+    divergence_begin(&loop->divergence, !run->recipe->stop_on_divergence, &spec, run->network.config.num_classes,
                      state_weight_norm(&run->network, state));
     return EFFNET_OK;
 }

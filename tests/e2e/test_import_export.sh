@@ -69,6 +69,12 @@ if command -v python3 >/dev/null; then
     complains 1 "effnet import FILE" "$effnet" predict "$work/bare.pth" "$work/5.png"
 fi
 
+echo "-- a loss of each class by itself, which an accelerator's program has not"
+run 0 "${train[@]}" --out "$work/binary" --steps 2 --set loss=binary --set loss_classes=sum --set loss_threshold=0.2
+run 0 "${train[@]}" --out "$work/focal" --steps 2 --set loss=focal
+printf 'num_classes: 10\nresolution: 32\nbatch_size: 8\nloss: focal\n' >"$work/focal.yaml"
+complains 1 "loss is 'focal', which device: xla cannot" "$effnet" export "$work/focal.yaml" "$work/x.mlir"
+
 echo "-- ONNX"
 complains 2 "opset" "$effnet" export "$work/run" "$work/x.onnx" --opset 12
 run 0 "$effnet" export "$work/run" "$work/run.onnx" --opset 13

@@ -218,6 +218,10 @@ static effnet_status check_step(const StepSpec *spec, effnet_error *err) {
         return fail(err, EFFNET_ERROR_ARGUMENT,
                     "batch_size %d is no multiple of replicas %d times accumulate %d; a device computes equal parts",
                     spec->batch, spec->replicas, spec->accumulate);
+    if (spec->loss != STEP_LOSS_CROSS_ENTROPY)
+        return fail(err, EFFNET_ERROR_UNSUPPORTED,
+                    "loss is '%s', which device: xla cannot; write loss: cross_entropy, or use device: cpu",
+                    spec->loss == STEP_LOSS_BINARY ? "binary" : "focal");
     if (spec->bn_sync == STEP_BN_GROUPS && (spec->bn_group < 1 || spec->replicas % spec->bn_group != 0))
         return fail(err, EFFNET_ERROR_ARGUMENT, "groups of %d among %d replicas: they do not divide", spec->bn_group,
                     spec->replicas);

@@ -463,8 +463,9 @@ static void test_weights_that_explode_are_not_kept(void **state) {
 static void test_a_high_loss_is_not_kept(void **state) {
     (void)state;
     Divergence watch;
+    const StepSpec spec = {.loss = STEP_LOSS_CROSS_ENTROPY};
     effnet_error err = {0};
-    divergence_begin(&watch, false, 1000, 50);
+    divergence_begin(&watch, false, &spec, 1000, 50);
     for (int step = 1; step < DIVERGENCE_STEPS; step++) {
         assert_int_equal(divergence_check_loss(&watch, step, 7e13, &err), EFFNET_OK);
         assert_int_equal(divergence_suspected(&watch), step >= DIVERGENCE_SUSPECT);
@@ -476,7 +477,7 @@ static void test_a_high_loss_is_not_kept(void **state) {
     assert_int_equal(divergence_check_loss(&watch, 40, 69.2, &err), EFFNET_ERROR_NUMERIC);
     expect_message(&err, "69.2");
     expect_message(&err, "stop_on_divergence");
-    divergence_begin(&watch, true, 1000, 50);
+    divergence_begin(&watch, true, &spec, 1000, 50);
     for (int step = 1; step < 3 * DIVERGENCE_STEPS; step++)
         assert_int_equal(divergence_check_loss(&watch, step, 7e13, &err), EFFNET_OK);
     assert_int_equal(divergence_check_weights(&watch, 60, 6e32, &err), EFFNET_OK);

@@ -2,6 +2,7 @@
  * about logits that are not finite. */
 #include "base/random.h"
 #include "compare.h"
+#include "step/loss_binary.h"
 #include "train/train.h"
 
 #include <setjmp.h>
@@ -204,11 +205,80 @@ static void test_weights(void **state) {
     assert_true(compare_floats("weighted gradient", weighted, gradient, N * C, NULL, 0, 1e-6));
 }
 
+/* Binary cross-entropy and focal loss of mixed, smoothed, thresholded targets beside timm's and torchvision's; the
+ * gradient also against finite differences of the loss. */
+static void test_binary_against_pytorch(void **state) {
+    (void)state;
+    enum { N = 4, C = 6 };
+    FILE *golden = fopen(EFFNET_SOURCE_DIR "/tests/golden/binary_loss.txt", "r");
+    assert_non_null(golden);
+    int cases = 0, read = fscanf(golden, "%*[^\n]"), kind;
+    for (; fscanf(golden, "%d", &kind) == 1; cases++) {
+        float shares[N], logits[N * C], gradient[N * C], want[N * C], moved[N * C], loss;
+        int32_t first[N], second[N];
+        int sum;
+        StepSpec spec = {.loss = (StepLoss)kind};
+        read += fscanf(golden, "%lf %d %lf %lf %lf", &spec.smoothing, &sum, &spec.loss_threshold, &spec.focal_gamma,
+                       &spec.focal_alpha);
+        spec.loss_sum = sum;
+        for (int i = 0; i < N; i++) read += fscanf(golden, "%f", &shares[i]);
+        for (int i = 0; i < N; i++) read += fscanf(golden, "%d", &first[i]);
+        for (int i = 0; i < N; i++) read += fscanf(golden, "%d", &second[i]);
+        for (int i = 0; i < N * C; i++) read += fscanf(golden, "%f", &logits[i]);
+        read += fscanf(golden, "%f", &loss);
+        for (int i = 0; i < N * C; i++) read += fscanf(golden, "%f", &want[i]);
+        const Targets targets = {.labels = first, .others = second, .shares = shares};
+        double got = loss_of_step(&spec, logits, &targets, N, C, 1, NULL, gradient);
+        if (!(fabs(got - (double)loss) <= 2e-6 * fabs((double)loss)))
+            fail_msg("case %d: loss %.9g, PyTorch has %.9g", cases, got, (double)loss);
+        const int shape[2] = {N, C};
+        assert_true(compare_floats("gradient beside PyTorch's", gradient, want, N * C, shape, 2, 2e-6));
+        for (int i = 0; i < N * C; i++) {
+            memcpy(moved, logits, sizeof moved);
+            moved[i] = logits[i] + 0x1p-8f;
+            double above = loss_of_step(&spec, moved, &targets, N, C, 1, NULL, NULL);
+            double step = (double)moved[i];
+            moved[i] = logits[i] - 0x1p-8f;
+            step -= (double)moved[i];
+            want[i] = (float)((above - loss_of_step(&spec, moved, &targets, N, C, 1, NULL, NULL)) / step);
+        }
+        assert_true(compare_floats("gradient by differences", gradient, want, N * C, shape, 2, 2e-5));
+    }
+    assert_int_equal(cases, 7);
+    assert_int_equal(read, 7 * (5 + 3 * N + 2 * N * C + 1));
+    fclose(golden);
+}
+
+/* Far out nothing overflows, and what is no number or no class is not passed over in silence. */
+static void test_binary_at_the_edges(void **state) {
+    (void)state;
+    const int32_t label = 0, beyond = 3;
+    const Targets targets = {.labels = &label}, bad = {.labels = &beyond};
+    const float logits[3] = {3e38f, -3e38f, 0}, broken[3] = {0, INFINITY, 0};
+    float gradient[3];
+    for (int kind = STEP_LOSS_BINARY; kind <= STEP_LOSS_FOCAL; kind++) {
+        const StepSpec spec = {.loss = (StepLoss)kind, .loss_sum = true, .focal_gamma = .5, .focal_alpha = -1};
+        double got = loss_of_step(&spec, logits, &targets, 1, 3, 1, NULL, gradient);
+        double guess = loss_binary(&spec, 0, 0, NULL);
+        assert_true(fabs(got - guess) < 1e-12); /* two that are right beyond doubt, and one guess */
+        assert_true(fabsf(gradient[0]) < 1e-30f && fabsf(gradient[1]) < 1e-30f && gradient[2] > 0);
+        assert_true(isnan(loss_of_step(&spec, broken, &targets, 1, 3, 1, NULL, gradient)));
+        for (int c = 0; c < 3; c++) assert_true(isnan(gradient[c]));
+        assert_true(isnan(loss_of_step(&spec, logits, &bad, 1, 3, 1, NULL, gradient)));
+    }
+    const StepSpec sum = {.loss = STEP_LOSS_BINARY, .loss_sum = true}, mean = {.loss = STEP_LOSS_BINARY}, plain = {0};
+    assert_true(fabs(loss_of_guessing(&sum, 10) - 10 * log(2)) < 1e-12);
+    assert_true(fabs(loss_of_guessing(&mean, 10) - log(2)) < 1e-12);
+    assert_true(fabs(loss_of_guessing(&plain, 10) - log(10)) < 1e-12);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_against_finite_differences),
         cmocka_unit_test(test_soft_targets_against_pytorch),
         cmocka_unit_test(test_soft_targets_against_differences),
+        cmocka_unit_test(test_binary_against_pytorch),
+        cmocka_unit_test(test_binary_at_the_edges),
         cmocka_unit_test(test_known_values),
         cmocka_unit_test(test_team),
         cmocka_unit_test(test_weights),

@@ -25,6 +25,9 @@
 enum { MOST = 1 << 16 };
 
 static const double STRICT = 2e-5, LOOSE = 8e-3; /* of the largest value; two roundings to 8 bits of fraction */
+static const double ACTIVATED =
+    4e-4; /* of activations in bf16, before they are rounded: see activations_are_accurate */
+static const double LEAST_SCALE = 1e-2; /* of sums that are kept exactly: below it, what cancels of numbers of size 1 */
 
 static const CpuKernels *tables[16]; /* the scalar fp32 table first */
 static int num_tables;
@@ -104,9 +107,9 @@ static float *floats_of(const CpuKernels *k, const void *values, size_t count) {
     return floats;
 }
 
-static void close_enough(const char *what, const CpuKernels *k, const float *got, const float *want, size_t count,
-                         double tolerance) {
-    double scale = 1, worst = -1; /* inputs are of size 1 */
+static void close_at_scale(const char *what, const CpuKernels *k, const float *got, const float *want, size_t count,
+                           double scale, double tolerance) {
+    double worst = -1;
     size_t place = 0;
     for (size_t i = 0; i < count; i++) scale = fmax(scale, fabs((double)want[i]));
     for (size_t i = 0; i < count; i++) {
@@ -118,6 +121,11 @@ static void close_enough(const char *what, const CpuKernels *k, const float *got
                  worst, scale, place, got[place], want[place]);
 }
 
+static void close_enough(const char *what, const CpuKernels *k, const float *got, const float *want, size_t count,
+                         double tolerance) {
+    close_at_scale(what, k, got, want, count, 1, tolerance); /* inputs are of size 1 */
+}
+
 static void values_close_enough(const char *what, const CpuKernels *k, const void *got, const float *want,
                                 size_t count) {
     float *floats = floats_of(k, got, count);
@@ -125,29 +133,65 @@ static void values_close_enough(const char *what, const CpuKernels *k, const voi
     memory_free(floats);
 }
 
-/* What kernels made: fp32 results, and stored ones. */
+/* What kernels made, one part for each result: fp32 numbers, or stored ones. */
+enum { MOST_PARTS = 64 };
+typedef struct Part {
+    const char *kernel;
+    size_t begin, count;
+    double scale, bf16_tolerance; /* the least scale; what the bf16 tables may be off by */
+} Part;
+
 typedef struct Results {
-    float exact[MOST], stored[MOST];
-    size_t exacts, storeds;
+    float values[2 * MOST];
+    size_t count;
+    Part parts[MOST_PARTS];
+    int num_parts;
 } Results;
 
-static void keep(Results *results, const float *from, size_t count) {
-    assert_true(results->exacts + count <= MOST);
-    memcpy(results->exact + results->exacts, from, count * sizeof *from);
-    results->exacts += count;
+static float *new_part(Results *results, const char *kernel, size_t count, double scale, double bf16_tolerance) {
+    assert_true(results->count + count <= 2 * MOST && results->num_parts < MOST_PARTS);
+    results->parts[results->num_parts++] = (Part){kernel, results->count, count, scale, bf16_tolerance};
+    results->count += count;
+    return results->values + results->count - count;
 }
 
-static void keep_values(Results *results, const CpuKernels *k, const void *from, size_t count) {
-    assert_true(results->storeds + count <= MOST);
-    for (size_t i = 0; i < count; i++) results->stored[results->storeds++] = value_of(k, from, i);
+static void keep(Results *results, const char *kernel, const float *from, size_t count) {
+    memcpy(new_part(results, kernel, count, LEAST_SCALE, STRICT), from, count * sizeof *from);
 }
 
-static void keep_tile(Results *results, const CpuKernels *k, const void *tile, int tile_rows, int rows, int channels) {
-    assert_true(results->storeds + (size_t)(rows * channels) <= MOST);
+/* Sums of activations, which bf16's kernels approximate; of numbers that the kernel stored, as they were rounded. */
+static void keep_activated_sums(Results *results, const char *kernel, const float *from, size_t count) {
+    memcpy(new_part(results, kernel, count, 1, ACTIVATED), from, count * sizeof *from);
+}
+
+static void keep_stored_sums(Results *results, const char *kernel, const float *from, size_t count) {
+    memcpy(new_part(results, kernel, count, 1, LOOSE), from, count * sizeof *from);
+}
+
+static void keep_values(Results *results, const char *kernel, const CpuKernels *k, const void *from, size_t count) {
+    float *to = new_part(results, kernel, count, 1, LOOSE);
+    for (size_t i = 0; i < count; i++) to[i] = value_of(k, from, i);
+}
+
+static void keep_tile(Results *results, const char *kernel, const CpuKernels *k, const void *tile, int tile_rows,
+                      int rows, int channels) {
+    float *to = new_part(results, kernel, (size_t)(rows * channels), 1, LOOSE);
     for (int r = 0; r < rows; r++)
         for (int i = 0; i < channels; i++)
-            results->stored[results->storeds++] =
-                value_of(k, tile, (size_t)(i / 64) * (size_t)tile_rows * 64 + (size_t)(r * 64 + i % 64));
+            *to++ = value_of(k, tile, (size_t)(i / 64) * (size_t)tile_rows * 64 + (size_t)(r * 64 + i % 64));
+}
+
+/* Every result by its own scale: beside a large one a small one would be held to nothing. */
+static void compare_parts(const char *where, const CpuKernels *k, const Results *got, const Results *want) {
+    assert_int_equal(got->num_parts, want->num_parts);
+    for (int i = 0; i < want->num_parts; i++) {
+        const Part *part = &want->parts[i];
+        char what[160];
+        snprintf(what, sizeof what, "%s, result %d of %s,", part->kernel, i, where);
+        assert_int_equal(got->parts[i].count, part->count);
+        close_at_scale(what, k, got->values + part->begin, want->values + part->begin, part->count, part->scale,
+                       is_bf16(k) ? part->bf16_tolerance : STRICT);
+    }
 }
 
 /* The same inputs for every table. */
@@ -162,57 +206,57 @@ static void run_tile_kernels(const CpuKernels *k, int rows, int channels, Activa
     BnGradient gradient = {v + 3 * c, v + 4 * c, v + 5 * c, v + 6 * c};
     memset(out, 0, sizeof *out);
     k->tile_fill(fill, c, rows, channels, tile, tile_rows);
-    keep_tile(out, k, tile, tile_rows, rows, channels);
+    keep_tile(out, "tile_fill", k, tile, tile_rows, rows, channels);
     k->tile_load(x, c, rows, channels, &bn, activation, tile, tile_rows);
-    keep_tile(out, k, tile, tile_rows, rows, channels);
+    keep_tile(out, "tile_load", k, tile, tile_rows, rows, channels);
     k->tile_scale(tile, tile_rows, rows, channels, v + 7 * c);
-    keep_tile(out, k, tile, tile_rows, rows, channels);
+    keep_tile(out, "tile_scale", k, tile, tile_rows, rows, channels);
     k->tile_load(x, c, rows, channels, NULL, ACTIVATION_NONE, tile, tile_rows);
-    keep_tile(out, k, tile, tile_rows, rows, channels);
+    keep_tile(out, "tile_load", k, tile, tile_rows, rows, channels);
     k->tile_load(x, c, rows, channels, NULL, activation, tile, tile_rows);
-    keep_tile(out, k, tile, tile_rows, rows, channels);
+    keep_tile(out, "tile_load", k, tile, tile_rows, rows, channels);
     k->tile_pool(x, c, rows, channels, NULL, activation, tile, tile_rows, sums);
-    keep_tile(out, k, tile, tile_rows, rows, channels);
-    keep(out, sums, c);
+    keep_tile(out, "tile_pool", k, tile, tile_rows, rows, channels);
+    keep_activated_sums(out, "tile_pool", sums, c);
     k->tile_load_gradient(x, y, c, rows, channels, &gradient, 1.25f, tile, tile_rows);
-    keep_tile(out, k, tile, tile_rows, rows, channels);
+    keep_tile(out, "tile_load_gradient", k, tile, tile_rows, rows, channels);
     k->tile_pool(x, c, rows, channels, &bn, activation, tile, tile_rows, sums);
-    keep_tile(out, k, tile, tile_rows, rows, channels);
-    keep(out, sums, c);
+    keep_tile(out, "tile_pool", k, tile, tile_rows, rows, channels);
+    keep_activated_sums(out, "tile_pool", sums, c);
     k->tile_pool(x, c, rows, channels, &bn, activation, NULL, 0, sums);
-    keep(out, sums, c);
+    keep_activated_sums(out, "tile_pool", sums, c);
     k->column_moments(x, c, rows, channels, sums, sums + c);
-    keep(out, sums, 2 * c);
+    keep(out, "column_moments", sums, 2 * c);
     k->gradient_sums(x, y, rows, channels, 0.5f, v, sums, sums + c);
-    keep(out, sums, 2 * c);
+    keep(out, "gradient_sums", sums, 2 * c);
     for (int gated = 0; gated < 2; gated++) {
         void *dv = filled_values(k, 7, values, 1);
         memset(sums, 0, 5 * c * sizeof *sums);
         ProjectSums project = {sums, sums + c, sums + 2 * c, sums + 3 * c, sums + 4 * c};
         k->project_gradient_tile(x, dv, c, rows, channels, &bn, activation, gated ? v + 8 * c : NULL, tile, tile_rows,
                                  slope, project);
-        keep_tile(out, k, tile, tile_rows, rows, channels);
-        keep_values(out, k, dv, values);
-        keep(out, sums, 5 * c);
-        if (gated) keep_values(out, k, slope, values);
+        keep_tile(out, "project_gradient_tile", k, tile, tile_rows, rows, channels);
+        keep_values(out, "project_gradient_tile", k, dv, values);
+        keep_stored_sums(out, "project_gradient_tile", sums, 5 * c);
+        if (gated) keep_values(out, "project_gradient_tile", k, slope, values);
         k->add_scaled(dv, y, v + 9 * c, rows, channels, c);
-        keep_values(out, k, dv, values);
+        keep_values(out, "add_scaled", k, dv, values);
         memory_free(dv);
     }
     BnVectors other = {v + 9 * c, v + 10 * c, v + 11 * c};
     k->residual_rows(x, &bn, 1.5f, y, NULL, rows, channels, slope);
-    keep_values(out, k, slope, values);
+    keep_values(out, "residual_rows", k, slope, values);
     k->residual_rows(x, NULL, 1.5f, y, NULL, rows, channels, slope);
-    keep_values(out, k, slope, values);
+    keep_values(out, "residual_rows", k, slope, values);
     k->residual_rows(x, &bn, 1.5f, y, &other, rows, channels, slope);
-    keep_values(out, k, slope, values);
+    keep_values(out, "residual_rows", k, slope, values);
     k->pool_gradient(x, rows, channels, &bn, activation, v + 4 * c, slope, sums, sums + c);
-    keep_values(out, k, slope, values);
-    keep(out, sums, 2 * c);
+    keep_values(out, "pool_gradient", k, slope, values);
+    keep_stored_sums(out, "pool_gradient", sums, 2 * c);
     k->add_row(x, rows, channels, false, slope, c);
-    keep_values(out, k, slope, values);
+    keep_values(out, "add_row", k, slope, values);
     k->add_row(y, rows, channels, true, slope, c);
-    keep_values(out, k, slope, values);
+    keep_values(out, "add_row", k, slope, values);
     memory_free(x), memory_free(y), memory_free(v), memory_free(tile), memory_free(sums), memory_free(slope);
     memory_free(fill);
 }
@@ -227,15 +271,10 @@ static void tile_kernels_agree_with_scalar(void **state) {
                 run_tile_kernels(tables[0], rows, channels[i], (Activation)activation, &want);
                 for (int t = 1; t < num_tables; t++) {
                     run_tile_kernels(tables[t], rows, channels[i], (Activation)activation, &got);
-                    char what[80];
-                    snprintf(what, sizeof what, "tile kernels rows=%d channels=%d activation=%d", rows, channels[i],
+                    char where[80];
+                    snprintf(where, sizeof where, "tile kernels rows=%d channels=%d activation=%d", rows, channels[i],
                              activation);
-                    assert_int_equal(got.exacts, want.exacts);
-                    assert_int_equal(got.storeds, want.storeds);
-                    close_enough(what, tables[t], got.exact, want.exact, want.exacts,
-                                 is_bf16(tables[t]) ? LOOSE : STRICT);
-                    close_enough(what, tables[t], got.stored, want.stored, want.storeds,
-                                 is_bf16(tables[t]) ? LOOSE : STRICT);
+                    compare_parts(where, tables[t], &got, &want);
                 }
             }
 }

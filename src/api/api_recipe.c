@@ -49,14 +49,9 @@ effnet_status effnet_recipe_get(const effnet_recipe *recipe, const char *key, ch
 }
 
 effnet_status effnet_recipe_save(const effnet_recipe *recipe, const char *path, effnet_error *error) {
-    AtomicFile file;
     NEED(recipe);
     NEED(path);
-    TRY(atomic_file_open(&file, path, error));
-    effnet_status status = recipe_write(&recipe->recipe, file.stream, error);
-    if (status == EFFNET_OK) return atomic_file_commit(&file, error);
-    atomic_file_abort(&file);
-    return status;
+    return recipe_save(&recipe->recipe, path, NULL, error);
 }
 
 void effnet_recipe_keys(effnet_key_visitor *visit, void *context) {

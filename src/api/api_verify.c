@@ -1,7 +1,7 @@
 /* api_verify.c - does an exported file still hold what was exported? Its checksum, and its weights run on the golden
  * picture beside the logits that were written with it. */
 #include "api/golden.h"
-
+#include "base/text_ends.h"
 #include "format/onnx_read.h"
 
 #include <math.h>
@@ -87,18 +87,13 @@ static effnet_status verify_safetensors(const char *path, effnet_verification *t
     return status;
 }
 
-static bool ends_with(const char *text, const char *ending) {
-    const size_t length = strlen(text), end = strlen(ending);
-    return length >= end && strcmp(text + length - end, ending) == 0;
-}
-
 effnet_status effnet_verify(const char *path, effnet_verification *out, effnet_error *error) {
     effnet_verification told = {0};
     effnet_status status;
     NEED(path);
     NEED(out);
     TRY(result_clear(out, "effnet_verification", error));
-    if (ends_with(path, ".safetensors")) {
+    if (text_ends_with(path, ".safetensors")) {
         status = verify_safetensors(path, &told, error);
     } else {
         OnnxFile *file;

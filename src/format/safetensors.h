@@ -21,6 +21,10 @@ typedef struct SafetensorsTensor {
     size_t count;
 } SafetensorsTensor;
 
+/* A shape for a message: "[32,3,3,3]". */
+enum { SHAPE_TEXT = 160 };
+void shape_print(char out[SHAPE_TEXT], int rank, const int64_t *shape);
+
 /* Reads and checks the header, by its checksum too where it carries one; the tensors' bytes are read by
  * safetensors_read. *out is freed by safetensors_close. */
 effnet_status safetensors_open(const char *path, Safetensors **out, effnet_error *err);

@@ -380,3 +380,10 @@ effnet_status safetensors_read(const Safetensors *file, int index, float *values
                     tensor->name, tensor->count, count);
     return safetensors_read_part(file, index, 0, values, count, err);
 }
+
+void shape_print(char out[SHAPE_TEXT], int rank, const int64_t *shape) {
+    int used = snprintf(out, SHAPE_TEXT, "[");
+    for (int i = 0; i < rank && used < SHAPE_TEXT - 30; i++)
+        used += snprintf(out + used, SHAPE_TEXT - (size_t)used, "%s%lld", i ? "," : "", (long long)shape[i]);
+    snprintf(out + used, SHAPE_TEXT - (size_t)used, "]");
+}

@@ -380,18 +380,3 @@ void plan_free(Plan *plan) {
     free(plan->buffers);
     memset(plan, 0, sizeof *plan);
 }
-
-void plan_print(const Plan *plan, FILE *stream) {
-    fprintf(stream, "%-4s %-20s %-24s %-28s %s\n", "pass", "kind", "op", "output", "lives, offset");
-    for (int i = 0; i < plan->num_passes; i++) {
-        const Pass *pass = &plan->passes[i];
-        int written = i < plan->num_forward ? pass->raw : pass->gradient_out;
-        fprintf(stream, "%-4d %-20s %-24s ", i, pass_name(pass), plan->network->ops[pass->op].name);
-        if (written >= 0) {
-            const Buffer *buffer = &plan->buffers[written];
-            fprintf(stream, "%-28s [%d, %d] at %zu", buffer->name, buffer->first, buffer->last, buffer->offset);
-        }
-        fputc('\n', stream);
-    }
-    fprintf(stream, "arena %.1f MB\n", (double)plan->arena_bytes / 1e6);
-}

@@ -113,8 +113,6 @@ const char *pass_name(const Pass *pass);
 /* What one run of the pass over the plan's batch costs: multiplications and additions of its matrix products and
  * convolutions, and the bytes of each large tensor read or written once. */
 void pass_work(const Plan *plan, const Pass *pass, double *operations, double *bytes);
-/* A table of passes and buffers, to read. */
-void plan_print(const Plan *plan, FILE *stream);
 
 static inline size_t shape_floats(TensorShape shape) {
     return (size_t)shape.height * (size_t)shape.width * (size_t)shape.channels;

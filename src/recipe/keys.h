@@ -5,7 +5,8 @@
 #ifndef EFFNET_RECIPE_KEYS_H
 #define EFFNET_RECIPE_KEYS_H
 
-#include "recipe/recipe.h"
+#include "base/error.h"
+#include "recipe/recipe_struct.h"
 
 typedef enum KeyKind { KIND_STRING, KIND_INTEGER, KIND_NUMBER, KIND_SWITCH, KIND_CHOICE, KIND_LIST } KeyKind;
 

@@ -5,6 +5,7 @@
  * (anchors, aliases, tags, several documents) is refused: a recipe should read the same to a person and to
  * the program. */
 #include "recipe/keys.h"
+#include "recipe/recipe.h"
 
 #include "base/text_file.h"
 

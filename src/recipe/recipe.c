@@ -1,4 +1,8 @@
 /* recipe.c - defaults, --set, contradictions, and the recipe written back. Reading is in parse.c. */
+#include "recipe/recipe.h"
+
+#include "base/crc32c.h"
+#include "base/file.h"
 #include "recipe/keys.h"
 
 #include <errno.h>
@@ -196,6 +200,25 @@ effnet_status recipe_write(const Recipe *recipe, FILE *stream, effnet_error *err
     if (fflush(stream) != 0 || ferror(stream))
         return fail(err, EFFNET_ERROR_IO, "cannot write the recipe: %s", strerror(errno));
     return EFFNET_OK;
+}
+
+effnet_status recipe_save(const Recipe *recipe, const char *path, uint32_t *sum, effnet_error *err) {
+    char *text = NULL;
+    size_t size = 0;
+    FILE *memory = open_memstream(&text, &size);
+    if (!memory) return fail(err, EFFNET_ERROR_MEMORY, "no memory to write '%s'", path);
+    effnet_status result = recipe_write(recipe, memory, err);
+    bool whole = fclose(memory) == 0;
+    if (result == EFFNET_OK && !whole) result = fail(err, EFFNET_ERROR_MEMORY, "no memory to write '%s'", path);
+    AtomicFile file = {0};
+    if (result == EFFNET_OK) result = atomic_file_open(&file, path, err);
+    if (result == EFFNET_OK) {
+        if (sum) *sum = crc32c(0, text, size);
+        fwrite(text, 1, size, file.stream);
+        result = atomic_file_commit(&file, err);
+    }
+    free(text);
+    return result;
 }
 
 void recipe_visit_keys(effnet_key_visitor *visit, void *context) {

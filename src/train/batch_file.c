@@ -6,15 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SHAPE_TEXT = 160 };
-
-static void shape_text(const SafetensorsTensor *tensor, char text[SHAPE_TEXT]) {
-    size_t used = (size_t)snprintf(text, SHAPE_TEXT, "(");
-    for (int i = 0; i < tensor->rank && used < SHAPE_TEXT - 24; i++)
-        used += (size_t)snprintf(text + used, SHAPE_TEXT - used, "%s%lld", i ? ", " : "", (long long)tensor->shape[i]);
-    snprintf(text + used, SHAPE_TEXT - used, ")");
-}
-
 static effnet_status find_tensor(const Safetensors *file, const char *name, const char *form, int *index,
                                  effnet_error *err) {
     *index = safetensors_find(file, name);
@@ -28,7 +19,7 @@ static effnet_status find_tensor(const Safetensors *file, const char *name, cons
 /* images: rank 4 or 5, (..., side, side, 3). */
 static effnet_status check_images(const char *path, const SafetensorsTensor *images, int side, effnet_error *err) {
     char shape[SHAPE_TEXT];
-    shape_text(images, shape);
+    shape_print(shape, images->rank, images->shape);
     if (images->rank != 4 && images->rank != 5)
         return fail(err, EFFNET_ERROR_FORMAT, "'%s': images is %s; it must be (N, H, W, 3) or (batches, N, H, W, 3)",
                     path, shape);
@@ -53,8 +44,8 @@ static effnet_status cut(BatchFile *file, const SafetensorsTensor *images, const
     for (int i = 0; same && i < leading; i++) same = labels->shape[i] == images->shape[i];
     if (!same) {
         char shape[SHAPE_TEXT], label_shape[SHAPE_TEXT];
-        shape_text(images, shape);
-        shape_text(labels, label_shape);
+        shape_print(shape, images->rank, images->shape);
+        shape_print(label_shape, labels->rank, labels->shape);
         return fail(err, EFFNET_ERROR_FORMAT, "'%s': images is %s and labels %s; there must be one label an image",
                     path, shape, label_shape);
     }

@@ -97,25 +97,6 @@ static effnet_status write_slots(const char *path, const Network *network, const
     return result;
 }
 
-static effnet_status write_recipe(const char *path, const Recipe *recipe, uint32_t *sum, effnet_error *err) {
-    char *text = NULL;
-    size_t size = 0;
-    FILE *memory = open_memstream(&text, &size);
-    if (!memory) return fail(err, EFFNET_ERROR_MEMORY, "no memory to write '%s'", path);
-    effnet_status result = recipe_write(recipe, memory, err);
-    bool whole = fclose(memory) == 0;
-    if (result == EFFNET_OK && !whole) result = fail(err, EFFNET_ERROR_MEMORY, "no memory to write '%s'", path);
-    AtomicFile file = {0};
-    if (result == EFFNET_OK) result = atomic_file_open(&file, path, err);
-    if (result == EFFNET_OK) {
-        *sum = crc32c(0, text, size);
-        fwrite(text, 1, size, file.stream);
-        result = atomic_file_commit(&file, err);
-    }
-    free(text);
-    return result;
-}
-
 static effnet_status write_files(const char *folder, const Network *network, const Recipe *recipe,
                                  const TrainState *state, const ModelCard *card, double best_top1, int64_t best_step,
                                  effnet_error *err) {
@@ -130,7 +111,7 @@ static effnet_status write_files(const char *folder, const Network *network, con
     }
     uint32_t recipe_sum = 0;
     TRY(path_join(path, sizeof path, folder, "recipe.yaml", err));
-    TRY(write_recipe(path, recipe, &recipe_sum, err));
+    TRY(recipe_save(recipe, path, &recipe_sum, err));
     TRY(path_join(path, sizeof path, folder, "slots.safetensors", err));
     TRY(write_slots(path, network, recipe, state, best_top1, best_step, recipe_sum, err));
     return folder_sync(folder, err);

@@ -2,6 +2,7 @@
 #include "train/checkpoint_list.h"
 
 #include "base/file.h"
+#include "base/text_ends.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -19,11 +20,6 @@ int64_t checkpoint_step_of_name(const char *name) {
     size_t length = strlen(name);
     if (length < 8 || length > 18 || strspn(name, "0123456789") != length) return -1;
     return strtoll(name, NULL, 10);
-}
-
-static bool ends_with(const char *text, const char *suffix) {
-    size_t length = strlen(text), tail = strlen(suffix);
-    return length >= tail && strcmp(text + length - tail, suffix) == 0;
 }
 
 static int remove_one(const char *path, const struct stat *status, int type, struct FTW *place) {
@@ -55,7 +51,7 @@ effnet_status checkpoint_list_steps(const char *folder, bool remove_temporary, C
         char path[CHECKPOINT_PATH_BYTES];
         result = path_join(path, sizeof path, folder, entry->d_name, err);
         if (result != EFFNET_OK) break;
-        if (remove_temporary && ends_with(entry->d_name, ".tmp")) result = checkpoint_remove_tree(path, err);
+        if (remove_temporary && text_ends_with(entry->d_name, ".tmp")) result = checkpoint_remove_tree(path, err);
         int64_t step = checkpoint_step_of_name(entry->d_name);
         struct stat status;
         if (step < 0 || lstat(path, &status) != 0 || !S_ISDIR(status.st_mode)) continue;

@@ -181,13 +181,6 @@ const char *weight_import_guess(const WeightImport *import) {
 
 /* ---- errors ---- */
 
-static void shape_text(char out[120], int rank, const int64_t *shape) {
-    int used = snprintf(out, 120, "[");
-    for (int i = 0; i < rank && used < 90; i++)
-        used += snprintf(out + used, 120 - (size_t)used, "%s%lld", i ? "," : "", (long long)shape[i]);
-    snprintf(out + used, 120 - (size_t)used, "]");
-}
-
 /* "; its shapes are those of efficientnet_b1", or what to try. */
 static void describe_guess(const WeightImport *import, const Network *network, char out[100]) {
     const char *guess = weight_import_guess(import);
@@ -213,15 +206,15 @@ static effnet_status missing(const WeightImport *import, const Network *network,
 
 static effnet_status wrong_shape(const WeightImport *import, const Network *network, int i, int tensor_index,
                                  effnet_error *err) {
-    char found[120], wanted[120], guess[100];
+    char found[SHAPE_TEXT], wanted[SHAPE_TEXT], guess[100];
     bool is_statistic;
     int index;
     const Parameter *parameter = weight_at(network, i, &is_statistic, &index);
     SafetensorsTensor tensor = safetensors_tensor(import->file, tensor_index);
     int64_t shape[4];
     naming_shape(import->naming.style, parameter, shape);
-    shape_text(found, tensor.rank, tensor.shape);
-    shape_text(wanted, parameter->rank, shape);
+    shape_print(found, tensor.rank, tensor.shape);
+    shape_print(wanted, parameter->rank, shape);
     describe_guess(import, network, guess);
     return fail(err, EFFNET_ERROR_FORMAT, "%s: %.120s is %s, %s needs %s for its %s%s", safetensors_path(import->file),
                 tensor.name, found, network->config.name, wanted, parameter->name, guess);

@@ -136,12 +136,7 @@ static effnet_status open_loaders(Run *run, effnet_error *err) {
 static effnet_status write_recipe(const Run *run, effnet_error *err) {
     char path[1024];
     TRY(path_join(path, sizeof path, run->out, "recipe.yaml", err));
-    AtomicFile file;
-    TRY(atomic_file_open(&file, path, err));
-    effnet_status status = recipe_write(run->recipe, file.stream, err);
-    if (status == EFFNET_OK) return atomic_file_commit(&file, err);
-    atomic_file_abort(&file);
-    return status;
+    return recipe_save(run->recipe, path, NULL, err);
 }
 
 effnet_status run_prepare(Run *run, effnet_error *err) {

@@ -128,20 +128,13 @@ effnet_status weights_read_card(const char *safetensors_path, ModelCard *out, ef
 
 /* ---- reading ---- */
 
-static void shape_text(char out[160], int rank, const int64_t *shape) {
-    int used = snprintf(out, 160, "[");
-    for (int i = 0; i < rank && used < 130; i++)
-        used += snprintf(out + used, 160 - (size_t)used, "%s%lld", i ? "," : "", (long long)shape[i]);
-    snprintf(out + used, 160 - (size_t)used, "]");
-}
-
 static effnet_status wrong_shape(const Safetensors *file, const Network *network, const SafetensorsTensor *tensor,
                                  const Parameter *parameter, effnet_error *err) {
-    char found[160], wanted[160], guess[80], head[80] = "";
+    char found[SHAPE_TEXT], wanted[SHAPE_TEXT], guess[80], head[80] = "";
     int64_t shape[4];
     for (int i = 0; i < parameter->rank; i++) shape[i] = parameter->shape[i];
-    shape_text(found, tensor->rank, tensor->shape);
-    shape_text(wanted, parameter->rank, shape);
+    shape_print(found, tensor->rank, tensor->shape);
+    shape_print(wanted, parameter->rank, shape);
     describe_guess(file, network->config.name, guess);
     if (is_head(parameter->name) && tensor->rank > 0)
         snprintf(head, sizeof head, "; it was trained for %lld classes, not %d", (long long)tensor->shape[0],

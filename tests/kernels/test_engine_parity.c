@@ -19,6 +19,7 @@
 #include "engine_case.h"
 
 static const double TOLERANCE = 1e-4, MAGNIFICATION = 32, LOOSEST = 5e-3;
+static const double ADDING = 2e-6; /* sums in fp32 that begin from another number; of the largest value */
 enum { ATTEMPTS = 4 };
 static const Variant variants[VARIANTS] = {{.name = "fused", .fuse = 1, .threads_step = 1},
                                            {.name = "unfused", .fuse = 2, .threads_step = 2}};
@@ -143,6 +144,59 @@ static void check_case(const Case *from) {
     assert_true(all);
 }
 
+/* Backward that adds to what is there, as parts of a batch do: onto numbers of the gradients' own size, tensor by tensor.
+ * Every place that writes a gradient has this choice of its own. */
+static void gradients_add_up(void **state) {
+    (void)state;
+    static const int of_cases[] = {6, 10}; /* a whole B0, Lite */
+    static const Variant ways[] = {{.name = "fused", .fuse = 1},
+                                   {.name = "unfused", .fuse = 2},
+                                   {.name = "fused, bf16", .fuse = 1, .bf16 = true},
+                                   {.name = "unfused, bf16", .fuse = 2, .bf16 = true}};
+    bool same = true;
+    for (size_t at = 0; at < sizeof of_cases / sizeof *of_cases; at++) {
+        Problem problem;
+        problem_create(&cases[of_cases[at]], 0, &problem);
+        const Network *network = &problem.network;
+        float *sums = floats(network->parameter_floats), *statistics = floats(network->statistic_floats);
+        float *logits = floats((size_t)problem.batch * CLASSES);
+        ThreadTeam *team;
+        assert_int_equal(thread_team_create(2, &team, NULL), EFFNET_OK);
+        for (size_t i = 0; i < (size_t)BF16_ISAS * (sizeof ways / sizeof *ways); i++) {
+            const Variant *way = &ways[i / BF16_ISAS];
+            const char *isa = isa_names[i % BF16_ISAS];
+            if (!force_isa(isa)) continue;
+            Outcome alone = problem_run(&problem, &cpu_engine, 2, *way);
+            effnet_error err = {0};
+            Engine *engine;
+            EngineOptions options = {
+                .batch = problem.batch + 1, .training = true, .team = team, .fuse = way->fuse, .bf16 = way->bf16};
+            if (engine_create(&cpu_engine, network, &options, &engine, &err) != EFFNET_OK) fail_msg("%s", err.message);
+            memcpy(statistics, problem.statistics, sizeof(float) * network->statistic_floats);
+            EngineForward call = problem_call(&problem, statistics, logits, true);
+            for (size_t g = 0; g < network->parameter_floats; g++) sums[g] = 0.5f * alone.gradients[g];
+            assert_int_equal(engine_forward(engine, &call, &err), EFFNET_OK);
+            assert_int_equal(engine_backward(engine, &call, problem.logits_gradient, sums, true, &err), EFFNET_OK);
+            for (size_t g = 0; g < network->parameter_floats; g++) alone.gradients[g] *= 1.5f;
+            for (int p = 0; p < network->num_parameters; p++) {
+                const Parameter *tensor = &network->parameters[p];
+                const float *want = alone.gradients + tensor->offset;
+                char name[320];
+                snprintf(name, sizeof name, "%s, %s, %s: %s, added to", problem.name, isa, way->name, tensor->name);
+                same = compare_floats_at_scale(name, sums + tensor->offset, want, tensor->count, tensor->shape,
+                                               tensor->rank, ADDING, compare_scale(want, false, tensor->count)) &&
+                       same;
+            }
+            engine_free(engine);
+            outcome_free(&alone);
+        }
+        thread_team_free(team);
+        free(sums), free(statistics), free(logits);
+        problem_free(&problem);
+    }
+    assert_true(same);
+}
+
 /* Of width 0.2 the first block has as many channels as the stem, so it adds the stem's activation to its branch. */
 static void refuses_a_residual_of_an_activation(void **state) {
     (void)state;
@@ -169,10 +223,11 @@ static void training_and_evaluation(void **state) {
 }
 
 int main(void) {
-    struct CMUnitTest tests[CASES + 1];
+    struct CMUnitTest tests[CASES + 2];
     size_t count = 0;
     for (size_t i = 0; i < CASES; i += CASE_STEP)
         tests[count++] = (struct CMUnitTest){cases[i].model, training_and_evaluation, NULL, NULL, (void *)&cases[i]};
+    tests[count++] = (struct CMUnitTest){"gradients add up", gradients_add_up, NULL, NULL, NULL};
     tests[count++] = (struct CMUnitTest){"refuses a residual of an activation", refuses_a_residual_of_an_activation,
                                          NULL, NULL, NULL};
     return _cmocka_run_group_tests("engine parity, fp32", tests, count, NULL, NULL);

@@ -266,7 +266,7 @@ static void test_bad_files(void **state) {
         const char *message;
     } shapes[] = {
         {{IMAGES, SIDE, SIDE, -1}, {IMAGES, -1}, "it must be (N, H, W, 3) or (batches, N, H, W, 3)"},
-        {{1, 1, 2, SIDE, SIDE, 3, -1}, {1, 1, 2, -1}, "images is (1, 1, 2, 32, 32, 3)"},
+        {{1, 1, 2, SIDE, SIDE, 3, -1}, {1, 1, 2, -1}, "images is [1,1,2,32,32,3]"},
         {{IMAGES, 3, SIDE, SIDE, -1}, {IMAGES, -1}, "channels first"},
         {{IMAGES, SIDE, SIDE, 4, -1}, {IMAGES, -1}, "the last axis is the channels"},
         {{2, 40, 40, 3, -1}, {2, -1}, "the network takes 32x32; set the recipe's resolution"},

@@ -1,0 +1,13 @@
+/* text_ends.h - whether a text ends in another. */
+#ifndef EFFNET_BASE_TEXT_ENDS_H
+#define EFFNET_BASE_TEXT_ENDS_H
+
+#include <stdbool.h>
+#include <string.h>
+
+static inline bool text_ends_with(const char *text, const char *ending) {
+    const size_t length = strlen(text), end = strlen(ending);
+    return length >= end && strcmp(text + length - end, ending) == 0;
+}
+
+#endif

@@ -11,12 +11,18 @@
  * How a run ends: after its last step, with a checkpoint; where the progress function says so, after the step under way
  * and a checkpoint, EFFNET_INTERRUPTED; where loss, gradients or weights are not finite or far beyond sense
  * (divergence.h), or a file cannot be written, with an error, and the last good checkpoint stands. */
+#include "train/loop.h"
+
 #include "train/divergence.h"
 #include "train/run.h"
 #include "train/run_meter.h"
 #include "train/run_report.h"
 
 #include "base/clock.h"
+#include "train/checkpoint.h"
+#include "train/evaluate.h"
+#include "train/from_recipe.h"
+#include "train/schedule.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -363,7 +363,8 @@ EFFNET_API effnet_status effnet_trainer_model(effnet_trainer *trainer, bool ema,
 typedef struct effnet_progress {
     size_t struct_size;
     const char *phase;   /* "train", "eval" or "epoch" (an epoch ended and was evaluated); "data": `message` says what
-                            was taken for which split, and that is all; "run": why the run ends before its last epoch */
+                            was taken for which split, and that is all; "run": `message` says how the run goes, such as why it ends before its last epoch;
+                            "features": step of steps pictures whose features were made (effnet_finetune) */
     int epoch, epochs;   /* epoch counts from 1 */
     int64_t step, steps; /* of the whole run; in "eval": pictures done and pictures in all */
     double loss, lr;     /* loss: mean since the last report */
@@ -392,6 +393,8 @@ typedef struct effnet_train_options {
     bool no_report;     /* else a run that reaches its end writes OUT/report: page, JSON, predictions as CSV */
     const char *dist;   /* "mpi": as one of several workers that mpirun started; NULL or "none": alone */
     double dist_timeout; /* seconds that a worker waits for another; 0: 300 */
+    bool evaluate_first; /* evaluate before the first step too; those weights may be the best */
+    bool end_with_best;  /* result and report are of the best evaluation's checkpoint, not of the last step's */
 } effnet_train_options;
 
 typedef struct effnet_train_result {
@@ -402,12 +405,51 @@ typedef struct effnet_train_result {
     char report[1024];   /* the page on the run and its last evaluation; "" where none was written */
     int worker, workers; /* this process among those of the run: worker 0 writes files; 0 of 1 where it is alone */
     bool told_elsewhere; /* a failure that worker 0 has too: it is enough that one of them tells it */
+    int64_t images;      /* of that evaluation */
+    double top1_low,
+        top1_high;     /* 95 % interval (Wilson) of the accuracy that counts: averaged weights where there are any */
+    double first_top1; /* before the first step (evaluate_first); negative: not asked for */
+    double best_top1;  /* of the run's evaluations; negative if none */
+    int64_t best_step;
 } effnet_train_result;
 
 /* `result` may be NULL. The recipe stays as it is; what the run resolves (classes, resolution, data) is in recipe.yaml of
  * its folder. */
 EFFNET_API effnet_status effnet_train(const effnet_recipe *recipe, const effnet_train_options *options,
                                       effnet_train_result *result, effnet_error *error);
+
+/* ---- fine-tuning ---- */
+
+typedef struct effnet_finetune_options {
+    size_t struct_size;
+    const char
+        *from; /* weights to begin with: a run or checkpoint of ours, or any file that effnet_model_import takes */
+    const char *out;             /* run folder; NULL: "runs/" and the last part of the pictures' path */
+    const char *const *settings; /* "KEY=VALUE", over what is chosen by the set's size; ends with NULL; may be NULL */
+    bool no_report;
+    int threads;                        /* 0: one for each processor */
+    effnet_progress_function *progress; /* phases "data", "features", "run" and those of effnet_train; may be NULL */
+    void *progress_context;
+} effnet_finetune_options;
+
+typedef struct effnet_finetune_result {
+    size_t struct_size;
+    char model[64];
+    int num_classes, resolution;
+    int64_t training, images; /* pictures trained and evaluated on */
+    double head_top1;         /* per cent of the latter that the classifier on the features as they were has right */
+    double top1, top1_low, top1_high; /* of the best checkpoint, with its 95 % interval (Wilson) */
+    int64_t best_step, steps;         /* best_step 0: fine-tuning did not beat its beginning */
+    double seconds;
+    char checkpoint[1024]; /* the best, a folder */
+    char report[1024];     /* the page on it; "" where none was written */
+} effnet_finetune_result;
+
+/* A classifier for `pictures` (any source of docs/data.md; a fifth of a folder without splits is kept to evaluate on) out
+ * of trained weights: a classifier for the features as they are, fitted once, and from there all weights together. `result`
+ * may be NULL. A run that was interrupted is gone on with by effnet_train, with the recipe and folder that it left. */
+EFFNET_API effnet_status effnet_finetune(const char *pictures, const effnet_finetune_options *options,
+                                         effnet_finetune_result *result, effnet_error *error);
 
 /* What a run will be, told before its first step: found by opening all that it would open and timing a few steps on its
  * own pictures. Nothing is written. */

@@ -2,7 +2,6 @@
 #include "api/handles.h"
 
 #include "data/picture/decode.h"
-#include "train/from_recipe.h"
 
 #include <stdlib.h>
 #include <string.h>

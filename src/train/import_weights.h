@@ -4,7 +4,7 @@
 #define EFFNET_TRAIN_IMPORT_WEIGHTS_H
 
 #include "format/weight_names.h"
-#include "recipe/recipe.h"
+#include "train/train.h"
 
 typedef struct WeightImport {
     Safetensors *file;

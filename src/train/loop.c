@@ -11,18 +11,14 @@
  * How a run ends: after its last step, with a checkpoint; where the progress function says so, after the step under way
  * and a checkpoint, EFFNET_INTERRUPTED; where loss, gradients or weights are not finite or far beyond sense
  * (divergence.h), or a file cannot be written, with an error, and the last good checkpoint stands. */
-#include "train/loop.h"
-
 #include "train/divergence.h"
 #include "train/run.h"
 #include "train/run_meter.h"
 #include "train/run_report.h"
 
 #include "base/clock.h"
-#include "train/checkpoint.h"
-#include "train/evaluate.h"
-#include "train/from_recipe.h"
-#include "train/schedule.h"
+#include "base/file.h"
+#include "report/statistics.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -36,8 +32,10 @@ typedef struct Loop {
     Meter since_report, since_line, epoch;
     SpeedWindow window;
     Divergence divergence;
-    double eval_seconds;     /* of the last evaluation */
+    double eval_seconds; /* of the last evaluation */
+    int64_t eval_images;
     int64_t checkpoint_step; /* of the last checkpoint that this process wrote, -1 before */
+    int64_t last_step;       /* done, where the run went back to its best; else -1 */
     double lr;
     double weight_norm, update_norm;       /* of the last step that was asked for them, NaN where unknown */
     double top1, top5, ema_top1, ema_top5; /* of the last evaluation, -1 before the first */
@@ -263,12 +261,34 @@ static effnet_status evaluate(Loop *loop, effnet_error *err) {
     loop->ema_top1 = averages ? sets[1].top1 : -1;
     loop->ema_top5 = averages ? sets[1].top5 : -1;
     loop->eval_seconds = sets[0].seconds;
+    loop->eval_images = sets[0].images;
     double top1 = averages ? loop->ema_top1 : loop->top1;
     if (top1 > run->best_top1) {
         run->best_top1 = top1;
         run->best_step = step_now(run);
     }
     return stop_early(loop, err);
+}
+
+/* What --init brought, before a step changed it (options->evaluate_first): a line of the log, and a checkpoint where it
+ * may turn out the best. */
+static effnet_status evaluate_beginning(Loop *loop, effnet_error *err) {
+    Run *run = loop->run;
+    effnet_status status = evaluate(loop, err);
+    loop->stop = status == EFFNET_INTERRUPTED;
+    if (loop->stop) return EFFNET_OK;
+    TRY(status);
+    RunEvent event = describe_steps(loop, RUN_EVENT_INTERVAL, &loop->since_line, clock_seconds());
+    event.evaluated = true;
+    TRY(add_fingerprint(loop, &event, err));
+    TRY(run_sinks_tell(&run->sinks, &event, &loop->stop, err));
+    TRY(write_checkpoint(loop, err));
+    const double now = clock_seconds();
+    loop->since_line = loop->epoch = (Meter){.began = now};
+    char text[100];
+    snprintf(text, sizeof text, "top-1 before the first step: %.2f %%", run->best_top1);
+    run->result->first_top1 = run->best_top1;
+    return workers_rank(run->workers) > 0 ? EFFNET_OK : tell_message(loop, "run", text, err);
 }
 
 /* The end of an epoch: evaluation where one is due, the epoch's line, checkpoint. Made up for after a resume, the
@@ -370,6 +390,26 @@ static effnet_status report_at_end(Loop *loop, effnet_error *err) {
     return tell_message(loop, "train", why.message, err);
 }
 
+/* The best checkpoint's state in the executor in place of the last step's, evaluated again. */
+static effnet_status go_back_to_best(Loop *loop, effnet_error *err) {
+    Run *run = loop->run;
+    char checkpoints[1024], name[32], path[1024];
+    double top1;
+    int64_t best;
+    if (run->best_step < 0 || run->best_step == step_now(run)) return EFFNET_OK;
+    TRY(path_join(checkpoints, sizeof checkpoints, run->out, "checkpoints", err));
+    snprintf(name, sizeof name, "%08lld", (long long)run->best_step);
+    TRY(path_join(path, sizeof path, checkpoints, name, err));
+    TrainState state;
+    TRY(train_state_create(&run->network, run->recipe, &state, err));
+    effnet_status status = checkpoint_read(path, &run->network, run->recipe, &state, &top1, &best, err);
+    if (status == EFFNET_OK) status = executor_load(run->trainer.executor, &state, err);
+    train_state_free(&state);
+    TRY(status);
+    run->trainer.step = run->last_step = run->best_step;
+    return evaluate(loop, err);
+}
+
 /* What is to be known before the first step. */
 static effnet_status tell_beginning(Loop *loop, effnet_error *err) {
     Run *run = loop->run;
@@ -389,6 +429,7 @@ static effnet_status run_steps(Loop *loop, effnet_error *err) {
     TRY(workers_agree(run->workers, begin_divergence(loop, err), err));
     TRY(workers_agree(run->workers, tell_beginning(loop, err), err));
     loop->stop = false; /* a wish to stop is said again at the first step */
+    if (!run->resumed && run->options->evaluate_first) TRY(agree(loop, evaluate_beginning(loop, err), err));
     if (run->resumed && evaluation_due(run) && run->log.evaluated_step != step_now(run))
         TRY(agree(loop, finish_epoch(loop, err), err));
     else if (run->resumed && ends_epoch(run))
@@ -402,6 +443,18 @@ static effnet_status run_steps(Loop *loop, effnet_error *err) {
         else if (checkpoint_due(loop) && !loop->stop)
             TRY(agree(loop, write_checkpoint(loop, err), err));
     }
+    if (!loop->stop && run->options->end_with_best && workers_count(run->workers) == 1) {
+        const int64_t last = step_now(run);
+        effnet_status status = go_back_to_best(loop, err);
+        loop->last_step = last;
+        if (status == EFFNET_INTERRUPTED)
+            loop->stop = true;
+        else
+            TRY(status);
+        if (loop->stop)
+            return fail(err, EFFNET_INTERRUPTED, "interrupted after the last step; '%s' is whole",
+                        run->result->checkpoint);
+    }
     if (!loop->stop) return report_at_end(loop, err);
     TRY(workers_agree(run->workers, write_checkpoint(loop, err), err));
     return fail(err, EFFNET_INTERRUPTED, "interrupted after step %lld; '%s' was written, go on with --resume",
@@ -410,7 +463,16 @@ static effnet_status run_steps(Loop *loop, effnet_error *err) {
 
 static void fill_result(const Loop *loop) {
     effnet_train_result *result = loop->run->result;
-    result->steps = step_now(loop->run);
+    const Run *run = loop->run;
+    const double counts = run->recipe->model_ema ? loop->ema_top1 : loop->top1;
+    const Interval interval =
+        wilson_interval(llround(counts / 100 * (double)loop->eval_images), loop->top1 < 0 ? 0 : loop->eval_images);
+    result->steps = loop->last_step >= 0 ? loop->last_step : step_now(run);
+    result->images = loop->eval_images;
+    result->top1_low = 100 * interval.low;
+    result->top1_high = 100 * interval.high;
+    result->best_top1 = run->best_top1;
+    result->best_step = run->best_step;
     result->seconds = clock_seconds() - loop->began;
     result->top1 = loop->top1;
     result->top5 = loop->top5;
@@ -439,6 +501,7 @@ static effnet_status run_loop(Run *run, effnet_error *err) {
                  .update_norm = NAN,
                  .lr = schedule_learning_rate(run->recipe, step_now(run), run->steps_per_epoch),
                  .checkpoint_step = -1,
+                 .last_step = -1,
                  .top1 = -1,
                  .top5 = -1,
                  .ema_top1 = -1,
@@ -454,7 +517,8 @@ effnet_status train_run(Recipe *recipe, const effnet_train_options *options, eff
                         effnet_error *err) {
     effnet_train_result unused;
     if (!result) result = &unused;
-    *result = (effnet_train_result){.top1 = -1, .top5 = -1, .ema_top1 = -1, .ema_top5 = -1};
+    *result = (effnet_train_result){
+        .top1 = -1, .top5 = -1, .ema_top1 = -1, .ema_top5 = -1, .first_top1 = -1, .best_top1 = -1, .best_step = -1};
     Run run = {.recipe = recipe, .options = options, .result = result};
     const WorkersOptions workers = {.kind = options->dist,
                                     .timeout_seconds = options->dist_timeout == 0 ? 300 : options->dist_timeout};

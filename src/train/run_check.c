@@ -27,14 +27,18 @@ static int list_empty(const Dataset *dataset, const char *const *names, int clas
     return empty;
 }
 
+effnet_status run_check_classes(const Dataset *train, const char *data, effnet_error *err) {
+    if (dataset_num_classes(train) >= 2) return EFFNET_OK;
+    return fail(err, EFFNET_ERROR_ARGUMENT,
+                "the training pictures of '%s' are all of one class, '%.80s': there is nothing to tell apart; a "
+                "folder for each of at least two classes is wanted",
+                data, dataset_class_name(train, 0));
+}
+
 effnet_status run_check_data(Run *run, effnet_error *err) {
     const Dataset *train = run->train_set;
     int classes = dataset_num_classes(train);
-    if (classes < 2)
-        return fail(err, EFFNET_ERROR_ARGUMENT,
-                    "the training pictures of '%s' are all of one class, '%.80s': there is nothing to tell apart; a "
-                    "folder for each of at least two classes is wanted",
-                    run->recipe->data, dataset_class_name(train, 0));
+    TRY(run_check_classes(train, run->recipe->data, err));
     const char **names = calloc((size_t)classes, sizeof *names);
     if (!names) return fail(err, EFFNET_ERROR_MEMORY, "no memory for the names of %d classes", classes);
     for (int c = 0; c < classes; c++) names[c] = dataset_class_name(train, c);

@@ -2,9 +2,6 @@
 #include "train/run_classes.h"
 
 #include "format/safetensors.h"
-#include "train/card.h"
-#include "train/initial_state.h"
-#include "train/weights.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,7 +80,8 @@ static effnet_status place_rows(Run *run, const Head *head, const ModelCard *fro
     }
     safetensors_close(file);
     TRY(status);
-    run->head_drawn = false; /* what the note says is more */
+    run->head_drawn = false;                                                          /* what the note says is more */
+    if (missing == 0 && moved == 0 && run->options->evaluate_first) return EFFNET_OK; /* accuracy says it */
     if (missing == 0 && moved == 0)
         run_note(&run->notes, "the classifier of --init was kept: it has the same %d classes, '%.40s' to '%.40s'",
                  classes, from->class_names[0], from->class_names[classes - 1]);

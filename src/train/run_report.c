@@ -37,9 +37,10 @@ static effnet_status write_named(const Run *run, RunCurves *curves, const char *
                      .skipped = loader_skipped(run->val_loader),
                      .seconds = seconds,
                      .curves = curves};
-    snprintf(report.model, sizeof report.model, "%s at %dx%d, %s weights after step %lld, the last",
+    snprintf(report.model, sizeof report.model, "%s at %dx%d, %s weights after step %lld, the %s",
              run->network.config.name, run->network.config.resolution, run->network.config.resolution,
-             averages ? "averaged" : "raw", (long long)run->trainer.step);
+             averages ? "averaged" : "raw", (long long)run->trainer.step,
+             run->options->end_with_best ? "best" : "last");
     snprintf(note, sizeof note, "The best evaluation of the run was %.2f %%, after step %lld (checkpoints/best).",
              run->best_top1, (long long)run->best_step);
     if (run->best_step >= 0 && run->best_step != run->trainer.step) report.run_note = note;

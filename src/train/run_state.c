@@ -2,7 +2,6 @@
 #include "train/run_state.h"
 
 #include "base/file.h"
-#include "train/checkpoint.h"
 #include "train/checkpoint_list.h"
 #include "train/checkpoint_marker.h"
 #include "train/checkpoint_verify.h"
@@ -59,18 +58,22 @@ static effnet_status resume(Run *run, effnet_error *err) {
     return EFFNET_OK;
 }
 
-effnet_status run_state_open(Run *run, effnet_error *err) {
-    if (run->options->resume) return resume(run, err);
+effnet_status run_state_check_new(const char *out, effnet_error *err) {
     char folder[CHECKPOINT_PATH_BYTES];
     CheckpointSteps steps;
-    TRY(path_join(folder, sizeof folder, run->out, "checkpoints", err));
+    TRY(path_join(folder, sizeof folder, out, "checkpoints", err));
     TRY(checkpoint_list_steps(folder, false, &steps, err));
     int64_t newest = steps.count ? steps.values[0] : -1;
     free(steps.values);
-    if (newest >= 0)
-        return fail(err, EFFNET_ERROR_ARGUMENT,
-                    "'%s' already holds a run (%s/%08lld); go on with it by --resume, or choose another --out",
-                    run->out, folder, (long long)newest);
+    if (newest < 0) return EFFNET_OK;
+    return fail(err, EFFNET_ERROR_ARGUMENT,
+                "'%s' already holds a run (%s/%08lld); go on with it by --resume, or choose another --out", out, folder,
+                (long long)newest);
+}
+
+effnet_status run_state_open(Run *run, effnet_error *err) {
+    if (run->options->resume) return resume(run, err);
+    TRY(run_state_check_new(run->out, err));
     if (!run->options->init) return EFFNET_OK;
     return run_read_initial(run, err);
 }

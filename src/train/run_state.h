@@ -4,6 +4,8 @@
 
 #include "train/run.h"
 
+/* EFFNET_ERROR_ARGUMENT where the folder holds a run's checkpoints. */
+effnet_status run_state_check_new(const char *out, effnet_error *err);
 /* Reads what the options say into the trainer's state; nothing is written. A folder with checkpoints is only taken to
  * go on with them. */
 effnet_status run_state_open(Run *run, effnet_error *err);

@@ -15,9 +15,7 @@
 #include "format/safetensors.h"
 #include "golden/golden_compare.h"
 #include "scratch_folder.h"
-#include "recipe/recipe.h"
-#include "train/model_card.h"
-#include "train/weights.h"
+#include "train/train.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -8,9 +8,7 @@
 #include "format/safetensors.h"
 #include "model/initialize.h"
 #include "scratch_folder.h"
-#include "train/card.h"
-#include "train/model_card.h"
-#include "train/weights.h"
+#include "train/train.h"
 
 #include <sys/wait.h>
 

@@ -4,14 +4,9 @@
  * accuracy, counted by hand. */
 #include "compare.h"
 #include "data/transform/preprocess.h"
-#include "executor/executor.h"
 #include "executor/gradient_tree.h"
 #include "executor/replica.h"
-#include "recipe/recipe.h"
-#include "step/loss.h"
-#include "step/state.h"
-#include "train/evaluate.h"
-#include "train/trainer.h"
+#include "train/train.h"
 
 #include "base/memory.h"
 #include "base/random.h"

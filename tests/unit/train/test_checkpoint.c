@@ -3,9 +3,6 @@
 #include "base/file.h"
 #include "scratch_fixture.h"
 #include "small_run.h"
-#include "train/card.h"
-#include "train/checkpoint.h"
-#include "train/weights.h"
 
 #include <sys/stat.h>
 

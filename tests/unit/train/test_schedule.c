@@ -1,6 +1,5 @@
 /* test_schedule.c - learning rates at the steps where something changes, against numbers worked out by hand. */
-#include "recipe/recipe.h"
-#include "train/schedule.h"
+#include "train/train.h"
 
 #include <math.h>
 #include <stdio.h>

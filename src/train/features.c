@@ -1,0 +1,152 @@
+/* features.c - see features.h. */
+#include "train/features.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+
+#include <string.h>
+
+enum { BATCH = 32 };
+static const double report_seconds = 0.45;
+
+typedef struct Collecting {
+    const FeatureOptions *options;
+    FeatureSet *out;
+    Engine *engine;
+    Loader *loader;
+    float *mirror; /* (BATCH, side, side, 3) */
+    double began, reported;
+    int64_t done;
+} Collecting;
+
+static bool report(Collecting *run, const char *message) {
+    const FeatureOptions *options = run->options;
+    const double now = clock_seconds();
+    const int64_t all = dataset_size(options->dataset);
+    if (!options->progress || (!message && now - run->reported < report_seconds && run->done < all)) return false;
+    run->reported = now;
+    effnet_progress progress = {.struct_size = sizeof progress,
+                                .phase = message ? "train" : "features",
+                                .step = run->done,
+                                .steps = all,
+                                .seconds = now - run->began,
+                                .top1 = -1,
+                                .top5 = -1,
+                                .ema_top1 = -1,
+                                .ema_top5 = -1,
+                                .message = message};
+    if (run->done > 0 && progress.seconds > 0) {
+        progress.images_per_s = (double)run->done / progress.seconds;
+        progress.seconds_left = (double)(all - run->done) / progress.images_per_s;
+    }
+    return options->progress(options->progress_context, &progress);
+}
+
+/* Every row of every picture from right to left. */
+static void mirror_batch(const float *images, int batch, int height, int width, float *out) {
+    for (int row = 0; row < batch * height; row++)
+        for (int x = 0; x < width; x++)
+            memcpy(out + ((size_t)row * (size_t)width + (size_t)(width - 1 - x)) * 3,
+                   images + ((size_t)row * (size_t)width + (size_t)x) * 3, 3 * sizeof *out);
+}
+
+static effnet_status add_rows(Collecting *run, const Batch *batch, const float *images, effnet_error *err) {
+    FeatureSet *out = run->out;
+    const size_t width = (size_t)run->options->network->features, row = (size_t)out->data.rows;
+    const EngineForward call = {.batch = batch->size,
+                                .images = images,
+                                .parameters = run->options->parameters,
+                                .statistics = run->options->statistics,
+                                .kept = out->values + row * width,
+                                .version = 1};
+    TRY(engine_forward(run->engine, &call, err));
+    for (int i = 0; i < batch->size; i++) {
+        out->labels[row + (size_t)i] = batch->labels[i];
+        out->pictures[row + (size_t)i] = (int32_t)batch->pictures[i];
+    }
+    out->data.rows += batch->size;
+    return EFFNET_OK;
+}
+
+static effnet_status run_batches(Collecting *run, effnet_error *err) {
+    const Network *network = run->options->network;
+    char warning[500];
+    for (Batch batch;;) {
+        TRY(loader_next(run->loader, &batch, err));
+        bool stop = false;
+        while (loader_take_warning(run->loader, warning, sizeof warning)) stop = report(run, warning) || stop;
+        if (batch.size == 0) return EFFNET_OK;
+        TRY(add_rows(run, &batch, batch.images, err));
+        if (run->mirror) {
+            mirror_batch(batch.images, batch.size, network->input_height, network->input_width, run->mirror);
+            TRY(add_rows(run, &batch, run->mirror, err));
+        }
+        run->done += batch.size;
+        stop = report(run, NULL) || stop;
+        if (stop) return fail(err, EFFNET_INTERRUPTED, "interrupted before the first step");
+    }
+}
+
+static int pool_output(const Network *network) {
+    for (int i = 0; i < network->num_ops; i++)
+        if (network->ops[i].kind == OP_GLOBAL_POOL) return network->ops[i].output;
+    return 0;
+}
+
+static effnet_status allocate(Collecting *run, effnet_error *err) {
+    const FeatureOptions *options = run->options;
+    const Network *network = options->network;
+    FeatureSet *out = run->out;
+    const size_t rows = (size_t)dataset_size(options->dataset) * (options->mirrored ? 2 : 1);
+    void *block;
+    TRY(memory_allocate_floats(rows, (size_t)network->features, "the features of the pictures", &out->values, err));
+    TRY(memory_allocate(rows, sizeof *out->labels, "the labels of the pictures", &block, err));
+    out->labels = block;
+    TRY(memory_allocate(rows, sizeof *out->pictures, "the numbers of the pictures", &block, err));
+    out->pictures = block;
+    if (options->mirrored)
+        TRY(memory_allocate_floats((size_t)BATCH * (size_t)network->input_height, (size_t)network->input_width * 3,
+                                   "the mirrored pictures", &run->mirror, err));
+    out->data = (ProbeData){.features = network->features,
+                            .classes = network->config.num_classes,
+                            .values = out->values,
+                            .labels = out->labels,
+                            .pictures = out->pictures};
+    return EFFNET_OK;
+}
+
+static effnet_status open_all(Collecting *run, effnet_error *err) {
+    const FeatureOptions *options = run->options;
+    const Network *network = options->network;
+    LoaderOptions loader;
+    const EngineVtable *engine;
+    TRY(allocate(run, err));
+    TRY(engine_find(options->recipe->engine, &engine, err));
+    const EngineOptions made = {.batch = BATCH, .keep = pool_output(network), .team = options->team};
+    TRY(engine_create(engine, network, &made, &run->engine, err));
+    TRY(loader_options_from_recipe(options->recipe, network->config.resolution, options->dataset, false, &loader, err));
+    loader.batch = BATCH;
+    loader.cache = false;
+    loader.drop_remainder = false;
+    return loader_create(&loader, &run->loader, err);
+}
+
+effnet_status features_collect(const FeatureOptions *options, FeatureSet *out, effnet_error *err) {
+    *out = (FeatureSet){0};
+    const double now = clock_seconds();
+    Collecting run = {.options = options, .out = out, .began = now, .reported = now - report_seconds};
+    effnet_status status = open_all(&run, err);
+    if (status == EFFNET_OK) status = run_batches(&run, err);
+    if (status == EFFNET_OK) out->skipped = loader_skipped(run.loader);
+    loader_free(run.loader);
+    engine_free(run.engine);
+    memory_free(run.mirror);
+    return status;
+}
+
+void features_free(FeatureSet *features) {
+    memory_free(features->values);
+    memory_free(features->labels);
+    memory_free(features->pictures);
+    *features = (FeatureSet){0};
+}

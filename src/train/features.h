@@ -1,0 +1,33 @@
+/* features.h - what a trained network makes of every picture of a data set, before its classifier: the pooled features, as
+ * the evaluation sees the pictures. */
+#ifndef EFFNET_TRAIN_FEATURES_H
+#define EFFNET_TRAIN_FEATURES_H
+
+#include "data/feed/loader.h"
+#include "train/probe.h"
+#include "train/train.h"
+
+typedef struct FeatureSet {
+    ProbeData data; /* rows in the data set's order, mirrored ones beside their picture's batch; views of: */
+    float *values;
+    int32_t *labels, *pictures;
+    int64_t skipped; /* pictures that could not be read */
+} FeatureSet;
+
+typedef struct FeatureOptions {
+    const Network *network;
+    const float *parameters;
+    float *statistics; /* not changed */
+    const Recipe *recipe;
+    const Dataset *dataset;
+    bool mirrored; /* each picture from left to right and from right to left: two rows */
+    ThreadTeam *team;
+    effnet_progress_function *progress; /* phase "features", with pictures done; may be NULL */
+    void *progress_context;
+} FeatureOptions;
+
+/* EFFNET_INTERRUPTED where the progress function says so. Freed by features_free, after an error too. */
+effnet_status features_collect(const FeatureOptions *options, FeatureSet *out, effnet_error *err);
+void features_free(FeatureSet *features);
+
+#endif

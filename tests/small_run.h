@@ -4,7 +4,10 @@
 #define EFFNET_TESTS_SMALL_RUN_H
 
 #include "base/random.h"
-#include "train/train.h"
+#include "recipe/recipe.h"
+#include "step/state.h"
+#include "train/initial_state.h"
+#include "train/model_card.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,7 +3,9 @@
 #define EFFNET_TESTS_SPEC_OF_H
 
 #include "step/rates.h"
-#include "train/train.h"
+#include "recipe/recipe.h"
+#include "step/step_spec.h"
+#include "train/from_recipe.h"
 
 static inline const StepSpec *spec_of(const Recipe *recipe) {
     static _Thread_local StepSpec spec;

@@ -2,6 +2,7 @@
 #include "api/golden.h"
 
 #include "format/onnx.h"
+#include "train/from_recipe.h"
 
 /* The card's texts and the golden picture; freed by card_metadata_free. */
 static effnet_status describe(const effnet_model *model, char ***out, effnet_error *err) {

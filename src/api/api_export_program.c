@@ -3,6 +3,7 @@
 #include "api/handles.h"
 
 #include "backend/xla/program.h"
+#include "train/from_recipe.h"
 
 #include <string.h>
 

@@ -13,6 +13,9 @@
 #include "train/run_check.h"
 #include "train/run_classes.h"
 #include "train/run_state.h"
+#include "train/from_recipe.h"
+#include "train/weights.h"
+#include "train/loop.h"
 
 #include <stdlib.h>
 #include <string.h>

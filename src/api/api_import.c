@@ -3,7 +3,10 @@
 
 #include "data/sources/class_names.h"
 #include "data/sources/imagenet_classes.h"
+#include "train/card.h"
+#include "train/from_recipe.h"
 #include "train/import_settings.h"
+#include "train/weights.h"
 
 #include <stdlib.h>
 #include <string.h>

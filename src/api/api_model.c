@@ -3,6 +3,9 @@
 
 #include "base/memory.h"
 #include "model/initialize.h"
+#include "train/card.h"
+#include "train/from_recipe.h"
+#include "train/weights.h"
 
 #include <stdlib.h>
 #include <string.h>

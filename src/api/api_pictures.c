@@ -2,6 +2,7 @@
 #include "api/handles.h"
 
 #include "data/picture/decode.h"
+#include "train/from_recipe.h"
 
 #include <stdlib.h>
 #include <string.h>

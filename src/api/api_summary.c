@@ -6,6 +6,9 @@
 #include "api/handles.h"
 
 #include "base/file.h"
+#include "train/card.h"
+#include "train/from_recipe.h"
+#include "train/weights.h"
 
 #include <stdlib.h>
 #include <string.h>

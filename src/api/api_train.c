@@ -1,5 +1,8 @@
 /* api_train.c - whole runs, and a trainer of batches that the caller supplies. */
 #include "api/handles.h"
+#include "train/from_recipe.h"
+#include "train/loop.h"
+#include "train/replay_batches.h"
 
 #include <stdlib.h>
 #include <string.h>

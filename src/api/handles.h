@@ -6,7 +6,10 @@
 #include "data/sources/dataset.h"
 #include "data/transform/preprocess.h"
 #include "report/predictions.h"
-#include "train/train.h"
+#include "recipe/recipe.h"
+#include "train/evaluate.h"
+#include "train/model_card.h"
+#include "train/trainer.h"
 
 #include <pthread.h>
 

@@ -1,5 +1,5 @@
-/* plan.c - see plan.h. Three steps: the forward passes from the op list; the backward passes from the forward
- * ones; buffers' lives and places. */
+/* plan.c - see plan.h: the forward passes from the op list, and the backward passes from the forward ones. Where their
+ * buffers lie: plan_memory.c. */
 #include "plan/plan.h"
 
 #include "base/memory.h"
@@ -12,8 +12,6 @@ typedef struct Planner {
     Operand *operands; /* what each tensor of the network has become */
     int *gradients;    /* buffer of the gradient of each tensor's stored form, -1: none yet */
 } Planner;
-
-enum { FUSE_BYTES = 16 << 20, FUSE_CHANNELS = 64 };
 
 static const Operand no_operand = {-1, -1, ACTIVATION_NONE};
 
@@ -39,12 +37,6 @@ static int new_buffer(Plan *plan, const char *prefix, const char *name, int tens
     buffer->value_bytes = exact ? (int)sizeof(float) : plan->options.value_bytes;
     buffer->first = -1;
     return plan->num_buffers++;
-}
-
-static void touch(Plan *plan, int buffer, int pass) {
-    if (buffer < 0) return;
-    if (plan->buffers[buffer].first < 0) plan->buffers[buffer].first = pass;
-    plan->buffers[buffer].last = pass;
 }
 
 static Pass *new_pass(Plan *plan, PassKind kind, int op) {
@@ -86,7 +78,8 @@ static bool should_fuse(const Plan *plan, int index) {
     if (plan->options.fuse == PLAN_FUSE_ALL) return true;
     double bytes =
         (double)shape_floats(network->tensors[conv->output]) * plan->options.batch * plan->options.value_bytes;
-    return bytes >= FUSE_BYTES && network->tensors[conv->input].channels <= FUSE_CHANNELS;
+    return bytes >= (double)plan->options.fuse_bytes &&
+           network->tensors[conv->input].channels <= plan->options.fuse_channels;
 }
 
 static void plan_forward(Planner *planner) {
@@ -261,76 +254,6 @@ static effnet_status keep_tensor(Planner *planner, effnet_error *err) {
     return EFFNET_OK;
 }
 
-/* ---- lives and places -----------------------------------------------------------------------------------
- */
-
-static void find_lives(Plan *plan) {
-    for (int i = 0; i < plan->num_passes; i++) {
-        const Pass *pass = &plan->passes[i];
-        touch(plan, pass->input.buffer, i);
-        touch(plan, pass->residual.buffer, i);
-        touch(plan, pass->raw, i);
-        touch(plan, pass->gradient, i);
-        touch(plan, pass->gradient_out, i);
-    }
-    touch(plan, plan->kept.buffer, plan->num_forward - 1);
-}
-
-/* Of the whole batch; a multiple of a kilobyte: no two buffers share a line or a page offset. */
-static size_t buffer_bytes(const Plan *plan, int index) {
-    const Buffer *buffer = &plan->buffers[index];
-    return round_up(shape_floats(buffer->shape) * (size_t)plan->options.batch * (size_t)buffer->value_bytes, 1024);
-}
-
-/* First fit, largest first: a buffer goes to the lowest place where no buffer alive at the same time lies. */
-static effnet_status place_buffers(Plan *plan, effnet_error *err) {
-    int count = plan->num_buffers;
-    int *order = malloc((size_t)count * sizeof *order), *placed = malloc((size_t)count * sizeof *placed);
-    if (!order || !placed) {
-        free(order);
-        free(placed);
-        return fail(err, EFFNET_ERROR_MEMORY, "no memory to plan %s", plan->network->config.name);
-    }
-    for (int i = 0; i < count; i++) {
-        int j = i;
-        for (; j > 0 && buffer_bytes(plan, order[j - 1]) < buffer_bytes(plan, i); j--) order[j] = order[j - 1];
-        order[j] = i;
-    }
-    effnet_status status = EFFNET_OK;
-    for (int i = 0; i < count && status == EFFNET_OK; i++) {
-        Buffer *buffer = &plan->buffers[order[i]];
-        size_t size, end;
-        if (!size_multiply(shape_floats(buffer->shape), (size_t)plan->options.batch, &size) || size > SIZE_MAX / 64) {
-            status = fail(err, EFFNET_ERROR_MEMORY, "activations of %s at batch %d overflow", buffer->name,
-                          plan->options.batch);
-            break;
-        }
-        size = buffer_bytes(plan, order[i]);
-        size_t offset = 0;
-        for (bool moved = true; moved;) { /* placed[] is sorted by offset */
-            moved = false;
-            for (int j = 0; j < i; j++) {
-                const Buffer *other = &plan->buffers[placed[j]];
-                size_t other_size = buffer_bytes(plan, placed[j]);
-                bool alive_together = other->first <= buffer->last && buffer->first <= other->last;
-                if (alive_together && offset < other->offset + other_size && other->offset < offset + size) {
-                    offset = other->offset + other_size;
-                    moved = true;
-                }
-            }
-        }
-        buffer->offset = offset;
-        int j = i;
-        for (; j > 0 && plan->buffers[placed[j - 1]].offset > offset; j--) placed[j] = placed[j - 1];
-        placed[j] = order[i];
-        end = offset + size;
-        if (end > plan->arena_bytes) plan->arena_bytes = end;
-    }
-    free(order);
-    free(placed);
-    return status;
-}
-
 /* A residual's second term may have a batch norm pending, not an activation, whose slope its gradient would want. None of
  * the family has one: of widths up to a quarter, the first block has as many channels as the stem before it. */
 static effnet_status check_residuals(const Plan *plan, effnet_error *err) {
@@ -365,8 +288,7 @@ effnet_status plan_build(const Network *network, const PlanOptions *options, Pla
         status = check_residuals(out, err);
         if (status == EFFNET_OK) status = keep_tensor(&planner, err);
         if (options->training) plan_backward(&planner);
-        find_lives(out);
-        if (status == EFFNET_OK) status = place_buffers(out, err);
+        if (status == EFFNET_OK) status = plan_place_buffers(out, err);
     }
     free(planner.operands);
     free(planner.gradients);

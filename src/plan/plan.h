@@ -90,6 +90,10 @@ typedef struct PlanOptions {
     int batch;
     bool training;
     PlanFuse fuse;
+    /* PLAN_FUSE_AUTO: the least bytes of the tensor that is not stored (of the whole batch), and the most channels of
+     * the convolution's input, for which making it anew is faster than reading it; a matter of the processor's caches. */
+    size_t fuse_bytes;
+    int fuse_channels;
     int value_bytes; /* of stored activations and gradients: 4 (fp32) or 2 (bf16) */
     int keep;        /* tensor whose buffer lives to the end of the forward passes; 0: none */
 } PlanOptions;
@@ -109,6 +113,8 @@ typedef struct Plan {
 /* `network` must outlive the plan. */
 effnet_status plan_build(const Network *network, const PlanOptions *options, Plan *out, effnet_error *err);
 void plan_free(Plan *plan);
+/* For plan_build, last: the lives of the buffers from the passes, and their places in the arena. */
+effnet_status plan_place_buffers(Plan *plan, effnet_error *err);
 const char *pass_name(const Pass *pass);
 /* What one run of the pass over the plan's batch costs: multiplications and additions of its matrix products and
  * convolutions, and the bytes of each large tensor read or written once. */

@@ -3,6 +3,7 @@
 #include "train/card.h"
 
 #include "base/number_text.h"
+#include "recipe/recipe.h"
 
 #include <jansson.h>
 #include <math.h>

@@ -4,7 +4,7 @@
 #define EFFNET_TRAIN_CARD_H
 
 #include "format/safetensors.h"
-#include "train/train.h"
+#include "train/model_card.h"
 
 /* Pairs key, value, ..., NULL for safetensors_write; freed by card_metadata_free. */
 effnet_status card_metadata(const ModelCard *card, char ***out, effnet_error *err);
@@ -30,5 +30,6 @@ effnet_status metadata_integer(const Safetensors *file, const char *key, int64_t
                                effnet_error *err);
 effnet_status metadata_number(const Safetensors *file, const char *key, double least, double most, double *out,
                               effnet_error *err);
+void model_card_free(ModelCard *card);
 
 #endif

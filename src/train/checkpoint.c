@@ -1,4 +1,4 @@
-/* checkpoint.c - a run's state as a folder that is either whole or not there. See train.h for what is in it.
+/* checkpoint.c - a run's state as a folder that is either whole or not there. See checkpoint.h for what is in it.
  *
  * Invariants, whatever moment the process is killed at:
  *  1. A folder named by digits alone is complete: it gets that name by one rename, after everything in it and the
@@ -6,13 +6,19 @@
  *  2. `last` and `best` (checkpoint_marker.h) are made beside and renamed, so each names the old or the new folder.
  *  3. What ends in .tmp is rubbish; checkpoint_prune and the next writer remove it.
  * One process writes into a run folder at a time. */
+#include "train/checkpoint.h"
+
 #include "base/crc32c.h"
 #include "base/file.h"
 #include "recipe/keys.h"
+#include "recipe/recipe.h"
+#include "step/state.h"
 #include "train/card.h"
 #include "train/checkpoint_list.h"
 #include "train/checkpoint_marker.h"
 #include "train/checkpoint_verify.h"
+#include "train/initial_state.h"
+#include "train/weights.h"
 
 #include <errno.h>
 #include <fcntl.h>

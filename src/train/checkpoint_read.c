@@ -1,10 +1,15 @@
-/* checkpoint_read.c - a checkpoint's folder back into a run's state, bit for bit; see train.h. */
+/* checkpoint_read.c - a checkpoint's folder back into a run's state, bit for bit; see checkpoint.h. */
 #include "base/file.h"
 #include "recipe/keys.h"
+#include "recipe/recipe.h"
+#include "step/state.h"
 #include "train/card.h"
+#include "train/checkpoint.h"
 #include "train/checkpoint_list.h"
 #include "train/checkpoint_marker.h"
 #include "train/checkpoint_verify.h"
+#include "train/initial_state.h"
+#include "train/weights.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* checkpoint_verify.h - is a checkpoint whole? Internal to train/; what is in one is told in train.h.
+/* checkpoint_verify.h - is a checkpoint whole? Internal to train/; what is in one is told in checkpoint.h.
  *
  * Every byte counts: raw, ema and slots.safetensors carry their own checksums (format/safetensors_sum.h), and the
  * slots' metadata that of recipe.yaml. Checkpoints of older versions have none; of these the structure is checked

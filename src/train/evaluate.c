@@ -3,7 +3,10 @@
  * A picture is right in top-k if fewer than k classes have a logit that is not below that of its label. So equal logits
  * count against the label (a network that answers the same for everything gets 0, not 100 per cent), and so does NaN.
  * With k >= classes everything is right. */
-#include "train/train.h"
+#include "train/evaluate.h"
+
+#include "executor/executor.h"
+#include "step/loss.h"
 
 #include "base/clock.h"
 #include "base/memory.h"

@@ -5,7 +5,8 @@
 
 #include "data/feed/loader.h"
 #include "train/probe.h"
-#include "train/train.h"
+#include "executor/executor.h"
+#include "train/model_card.h"
 
 typedef struct FeatureSet {
     ProbeData data; /* rows in the data set's order, mirrored ones beside their picture's batch; views of: */

@@ -8,6 +8,7 @@
  * By size: few pictures want many epochs, a crop that leaves most of a picture, and augmentation that does not hide what
  * little there is; many pictures, fewer epochs and stronger augmentation. */
 #include "train/finetune_recipe.h"
+#include "train/from_recipe.h"
 
 #include <math.h>
 

@@ -3,7 +3,8 @@
 #ifndef EFFNET_TRAIN_FINETUNE_RECIPE_H
 #define EFFNET_TRAIN_FINETUNE_RECIPE_H
 
-#include "train/train.h"
+#include "recipe/recipe.h"
+#include "train/model_card.h"
 
 /* Model and pictures as the card has them; `pictures` to train on. */
 void finetune_recipe(const ModelCard *card, int64_t pictures, Recipe *out);

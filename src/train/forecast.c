@@ -8,7 +8,11 @@
 #include "base/clock.h"
 #include "base/machine.h"
 #include "base/memory.h"
+#include "train/evaluate.h"
+#include "train/from_recipe.h"
+#include "train/initial_state.h"
 #include "train/run_classes.h"
+#include "train/schedule.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,6 +1,10 @@
 /* from_recipe.c - the model that a recipe asks for: the published one by name, with the recipe's differences; and the
  * card that tells a reader of its weights how pictures are prepared for it. */
-#include "train/train.h"
+#include "train/from_recipe.h"
+
+#include "recipe/recipe.h"
+#include "step/step_spec.h"
+#include "train/model_card.h"
 
 #include "model/freeze.h"
 

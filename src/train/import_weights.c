@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "base/number_text.h"
 #include "format/torch_file.h"
+#include "train/from_recipe.h"
 
 #include <math.h>
 #include <stdio.h>

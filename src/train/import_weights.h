@@ -4,7 +4,7 @@
 #define EFFNET_TRAIN_IMPORT_WEIGHTS_H
 
 #include "format/weight_names.h"
-#include "train/train.h"
+#include "recipe/recipe.h"
 
 typedef struct WeightImport {
     Safetensors *file;

@@ -1,5 +1,9 @@
-/* initial_state.c - the blocks of a run (step/state.h) as a recipe lets it begin. See train.h. */
-#include "train/train.h"
+/* initial_state.c - the blocks of a run (step/state.h) as a recipe lets it begin. See initial_state.h. */
+#include "train/initial_state.h"
+
+#include "recipe/recipe.h"
+#include "step/state.h"
+#include "train/weights.h"
 
 #include "base/memory.h"
 #include "format/torch_file.h"

@@ -11,6 +11,8 @@
  * How a run ends: after its last step, with a checkpoint; where the progress function says so, after the step under way
  * and a checkpoint, EFFNET_INTERRUPTED; where loss, gradients or weights are not finite or far beyond sense
  * (divergence.h), or a file cannot be written, with an error, and the last good checkpoint stands. */
+#include "train/loop.h"
+
 #include "train/divergence.h"
 #include "train/run.h"
 #include "train/run_meter.h"
@@ -19,6 +21,11 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "report/statistics.h"
+#include "train/checkpoint.h"
+#include "train/evaluate.h"
+#include "train/from_recipe.h"
+#include "train/schedule.h"
+#include "train/initial_state.h"
 
 #include <math.h>
 #include <stdio.h>

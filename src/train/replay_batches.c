@@ -3,10 +3,21 @@
  * The trainer is that of a run (step.c); what is missing is the data pipeline, evaluation and checkpoints. Step s takes
  * batch s modulo the file's batches, and an epoch is one pass over the file unless the caller says otherwise, so the
  * schedule of a real run can be followed on a few batches. Nothing is written before the last step. */
+#include "train/replay_batches.h"
+
 #include "base/memory.h"
 #include "format/safetensors.h"
 #include "train/batch_file.h"
-#include "train/train.h"
+
+#include "executor/executor.h"
+#include "recipe/recipe.h"
+#include "step/state.h"
+#include "train/card.h"
+#include "train/from_recipe.h"
+#include "train/initial_state.h"
+#include "train/model_card.h"
+#include "train/trainer.h"
+#include "train/weights.h"
 
 #include <limits.h>
 #include <stdio.h>

@@ -3,6 +3,8 @@
 #include "train/resume.h"
 
 #include "base/file.h"
+#include "train/card.h"
+#include "train/weights.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -10,7 +10,9 @@
 #include "train/run_event.h"
 #include "train/run_log.h"
 #include "train/run_notes.h"
-#include "train/train.h"
+#include "recipe/recipe.h"
+#include "train/model_card.h"
+#include "train/trainer.h"
 
 typedef struct Run {
     Recipe *recipe; /* resolved: classes, resolution, dropout, data and engine are what is used */

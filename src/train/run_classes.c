@@ -2,6 +2,9 @@
 #include "train/run_classes.h"
 
 #include "format/safetensors.h"
+#include "train/card.h"
+#include "train/initial_state.h"
+#include "train/weights.h"
 
 #include <stdio.h>
 #include <stdlib.h>

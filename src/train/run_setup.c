@@ -8,11 +8,12 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "train/data_listing.h"
+#include "train/from_recipe.h"
 #include "train/run_check.h"
 #include "train/run_classes.h"
 #include "train/run_state.h"
-#include "train/run_workers.h"
 #include "train/run_tensorboard.h"
+#include "train/run_workers.h"
 
 #include <stdlib.h>
 #include <string.h>

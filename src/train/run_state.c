@@ -2,6 +2,7 @@
 #include "train/run_state.h"
 
 #include "base/file.h"
+#include "train/checkpoint.h"
 #include "train/checkpoint_list.h"
 #include "train/checkpoint_marker.h"
 #include "train/checkpoint_verify.h"

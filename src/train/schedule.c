@@ -20,7 +20,9 @@
  * Source: build_learning_rate in tensorflow/tpu models/official/efficientnet/utils.py, over tf.train.exponential_decay,
  * which divides by D as it is: 2.4 epochs of 626 steps are 1502.4 steps, so step 1502 still has the rate of step 0 and
  * 1503 is the first of the next stair. The original counts 1,502 (its transition_steps): decay_steps. */
-#include "train/train.h"
+#include "train/schedule.h"
+
+#include "recipe/recipe.h"
 
 #include <math.h>
 

@@ -1,6 +1,14 @@
 /* trainer.c - a recipe's steps on an executor: fresh state -> (weights or a checkpoint read into it) -> started ->
  * step after step, each at the schedule's learning rate. */
-#include "train/train.h"
+#include "train/trainer.h"
+
+#include "executor/executor.h"
+#include "recipe/recipe.h"
+#include "step/state.h"
+#include "step/step_spec.h"
+#include "train/from_recipe.h"
+#include "train/initial_state.h"
+#include "train/schedule.h"
 
 #include <string.h>
 

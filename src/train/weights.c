@@ -1,8 +1,11 @@
 /* weights.c - weights as a safetensors file in timm's names and layouts, which are also those of the
- * parameter block, so that nothing is transposed. See train.h.
+ * parameter block, so that nothing is transposed. See weights.h.
  *
  * A file of timm or PyTorch also counts batches ("bn1.num_batches_tracked"); the count is of no use to us and
  * is left out on writing: PyTorch fills it in on loading, strictly too (tests/golden/check_timm_load.py). */
+#include "train/weights.h"
+
+#include "recipe/recipe.h"
 #include "train/card.h"
 
 #include <stdio.h>

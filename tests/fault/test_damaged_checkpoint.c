@@ -5,7 +5,9 @@
 #include "fault/fault_count.h"
 #include "scratch_folder.h"
 #include "small_run.h"
+#include "train/checkpoint.h"
 #include "train/checkpoint_verify.h"
+#include "train/weights.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

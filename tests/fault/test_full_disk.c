@@ -4,6 +4,7 @@
 #include "format/safetensors.h"
 #include "scratch_folder.h"
 #include "small_run.h"
+#include "train/checkpoint.h"
 
 #include <dirent.h>
 #include <signal.h>

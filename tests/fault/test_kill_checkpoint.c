@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "scratch_folder.h"
 #include "small_run.h"
+#include "train/checkpoint.h"
 
 #include <signal.h>
 #include <sys/mman.h>

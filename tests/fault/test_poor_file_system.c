@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "scratch_folder.h"
 #include "small_run.h"
+#include "train/checkpoint.h"
 #include "train/checkpoint_marker.h"
 
 #include <errno.h>

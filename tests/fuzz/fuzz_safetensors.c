@@ -1,7 +1,9 @@
 /* fuzz_safetensors.c - any bytes as a safetensors file: opened, listed, every tensor read, the model card tried. The
  * bytes stand in a file without a name (memfd), since reading goes through files. */
 #include "format/safetensors.h"
-#include "train/train.h"
+#include "train/card.h"
+#include "train/model_card.h"
+#include "train/weights.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -15,7 +15,9 @@
 #include "format/safetensors.h"
 #include "golden/golden_compare.h"
 #include "scratch_folder.h"
-#include "train/train.h"
+#include "recipe/recipe.h"
+#include "train/model_card.h"
+#include "train/weights.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -9,6 +9,7 @@
 #include "golden/golden_replay.h"
 #include "model/flax_names.h"
 #include "model/initialize.h"
+#include "step/masks.h"
 
 enum { SEED = 42 };
 

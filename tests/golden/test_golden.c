@@ -5,11 +5,16 @@
  * checksums of the formula's values, logits in evaluation, logits, loss, every gradient and running statistic of a
  * training step, then five steps with src/train's loss, optimizer and averages: losses, weights, averages, slots.
  * golden_compare.h says what difference is allowed. Each line of output is a row of docs/parity.md. */
-#include "spec_of.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "engine/engine.h"
 #include "golden/golden_compare.h"
-#include "train/train.h"
+#include "recipe/recipe.h"
+#include "spec_of.h"
+#include "step/loss.h"
+#include "step/optimizer.h"
+#include "step/state.h"
+#include "train/initial_state.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

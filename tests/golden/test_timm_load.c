@@ -8,7 +8,9 @@
 #include "format/safetensors.h"
 #include "model/initialize.h"
 #include "scratch_folder.h"
-#include "train/train.h"
+#include "train/card.h"
+#include "train/model_card.h"
+#include "train/weights.h"
 
 #include <sys/wait.h>
 

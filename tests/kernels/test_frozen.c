@@ -5,14 +5,18 @@
  * Tolerances: finite differences of a double computation from fp32 parameters, 2e-3 of a tensor's largest gradient; the
  * CPU engine's rounding as in test_engine_parity.c, 2e-4 of a tensor's largest value. Activations are smooth (swish), so
  * neither meets a corner. */
-#include "spec_of.h"
 #include "base/random.h"
 #include "compare.h"
 #include "engine/engine.h"
 #include "model/freeze.h"
 #include "model/initialize.h"
 #include "plan/plan.h"
-#include "train/train.h"
+#include "recipe/recipe.h"
+#include "spec_of.h"
+#include "step/loss.h"
+#include "step/optimizer.h"
+#include "step/state.h"
+#include "train/initial_state.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

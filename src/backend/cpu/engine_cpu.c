@@ -176,6 +176,10 @@ static effnet_status make_times(CpuEngine *engine, effnet_error *err) {
     return EFFNET_OK;
 }
 
+/* Expand convolutions not stored from here on: larger than what caches keep for the pass that reads it, and made of so
+ * few channels that their second moments cost little. Measured: docs/performance.md. */
+enum { FUSE_BYTES = 16 << 20, FUSE_CHANNELS = 64 };
+
 static effnet_status allocate(CpuEngine *engine, effnet_error *err) {
     size_t ops = (size_t)engine->network->num_ops;
     engine->batch_norms = calloc(ops, sizeof *engine->batch_norms);
@@ -186,6 +190,8 @@ static effnet_status allocate(CpuEngine *engine, effnet_error *err) {
     if (!engine->batch_norms || !engine->gates || !engine->grams || !engine->packed || !engine->packed_back)
         return fail(err, EFFNET_ERROR_MEMORY, "no memory for an engine of %s", engine->network->config.name);
     const PlanOptions options = {.batch = engine->options.batch,
+                                 .fuse_bytes = FUSE_BYTES,
+                                 .fuse_channels = FUSE_CHANNELS,
                                  .training = engine->options.training,
                                  .fuse = (PlanFuse)engine->options.fuse,
                                  .value_bytes = engine->kernels->value_bytes,

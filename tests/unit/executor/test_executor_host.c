@@ -4,9 +4,14 @@
  * accuracy, counted by hand. */
 #include "compare.h"
 #include "data/transform/preprocess.h"
+#include "executor/executor.h"
 #include "executor/gradient_tree.h"
 #include "executor/replica.h"
-#include "train/train.h"
+#include "recipe/recipe.h"
+#include "step/loss.h"
+#include "step/state.h"
+#include "train/evaluate.h"
+#include "train/trainer.h"
 
 #include "base/memory.h"
 #include "base/random.h"

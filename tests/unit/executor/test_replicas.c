@@ -2,8 +2,11 @@
  * batch norm's moments are one big batch; groups are what the reference engine makes of them; 1, 2, 4 and 8 workers and
  * any number of threads leave the same bits; a failure of one replica is everybody's and changes nothing. */
 #include "compare.h"
+#include "executor/executor.h"
 #include "executor/replica_group.h"
-#include "train/train.h"
+#include "recipe/recipe.h"
+#include "step/state.h"
+#include "train/trainer.h"
 #include "unit/dist/thread_transport.h"
 
 #include "base/random.h"

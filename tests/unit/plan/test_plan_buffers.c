@@ -142,6 +142,8 @@ static void every_way_of_planning(void **state) {
             for (int way = 0; way < 3 * 3 * 2 * 3; way++) {
                 PlanOptions options = {.batch = batches[way % 3],
                                        .fuse = fuses[way / 3 % 3],
+                                       .fuse_bytes = 1 << 20,
+                                       .fuse_channels = 64,
                                        .value_bytes = way / 9 % 2 ? 2 : 4,
                                        .training = way / 18 > 0};
                 if (way / 18 == 2) { /* inference that keeps a block's output */

@@ -12,6 +12,7 @@
 #include "base/random.h"
 #include "compare.h"
 #include "reference/reference.h"
+#include "step/loss.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

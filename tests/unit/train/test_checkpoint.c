@@ -3,6 +3,9 @@
 #include "base/file.h"
 #include "scratch_fixture.h"
 #include "small_run.h"
+#include "train/card.h"
+#include "train/checkpoint.h"
+#include "train/weights.h"
 
 #include <sys/stat.h>
 

@@ -2,8 +2,15 @@
  * steps; interruption, NaN and a full disk leave a good checkpoint; wrong folders and changed recipes are refused; the
  * log is one curve. Lite0 at 32x32, two classes. */
 #include "compare.h"
+#include "recipe/recipe.h"
+#include "step/state.h"
+#include "step/step_spec.h"
+#include "train/checkpoint.h"
 #include "train/divergence.h"
-#include "train/train.h"
+#include "train/from_recipe.h"
+#include "train/initial_state.h"
+#include "train/loop.h"
+#include "train/weights.h"
 
 #include "base/file.h"
 #include "base/random.h"

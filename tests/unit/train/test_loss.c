@@ -2,8 +2,9 @@
  * about logits that are not finite. */
 #include "base/random.h"
 #include "compare.h"
+#include "step/loss.h"
 #include "step/loss_binary.h"
-#include "train/train.h"
+#include "step/step_spec.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* test_masks.c - dropout and drop path: their shares, their two values, and that they depend on seed, step, layer and
  * image alone. */
 #include "compare.h"
-#include "train/train.h"
+#include "step/masks.h"
 
 #include <stdlib.h>
 

@@ -1,10 +1,13 @@
 /* test_optimizer.c - several steps of every optimizer, decay and average on a made-up list of parameters, against the
  * formulas in double precision; team sizes against each other bit by bit; the norm and clipping of gradients. */
-#include "spec_of.h"
 #include "base/clock.h"
 #include "base/random.h"
 #include "compare.h"
-#include "train/train.h"
+#include "recipe/recipe.h"
+#include "spec_of.h"
+#include "step/optimizer.h"
+#include "step/state.h"
+#include "step/step_spec.h"
 
 #include <stdlib.h>
 

@@ -3,6 +3,8 @@
 #include "compare.h"
 #include "golden/layerwise_golden.h"
 #include "spec_of.h"
+#include "step/optimizer.h"
+#include "step/state.h"
 
 #include <stdlib.h>
 

@@ -1,5 +1,6 @@
 /* test_schedule.c - learning rates at the steps where something changes, against numbers worked out by hand. */
-#include "train/train.h"
+#include "recipe/recipe.h"
+#include "train/schedule.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -2,6 +2,7 @@
 #include "base/memory.h"
 #include "huge_allocations.h"
 #include "small_run.h"
+#include "train/from_recipe.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

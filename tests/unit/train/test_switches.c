@@ -2,14 +2,26 @@
  * numbers that those make themselves (tests/golden/switches_golden.h, made by make_switches.py). The switches of the
  * data are in tests/unit/data/test_switches_data.c, what they do to the first steps in docs/reproducing.md. */
 #include "executor/replica.h"
-#include "spec_of.h"
 #include "golden/switches_golden.h"
+#include "spec_of.h"
 
 #include "base/memory.h"
 #include "base/random.h"
+#include "executor/executor.h"
 #include "model/initialize.h"
+#include "recipe/recipe.h"
 #include "scratch_folder.h"
-#include "train/train.h"
+#include "step/loss.h"
+#include "step/masks.h"
+#include "step/optimizer.h"
+#include "step/state.h"
+#include "train/card.h"
+#include "train/from_recipe.h"
+#include "train/initial_state.h"
+#include "train/model_card.h"
+#include "train/schedule.h"
+#include "train/trainer.h"
+#include "train/weights.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -5,6 +5,8 @@
 #include "format/safetensors.h"
 #include "scratch_fixture.h"
 #include "small_run.h"
+#include "train/card.h"
+#include "train/weights.h"
 
 #include <math.h>
 #include <setjmp.h>

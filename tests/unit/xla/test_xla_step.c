@@ -5,9 +5,14 @@
  * A small network of every kind of op, with dropout and drop path, so that masks must be the same bits: a mask that
  * differs moves the loss by far more than any tolerance here. */
 #include "backend/xla/plugins.h"
+#include "base/random.h"
 #include "executor/executor.h"
 #include "model/initialize.h"
-#include "train/train.h"
+#include "recipe/recipe.h"
+#include "step/state.h"
+#include "step/step_spec.h"
+#include "train/from_recipe.h"
+#include "train/initial_state.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,0 +1,20 @@
+/* model_card.h - what a reader of weights must know; goes into __metadata__ of their file (card.h). */
+#ifndef EFFNET_TRAIN_MODEL_CARD_H
+#define EFFNET_TRAIN_MODEL_CARD_H
+
+#include "model/network.h"
+
+typedef struct ModelCard {
+    ModelConfig config;
+    int resolution; /* evaluation side */
+    double mean[3], std[3], crop_pct;
+    int interpolation, resize, overshoot, val_crop, pad_to;
+    bool exif_orientation;
+    char **class_names; /* num_classes, or NULL */
+    int64_t step;       /* optimizer steps behind the weights; 0 where unknown */
+    int64_t pictures;   /* trained on, and their listing (data_listing.h); "" where unknown */
+    char listing[41];
+    char *origin; /* where the weights come from, in sentences, one a line; NULL: not told */
+} ModelCard;
+
+#endif

@@ -403,7 +403,9 @@ static effnet_status go_back_to_best(Loop *loop, effnet_error *err) {
     char checkpoints[1024], name[32], path[1024];
     double top1;
     int64_t best;
-    if (run->best_step < 0 || run->best_step == step_now(run)) return EFFNET_OK;
+    if (run->best_step < 0) return EFFNET_OK;
+    if (run->best_step == step_now(run)) /* resumed after its end, it has not been evaluated yet */
+        return loop->eval_images ? EFFNET_OK : evaluate(loop, err);
     TRY(path_join(checkpoints, sizeof checkpoints, run->out, "checkpoints", err));
     snprintf(name, sizeof name, "%08lld", (long long)run->best_step);
     TRY(path_join(path, sizeof path, checkpoints, name, err));

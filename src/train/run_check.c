@@ -60,7 +60,7 @@ effnet_status run_check_training(Run *run, effnet_error *err) {
     for (int i = 0; i < network->num_ops; i++) {
         const Op *op = &network->ops[i];
         const TensorShape *shape = &network->tensors[op->input];
-        if (op->kind != OP_BATCH_NORM || (int64_t)part * shape->height * shape->width > 1) continue;
+        if (op->kind != OP_BATCH_NORM || op->frozen || (int64_t)part * shape->height * shape->width > 1) continue;
         return fail(
             err, EFFNET_ERROR_ARGUMENT,
             "batch norm %s would see a single value a channel (%d picture at a time of %dx%d), which it makes 0 "

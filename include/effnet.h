@@ -363,7 +363,8 @@ EFFNET_API effnet_status effnet_trainer_model(effnet_trainer *trainer, bool ema,
 typedef struct effnet_progress {
     size_t struct_size;
     const char *phase;   /* "train", "eval" or "epoch" (an epoch ended and was evaluated); "data": `message` says what
-                            was taken for which split, and that is all; "run": `message` says how the run goes, such as why it ends before its last epoch;
+                            was taken for which split, and that is all; "run": `message` says what the run is, before its
+                            first step, and how it goes, such as why it ends before its last epoch;
                             "features": step of steps pictures whose features were made (effnet_finetune) */
     int epoch, epochs;   /* epoch counts from 1 */
     int64_t step, steps; /* of the whole run; in "eval": pictures done and pictures in all */
@@ -390,6 +391,7 @@ typedef struct effnet_train_options {
     effnet_progress_function *progress;
     void *progress_context;
     bool resume_anyway; /* with resume: also with other class names, pictures or another engine than the checkpoint's */
+    bool memory_anyway; /* also where the run needs more memory than is free */
     bool no_report;     /* else a run that reaches its end writes OUT/report: page, JSON, predictions as CSV */
     const char *dist;   /* "mpi": as one of several workers that mpirun started; NULL or "none": alone */
     double dist_timeout; /* seconds that a worker waits for another; 0: 300 */

@@ -52,7 +52,8 @@ effnet_status memory_allocate(size_t count, size_t size, const char *what, void 
         if (base) block = memset(place(base, MEMORY_ALIGNMENT, 0), 0, padded - MEMORY_ALIGNMENT);
     }
     if (!block)
-        return fail(err, EFFNET_ERROR_MEMORY, "no memory for %s (%.1f MB); use a smaller batch_size", what,
+        return fail(err, EFFNET_ERROR_MEMORY,
+                    "no memory for %s (%.1f MB); a smaller batch_size or a larger accumulate needs less", what,
                     (double)bytes / 1e6);
     *out = block;
     return EFFNET_OK;

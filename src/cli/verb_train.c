@@ -15,7 +15,7 @@
 
 typedef struct TrainArguments {
     const char *data, *out, *init, *engine, *device, *time_limit, *dist;
-    bool resume, resume_anyway, help_keys, quiet, dry_run, no_report, offline;
+    bool resume, resume_anyway, memory_anyway, help_keys, quiet, dry_run, no_report, offline;
     int64_t steps, threads, dist_timeout;
     OptionList settings;
 } TrainArguments;
@@ -73,6 +73,7 @@ static int run(effnet_recipe *recipe, const TrainArguments *arguments) {
         .init = begin,
         .resume = arguments->resume || arguments->resume_anyway,
         .resume_anyway = arguments->resume_anyway,
+        .memory_anyway = arguments->memory_anyway,
         .steps = arguments->steps,
         .no_report = arguments->no_report,
         .threads = (int)arguments->threads,
@@ -132,6 +133,10 @@ int verb_train(int argc, char **argv) {
          .target = &arguments.resume_anyway,
          .kind = OPTION_FLAG,
          .help = "the same with other class names, other pictures or another engine than the checkpoint's"},
+        {.name = "memory-anyway",
+         .target = &arguments.memory_anyway,
+         .kind = OPTION_FLAG,
+         .help = "begin although the run needs more memory than is free"},
         {.name = "init",
          .argument = "WEIGHTS",
          .target = &arguments.init,

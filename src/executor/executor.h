@@ -66,6 +66,7 @@ typedef struct ExecutorInfo {
     const char *isa;    /* "avx512bf16", ...; a device's kind: "NVIDIA H100 80GB HBM3" */
     int workers, devices;
     size_t activation_bytes; /* of a step, where known; of a device the most that was in use */
+    size_t memory_bytes;     /* of this machine for steps and evaluations, the state aside; 0: not known */
     double compile_seconds;  /* spent on programs so far */
 } ExecutorInfo;
 

@@ -182,6 +182,18 @@ static effnet_status host_state(Executor *executor, const TrainState **out, effn
     return EFFNET_OK;
 }
 
+/* What create_parts allocated, small blocks aside. */
+static size_t memory_of(const HostExecutor *host) {
+    const size_t gradients = host->network->parameter_floats * sizeof(float);
+    size_t bytes = host->evaluation ? engine_info(host->evaluation).activation_bytes : 0;
+    for (int i = 0; i < host->lanes; i++) {
+        bytes += engine_info(host->rooms[i].engine).activation_bytes;
+        if (host->lane_gradients) bytes += gradients;
+    }
+    for (int i = 1; i < GRADIENT_TREE_HEIGHT; i++) bytes += host->tree.blocks[i] ? gradients : 0;
+    return bytes;
+}
+
 static ExecutorInfo host_info(Executor *executor) {
     const EngineInfo engine = engine_info(main_engine((HostExecutor *)executor));
     return (ExecutorInfo){.name = "host",
@@ -189,7 +201,8 @@ static ExecutorInfo host_info(Executor *executor) {
                           .isa = engine.isa,
                           .workers = workers_count(((HostExecutor *)executor)->workers),
                           .devices = 1,
-                          .activation_bytes = engine.activation_bytes};
+                          .activation_bytes = engine.activation_bytes,
+                          .memory_bytes = memory_of((HostExecutor *)executor)};
 }
 
 static const EnginePassTime *host_profile(Executor *executor, bool clear, int *count) {

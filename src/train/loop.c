@@ -15,6 +15,7 @@
 
 #include "train/divergence.h"
 #include "train/run.h"
+#include "train/run_header.h"
 #include "train/run_meter.h"
 #include "train/run_report.h"
 
@@ -38,6 +39,7 @@ typedef struct Loop {
     double began, reported;
     Meter since_report, since_line, epoch;
     SpeedWindow window;
+    StepPace pace;
     Divergence divergence;
     double eval_seconds; /* of the last evaluation */
     int64_t eval_images;
@@ -67,6 +69,14 @@ static double evaluations_left(const Run *run) {
     return (double)((run->last_step / run->steps_per_epoch) / every - (step_now(run) / run->steps_per_epoch) / every);
 }
 
+/* Of an evaluation: the last one's time; before the first, a forward pass taken for a third of a step's time. */
+static double evaluation_seconds(const Loop *loop) {
+    const Run *run = loop->run;
+    if (loop->eval_seconds > 0) return loop->eval_seconds;
+    const double batches = (double)dataset_size(run->val_set) / (double)run->recipe->batch_size;
+    return batches * loop->pace.seconds / 3 * (run->recipe->model_ema ? 2 : 1);
+}
+
 static effnet_progress describe(const Loop *loop, const char *phase, double now) {
     const Run *run = loop->run;
     double rate = window_steps_per_second(&loop->window);
@@ -79,9 +89,8 @@ static effnet_progress describe(const Loop *loop, const char *phase, double now)
                              .loss = meter_loss(&loop->since_report, 0),
                              .lr = loop->lr,
                              .images_per_s = rate * (double)run->recipe->batch_size,
-                             .seconds_left = rate > 0 ? (double)(run->last_step - step_now(run)) / rate +
-                                                            evaluations_left(run) * loop->eval_seconds
-                                                      : 0,
+                             .seconds_left = (double)(run->last_step - step_now(run)) * loop->pace.seconds +
+                                             evaluations_left(run) * evaluation_seconds(loop),
                              .seconds = now - loop->began,
                              .top1 = loop->top1,
                              .top5 = loop->top5,
@@ -118,6 +127,7 @@ static effnet_status report_when_due(Loop *loop, bool at_once, effnet_error *err
     double now = clock_seconds();
     if (!at_once && now - loop->reported < report_seconds) return EFFNET_OK;
     window_add(&loop->window, now, step_now(loop->run));
+    pace_add(&loop->pace, now, step_now(loop->run));
     const effnet_progress progress = describe(loop, "train", now);
     loop->reported = now;
     loop->since_report = (Meter){.began = now};
@@ -324,6 +334,7 @@ static effnet_status finish_epoch(Loop *loop, effnet_error *err) {
     loop->since_line.began += now - trained; /* evaluation and checkpoint are no training time */
     loop->epoch = (Meter){.began = now};
     loop->window.count = 0;
+    pace_resume(&loop->pace, now, step_now(run));
     window_add(&loop->window, now, step_now(run));
     return EFFNET_OK;
 }
@@ -419,10 +430,19 @@ static effnet_status go_back_to_best(Loop *loop, effnet_error *err) {
     return evaluate(loop, err);
 }
 
+/* What the run is: what learns, how long, and by what. */
+static effnet_status tell_header(Loop *loop, effnet_error *err) {
+    char lines[RUN_HEADER_LINES][RUN_HEADER_BYTES];
+    run_header(loop->run, step_now(loop->run), lines);
+    for (int i = 0; i < RUN_HEADER_LINES; i++) TRY(tell_message(loop, "run", lines[i], err));
+    return EFFNET_OK;
+}
+
 /* What is to be known before the first step. */
 static effnet_status tell_beginning(Loop *loop, effnet_error *err) {
     Run *run = loop->run;
     if (workers_rank(run->workers) > 0) return EFFNET_OK;
+    TRY(tell_header(loop, err));
     TRY(tell_remarks(loop, run->train_set, err));
     TRY(tell_remarks(loop, run->val_set, err));
     for (int i = 0; i < run->notes.count; i++) TRY(tell_message(loop, "train", run->notes.texts[i], err));
@@ -516,6 +536,7 @@ static effnet_status run_loop(Run *run, effnet_error *err) {
                  .ema_top1 = -1,
                  .ema_top5 = -1};
     window_add(&loop.window, now, step_now(run));
+    pace_resume(&loop.pace, now, step_now(run));
     effnet_status status = run_steps(&loop, err);
     fill_result(&loop);
     if (status != EFFNET_OK) add_last_good(run, status, err);

@@ -32,6 +32,7 @@ typedef struct Run {
     EventFile events;
     RunSinks sinks;                     /* who hears of the run: the caller, the log, TensorBoard */
     int64_t steps_per_epoch, last_step; /* last_step: where this run stops */
+    int64_t memory_bytes;               /* that steps and evaluations will take, caches aside */
     bool head_drawn;                    /* --init brought a classifier of another shape */
     bool resumed;
     int damaged;             /* checkpoints that --resume passed over */

@@ -51,3 +51,24 @@ double window_steps_per_second(const SpeedWindow *window) {
     double seconds = window->count > 1 ? window->time[last] - window->time[window->first] : 0;
     return seconds > 0 ? (double)(window->step[last] - window->step[window->first]) / seconds : 0;
 }
+
+void pace_resume(StepPace *pace, double now, int64_t step) {
+    pace->told = now;
+    pace->step = step;
+}
+
+void pace_add(StepPace *pace, double now, int64_t step) {
+    const double passed = now - pace->told, longest = 120;
+    if (step <= pace->step || !(passed > 0)) return;
+    const double seconds = passed / (double)(step - pace->step);
+    if (!pace->warm) { /* after the first report it begins anew */
+        pace->warm = true;
+        pace->since = now;
+        pace->seconds = seconds;
+    } else {
+        const double known = pace->told - pace->since; /* how much the mean so far is worth */
+        const double weight = passed / (passed + (known < longest ? known : longest));
+        pace->seconds += weight * (seconds - pace->seconds);
+    }
+    pace_resume(pace, now, step);
+}

@@ -2,6 +2,7 @@
 #ifndef EFFNET_TRAIN_RUN_METER_H
 #define EFFNET_TRAIN_RUN_METER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Steps since a moment: the interval of a log line, of an epoch, of a report. Begin with zeros and `began`. */
@@ -29,5 +30,19 @@ typedef struct SpeedWindow {
 
 void window_add(SpeedWindow *window, double now, int64_t step);
 double window_steps_per_second(const SpeedWindow *window);
+
+/* How long a step takes, for the time that is left: a mean that forgets over a minute or two, so that the time goes down
+ * steadily and still follows a machine that gets slower. The first step, in which memory is touched for the first time,
+ * does not count where another follows. */
+typedef struct StepPace {
+    double seconds; /* a step; 0: not known */
+    double since, told;
+    int64_t step;
+    bool warm;
+} StepPace;
+
+/* Time in which no step was made, an evaluation, ends here. */
+void pace_resume(StepPace *pace, double now, int64_t step);
+void pace_add(StepPace *pace, double now, int64_t step);
 
 #endif

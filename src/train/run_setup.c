@@ -11,6 +11,7 @@
 #include "train/from_recipe.h"
 #include "train/run_check.h"
 #include "train/run_classes.h"
+#include "train/run_memory.h"
 #include "train/run_state.h"
 #include "train/run_tensorboard.h"
 #include "train/run_workers.h"
@@ -125,6 +126,7 @@ static effnet_status open_loaders(Run *run, effnet_error *err) {
     options.processes = workers_count(run->workers);
     options.batch /= options.processes;
     options.mixes /= options.processes;
+    options.reserved = run->memory_bytes;
     TRY(loader_create(&options, &run->train_loader, err));
     TRY(class_weights_create(recipe, run->train_set, run->network.config.num_classes, &run->class_weights, err));
     options.dataset = run->val_set;
@@ -152,6 +154,12 @@ effnet_status run_prepare(Run *run, effnet_error *err) {
 }
 
 effnet_status run_start(Run *run, effnet_error *err) {
+    RunMemory memory;
+    Machine machine;
+    machine_here(&machine);
+    run_memory_expect(run, evaluation_batch(run->recipe), &memory);
+    TRY(run_memory_check(&memory, &machine, run->recipe, run->options->memory_anyway, &run->notes, err));
+    run->memory_bytes = memory.activations + memory.state + memory.pictures;
     TRY(trainer_start(&run->trainer, err));
     return open_loaders(run, err);
 }

@@ -11,6 +11,13 @@ complains 1 'batch norm .* single value a channel .1 picture at a time of 1x1.*b
 complains 1 'batch norm .* single value' "${train[@]}" --data "$work/d" --out "$work/a" --set batch_size=1
 [ ! -e "$work/a" ] || die "a refused run left a folder"
 run 0 "${train[@]}" --data "$work/d" --out "$work/two" --set accumulate=6 --steps 1
+grep -qE "^run: efficientnet_[a-z0-9]+ at [0-9]+x[0-9]+, 3 classes, [0-9.]+ million parameters, into '$work/two'$" "$work/out" || die "the run's first line"
+grep -qE "^run: 1 steps of [0-9]+ pictures; an epoch has [0-9]+, the recipe [0-9]+ epochs; 36 training pictures, 12 evaluation$" "$work/out" || die "its second"
+grep -qE "^run: cpu engine, [a-z0-9]+, fp32, [0-9]+ threads; memory about [0-9.]+ GiB of [0-9.]+ GiB free; seed [0-9]+$" \
+    "$work/out" || die "its third"
+# hundreds of GiB of activations, which are mapped and would be missed at the first step
+complains 1 'batch_size.*accumulate' "${train[@]}" --data "$work/d" --out "$work/a" --set batch_size=36 --set resolution=2048
+[ ! -e "$work/a" ] || die "a run that has no room left a folder"
 run 0 "${train[@]}" --data "$work/d" --out "$work/larger" --set batch_size=1 --set resolution=64 --steps 1
 
 mkdir -p "$work/one/train" "$work/one/val"

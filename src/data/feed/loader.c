@@ -437,7 +437,8 @@ static effnet_status fill_loader(Loader *loader, effnet_error *err) {
     TRY(take_losses(loader, err));
     bool scaled = options->training && options->decode == DECODE_SCALED;
     if (options->cache && !scaled && !options->dataset->in_memory)
-        TRY(picture_cache_create(loader->order.pictures, picture_cache_default_budget(), &loader->cache, err));
+        TRY(picture_cache_create(loader->order.pictures, picture_cache_default_budget(options->reserved),
+                                 &loader->cache, err));
     /* One slot is with the caller while `ahead` others wait or are being made. */
     int slots = (options->ahead ? options->ahead : DEFAULT_AHEAD) + 1;
     TRY(memory_allocate((size_t)slots, sizeof *loader->slots, "the ring of batches", &block, err));

@@ -32,8 +32,9 @@ typedef struct LoaderOptions {
     int64_t first_step; /* training: the global step to begin at (resume); step s is in epoch s /
                            steps_per_epoch */
     int bad_images;     /* BAD_IMAGES_SKIP: replaced in training by the next picture, left out in evaluation */
-    int decode; /* DECODE_SCALED: parts of large pictures are decoded at a smaller scale, and nothing is cached */
-    bool cache; /* keep decoded pictures in memory where they fit in a quarter of it */
+    int decode;       /* DECODE_SCALED: parts of large pictures are decoded at a smaller scale, and nothing is cached */
+    bool cache;       /* keep decoded pictures in memory where they fit in a quarter of it */
+    int64_t reserved; /* bytes that others will take: the cache leaves them free */
 } LoaderOptions;
 
 typedef struct Batch {

@@ -82,9 +82,11 @@ size_t picture_cache_expected_bytes(const PictureCache *cache) {
     return all < (double)cache->budget ? (size_t)all : cache->budget;
 }
 
-size_t picture_cache_default_budget(void) {
+size_t picture_cache_default_budget(int64_t reserved) {
     Machine machine;
     machine_here(&machine);
-    int64_t budget = machine.memory / 4, free_half = machine.memory_free / 2;
-    return (size_t)(free_half > 0 && free_half < budget ? free_half : budget);
+    int64_t budget = machine.memory / 4, left = machine.memory_free - reserved;
+    if (machine.memory_free <= 0) return (size_t)budget; /* not known */
+    if (left <= 0) return 0;
+    return (size_t)(left / 2 < budget ? left / 2 : budget);
 }

@@ -21,7 +21,8 @@ size_t picture_cache_bytes(const PictureCache *cache);
 /* What it will hold once every picture was read, by the mean size of those that were: 0 before the first. */
 size_t picture_cache_expected_bytes(const PictureCache *cache);
 
-/* A quarter of the memory this process may use (machine or control group), at most half of what is free now. */
-size_t picture_cache_default_budget(void);
+/* A quarter of the memory this process may use (machine or control group), at most half of what is free now beside
+ * `reserved` bytes that others will take. */
+size_t picture_cache_default_budget(int64_t reserved);
 
 #endif

@@ -67,8 +67,8 @@ static void threads_share_it(void **state) {
 
 static void default_budget_is_sensible(void **state) {
     (void)state;
-    assert_true(picture_cache_default_budget() > 1 << 20);
-    assert_true(picture_cache_default_budget() <
+    assert_true(picture_cache_default_budget(0) > 1 << 20);
+    assert_true(picture_cache_default_budget(0) <
                 (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE) / 4 + 1);
 }
 

@@ -136,6 +136,9 @@ typedef struct effnet_model_options {
     /* effnet_model_create: channels of every layer and blocks of every stage, as multiples of B0's, above 0 to 16; 0:
      * the model's own. */
     double width_coefficient, depth_coefficient;
+    /* Files of larger pictures are refused by their headers, before memory is taken: where strangers send them; 0: 200
+     * million. */
+    int64_t most_pixels;
 } effnet_model_options;
 
 /* A new model by name ("efficientnet_b0" ... "efficientnet_b8", "efficientnet_l2", "efficientnet_lite0" ...

@@ -102,6 +102,9 @@ static effnet_status check_options(const effnet_model_options *options, Dtype *d
     if (options->resolution < 0 || options->resolution > 2048)
         return fail(err, EFFNET_ERROR_ARGUMENT, "resolution is %d; allowed: 1 to 2048, or 0 for the model's own",
                     options->resolution);
+    if (options->most_pixels < 0)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "most_pixels is %lld; allowed: 1 or more, or 0 for 200 million",
+                    (long long)options->most_pixels);
     return EFFNET_OK;
 }
 
@@ -125,6 +128,7 @@ effnet_status effnet_model_create(const char *name, const effnet_model_options *
     model_card_from_recipe(&recipe, &config, &card);
     TRY(model_allocate(&card, chosen.team, chosen.threads, chosen.engine, out, error));
     (*out)->dtype = dtype;
+    (*out)->most_pixels = chosen.most_pixels;
     effnet_status status = model_device_choose(*out, chosen.device, error);
     if (status != EFFNET_OK) {
         effnet_model_free(*out);
@@ -158,6 +162,7 @@ effnet_status effnet_model_open(const char *path, const effnet_model_options *op
     effnet_model *model;
     TRY(model_allocate(&card, chosen.team, chosen.threads, chosen.engine, &model, error));
     model->dtype = dtype;
+    model->most_pixels = chosen.most_pixels;
     effnet_status status = model_device_choose(model, chosen.device, error);
     if (status == EFFNET_OK)
         status = weights_read(file, &model->network, model->parameters, model->statistics, false, NULL, error);

@@ -50,7 +50,7 @@ effnet_status model_prepare(const effnet_model *model, const effnet_picture *pic
     if (picture->bytes && (picture->size == 0 || picture->size > PICTURE_FILE_LIMIT))
         return fail(err, EFFNET_ERROR_ARGUMENT, "%s has %zu bytes; allowed: 1 to %d", name, picture->size,
                     (int)PICTURE_FILE_LIMIT);
-    Decoder decoder = {.upright = model->preprocess.exif_orientation};
+    Decoder decoder = {.upright = model->preprocess.exif_orientation, .most_pixels = model->most_pixels};
     Picture decoded;
     effnet_status status = picture->path ? decoder_read(&decoder, picture->path, &decoded, err)
                                          : decoder_decode(&decoder, picture->bytes, picture->size, name, &decoded, err);

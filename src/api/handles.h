@@ -38,6 +38,7 @@ struct effnet_model {
     Network network;
     ModelCard card; /* owns its class names */
     PreprocessOptions preprocess;
+    int64_t most_pixels;            /* of a picture's file that is decoded; 0: as many as can be */
     float *parameters, *statistics; /* the network's blocks */
     uint64_t writes;                /* times they were changed */
     char (*numbers)[12];            /* labels where the card names no classes */

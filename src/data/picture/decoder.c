@@ -20,12 +20,13 @@ effnet_status decoder_reserve(Decoder *decoder, int64_t height, int64_t width, i
     if (height < 1 || width < 1)
         return fail(err, EFFNET_ERROR_FORMAT, "'%s' has no pixels (width %lld, height %lld)", name, (long long)width,
                     (long long)height);
-    if (height > PICTURE_MAX_SIDE || width > PICTURE_MAX_SIDE || height * width > PICTURE_MAX_PIXELS)
+    const int64_t most = decoder->most_pixels ? decoder->most_pixels : PICTURE_MAX_PIXELS;
+    if (height > PICTURE_MAX_SIDE || width > PICTURE_MAX_SIDE || height * width > most)
         return fail(
             err, EFFNET_ERROR_FORMAT,
-            "'%s' says it is %lld pixels wide and %lld high; allowed are %d a side and %d in all: make it smaller "
+            "'%s' says it is %lld pixels wide and %lld high; allowed are %d a side and %lld in all: make it smaller "
             "or leave it out",
-            name, (long long)width, (long long)height, (int)PICTURE_MAX_SIDE, (int)PICTURE_MAX_PIXELS);
+            name, (long long)width, (long long)height, (int)PICTURE_MAX_SIDE, (long long)most);
     size_t needed = (size_t)height * (size_t)width * (size_t)channels; /* at most 800 MB after the checks */
     bool oversized = decoder->pixel_capacity > KEPT_CAPACITY && needed < decoder->pixel_capacity / 4;
     if (needed <= decoder->pixel_capacity && !oversized) return EFFNET_OK;

@@ -8,9 +8,10 @@
 
 /* {0} is a new decoder. One thread at a time. */
 typedef struct Decoder {
-    bool upright;    /* turn pictures as their EXIF orientation says */
-    int orientation; /* EXIF's of the latest picture: 2 to 8 where it is still to be turned, else 0 or 1 */
-    uint8_t *file;   /* bytes of the file being decoded */
+    bool upright;        /* turn pictures as their EXIF orientation says */
+    int64_t most_pixels; /* of a picture; 0: PICTURE_MAX_PIXELS */
+    int orientation;     /* EXIF's of the latest picture: 2 to 8 where it is still to be turned, else 0 or 1 */
+    uint8_t *file;       /* bytes of the file being decoded */
     size_t file_capacity;
     uint8_t *pixels; /* of the latest picture */
     size_t pixel_capacity;

@@ -3,6 +3,7 @@
 #include "train/run_memory.h"
 
 #include "base/number_text.h"
+#include "train/initial_state.h"
 
 enum { RING = 5 }; /* batches of a loader: one with the caller, four being made */
 

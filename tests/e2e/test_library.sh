@@ -22,7 +22,7 @@ readelf -d "$library/libeffnet.so" | grep -qE "SONAME.*\[libeffnet\.so\.${versio
     die "libeffnet.so $version has another SONAME"
 
 # Each environment variable that the library reads is told of in the header.
-grep -rhoE 'getenv\("[A-Z_]+"' "$source/src" --include='*.c' --exclude-dir=cli | sort -u | cut -d'"' -f2 >"$work/variables"
+grep -rhoE 'getenv\("[A-Z_]+"' "$source/src" --include='*.c' --exclude-dir=cli --exclude-dir=hub | sort -u | cut -d'"' -f2 >"$work/variables"
 [ "$(wc -l <"$work/variables")" -ge 8 ] || die "the library's environment variables were not found"
 while read -r name; do
     grep -qw "$name" "$source/include/effnet.h" || die "effnet.h does not tell of the environment variable $name"

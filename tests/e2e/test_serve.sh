@@ -61,7 +61,8 @@ done
 metric() { sed -n "s/^effnet_$1 //p" "$work/out"; }
 holds "$(metric 'replies_total{status="200"}') >= 52 && $(metric 'replies_total{status="422"}') >= 10"
 holds "$(metric 'replies_total{status="413"}') == 4 && $(metric 'replies_total{status="500"}') == 0"
-holds "$(metric cut_off_total) == 8 && $(metric body_bytes) == 0 && $(metric waiting) == 0"
+# the 8 that trickle, and of the 6 that spoke no HTTP or the 6 that vanished those whose end was not seen before their time
+holds "$(metric cut_off_total) >= 8 && $(metric cut_off_total) <= 20 && $(metric body_bytes) == 0 && $(metric waiting) == 0"
 holds "$(metric pictures_total) >= 60 && $(metric batches_total) <= $(metric pictures_total)"
 holds "$(metric 'answer_seconds_bucket{le="+Inf"}') == $(metric pictures_total)"
 

@@ -77,6 +77,11 @@ static void call_all_with_null(effnet_model *model, effnet_recipe *recipe, effne
     REFUSED(effnet_model_save(model, NULL, &error));
     REFUSED(effnet_model_save_onnx(NULL, "a", NULL, &error));
     REFUSED(effnet_model_save_onnx(model, NULL, NULL, &error));
+    char *decoded;
+    REFUSED(effnet_text_of_bytes(NULL, "a", 1, &decoded, &error));
+    REFUSED(effnet_text_of_bytes("a", NULL, 1, &decoded, &error));
+    REFUSED(effnet_text_of_bytes("a", "a", 1, NULL, &error));
+    REFUSED(effnet_finetune(NULL, NULL, NULL, &error));
     REFUSED(effnet_verify(NULL, &verification, &error));
     REFUSED(effnet_verify("a", NULL, &error));
     REFUSED(effnet_model_save_stablehlo(NULL, "a", NULL, &error));

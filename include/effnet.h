@@ -280,6 +280,11 @@ typedef struct effnet_onnx_options {
 EFFNET_API effnet_status effnet_model_save_onnx(const effnet_model *model, const char *path,
                                                 const effnet_onnx_options *options, effnet_error *error);
 
+/* The model as C: path, which ends with .c, and the same with .h. They need a C99 compiler and expf and nothing else, take
+ * pictures of any size, and test themselves on a golden picture; the functions begin with the file's name
+ * ("mine.c": mine_predict). Memory is static. */
+EFFNET_API effnet_status effnet_model_save_c(const effnet_model *model, const char *path, effnet_error *error);
+
 typedef struct effnet_verification {
     size_t struct_size;
     char model[64];

@@ -12,11 +12,11 @@ static bool ends_with(const char *text, const char *tail) {
     return length > wanted && strcmp(text + length - wanted, tail) == 0;
 }
 
-typedef enum Format { FORMAT_SAFETENSORS, FORMAT_ONNX, FORMAT_STABLEHLO, FORMATS } Format;
+typedef enum Format { FORMAT_SAFETENSORS, FORMAT_ONNX, FORMAT_STABLEHLO, FORMAT_C, FORMATS } Format;
 
 static const struct {
     const char *name, *ending;
-} formats[FORMATS] = {{"safetensors", ".safetensors"}, {"onnx", ".onnx"}, {"stablehlo", ".mlir"}};
+} formats[FORMATS] = {{"safetensors", ".safetensors"}, {"onnx", ".onnx"}, {"stablehlo", ".mlir"}, {"c", ".c"}};
 
 typedef struct Export {
     const char *from, *out;
@@ -31,6 +31,8 @@ static effnet_status save(const Export *export, const effnet_model *model, effne
     switch (export->format) {
     case FORMAT_ONNX:
         return effnet_model_save_onnx(model, export->out, &export->onnx, error);
+    case FORMAT_C:
+        return effnet_model_save_c(model, export->out, error);
     case FORMAT_STABLEHLO:
         return effnet_model_save_stablehlo(model, export->out, &export->stablehlo, error);
     default:
@@ -98,6 +100,9 @@ int verb_export(int argc, char **argv) {
             "OUT.onnx has an input 'input' (N, 3, R, R) of normalised pixels and an output 'logits'; with\n"
             "--preprocessing an input 'image' (N, H, W, 3) of bytes, RGB, of any size, and 'probabilities' besides.\n"
             "A golden picture and its logits are in its metadata: 'effnet verify OUT.onnx' checks them.\n"
+            "OUT.c and, beside it, OUT.h are the model as C for a compiler and libm, pictures of any size in; "
+            "OUT_test()\n"
+            "in it checks the golden picture.\n"
             "OUT.mlir is StableHLO, for JAX, IREE and others: a checkpoint's inference (without the weights), or, "
             "where\n"
             "a recipe stands in place of the checkpoint (RECIPE.yaml), its whole training step; comments at the top\n"
@@ -105,6 +110,7 @@ int verb_export(int argc, char **argv) {
         .examples = "  effnet export runs/mine mine.onnx --preprocessing\n"
                     "  effnet export runs/mine mine.onnx --opset 13\n"
                     "  effnet export runs/mine mine.safetensors --weights raw\n"
+                    "  effnet export runs/mine mine.c --res 96\n"
                     "  effnet export runs/mine mine.mlir --batch 16\n"
                     "  effnet export recipes/imagenet-b0.yaml step.mlir --set batch_size=256 --uint8\n",
     };
@@ -131,11 +137,11 @@ int verb_export(int argc, char **argv) {
                                .most = 21,
                                .help = "ONNX: the operator set, 13 to 21, for older and newer readers; default 17"},
                               {.name = "format",
-                               .argument = "safetensors|onnx|stablehlo",
+                               .argument = "safetensors|onnx|c|stablehlo",
                                .target = &format,
                                .kind = OPTION_CHOICE,
-                               .choices = "safetensors|onnx|stablehlo",
-                               .help = "otherwise the ending of OUT says it: .safetensors, .onnx, .mlir"},
+                               .choices = "safetensors|onnx|c|stablehlo",
+                               .help = "otherwise the ending of OUT says it: .safetensors, .onnx, .c, .mlir"},
                               OPTION_ROW_BATCH(&batch, "StableHLO: pictures of inference; default 1"),
                               {.name = "dtype",
                                .argument = "fp32|bf16",
@@ -154,7 +160,7 @@ int verb_export(int argc, char **argv) {
     int status = parse_options(&help, options, argc, argv, &line);
     if (status != PARSED) return status;
     if (line.count == 0) return usage_error("export", "no checkpoint given");
-    if (line.count == 1) return usage_error("export", "no OUT.safetensors, OUT.onnx or OUT.mlir given");
+    if (line.count == 1) return usage_error("export", "no OUT.safetensors, OUT.onnx, OUT.c or OUT.mlir given");
     if (line.count > 2) return usage_error("export", "unexpected argument '%.60s'", line.arguments[2]);
     Export export = {
         .from = line.arguments[0],
@@ -172,8 +178,7 @@ int verb_export(int argc, char **argv) {
         .json = json,
     };
     if (export.format == FORMATS)
-        return usage_error("export", "'%.60s' ends neither with .safetensors nor with .onnx nor with .mlir",
-                           export.out);
+        return usage_error("export", "'%.60s' ends neither with .safetensors nor with .onnx, .c or .mlir", export.out);
     if (!ends_with(export.from, ".yaml")) return export_model(&export);
     if (export.format != FORMAT_STABLEHLO)
         return usage_error("export", "of a recipe only the training step can be written, to OUT.mlir");

@@ -82,6 +82,8 @@ static void call_all_with_null(effnet_model *model, effnet_recipe *recipe, effne
     REFUSED(effnet_text_of_bytes("a", NULL, 1, &decoded, &error));
     REFUSED(effnet_text_of_bytes("a", "a", 1, NULL, &error));
     REFUSED(effnet_finetune(NULL, NULL, NULL, &error));
+    REFUSED(effnet_model_save_c(NULL, "a.c", &error));
+    REFUSED(effnet_model_save_c(model, NULL, &error));
     REFUSED(effnet_verify(NULL, &verification, &error));
     REFUSED(effnet_verify("a", NULL, &error));
     REFUSED(effnet_model_save_stablehlo(NULL, "a", NULL, &error));

@@ -1,9 +1,11 @@
 /* file_kind.c - see file_kind.h. */
 #include "base/file_kind.h"
+#include "base/file.h"
 
 #include <stdbool.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 typedef struct Signature {
     int offset;
@@ -88,4 +90,13 @@ const char *file_kind_of(const void *bytes, size_t size) {
         return "a Python pickle (if PyTorch's, effnet import FILE OUT.safetensors takes its weights)";
     if (size >= 9 && text[8] == '{' && memcmp(text + 2, "\0\0\0\0\0", 5) == 0) return "a safetensors file";
     return kind_of_markup(text, size);
+}
+
+const char *file_kind_at(const char *path) {
+    char bytes[1024];
+    int descriptor;
+    if (file_open(path, &descriptor, NULL, NULL) != EFFNET_OK) return NULL;
+    ssize_t got = read(descriptor, bytes, sizeof bytes);
+    close(descriptor);
+    return got == 0 ? "empty" : got > 0 ? file_kind_of(bytes, (size_t)got) : NULL;
 }

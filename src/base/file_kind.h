@@ -6,5 +6,7 @@
 
 /* "a Git LFS pointer ('git lfs pull' fetches the file itself)"; NULL where the bytes tell nothing. Static. */
 const char *file_kind_of(const void *bytes, size_t size);
+/* The same of a file; "empty" where it is so; NULL also where it can't be read. */
+const char *file_kind_at(const char *path);
 
 #endif

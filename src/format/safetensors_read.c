@@ -200,6 +200,7 @@ static effnet_status read_header(Safetensors *file, effnet_error *err) {
     if (fstat(file->descriptor, &status) != 0)
         return fail(err, EFFNET_ERROR_IO, "cannot read '%s': %s", file->path, strerror(errno));
     uint64_t size = (uint64_t)status.st_size;
+    if (size == 0) return fail(err, EFFNET_ERROR_FORMAT, "'%s' is empty; wanted a safetensors file", file->path);
     if (size < LENGTH_BYTES + 2)
         return fail(err, EFFNET_ERROR_FORMAT, "'%s' is not a safetensors file: it has only %llu bytes", file->path,
                     (unsigned long long)size);

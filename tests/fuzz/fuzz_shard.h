@@ -13,15 +13,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 typedef effnet_status OpenFunction(const NameList *paths, Dataset **out, effnet_error *err);
 
-static inline void fuzz_shard(const uint8_t *data, size_t size, OpenFunction *open_source) {
-    char path[64], *names[1] = {path};
-    int descriptor = memfd_create("fuzz", MFD_CLOEXEC);
-    if (descriptor < 0 || write(descriptor, data, size) != (ssize_t)size) abort();
-    snprintf(path, sizeof path, "/proc/self/fd/%d", descriptor);
-    const NameList paths = {.names = names, .count = 1};
+/* Opened and every picture read. */
+static inline void fuzz_shard_paths(const NameList *paths, OpenFunction *open_source) {
     Dataset *dataset;
     effnet_error err = {0};
-    effnet_status status = open_source(&paths, &dataset, &err);
+    effnet_status status = open_source(paths, &dataset, &err);
     if ((status == EFFNET_OK) != (dataset != NULL)) abort();
     if (status != EFFNET_OK && !err.message[0]) abort(); /* never silence */
     for (int64_t i = 0; dataset && i < dataset_size(dataset); i++) {
@@ -31,6 +27,14 @@ static inline void fuzz_shard(const uint8_t *data, size_t size, OpenFunction *op
         if (dataset_read(dataset, i, &picture, &err) == EFFNET_OK) picture_free(&picture);
     }
     dataset_free(dataset);
+}
+
+static inline void fuzz_shard(const uint8_t *data, size_t size, OpenFunction *open_source) {
+    char path[64], *names[1] = {path};
+    int descriptor = memfd_create("fuzz", MFD_CLOEXEC);
+    if (descriptor < 0 || write(descriptor, data, size) != (ssize_t)size) abort();
+    snprintf(path, sizeof path, "/proc/self/fd/%d", descriptor);
+    fuzz_shard_paths(&(NameList){.names = names, .count = 1}, open_source);
     close(descriptor);
 }
 

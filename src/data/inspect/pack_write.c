@@ -225,6 +225,17 @@ static void make_task(void *context, int task, int thread) {
 
 /* ---- going on ---- */
 
+/* Whether the bytes before `end` that fill up to the alignment are the zeros that they were written as: no checksum has
+ * them. */
+static bool padding_is_zero(const Writer *writer, int64_t begin, int64_t end) {
+    uint8_t bytes[EFFPACK_ALIGNMENT];
+    const size_t count = (size_t)(end - begin);
+    if (pread(writer->descriptor, bytes, count, begin) != (ssize_t)count) return false;
+    for (size_t i = 0; i < count; i++)
+        if (bytes[i]) return false;
+    return true;
+}
+
 /* The record at `at`; false where there is no whole one. */
 static bool read_record(const Writer *writer, int64_t at, int64_t length, EffpackRecord *record, char *name,
                         Bytes *payload) {
@@ -237,7 +248,10 @@ static bool read_record(const Writer *writer, int64_t at, int64_t length, Effpac
         return false;
     if (record->sum != effpack_record_sum(record, name)) return false;
     int64_t begin = at + (int64_t)round_up(head + record->name_size, EFFPACK_ALIGNMENT);
-    if ((int64_t)round_up(record->size, EFFPACK_ALIGNMENT) > length - begin) return false;
+    int64_t end = begin + (int64_t)round_up(record->size, EFFPACK_ALIGNMENT);
+    if (end > length || !padding_is_zero(writer, at + (int64_t)(head + record->name_size), begin) ||
+        !padding_is_zero(writer, begin + record->size, end))
+        return false;
     payload->size = 0;
     if (record->size > payload->capacity) {
         uint8_t *larger = realloc(payload->data, record->size);

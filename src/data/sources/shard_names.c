@@ -176,19 +176,13 @@ bool shard_is_named_like(const char *path, const char *shard) {
 }
 
 void shard_lose(Dataset *dataset, const char *path) {
-    uint8_t bytes[512];
     int descriptor;
     effnet_error reason = {0};
     if (file_open(path, &descriptor, NULL, &reason) != EFFNET_OK) {
         dataset_lose(dataset, "%s", reason.message);
         return;
     }
-    ssize_t got = read(descriptor, bytes, sizeof bytes);
     close(descriptor);
-    const char *kind = got > 0 ? file_kind_of(bytes, (size_t)got) : NULL;
-    dataset_lose(dataset, "'%.350s' is called like a shard and is %s", path,
-                 got == 0  ? "empty"
-                 : got < 0 ? "unreadable"
-                 : kind    ? kind
-                           : "damaged at its beginning");
+    const char *kind = file_kind_at(path);
+    dataset_lose(dataset, "'%.350s' is called like a shard and is %s", path, kind ? kind : "damaged at its beginning");
 }

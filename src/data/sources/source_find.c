@@ -7,6 +7,7 @@
 #include "data/sources/shard_source.h"
 #include "data/sources/source_share.h"
 #include "base/file.h"
+#include "base/file_kind.h"
 
 #include <errno.h>
 #include <string.h>
@@ -304,12 +305,12 @@ static effnet_status open_by_names(const char *root, DatasetSplit split, const c
     NameList list = {0};
     effnet_status status = file_list_read(root, &list, err);
     if (status == EFFNET_OK) status = open_list(&list, &wanted, out, &any, err);
+    const char *known = status == EFFNET_OK && !any && list.count ? file_kind_at(list.names[0]) : NULL;
     if (status == EFFNET_OK && !any)
         status = fail(err, EFFNET_ERROR_IO,
-                      "'%s' is a file of no kind that is read; wanted an effpack, TFRecord, tar, CIFAR's binary "
-                      "version, CSV or TSV, "
+                      "'%s' is %s; wanted an effpack, TFRecord, tar, CIFAR's binary version, CSV or TSV, "
                       "or a folder of class folders or of IDX files",
-                      root);
+                      known ? list.names[0] : root, known ? known : "a file of no kind that is read");
     name_list_free(&list);
     return status;
 }

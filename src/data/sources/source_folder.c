@@ -11,6 +11,7 @@
 #include "data/picture/decode_formats.h"
 #include "data/picture/decode.h"
 #include "base/file.h"
+#include "base/file_kind.h"
 #include "base/memory.h"
 #include "base/text_file.h"
 
@@ -232,12 +233,18 @@ static effnet_status fill(FolderSource *source, const char *class_folder, NameLi
         else
             status = dataset_pass_over(&source->dataset, loose.names[i], false, err);
     }
+    char first[PATH_BYTES] = "";
+    const char *known = NULL;
+    if (status == EFFNET_OK && !found->count && loose.count &&
+        path_join(first, sizeof first, source->folder, loose.names[0], NULL) == EFFNET_OK)
+        known = file_kind_at(first);
     name_list_free(&loose);
     TRY(status);
     TRY(list_folder(class_folder, NULL, classes, NULL, err));
     if (!found->count)
-        return fail(err, EFFNET_ERROR_IO, "'%s' holds no class folders: wanted one folder of pictures for each class",
-                    source->folder);
+        return fail(err, EFFNET_ERROR_IO,
+                    "'%s' holds no class folders: wanted one folder of pictures for each class%s%s%s%s", source->folder,
+                    known ? "; '" : "", known ? first : "", known ? "' in it is " : "", known ? known : "");
     for (int i = 0; i < found->count; i++) {
         int label = name_list_find(classes, found->names[i]);
         char hint[400] = "";

@@ -6,6 +6,7 @@
  * bytes that deflate can make of one, and then the data must be neither short nor long. */
 #include "data/sources/source.h"
 #include "base/file.h"
+#include "base/file_kind.h"
 #include "base/memory.h"
 
 #include <errno.h>
@@ -62,6 +63,8 @@ static effnet_status read_open_file(gzFile stream, const char *path, int64_t len
     size_t header_size = 4 + 4 * (size_t)rank, size = 1;
     TRY(read_exactly(stream, path, header, 4, err));
     uint32_t magic = big_endian(header), wanted = (uint32_t)IDX_BYTES << 8 | (uint32_t)rank;
+    const char *known = magic != wanted ? file_kind_at(path) : NULL;
+    if (known && gzdirect(stream)) return fail(err, EFFNET_ERROR_FORMAT, "'%s' is not an IDX file but %s", path, known);
     if (magic != wanted)
         return fail(err, EFFNET_ERROR_FORMAT, "'%s' is not an IDX file of %s: it begins with %08x, wanted %08x", path,
                     rank == 3 ? "images (bytes, 3 dimensions)" : "labels (bytes, 1 dimension)", magic, wanted);

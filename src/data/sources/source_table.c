@@ -166,7 +166,10 @@ static effnet_status read_rows(ShardSource *source, int file, char *text, NameSe
     TRY(table_next(&reader, &row, err));
     trim_fields(&first);
     trim_fields(&row);
-    if (!first.count) return EFFNET_OK;
+    if (!first.count) {
+        dataset_lose(&source->dataset, "'%s' is empty", name);
+        return EFFNET_OK;
+    }
     TRY(choose_columns(name, &first, &row, &columns, err));
     tell_columns(source, name, &first, &columns);
     if (!columns.heading) TRY(add_row(source, file, &first, &columns, reader.separator, labels, err));

@@ -195,7 +195,7 @@ typedef struct effnet_picture {
 
 typedef struct effnet_prediction {
     int index;         /* of the class; -1 where the picture could not be used */
-    float probability; /* softmax */
+    float probability; /* softmax; of a model of several labels a picture, the class's own, between 0 and 1 */
     const char *label; /* owned by the model */
 } effnet_prediction;
 
@@ -204,7 +204,7 @@ typedef struct effnet_outputs {
     size_t struct_size;
     effnet_prediction *predictions; /* (count, top), likeliest first, among equals the lower index */
     int top;                        /* 1 to the model's classes */
-    float *probabilities;           /* (count, classes): softmax of the logits */
+    float *probabilities;           /* (count, classes): softmax of the logits, or as above */
     float *logits;                  /* (count, classes) */
     float *features;                /* (count, H, W, C) as effnet_model_feature says */
     const char *feature;            /* which: "gap", the pooled features that the classifier sees, or "reduction_1" to
@@ -383,6 +383,8 @@ typedef struct effnet_progress {
     double top1, top5, ema_top1, ema_top5; /* per cent; negative while unknown */
     const char *message;                   /* a warning to show, or NULL */
     int worker; /* of several workers (effnet_train_options.dist) the one that speaks: of all but 0 only `message` is news */
+    double average_precision, f1; /* of data with several labels a picture: mean over classes, per cent, of the averages
+                                     where they are kept; 0 else */
 } effnet_progress;
 /* Called about every half second; return true to stop: the step is finished and a checkpoint written. */
 typedef bool effnet_progress_function(void *context, const effnet_progress *progress);
@@ -517,6 +519,9 @@ typedef struct effnet_evaluation {
     double seconds, images_per_s;
     double top1_low, top1_high; /* 95 % interval of top1 (Wilson), per cent */
     double calibration_error;   /* mean difference of confidence and accuracy, per cent */
+    /* Of data with several labels a picture: mean over classes, per cent; 0 else. top1 is then how often the best class is
+     * one of a picture's, `loss` the mean binary cross-entropy; no interval and no calibration are known. */
+    double average_precision, f1;
 } effnet_evaluation;
 
 /* Accuracy of `model` on the evaluation split of `data` (any source of docs/data.md: folders,

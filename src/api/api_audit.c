@@ -42,6 +42,7 @@ static effnet_status audit_split(effnet_model *model, const char *data, const ef
                                  AuditedSplit *split, effnet_error *err) {
     Accuracy accuracy;
     Hashing hashing = {.model = model, .split = split};
+    TRY(dataset_need_single(split->dataset, "effnet data audit", err));
     TRY(classes_match(split->dataset, (const char *const *)model->card.class_names, model->network.config.num_classes,
                       data, err));
     TRY(model_evaluate_looking(model, split->dataset, options, &accuracy, &split->predictions, hash_batch, &hashing,

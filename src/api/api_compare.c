@@ -21,6 +21,7 @@ static effnet_status evaluate_one(Compared *compared, const char *data, const ef
                                   effnet_error *err) {
     Accuracy accuracy;
     TRY(model_open_data(compared->model, data, options, &compared->dataset, err));
+    TRY(dataset_need_single(compared->dataset, "effnet compare", err));
     return model_evaluate(compared->model, compared->dataset, options, &accuracy, &compared->predictions, err);
 }
 

@@ -32,6 +32,7 @@ effnet_status model_evaluate_looking(effnet_model *model, const Dataset *dataset
         .batch = chosen->batch,
         .workers = chosen->workers,
         .bad_images = BAD_IMAGES_SKIP,
+        .targets = model->card.several,
     };
     Loader *loader;
     Judge judge = {.model = model};
@@ -45,7 +46,7 @@ effnet_status model_evaluate_looking(effnet_model *model, const Dataset *dataset
                                    .pictures = dataset_size(dataset),
                                    .progress = chosen->progress,
                                    .progress_context = chosen->progress_context,
-                                   .predictions = predictions,
+                                   .predictions = dataset_has_sets(dataset) ? NULL : predictions,
                                    .look = look,
                                    .look_context = look_context};
     effnet_status status = model_state_take(model, chosen->batch, 0, &judge.state, err);
@@ -147,8 +148,9 @@ effnet_status effnet_evaluate(effnet_model *model, const char *data, const effne
     TRY(options_copy(options, &chosen, sizeof chosen, "effnet_evaluate_options", error));
     TRY(evaluate_options_check(&chosen, error));
     TRY(model_open_data(model, data, &chosen, &dataset, error));
-    Predictions predictions;
-    effnet_status status = model_evaluate(model, dataset, &chosen, &accuracy, &predictions, error);
+    Predictions predictions = {0};
+    effnet_status status = chosen.report ? dataset_need_single(dataset, "a report", error) : EFFNET_OK;
+    if (status == EFFNET_OK) status = model_evaluate(model, dataset, &chosen, &accuracy, &predictions, error);
     if (status == EFFNET_OK && accuracy.images == 0)
         status = fail(error, EFFNET_ERROR_FORMAT, "not one picture of '%s' could be read", data);
     if (status == EFFNET_OK && chosen.report)
@@ -156,9 +158,11 @@ effnet_status effnet_evaluate(effnet_model *model, const char *data, const effne
     Summary summary;
     predictions_summarize(&predictions, &summary, NULL, NULL);
     predictions_free(&predictions);
+    const bool sets = dataset_has_sets(dataset);
     dataset_free(dataset);
     if (status != EFFNET_OK) return status;
-    Interval interval = wilson_interval(summary.right, accuracy.images);
+    Interval interval = {0};
+    if (!sets) interval = wilson_interval(summary.right, accuracy.images);
     const effnet_evaluation told = {
         .images = accuracy.images,
         .skipped = accuracy.skipped,
@@ -170,6 +174,8 @@ effnet_status effnet_evaluate(effnet_model *model, const char *data, const effne
         .top1_low = 100 * interval.low,
         .top1_high = 100 * interval.high,
         .calibration_error = 100 * summary.calibration.error,
+        .average_precision = accuracy.average_precision,
+        .f1 = accuracy.f1,
     };
     result_write(out, &told, sizeof told);
     return EFFNET_OK;

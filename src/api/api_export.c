@@ -35,6 +35,7 @@ effnet_status effnet_model_save_onnx(const effnet_model *model, const char *path
     const OnnxOptions write = {.opset = chosen.opset,
                                .keep_batch_norm = chosen.keep_batch_norm,
                                .pictures = chosen.preprocessing ? &recipe : NULL,
+                               .several = model->card.several,
                                .metadata = (const char *const *)metadata};
     effnet_status status = onnx_write(path, &model->network, model->parameters, model->statistics, &write, error);
     card_metadata_free(metadata);
@@ -54,6 +55,7 @@ effnet_status effnet_model_save_c(const effnet_model *model, const char *path, e
         recipe_from_card(&model->card, &recipe);
         const CSourceOptions options = {.pictures = &recipe,
                                         .labels = labels,
+                                        .several = model->card.several,
                                         .notes = effnet_model_notes(model),
                                         .golden = golden.picture.pixels,
                                         .golden_height = golden.picture.height,

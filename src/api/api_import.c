@@ -132,6 +132,7 @@ static effnet_status import_model(const WeightImport *import, const effnet_impor
     model_card_from_recipe(&recipe, &config, &card);
     note_result(&card, found);
     card.step = own->step;
+    card.several = own->several;
     card.class_names = names.names; /* the card's from here on; NULL where there are none */
     TRY(model_allocate(&card, options->team, options->threads, NULL, &model, err));
     status = weight_import_read(import, &model->network, model->parameters, model->statistics, false, NULL, err);

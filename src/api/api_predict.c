@@ -94,6 +94,15 @@ static bool softmax(const float *logits, int count, float *out) {
     return true;
 }
 
+/* The same of classes that are a yes or no each: nothing sums to 1. */
+static bool sigmoid(const float *logits, int count, float *out) {
+    for (int i = 0; i < count; i++) {
+        if (!isfinite(logits[i])) return false;
+        out[i] = (float)(1 / (1 + exp(-(double)logits[i])));
+    }
+    return true;
+}
+
 /* Likelier first; among equals the lower index. */
 static int compare_predictions(const void *a, const void *b) {
     const effnet_prediction *left = a, *right = b;
@@ -145,7 +154,7 @@ static void write_floats(float *to, int place, size_t floats, const float *from,
 static effnet_status rank(Run *run, const float *logits, int place, effnet_error *err) {
     const effnet_outputs *outputs = run->outputs;
     const int classes = (int)run->classes;
-    if (!softmax(logits, classes, run->probabilities))
+    if (!(run->model->card.several ? sigmoid : softmax)(logits, classes, run->probabilities))
         return fail(err, EFFNET_ERROR_NUMERIC, "the output of %s is not finite; its weights are damaged",
                     run->model->network.config.name);
     write_floats(outputs->probabilities, place, run->classes, run->probabilities, 0);

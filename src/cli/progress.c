@@ -72,6 +72,8 @@ static void show_epoch(ProgressDisplay *display, const effnet_progress *progress
     add(&line, "loss %.4f", progress->loss);
     add_accuracy(&line, "top-1", progress->top1, progress->top5);
     add_accuracy(&line, "EMA top-1", progress->ema_top1, progress->ema_top5);
+    if (progress->average_precision > 0)
+        add(&line, "mAP %.2f %%  F1 %.2f %%", progress->average_precision, progress->f1);
     add(&line, "%.0f images/s", progress->images_per_s);
     add(&line, "%s", duration);
     print_line(display, &line, true);

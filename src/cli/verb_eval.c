@@ -23,6 +23,10 @@ static int print_json(const char *checkpoint, const effnet_model *model, const e
     json_object_set_new(object, "top1_high", json_rounded(evaluation->top1_high, 5));
     json_object_set_new(object, "top5", json_rounded(evaluation->top5, 7));
     json_object_set_new(object, "calibration_error", json_rounded(evaluation->calibration_error, 5));
+    if (evaluation->average_precision > 0) {
+        json_object_set_new(object, "average_precision", json_rounded(evaluation->average_precision, 7));
+        json_object_set_new(object, "f1", json_rounded(evaluation->f1, 7));
+    }
     json_object_set_new(object, "loss", json_rounded(evaluation->loss, 7));
     json_object_set_new(object, "seconds", json_rounded(evaluation->seconds, 5));
     json_object_set_new(object, "images_per_s", json_rounded(evaluation->images_per_s, 5));
@@ -36,6 +40,13 @@ static void print_text(const effnet_model *model, const effnet_evaluation *evalu
     text_count(evaluation->skipped, skipped, sizeof skipped);
     printf("images  %s", images);
     if (evaluation->skipped) printf(" (%s more could not be read and are left out)", skipped);
+    if (evaluation->average_precision > 0) { /* several labels a picture */
+        printf("\nmAP     %.2f %%\nF1      %.2f %%\ntop-1   %.2f %% (the best class is one of the picture's)\nloss    "
+               "%.4f\nspeed   %.0f images/s\n",
+               evaluation->average_precision, evaluation->f1, evaluation->top1, evaluation->loss,
+               evaluation->images_per_s);
+        return;
+    }
     printf("\ntop-1   %.2f %% (95 %%: %.1f to %.1f)\ntop-5   %.2f %%\nloss    %.4f\nspeed   %.0f images/s\n",
            evaluation->top1, evaluation->top1_low, evaluation->top1_high, evaluation->top5, evaluation->loss,
            evaluation->images_per_s);

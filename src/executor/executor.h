@@ -46,6 +46,8 @@ typedef struct ExecutorBatch {
      * shares[n]) * onehot(others[n]) (Mixup, CutMix); smoothed all the same. */
     const int32_t *labels, *others; /* (N), below num_classes */
     const float *shares;            /* (N), 0 to 1 */
+    const float *targets;           /* (N, num_classes), 0 to 1, in place of them: of several labels a picture, with
+                                       STEP_LOSS_BINARY and FOCAL alone; NULL: the labels. Host alone */
     const float *weights;           /* (N) what each picture counts in the loss; NULL: 1 each. Host alone */
     bool norms;                     /* of a step: weight_norm and update_norm are asked for */
 } ExecutorBatch;

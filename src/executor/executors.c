@@ -60,6 +60,10 @@ effnet_status executor_check_batch(const ExecutorBatch *batch, int most, int cla
     if (batch->size < 1 || batch->size > most)
         return fail(err, EFFNET_ERROR_ARGUMENT, "a batch of %d images; batch_size allows 1 to %d", batch->size, most);
     TRY(check_labels(batch->labels, batch->size, classes, err));
+    for (size_t i = 0; batch->targets && i < (size_t)batch->size * (size_t)classes; i++)
+        if (!(batch->targets[i] >= 0 && batch->targets[i] <= 1))
+            return fail(err, EFFNET_ERROR_ARGUMENT, "target %g of image %zu of the batch; 0 to 1 is allowed",
+                        (double)batch->targets[i], i / (size_t)classes);
     if (!batch->others) return EFFNET_OK;
     for (int n = 0; n < batch->size; n++)
         if (!(batch->shares[n] >= 0 && batch->shares[n] <= 1))

@@ -127,6 +127,9 @@ effnet_status replica_loss(Replica *replica, const ExecutorBatch *batch, const R
     const Targets targets = {.labels = batch->labels + part->first,
                              .others = batch->others ? batch->others + part->first : NULL,
                              .shares = batch->shares ? batch->shares + part->first : NULL,
+                             .dense = batch->targets ? batch->targets + (size_t)part->first *
+                                                                            (size_t)replica->network->config.num_classes
+                                                     : NULL,
                              .weights = batch->weights ? batch->weights + part->first : NULL};
     *loss = loss_of_step(replica->spec, room->logits, &targets, part->count, replica->network->config.num_classes,
                          (double)part->count / ((double)batch->size * replica->workers), replica->team,

@@ -279,14 +279,21 @@ static effnet_status write_network(CWriter *writer, effnet_error *err) {
 static void write_predict(CWriter *writer) {
     const char *prefix = writer->prefix, *upper = writer->upper;
     FILE *stream = writer->stream;
-    fprintf(stream,
-            "void %s_probabilities(const float *logits, float *probabilities) {\n"
-            "    float largest = logits[0], sum = 0;\n"
-            "    for (int i = 1; i < %s_CLASSES; i++) largest = fmaxf(largest, logits[i]);\n"
-            "    for (int i = 0; i < %s_CLASSES; i++) sum += probabilities[i] = expf(logits[i] - largest);\n"
-            "    for (int i = 0; i < %s_CLASSES; i++) probabilities[i] /= sum;\n"
-            "}\n\n",
-            prefix, upper, upper, upper);
+    if (writer->options->several)
+        fprintf(stream,
+                "void %s_probabilities(const float *logits, float *probabilities) { /* each class by itself */\n"
+                "    for (int i = 0; i < %s_CLASSES; i++) probabilities[i] = 1 / (1 + expf(-logits[i]));\n"
+                "}\n\n",
+                prefix, upper);
+    else
+        fprintf(stream,
+                "void %s_probabilities(const float *logits, float *probabilities) {\n"
+                "    float largest = logits[0], sum = 0;\n"
+                "    for (int i = 1; i < %s_CLASSES; i++) largest = fmaxf(largest, logits[i]);\n"
+                "    for (int i = 0; i < %s_CLASSES; i++) sum += probabilities[i] = expf(logits[i] - largest);\n"
+                "    for (int i = 0; i < %s_CLASSES; i++) probabilities[i] /= sum;\n"
+                "}\n\n",
+                prefix, upper, upper, upper);
     fprintf(stream,
             "int %s_predict(const unsigned char *pixels, int height, int width, float *probabilities) {\n"
             "    if (%s_prepare(pixels, height, width, arena + %zu) != 0) return -1;\n"

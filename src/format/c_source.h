@@ -10,6 +10,7 @@ typedef struct CSourceOptions {
     const Recipe *pictures;    /* how they are prepared: as for onnx_add_picture */
     const char *const *labels; /* (classes) */
     const char *notes;         /* where the weights come from, lines; may be "" */
+    bool several;              /* probabilities: each class's own (sigmoid); else of all together (softmax) */
     const uint8_t *golden;     /* a picture (golden_height, golden_width, 3) that the files' own test runs on, ... */
     int golden_height, golden_width;
     const float *golden_logits; /* ... and what it must give (classes) */

@@ -16,6 +16,7 @@ typedef struct OnnxOptions {
     int opset;                   /* ONNX_OPSET_LEAST to ONNX_OPSET_MOST; 0: ONNX_OPSET */
     bool keep_batch_norm;        /* BatchNormalization nodes; else folded into the convolutions before them */
     const Recipe *pictures;      /* pictures go in, prepared as its keys say; NULL: bare */
+    bool several;                /* with pictures in: each class's own probability (Sigmoid); else Softmax */
     const char *const *metadata; /* pairs key, value, ..., NULL; may be NULL */
 } OnnxOptions;
 

@@ -211,9 +211,9 @@ static effnet_status build(Exporter *exporter, const char *path, effnet_error *e
 }
 
 /* With pictures in: the probabilities, and the logits beside them. */
-static void add_softmax(Exporter *exporter) {
-    add_node(exporter, "Softmax", onnx_name(&exporter->graph, "probabilities"), onnx_name(&exporter->graph, "logits"),
-             NULL, NULL);
+static void add_softmax(Exporter *exporter, bool several) {
+    add_node(exporter, several ? "Sigmoid" : "Softmax", onnx_name(&exporter->graph, "probabilities"),
+             onnx_name(&exporter->graph, "logits"), NULL, NULL);
 }
 
 effnet_status onnx_write(const char *path, const Network *network, const float *parameters, const float *statistics,
@@ -243,7 +243,7 @@ effnet_status onnx_write(const char *path, const Network *network, const float *
         exporter.tensors[0] = onnx_name(&exporter.graph, "input");
     }
     effnet_status status = build(&exporter, path, err);
-    if (pictures) add_softmax(&exporter);
+    if (pictures) add_softmax(&exporter, options->several);
     if (status == EFFNET_OK) status = onnx_graph_write(&exporter.graph, path, &model, err);
     onnx_graph_free(&exporter.graph);
     free(exporter.tensors);

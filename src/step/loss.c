@@ -72,7 +72,7 @@ static void loss_task(void *context, int task, int thread) {
     double total = 0;
     for (int n = task * pass->span; n < end; n++) {
         size_t row = (size_t)n * (size_t)pass->classes;
-        int label = targets->labels[n], other = targets->others ? targets->others[n] : label;
+        int label = targets->dense ? 0 : targets->labels[n], other = targets->others ? targets->others[n] : label;
         double weight = targets->weights ? (double)targets->weights[n] : 1;
         const double share = targets->others ? (double)targets->shares[n] : 1, scale = weight * pass->gradient_scale;
         const float *logits = pass->logits + row;
@@ -80,7 +80,8 @@ static void loss_task(void *context, int task, int thread) {
         total += weight *
                  (pass->spec->loss == STEP_LOSS_CROSS_ENTROPY
                       ? image_loss(logits, label, other, share, pass->classes, pass->spec->smoothing, scale, gradient)
-                      : loss_binary_of_image(pass->spec, logits, label, other, share, pass->classes, scale, gradient));
+                      : loss_binary_of_image(pass->spec, logits, targets->dense ? targets->dense + row : NULL, label,
+                                             other, share, pass->classes, scale, gradient));
     }
     pass->totals[task] = total;
 }

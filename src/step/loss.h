@@ -19,6 +19,8 @@ double loss_cross_entropy(const float *logits, const int32_t *labels, int batch,
 typedef struct Targets {
     const int32_t *labels, *others; /* (N) each */
     const float *shares;            /* (N) */
+    const float *dense;             /* (N, C), 0 to 1 each, in place of labels, others and shares: binary and focal
+                                       alone; NULL: the labels */
     const float *weights;           /* (N) times an image's loss; NULL: 1 each */
 } Targets;
 /* The loss that a step asks for: spec->loss and what belongs to it. */

@@ -33,16 +33,16 @@ double loss_binary(const StepSpec *spec, double logit, double target, double *sl
     return alpha * power * binary;
 }
 
-double loss_binary_of_image(const StepSpec *spec, const float *logits, int label, int other, double share, int classes,
-                            double scale, float *gradient) {
+double loss_binary_of_image(const StepSpec *spec, const float *logits, const float *dense, int label, int other,
+                            double share, int classes, double scale, float *gradient) {
     const double uniform = spec->smoothing / classes, sharp = 1 - spec->smoothing;
     const double part = spec->loss_sum ? 1 : 1.0 / classes;
-    bool good = label >= 0 && label < classes && other >= 0 && other < classes && share >= 0 && share <= 1;
+    bool good = dense || (label >= 0 && label < classes && other >= 0 && other < classes && share >= 0 && share <= 1);
     for (int c = 0; c < classes; c++) good = good && isfinite(logits[c]);
     double sum = 0;
     for (int c = 0; c < classes; c++) {
-        double slope = NAN,
-               target = uniform + (c == label ? sharp * share : 0) + (c == other ? sharp * (1 - share) : 0);
+        const double hot = dense ? (double)dense[c] : (c == label ? share : 0) + (c == other ? 1 - share : 0);
+        double slope = NAN, target = uniform + sharp * hot;
         if (spec->loss_threshold > 0) target = target > spec->loss_threshold;
         sum += good ? loss_binary(spec, logits[c], target, &slope) : NAN;
         if (gradient) gradient[c] = (float)(scale * part * slope);

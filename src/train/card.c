@@ -114,6 +114,7 @@ effnet_status card_metadata(const ModelCard *card, char ***out, effnet_error *er
     add_text(&pairs, "effnet.val_crop", val_crop_names[card->val_crop % 3]);
     add_json(&pairs, "effnet.pad_to", json_integer(card->pad_to));
     if (card->exif_orientation) add_text(&pairs, "effnet.exif_orientation", "true");
+    if (card->several) add_text(&pairs, "effnet.labels", "several");
     add_json(&pairs, "effnet.step", json_integer(card->step));
     if (card->listing[0]) {
         add_json(&pairs, "effnet.train_pictures", json_integer(card->pictures));
@@ -303,6 +304,8 @@ static effnet_status read_fields(const CardTexts *texts, ModelCard *card, effnet
     card->pad_to = (int)value;
     const char *upright = text_of(texts, "effnet.exif_orientation"); /* absent: false */
     card->exif_orientation = upright && strcmp(upright, "true") == 0;
+    const char *labels = text_of(texts, "effnet.labels"); /* absent: one */
+    card->several = labels && strcmp(labels, "several") == 0;
     TRY(read_integer(texts, "effnet.step", 0, INT64_MAX, &card->step, err));
     const char *listing = text_of(texts, "effnet.train_listing"); /* absent in older files */
     if (listing) {

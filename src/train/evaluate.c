@@ -12,7 +12,9 @@
 #include "base/memory.h"
 #include "data/feed/loader.h"
 #include "report/predictions.h"
+#include "train/set_metrics.h"
 
+#include <math.h>
 #include <string.h>
 
 static const double report_seconds = 0.45; /* "about twice a second" */
@@ -27,6 +29,30 @@ void accuracy_add(Accuracy *accuracy, const float *logits, const int32_t *labels
         accuracy->top5 += beaten_by < 5;
     }
     accuracy->loss += batch * loss_cross_entropy(logits, labels, batch, classes, 0, 1, NULL);
+    accuracy->images += batch;
+}
+
+/* The same of several labels a picture, targets (N, classes): right where the best class is one of them, and, of a
+ * picture without any, where no class is answered with yes. The loss is binary cross-entropy, the mean over classes. */
+static void add_sets(Accuracy *accuracy, const float *logits, const float *targets, int batch, int classes) {
+    static const StepSpec binary = {.loss = STEP_LOSS_BINARY};
+    const Targets wanted = {.dense = targets};
+    for (int n = 0; n < batch; n++) {
+        const float *row = logits + (size_t)n * (size_t)classes, *target = targets + (size_t)n * (size_t)classes;
+        float best = -INFINITY, others = -INFINITY;
+        bool any = false;
+        for (int c = 0; c < classes; c++) {
+            const bool is_wanted = target[c] > 0.5f;
+            any |= is_wanted;
+            if (is_wanted && row[c] > best) best = row[c];
+            if (!is_wanted && !(row[c] <= others)) others = row[c];
+        }
+        int beaten_by = 0;
+        for (int c = 0; c < classes; c++) beaten_by += !(target[c] > 0.5f) && !(row[c] < best);
+        accuracy->top1 += any ? beaten_by < 1 : others < 0;
+        accuracy->top5 += any ? beaten_by < 5 : others < 0;
+    }
+    accuracy->loss += batch * loss_of_step(&binary, logits, &wanted, batch, classes, 1, NULL, NULL);
     accuracy->images += batch;
 }
 
@@ -85,6 +111,7 @@ static effnet_status make_room(Logits *logits, int batch, int classes, effnet_er
 
 typedef struct Running {
     Logits logits;
+    SetMetrics metrics[2]; /* of each set of weights, where pictures have several labels */
     double started, reported;
     bool ended; /* this worker's pictures are done */
 } Running;
@@ -108,7 +135,12 @@ static effnet_status run_batch(const Evaluation *evaluation, Running *running, A
         const ExecutorBatch pictures = {.size = batch.size, .images = batch.images, .labels = batch.labels};
         for (int s = 0; s < count; s++) {
             TRY(evaluation->logits(evaluation->logits_context, s, &pictures, logits, err));
-            accuracy_add(&sets[s], logits, batch.labels, batch.size, evaluation->classes);
+            if (!batch.targets) {
+                accuracy_add(&sets[s], logits, batch.labels, batch.size, evaluation->classes);
+                continue;
+            }
+            add_sets(&sets[s], logits, batch.targets, batch.size, evaluation->classes);
+            TRY(set_metrics_add(&running->metrics[s], logits, batch.targets, batch.size, err));
         }
         if (evaluation->predictions)
             TRY(predictions_add(evaluation->predictions, logits, batch.labels, batch.pictures, batch.size, err));
@@ -173,6 +205,8 @@ static effnet_status run(const Evaluation *evaluation, Running *running, Accurac
     for (int s = 0; s < evaluation->count; s++) {
         sets[s].seconds = clock_seconds() - running->started;
         accuracy_finish(&sets[s]);
+        if (running->metrics[s].pictures)
+            TRY(set_metrics_finish(&running->metrics[s], &sets[s].average_precision, &sets[s].f1, err));
     }
     return EFFNET_OK;
 }
@@ -181,8 +215,10 @@ effnet_status evaluate_all(const Evaluation *evaluation, Accuracy *out, effnet_e
     memset(out, 0, (size_t)evaluation->count * sizeof *out);
     double now = clock_seconds();
     Running running = {.started = now, .reported = now - report_seconds}; /* the first batch is told of */
+    for (int s = 0; s < evaluation->count && s < 2; s++) running.metrics[s].classes = evaluation->classes;
     effnet_status status = run(evaluation, &running, out, err);
     memory_free(running.logits.values);
+    for (int s = 0; s < 2; s++) set_metrics_free(&running.metrics[s]);
     return status;
 }
 

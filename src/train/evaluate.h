@@ -6,7 +6,8 @@
 
 typedef struct Accuracy {
     int64_t images, skipped;
-    double top1, top5, loss; /* per cent; mean cross-entropy */
+    double top1, top5, loss;      /* per cent; mean cross-entropy, or binary cross-entropy of several labels */
+    double average_precision, f1; /* set_metrics.h; 0 where each picture has one label */
     double seconds;
 } Accuracy;
 

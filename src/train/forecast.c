@@ -126,6 +126,7 @@ static effnet_status time_steps(Run *run, effnet_plan *out, effnet_error *err) {
                                         .labels = batch.labels,
                                         .others = batch.others,
                                         .shares = batch.shares,
+                                        .targets = batch.targets,
                                         .norms = true};
         StepResult result;
         TRY(trainer_step(&run->trainer, &pictures, &result, NULL, err));
@@ -195,10 +196,7 @@ static effnet_status count_classes(const Run *run, effnet_plan *out, effnet_erro
     for (int s = 0; good && s < 2; s++) {
         good = (out->counts[s] = calloc((size_t)classes, sizeof *out->counts[s])) != NULL;
         out->pictures[s] = dataset_size(sets[s]);
-        for (int64_t i = 0; good && i < out->pictures[s]; i++) {
-            int label = dataset_label(sets[s], i);
-            if (label >= 0 && label < classes) out->counts[s][label]++;
-        }
+        if (good) dataset_count(sets[s], out->counts[s], classes);
     }
     return good ? EFFNET_OK : fail(err, EFFNET_ERROR_MEMORY, "no memory to count %d classes", classes);
 }

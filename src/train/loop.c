@@ -48,6 +48,7 @@ typedef struct Loop {
     double lr;
     double weight_norm, update_norm;       /* of the last step that was asked for them, NaN where unknown */
     double top1, top5, ema_top1, ema_top5; /* of the last evaluation, -1 before the first */
+    double average_precision, f1;          /* the same of several labels a picture; 0: none */
     bool stop;                             /* a sink asked for it */
 } Loop;
 
@@ -96,6 +97,8 @@ static effnet_progress describe(const Loop *loop, const char *phase, double now)
                              .top5 = loop->top5,
                              .ema_top1 = loop->ema_top1,
                              .ema_top5 = loop->ema_top5,
+                             .average_precision = loop->average_precision,
+                             .f1 = loop->f1,
                              .worker = workers_rank(run->workers)};
 }
 
@@ -255,18 +258,20 @@ static effnet_status evaluate(Loop *loop, effnet_error *err) {
     Run *run = loop->run;
     Accuracy sets[2];
     bool averages = run->recipe->model_ema;
-    const Evaluation evaluation = {
-        .logits = executor_logits,
-        .logits_context = run->trainer.executor,
-        .count = averages ? 2 : 1,
-        .classes = run->network.config.num_classes,
-        .loader = run->val_loader,
-        .pictures = dataset_size(run->val_set),
-        .progress = evaluation_progress,
-        .progress_context = loop,
-        .workers = run->workers,
-        .predictions =
-            run_report_wanted(run) || (!run->options->no_report && patience_is_over(run)) ? &run->predictions : NULL};
+    const Evaluation evaluation = {.logits = executor_logits,
+                                   .logits_context = run->trainer.executor,
+                                   .count = averages ? 2 : 1,
+                                   .classes = run->network.config.num_classes,
+                                   .loader = run->val_loader,
+                                   .pictures = dataset_size(run->val_set),
+                                   .progress = evaluation_progress,
+                                   .progress_context = loop,
+                                   .workers = run->workers,
+                                   .predictions =
+                                       dataset_has_sets(run->train_set) ? NULL
+                                       : run_report_wanted(run) || (!run->options->no_report && patience_is_over(run))
+                                           ? &run->predictions
+                                           : NULL};
     predictions_free(&run->predictions);
     run->predictions.classes = evaluation.classes;
     TRY(evaluate_all(&evaluation, sets, err));
@@ -279,7 +284,10 @@ static effnet_status evaluate(Loop *loop, effnet_error *err) {
     loop->ema_top5 = averages ? sets[1].top5 : -1;
     loop->eval_seconds = sets[0].seconds;
     loop->eval_images = sets[0].images;
-    double top1 = averages ? loop->ema_top1 : loop->top1;
+    const Accuracy *judged = &sets[averages];
+    loop->average_precision = judged->average_precision;
+    loop->f1 = judged->f1;
+    double top1 = dataset_has_sets(run->train_set) ? judged->average_precision : judged->top1;
     if (top1 > run->best_top1) {
         run->best_top1 = top1;
         run->best_step = step_now(run);
@@ -365,6 +373,7 @@ static effnet_status one_step(Loop *loop, effnet_error *err) {
                                     .labels = batch.labels,
                                     .others = batch.others,
                                     .shares = batch.shares,
+                                    .targets = batch.targets,
                                     .weights = class_weights_of(&run->class_weights, &batch),
                                     .norms = line_due(run, next) || next % run->steps_per_epoch == 0};
     TRY(trainer_step(&run->trainer, &pictures, &result, &loop->lr, err));

@@ -10,6 +10,7 @@ typedef struct ModelCard {
     double mean[3], std[3], crop_pct;
     int interpolation, resize, overshoot, val_crop, pad_to;
     bool exif_orientation;
+    bool several;       /* trained on pictures of several labels: each class is a yes or no of its own */
     char **class_names; /* num_classes, or NULL */
     int64_t step;       /* optimizer steps behind the weights; 0 where unknown */
     int64_t pictures;   /* trained on, and their listing (data_listing.h); "" where unknown */

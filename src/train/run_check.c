@@ -12,10 +12,7 @@ static int list_empty(const Dataset *dataset, const char *const *names, int clas
     int empty = 0;
     text[0] = 0;
     if (!counts) return 0;
-    for (int64_t i = 0; i < dataset_size(dataset); i++) {
-        int label = dataset_label(dataset, i);
-        if (label >= 0 && label < classes) counts[label]++;
-    }
+    dataset_count(dataset, counts, classes);
     for (int c = 0; c < classes; c++) {
         size_t used = strlen(text);
         if (counts[c] || empty++ >= NAMES_SHOWN) continue;
@@ -35,8 +32,37 @@ effnet_status run_check_classes(const Dataset *train, const char *data, effnet_e
                 data, dataset_class_name(train, 0));
 }
 
+/* Several labels a picture: what cannot be done with them. */
+static effnet_status check_sets(Run *run, effnet_error *err) {
+    const Recipe *recipe = run->recipe;
+    const bool sets = dataset_has_sets(run->train_set);
+    if (!sets && dataset_has_sets(run->val_set))
+        return fail(err, EFFNET_ERROR_ARGUMENT,
+                    "the evaluation pictures of '%s' have several labels, and the training pictures one each; name the "
+                    "column of both 'labels', with '|' between them",
+                    recipe->data);
+    if (!sets) return EFFNET_OK;
+    if (recipe->loss == LOSS_CROSS_ENTROPY)
+        return fail(err, EFFNET_ERROR_ARGUMENT,
+                    "the pictures of '%s' have several labels, and loss: cross_entropy is for one; write loss: binary, "
+                    "or focal",
+                    recipe->data);
+    if (recipe->class_weights[0] || recipe->sampler != SAMPLER_SHUFFLE)
+        return fail(err, EFFNET_ERROR_UNSUPPORTED,
+                    "class_weights and sampler: balanced count one label a picture, and those of '%s' have several; "
+                    "leave them out",
+                    recipe->data);
+    if (workers_count(run->workers) > 1)
+        return fail(err, EFFNET_ERROR_UNSUPPORTED,
+                    "several labels a picture and several workers: not yet; leave --dist out");
+    run_note(&run->notes, "pictures have several labels: evaluations tell mean average precision, by which the best "
+                          "checkpoint is chosen, and F1; no report is written");
+    return EFFNET_OK;
+}
+
 effnet_status run_check_data(Run *run, effnet_error *err) {
     const Dataset *train = run->train_set;
+    TRY(check_sets(run, err));
     int classes = dataset_num_classes(train);
     TRY(run_check_classes(train, run->recipe->data, err));
     const char **names = calloc((size_t)classes, sizeof *names);

@@ -71,6 +71,8 @@ static int set_number(json_t *object, const char *key, double value) {
 
 static int set_accuracy(json_t *object, const effnet_progress *now) {
     int failed = set_number(object, "top1", now->top1) | set_number(object, "top5", now->top5);
+    if (now->average_precision > 0)
+        failed |= set_number(object, "average_precision", now->average_precision) | set_number(object, "f1", now->f1);
     if (now->ema_top1 < 0) return failed;
     return failed | set_number(object, "ema_top1", now->ema_top1) | set_number(object, "ema_top5", now->ema_top5);
 }

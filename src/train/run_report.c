@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 bool run_report_wanted(const Run *run) {
-    return !run->options->no_report && run->trainer.step == run->last_step &&
+    return !run->options->no_report && !dataset_has_sets(run->train_set) && run->trainer.step == run->last_step &&
            workers_count(run->workers) == 1; /* each worker has the answers to its own pictures alone */
 }
 

@@ -89,6 +89,7 @@ static effnet_status open_network(Run *run, effnet_error *err) {
     model_card_from_recipe(recipe, &config, &run->card);
     run->card.class_names = data.class_names;
     run->card.pictures = data.pictures;
+    run->card.several = dataset_has_sets(run->train_set);
     memcpy(run->card.listing, data.listing, sizeof data.listing);
     int used = snprintf(run->origin, sizeof run->origin, "trained by effnet %s with the recipe %s", effnet_version(),
                         recipe->name);
@@ -131,6 +132,7 @@ static effnet_status open_loaders(Run *run, effnet_error *err) {
     TRY(class_weights_create(recipe, run->train_set, run->network.config.num_classes, &run->class_weights, err));
     options.dataset = run->val_set;
     options.training = false;
+    options.targets = dataset_has_sets(run->train_set);
     options.batch = evaluation_batch(recipe);
     options.first_step = 0;
     return loader_create(&options, &run->val_loader, err);

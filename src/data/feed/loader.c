@@ -48,6 +48,7 @@ typedef struct Slot {
     int32_t *labels;   /* (batch) */
     int32_t *others;   /* (batch) where batches are mixed, like the next two; else NULL */
     float *shares;     /* (batch) */
+    float *targets;    /* (batch, classes) where a picture may have several labels */
     float *spare;      /* an image */
     uint32_t *indices; /* (batch) pictures of the data set */
     bool *kept;        /* (batch) false: left out */
@@ -140,6 +141,10 @@ static effnet_status make_one(Loader *loader, Worker *worker, Slot *slot, int pl
     TRY(preprocess_region(&options->preprocess, &region, options->training ? &key : NULL, &worker->buffers,
                           slot->images + (size_t)place * loader->image_floats, err));
     slot->labels[place] = dataset_label(options->dataset, index);
+    if (slot->targets) {
+        const int classes = dataset_num_classes(options->dataset);
+        dataset_targets(options->dataset, index, slot->targets + (size_t)place * (size_t)classes, classes);
+    }
     slot->kept[place] = true;
     return EFFNET_OK;
 }
@@ -203,6 +208,19 @@ static bool claim(Loader *loader, Slot **slot, int *first, int *count) {
     return claimed;
 }
 
+/* Picture i was mixed with picture size - 1 - i (mix_batch): the rows (classes) of `size` pictures likewise. */
+static void mix_targets(float *targets, const float *shares, int size, size_t classes) {
+    for (int i = 0; i < (size + 1) / 2; i++) {
+        const int j = size - 1 - i;
+        float *one = targets + (size_t)i * classes, *other = targets + (size_t)j * classes;
+        for (size_t c = 0; c < classes; c++) {
+            const float a = one[c], b = other[c];
+            one[c] = shares[i] * a + (1 - shares[i]) * b;
+            other[c] = shares[j] * b + (1 - shares[j]) * a;
+        }
+    }
+}
+
 /* The last worker of a batch mixes it; nobody else touches the slot then. */
 static void mix_slot(const Loader *loader, Slot *slot) {
     const LoaderOptions *options = &loader->options;
@@ -217,6 +235,8 @@ static void mix_slot(const Loader *loader, Slot *slot) {
         mix_batch(&options->mix, key, size, options->preprocess.resolution,
                   slot->images + (size_t)at * loader->image_floats, slot->spare, slot->labels + at, slot->others + at,
                   slot->shares + at);
+        const size_t classes = (size_t)dataset_num_classes(options->dataset);
+        if (slot->targets) mix_targets(slot->targets + (size_t)at * classes, slot->shares + at, size, classes);
     }
 }
 
@@ -262,6 +282,10 @@ static void close_up(const Loader *loader, Slot *slot) {
             memcpy(slot->images + (size_t)size * loader->image_floats, slot->images + (size_t)i * loader->image_floats,
                    loader->image_floats * sizeof *slot->images);
             slot->labels[size] = slot->labels[i];
+            const size_t classes = (size_t)dataset_num_classes(loader->options.dataset);
+            if (slot->targets)
+                memcpy(slot->targets + (size_t)size * classes, slot->targets + (size_t)i * classes,
+                       classes * sizeof *slot->targets);
             slot->indices[size] = slot->indices[i];
         }
         size++;
@@ -301,6 +325,7 @@ effnet_status loader_next(Loader *loader, Batch *out, effnet_error *err) {
                        .labels = slot->labels,
                        .others = slot->others,
                        .shares = slot->shares,
+                       .targets = slot->targets,
                        .pictures = loader->options.training ? NULL : slot->indices};
     }
     bool broken = loader->broken;
@@ -383,6 +408,9 @@ static effnet_status create_slot(Loader *loader, Slot *slot, effnet_error *err) 
         TRY(memory_allocate(loader->image_floats, sizeof *slot->spare, "an image to mix", &block, err));
         slot->spare = block;
     }
+    if (dataset_has_sets(loader->options.dataset) || loader->options.targets)
+        TRY(memory_allocate_floats(batch, (size_t)dataset_num_classes(loader->options.dataset), "a batch's targets",
+                                   &slot->targets, err));
     TRY(memory_allocate(batch, sizeof *slot->indices, "a batch's indices", &block, err));
     slot->indices = block;
     TRY(memory_allocate(batch, sizeof *slot->kept, "a batch's marks", &block, err));
@@ -498,6 +526,7 @@ void loader_free(Loader *loader) {
         memory_free(loader->slots[i].labels);
         memory_free(loader->slots[i].others);
         memory_free(loader->slots[i].shares);
+        memory_free(loader->slots[i].targets);
         memory_free(loader->slots[i].spare);
         memory_free(loader->slots[i].indices);
         memory_free(loader->slots[i].kept);

@@ -35,6 +35,7 @@ typedef struct LoaderOptions {
     int decode;       /* DECODE_SCALED: parts of large pictures are decoded at a smaller scale, and nothing is cached */
     bool cache;       /* keep decoded pictures in memory where they fit in a quarter of it */
     int64_t reserved; /* bytes that others will take: the cache leaves them free */
+    bool targets;     /* rows of targets even where each picture has one label */
 } LoaderOptions;
 
 typedef struct Batch {
@@ -43,6 +44,7 @@ typedef struct Batch {
     int32_t *labels; /* (size) */
     int32_t *others; /* NULL, or the target of n is shares[n] * labels[n] + (1 - shares[n]) * others[n] */
     float *shares;
+    float *targets;           /* (size, classes), mixed already; of data with several labels a picture, else NULL */
     const uint32_t *pictures; /* (size) which of the data set they are; evaluation alone, else NULL */
 } Batch;
 

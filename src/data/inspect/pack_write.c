@@ -110,6 +110,8 @@ static effnet_status open_source(Writer *writer, effnet_error *err) {
     }
     const Dataset *first = writer->splits[0] ? writer->splits[0] : writer->splits[1];
     int classes = dataset_num_classes(first);
+    for (int i = 0; i < 2; i++)
+        if (writer->splits[i]) TRY(dataset_need_single(writer->splits[i], "effnet pack", err));
     writer->result->classes = classes;
     for (int i = 0; i < 2; i++) writer->pictures += writer->splits[i] ? dataset_size(writer->splits[i]) : 0;
     if (!writer->splits[0] || !writer->splits[1]) return EFFNET_OK;

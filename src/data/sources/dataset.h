@@ -46,6 +46,14 @@ const char *dataset_remark(const Dataset *dataset, int which);
 /* How many files were passed over that are no pictures and belong to none; *first (may be NULL) one of them. */
 int64_t dataset_strays(const Dataset *dataset, const char **first);
 int dataset_label(const Dataset *dataset, int64_t index);
+/* May a picture have any number of labels? Then dataset_label is the first of them, or class 0 where it has none. */
+bool dataset_has_sets(const Dataset *dataset);
+/* row (classes) becomes 1 where the picture has that class, else 0; of data sets of either kind. */
+void dataset_targets(const Dataset *dataset, int64_t index, float *row, int classes);
+/* counts (classes): pictures that have each. */
+void dataset_count(const Dataset *dataset, int64_t *counts, int classes);
+/* An error where a picture may have several labels: `who` cannot work with them. */
+effnet_status dataset_need_single(const Dataset *dataset, const char *who, effnet_error *err);
 /* Numbers the classes as `names` does (those of a model or of the training data): labels follow by name, or stay as
  * they are where the data has no names. A class that is not among `names` is an error. Before any loader reads. */
 effnet_status dataset_use_classes(Dataset *dataset, const char *const *names, int count, effnet_error *err);

@@ -46,6 +46,39 @@ int dataset_label(const Dataset *dataset, int64_t index) {
     return dataset->renumbered ? dataset->renumbered[label] : label;
 }
 
+bool dataset_has_sets(const Dataset *dataset) {
+    return dataset->sets;
+}
+
+void dataset_targets(const Dataset *dataset, int64_t index, float *row, int classes) {
+    const int32_t one = dataset->methods->label(dataset, index), *labels = &one;
+    const int count = dataset->sets ? dataset->methods->labels(dataset, index, &labels) : 1;
+    memset(row, 0, (size_t)classes * sizeof *row);
+    for (int i = 0; i < count; i++) {
+        const int label = dataset->renumbered ? dataset->renumbered[labels[i]] : labels[i];
+        if (label >= 0 && label < classes) row[label] = 1;
+    }
+}
+
+void dataset_count(const Dataset *dataset, int64_t *counts, int classes) {
+    for (int64_t i = 0; i < dataset->size; i++) {
+        const int32_t one = dataset->methods->label(dataset, i), *labels = &one;
+        const int count = dataset->sets ? dataset->methods->labels(dataset, i, &labels) : 1;
+        for (int l = 0; l < count; l++) {
+            const int label = dataset->renumbered ? dataset->renumbered[labels[l]] : labels[l];
+            if (label >= 0 && label < classes) counts[label]++;
+        }
+    }
+}
+
+effnet_status dataset_need_single(const Dataset *dataset, const char *who, effnet_error *err) {
+    if (!dataset->sets) return EFFNET_OK;
+    return fail(err, EFFNET_ERROR_UNSUPPORTED,
+                "pictures have several labels here, and %s is for one label each; 'effnet eval' without a report takes "
+                "them",
+                who);
+}
+
 void dataset_describe(const Dataset *dataset, int64_t index, char *buffer, size_t size) {
     dataset->methods->describe(dataset, index, buffer, size);
 }

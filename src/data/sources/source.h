@@ -32,6 +32,8 @@ typedef struct SourceMethods {
     /* The bytes last until the decoder's next use. Called by several threads at once, each with its own decoder. */
     effnet_status (*fetch)(const Dataset *dataset, int64_t index, Decoder *decoder, Blob *out, effnet_error *err);
     int (*label)(const Dataset *dataset, int64_t index); /* in the source's own numbering */
+    /* All labels of a picture, in the same numbering; asked for where dataset.sets. Returns how many. */
+    int (*labels)(const Dataset *dataset, int64_t index, const int32_t **labels);
     void (*describe)(const Dataset *dataset, int64_t index, char *buffer, size_t size);
     void (*release)(Dataset *dataset); /* what the source allocated besides the struct itself and its names */
     /* NULL: any permutation reads equally fast. Else the order of an epoch, a permutation of the pictures that is a
@@ -46,6 +48,7 @@ struct Dataset {
     int64_t size;
     bool in_memory;         /* reading is copying: a cache would gain nothing */
     NameList own_classes;   /* one name a class, in the source's numbering */
+    bool sets;              /* a picture may have any number of labels (methods->labels) */
     bool classes_named;     /* false: the names are only the numbers */
     NameList given_classes; /* of dataset_use_classes */
     int *renumbered;        /* for each own class its number among given_classes; NULL: not renumbered */

@@ -3,6 +3,7 @@
 #include "data/sources/effpack.h"
 #include "data/picture/decode_formats.h"
 #include "data/sources/file_list.h"
+#include "data/sources/json_rows.h"
 #include "data/sources/shard_names.h"
 #include "data/sources/shard_source.h"
 #include "data/sources/source_share.h"
@@ -50,6 +51,7 @@ static FileKind file_kind(const char *path) {
     const char *dot = strrchr(path, '.');
     if (file_is_cifar(path)) return FILE_CIFAR;
     if (dot && (strcasecmp(dot, ".csv") == 0 || strcasecmp(dot, ".tsv") == 0)) return FILE_TABLE;
+    if (json_rows_named(path)) return json_rows_begin(path) ? FILE_TABLE : FILE_OTHER;
     int descriptor;
     if (file_open(path, &descriptor, NULL, NULL) != EFFNET_OK) return FILE_OTHER;
     ssize_t got = read(descriptor, bytes, sizeof bytes);
@@ -308,7 +310,7 @@ static effnet_status open_by_names(const char *root, DatasetSplit split, const c
     const char *known = status == EFFNET_OK && !any && list.count ? file_kind_at(list.names[0]) : NULL;
     if (status == EFFNET_OK && !any)
         status = fail(err, EFFNET_ERROR_IO,
-                      "'%s' is %s; wanted an effpack, TFRecord, tar, CIFAR's binary version, CSV or TSV, "
+                      "'%s' is %s; wanted an effpack, TFRecord, tar, CIFAR's binary version, CSV, TSV or JSONL, "
                       "or a folder of class folders or of IDX files",
                       known ? list.names[0] : root, known ? known : "a file of no kind that is read");
     name_list_free(&list);

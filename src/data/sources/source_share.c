@@ -22,6 +22,11 @@ static int share_label(const Dataset *dataset, int64_t index) {
     return source->whole->methods->label(source->whole, source->indices[index]);
 }
 
+static int share_labels(const Dataset *dataset, int64_t index, const int32_t **labels) {
+    const ShareSource *source = (const ShareSource *)dataset;
+    return source->whole->methods->labels(source->whole, source->indices[index], labels);
+}
+
 static void share_describe(const Dataset *dataset, int64_t index, char *buffer, size_t size) {
     const ShareSource *source = (const ShareSource *)dataset;
     dataset_describe(source->whole, source->indices[index], buffer, size);
@@ -33,8 +38,11 @@ static void share_release(Dataset *dataset) {
     free(source->indices);
 }
 
-static const SourceMethods share_methods = {
-    .fetch = share_fetch, .label = share_label, .describe = share_describe, .release = share_release};
+static const SourceMethods share_methods = {.fetch = share_fetch,
+                                            .label = share_label,
+                                            .labels = share_labels,
+                                            .describe = share_describe,
+                                            .release = share_release};
 
 bool share_of_text(const char *text, double *share) {
     int whole = 0, digits = 0;
@@ -101,6 +109,7 @@ static void take_over(ShareSource *source, Dataset *whole) {
     part->methods = &share_methods;
     part->in_memory = whole->in_memory;
     part->classes_named = whole->classes_named;
+    part->sets = whole->sets;
     part->own_classes = whole->own_classes;
     part->losses = whole->losses;
     part->lost = whole->lost;

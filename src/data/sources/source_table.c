@@ -2,10 +2,16 @@
  * row is a heading where its fields have the usual names (path, file, image_id, ...; label, class, ...), or where one
  * of them names no file and the field below it does; else the first column is the path and the second the label. Blanks
  * around a field do not count. Labels that are all whole numbers number the classes;
- * others name them, numbered in bytewise order. A picture that is not there is noticed when it is read. */
+ * others name them, numbered in bytewise order. A picture that is not there is noticed when it is read.
+ *
+ * A picture may have any number of labels: in a column called labels, classes, targets or tags, with '|' or ';' between
+ * them, or as a list in a row of JSON (json_rows.h). Without any such row the table is one of single labels. */
 #include "data/sources/shard_source.h"
 #include "data/picture/decode_formats.h"
 #include "data/picture/decode.h"
+#include "data/sources/json_rows.h"
+#include "data/sources/label_sets.h"
+#include "data/sources/table_columns.h"
 #include "data/sources/table_file.h"
 #include "base/file.h"
 #include "base/text_file.h"
@@ -17,6 +23,11 @@
 #include <sys/stat.h>
 
 enum { TABLE_LIMIT = 1 << 30 };
+
+typedef struct TableSource {
+    ShardSource source;
+    LabelSets sets; /* all labels of each picture, where one has several; else empty in the end */
+} TableSource;
 
 static effnet_status table_path(const Dataset *dataset, int64_t index, char *path, size_t size, effnet_error *err) {
     const ShardSource *source = (const ShardSource *)dataset;
@@ -41,22 +52,27 @@ static effnet_status table_fetch(const Dataset *dataset, int64_t index, Decoder 
     return EFFNET_OK;
 }
 
-static const SourceMethods table_methods = {
-    .fetch = table_fetch, .label = shard_source_label, .describe = table_describe, .release = shard_source_release};
+static int table_labels(const Dataset *dataset, int64_t index, const int32_t **labels) {
+    return label_sets_of(&((const TableSource *)dataset)->sets, index, labels);
+}
+
+static void table_release(Dataset *dataset) {
+    label_sets_free(&((TableSource *)dataset)->sets);
+    shard_source_release(dataset);
+}
+
+static const SourceMethods table_methods = {.fetch = table_fetch,
+                                            .label = shard_source_label,
+                                            .labels = table_labels,
+                                            .describe = table_describe,
+                                            .release = table_release};
 
 /* ---- which columns ---- */
-
-static const char *const path_names[] = {"path",       "file",     "filename",  "image",  "file_name",  "filepath",
-                                         "file_path",  "img",      "image_id",  "img_id", "image_name", "img_name",
-                                         "image_path", "img_path", "imagepath", "images", "image_file", "picture",
-                                         "photo",      "fname",    "uuid",      "name",   "id",         NULL};
-static const char *const label_names[] = {
-    "label",    "class",    "target", "labels",  "classes",     "targets",       "class_id", "class_name", "classname",
-    "category", "label_id", "y",      "species", "category_id", "category_name", "breed",    "label_name", NULL};
 
 typedef struct Columns {
     int path, label;
     bool heading; /* the first row names the columns */
+    bool plural;  /* the label's column may have several a row */
 } Columns;
 
 /* The earliest name of the list that a field has. */
@@ -78,10 +94,11 @@ static bool names_file(const char *table, const char *field) {
  * its cell names no file where the next row's does. */
 static effnet_status choose_columns(const char *table, const TableRow *first, const TableRow *second, Columns *out,
                                     effnet_error *err) {
-    int path = find_column(first, path_names), label = find_column(first, label_names);
+    int path = find_column(first, table_path_names), label = find_column(first, table_label_names);
     *out = (Columns){.path = 0, .label = 1};
     if (path >= 0 && label >= 0 && !names_file(table, first->fields[path])) {
-        *out = (Columns){.path = path, .label = label, .heading = true};
+        *out = (Columns){
+            .path = path, .label = label, .heading = true, .plural = table_label_is_plural(first->fields[label])};
         return EFFNET_OK;
     }
     int file = 0;
@@ -95,7 +112,8 @@ static effnet_status choose_columns(const char *table, const TableRow *first, co
                     "'%s': line %d seems to be a heading ('%.60s' is no file, '%.60s' below it is), and none of its "
                     "columns is called label, class, target or category: call the one so that is",
                     table, first->line, first->fields[file], second->fields[file]);
-    *out = (Columns){.path = file, .label = label, .heading = true};
+    *out =
+        (Columns){.path = file, .label = label, .heading = true, .plural = table_label_is_plural(first->fields[label])};
     return EFFNET_OK;
 }
 
@@ -127,22 +145,63 @@ static bool row_is_no_picture(const ShardSource *source, int file, const char *f
     return fits && stat(path, &status) == 0 && S_ISREG(status.st_mode) && !file_begins_like_picture(path);
 }
 
-static effnet_status add_row(ShardSource *source, int file, const TableRow *row, const Columns *columns, char separator,
+/* A picture with the texts of its labels, of which there may be none. */
+static effnet_status add_picture(TableSource *table, int file, int line, const char *path, char *const *texts,
+                                 int count, NameSet *labels, effnet_error *err) {
+    ShardSource *source = &table->source;
+    int32_t numbers[LABELS_LIMIT];
+    if (row_is_no_picture(source, file, path)) {
+        dataset_lose(&source->dataset, "'%s': line %d names '%.200s', which is no picture",
+                     source->files.files[file].path, line, path);
+        return dataset_pass_over(&source->dataset, path, false, err);
+    }
+    int different = 0;
+    for (int i = 0; i < count; i++) {
+        int number, seen = 0;
+        TRY(name_set_add(labels, texts[i], &number, err));
+        while (seen < different && numbers[seen] != number) seen++;
+        if (seen == different) numbers[different++] = number;
+    }
+    count = different;
+    const Member member = {.file = file, .number = (uint32_t)line, .label = count ? numbers[0] : 0};
+    TRY(label_sets_add(&table->sets, numbers, count, err));
+    return shard_source_add(source, &member, path, err);
+}
+
+/* The labels of a field, cut in place at '|' or ';'; more than LABELS_LIMIT are an error. */
+static effnet_status cut_labels(TableSource *table, const char *name, int line, char *field, char **texts, int *count,
+                                effnet_error *err) {
+    for (char *end; *field; field = end) {
+        const size_t length = strcspn(field, "|;");
+        end = field + length + (field[length] != 0);
+        table->sets.several |= field[length] != 0;
+        field[length] = 0;
+        char *text = text_trim(field);
+        if (!*text) continue;
+        if (*count == LABELS_LIMIT)
+            return fail(err, EFFNET_ERROR_FORMAT, "'%s': line %d has more than %d labels", name, line, LABELS_LIMIT);
+        texts[(*count)++] = text;
+    }
+    return EFFNET_OK;
+}
+
+static effnet_status add_row(TableSource *table, int file, const TableRow *row, const Columns *columns, char separator,
                              NameSet *labels, effnet_error *err) {
+    ShardSource *source = &table->source;
     const int path = columns->path, label = columns->label;
-    if (row->count <= path || row->count <= label || !row->fields[path][0] || !row->fields[label][0]) {
+    char *texts[LABELS_LIMIT];
+    int count = 0;
+    if (row->count <= path || row->count <= label || !row->fields[path][0] ||
+        (!row->fields[label][0] && !columns->plural)) {
         dataset_lose(&source->dataset, "'%s': line %d has %d fields; wanted a path and a label with '%s' between",
                      source->files.files[file].path, row->line, row->count, separator == '\t' ? "TAB" : ",");
         return EFFNET_OK;
     }
-    if (row_is_no_picture(source, file, row->fields[path])) {
-        dataset_lose(&source->dataset, "'%s': line %d names '%.200s', which is no picture",
-                     source->files.files[file].path, row->line, row->fields[path]);
-        return dataset_pass_over(&source->dataset, row->fields[path], false, err);
-    }
-    Member member = {.file = file, .number = (uint32_t)row->line};
-    TRY(name_set_add(labels, row->fields[label], &member.label, err));
-    return shard_source_add(source, &member, row->fields[path], err);
+    if (columns->plural)
+        TRY(cut_labels(table, source->files.files[file].path, row->line, row->fields[label], texts, &count, err));
+    else
+        texts[count++] = row->fields[label];
+    return add_picture(table, file, row->line, row->fields[path], texts, count, labels, err);
 }
 
 static void tell_columns(ShardSource *source, const char *name, const TableRow *first, const Columns *columns) {
@@ -156,7 +215,8 @@ static void tell_columns(ShardSource *source, const char *name, const TableRow *
                      columns->label + 1);
 }
 
-static effnet_status read_rows(ShardSource *source, int file, char *text, NameSet *labels, effnet_error *err) {
+static effnet_status read_rows(TableSource *table, int file, char *text, NameSet *labels, effnet_error *err) {
+    ShardSource *source = &table->source;
     const char *name = source->files.files[file].path, *dot = strrchr(name, '.');
     TableReader reader = {
         .name = name, .next = text, .line = 1, .separator = dot && strcasecmp(dot, ".tsv") == 0 ? '\t' : ','};
@@ -172,37 +232,139 @@ static effnet_status read_rows(ShardSource *source, int file, char *text, NameSe
     }
     TRY(choose_columns(name, &first, &row, &columns, err));
     tell_columns(source, name, &first, &columns);
-    if (!columns.heading) TRY(add_row(source, file, &first, &columns, reader.separator, labels, err));
+    if (!columns.heading) TRY(add_row(table, file, &first, &columns, reader.separator, labels, err));
     while (row.count) {
-        TRY(add_row(source, file, &row, &columns, reader.separator, labels, err));
+        TRY(add_row(table, file, &row, &columns, reader.separator, labels, err));
         TRY(table_next(&reader, &row, err));
         trim_fields(&row);
     }
     return EFFNET_OK;
 }
 
-static effnet_status fill(ShardSource *source, NameSet *labels, effnet_error *err) {
-    for (int i = 0; i < source->files.count; i++) {
-        char *text;
-        size_t size;
-        TRY(text_file_read(source->files.files[i].path, TABLE_LIMIT, &text, &size, err));
-        effnet_status status = read_rows(source, i, text, labels, err);
-        free(text);
-        TRY(status);
+/* ---- rows of JSON ---- */
+
+typedef struct JsonRows {
+    TableSource *table;
+    int file;
+    NameSet *labels;
+} JsonRows;
+
+static effnet_status take_json_row(void *context, const JsonRow *row, effnet_error *err) {
+    const JsonRows *rows = context;
+    rows->table->sets.several |= row->list;
+    return add_picture(rows->table, rows->file, row->line, row->path, row->labels, row->count, rows->labels, err);
+}
+
+static void lose_json_row(void *context, const char *message) {
+    const JsonRows *rows = context;
+    dataset_lose(&rows->table->source.dataset, "%s", message);
+}
+
+/* ---- all together ---- */
+
+/* Rank of each label in bytewise order, as shard_source_name_classes numbers them; labels_are_numbers otherwise. */
+static effnet_status renumber_sets(TableSource *table, const NameSet *labels, const int *numbers, bool numbered,
+                                   effnet_error *err) {
+    NameSet copy = {0};
+    int *map, same;
+    if (numbered) {
+        label_sets_renumber(&table->sets, numbers);
+        return EFFNET_OK;
     }
+    effnet_status status = EFFNET_OK;
+    for (int i = 0; i < labels->list.count && status == EFFNET_OK; i++)
+        status = name_set_add(&copy, labels->list.names[i], &same, err);
+    if (status == EFFNET_OK) status = name_set_sort(&copy, &map, err);
+    if (status == EFFNET_OK) {
+        label_sets_renumber(&table->sets, map);
+        free(map);
+    }
+    name_set_free(&copy);
+    return status;
+}
+
+/* Pictures without a label are left out where no picture has several: then a label is missing. */
+static void drop_unlabelled(TableSource *table) {
+    ShardSource *source = &table->source;
+    const int32_t *ignored;
+    int64_t kept = 0;
+    for (int64_t i = 0; i < source->dataset.size; i++) {
+        if (label_sets_of(&table->sets, i, &ignored))
+            source->members[kept++] = source->members[i];
+        else
+            dataset_lose(&source->dataset, "'%s': line %u has no label",
+                         source->files.files[source->members[i].file].path, source->members[i].number);
+    }
+    source->dataset.size = kept;
+    label_sets_free(&table->sets);
+}
+
+static void tell_sets(TableSource *table) {
+    const int32_t *ignored;
+    int64_t none = 0;
+    for (int64_t i = 0; i < table->sets.pictures; i++) none += label_sets_of(&table->sets, i, &ignored) == 0;
+    dataset_tell(&table->source.dataset,
+                 "pictures may have several labels: %lld labels on %lld pictures, %lld of them without any",
+                 (long long)table->sets.used, (long long)table->sets.pictures, (long long)none);
+}
+
+/* shard_source_number_classes saw each picture's first label alone. */
+static effnet_status cover_sets(TableSource *table, effnet_error *err) {
+    Dataset *dataset = &table->source.dataset;
+    int32_t most = -1;
+    for (int64_t i = 0; i < table->sets.used; i++)
+        if (table->sets.labels[i] > most) most = table->sets.labels[i];
+    if (most < dataset->own_classes.count) return EFFNET_OK;
+    if (dataset->classes_named)
+        return fail(err, EFFNET_ERROR_FORMAT, "'%s' has label %d, and the file of names beside it names %d classes",
+                    table->source.files.files[0].path, most, dataset->own_classes.count);
+    name_list_free(&dataset->own_classes);
+    return name_list_count(&dataset->own_classes, most + 1, err);
+}
+
+static effnet_status name_labels(TableSource *table, NameSet *labels, effnet_error *err) {
+    ShardSource *source = &table->source;
     int *numbers = malloc(((size_t)labels->list.count + 1) * sizeof *numbers);
     if (!numbers) return fail(err, EFFNET_ERROR_MEMORY, "no memory for %d classes", labels->list.count);
     bool numbered = labels_are_numbers(labels, numbers);
-    for (int64_t i = 0; numbered && i < source->dataset.size; i++)
+    for (int64_t i = 0; numbered && labels->list.count && i < source->dataset.size; i++)
         source->members[i].label = numbers[source->members[i].label];
+    effnet_status status = source->dataset.sets ? renumber_sets(table, labels, numbers, numbered, err) : EFFNET_OK;
     free(numbers);
-    if (numbered)
+    TRY(status);
+    if (numbered) {
         TRY(shard_source_number_classes(source, err));
-    else if (labels->list.count > CLASSES_LIMIT)
+        return cover_sets(table, err);
+    }
+    if (labels->list.count > CLASSES_LIMIT)
         return fail(err, EFFNET_ERROR_FORMAT, "'%s' names %d classes; allowed are %d", source->files.files[0].path,
                     labels->list.count, (int)CLASSES_LIMIT);
+    return shard_source_name_classes(source, labels, err);
+}
+
+static effnet_status fill(TableSource *table, NameSet *labels, effnet_error *err) {
+    ShardSource *source = &table->source;
+    for (int i = 0; i < source->files.count; i++) {
+        JsonRows rows = {table, i, labels};
+        char *text;
+        size_t size;
+        TRY(text_file_read(source->files.files[i].path, TABLE_LIMIT, &text, &size, err));
+        effnet_status status =
+            json_rows_named(source->files.files[i].path)
+                ? json_rows_read(source->files.files[i].path, text, take_json_row, lose_json_row, &rows, err)
+                : read_rows(table, i, text, labels, err);
+        free(text);
+        TRY(status);
+    }
+    source->dataset.sets = table->sets.several;
+    if (!table->sets.several)
+        drop_unlabelled(table);
+    else if (!labels->list.count)
+        return fail(err, EFFNET_ERROR_FORMAT, "'%s' has no label on any of its %lld pictures",
+                    source->files.files[0].path, (long long)source->dataset.size);
     else
-        TRY(shard_source_name_classes(source, labels, err));
+        tell_sets(table);
+    TRY(name_labels(table, labels, err));
     return shard_source_finish(source, err);
 }
 
@@ -210,8 +372,8 @@ effnet_status source_table_open(const NameList *paths, Dataset **out, effnet_err
     ShardSource *source;
     NameSet labels = {0};
     *out = NULL;
-    TRY(shard_source_create(&table_methods, paths, sizeof *source, &source, err));
-    effnet_status status = fill(source, &labels, err);
+    TRY(shard_source_create(&table_methods, paths, sizeof(TableSource), &source, err));
+    effnet_status status = fill((TableSource *)source, &labels, err);
     name_set_free(&labels);
     if (status != EFFNET_OK) {
         dataset_free(&source->dataset);

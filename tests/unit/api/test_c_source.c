@@ -144,17 +144,18 @@ static void same_probabilities(void **state) {
     static const struct {
         const char *what, *model;
         int val_crop, resize, interpolation, overshoot, pad_to;
-        bool symmetric;
+        bool symmetric, several;
     } cases[] = {
-        {"B0, center, pillow", "efficientnet_b0", VAL_CROP_CENTER, RESIZE_PILLOW, INTERPOLATION_BICUBIC, 0, 0, false},
-        {"Lite0, resize_shorter, pillow bilinear", "efficientnet_lite0", VAL_CROP_RESIZE_SHORTER, RESIZE_PILLOW,
-         INTERPOLATION_BILINEAR, 0, 0, true},
+        {"B0, center, pillow", "efficientnet_b0", VAL_CROP_CENTER, RESIZE_PILLOW, INTERPOLATION_BICUBIC, 0, 0, false,
+         false},
+        {"Lite0, resize_shorter, pillow bilinear, several labels", "efficientnet_lite0", VAL_CROP_RESIZE_SHORTER,
+         RESIZE_PILLOW, INTERPOLATION_BILINEAR, 0, 0, true, true},
         {"Lite0, none, tensorflow, overshoot kept, padded", "efficientnet_lite0", VAL_CROP_NONE, RESIZE_TENSORFLOW,
-         INTERPOLATION_BICUBIC, OVERSHOOT_KEEP, 60, false},
+         INTERPOLATION_BICUBIC, OVERSHOOT_KEEP, 60, false, false},
         {"Lite0, resize_shorter, tensorflow1, padded", "efficientnet_lite0", VAL_CROP_RESIZE_SHORTER,
-         RESIZE_TENSORFLOW1, INTERPOLATION_BICUBIC, 0, 40, false},
+         RESIZE_TENSORFLOW1, INTERPOLATION_BICUBIC, 0, 40, false, false},
         {"B0, center, torch bilinear, symmetric", "efficientnet_b0", VAL_CROP_CENTER, RESIZE_TORCH,
-         INTERPOLATION_BILINEAR, 0, 0, true},
+         INTERPOLATION_BILINEAR, 0, 0, true, false},
     };
     static const char *const compilers[] = {"gcc", "clang"};
     ScratchFolder folder = scratch_folder_create();
@@ -167,6 +168,7 @@ static void same_probabilities(void **state) {
             model->card.config.padding = MODEL_PADDING_SYMMETRIC;
             must(network_build(&model->card.config, &model->network, &error), &error);
         }
+        model->card.several = cases[i].several;
         model->card.val_crop = model->preprocess.val_crop = cases[i].val_crop;
         model->card.resize = model->preprocess.resize = cases[i].resize;
         model->card.interpolation = model->preprocess.interpolation = cases[i].interpolation;

@@ -2,6 +2,7 @@
  *
  * Includes effnet.h and nothing else of the library. Exit status: 0, 1 for a failed run, 2 for wrong usage, 130 where
  * a signal or the time limit ended a run; one line on standard error says what was wrong and what to do. */
+#include "help_forms.h"
 #include "options.h"
 #include "standard_streams.h"
 #include "text.h"
@@ -46,6 +47,8 @@ static int unknown_verb(const char *name) {
 
 int verb_help(int argc, char **argv) {
     if (argc > 2) return usage_error("help", "one verb at a time, not %d", argc - 1);
+    if (argc == 2 && strcmp(argv[1], "--help=man") == 0) return print_program_man_page(), EXIT_OK;
+    if (argc == 2 && strcmp(argv[1], "--help=words") == 0) return print_verb_words(), EXIT_OK;
     if (argc == 2 && strcmp(argv[1], "--help") != 0 && strcmp(argv[1], "help") != 0) {
         const Verb *verb = find_verb(argv[1]);
         char *help[] = {argv[1], "--help", NULL};

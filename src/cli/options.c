@@ -1,6 +1,7 @@
 /* options.c - see options.h. */
 #include "options.h"
 
+#include "help_forms.h"
 #include "text.h"
 #include "verbs.h"
 
@@ -55,12 +56,6 @@ const char *nearest_name(const char *word, const char *const *names) {
     return least * 3 <= (int)strlen(word) * 2 ? nearest : NULL;
 }
 
-/* "8 to 2048", "0, or 8 to 2048" */
-static void describe_range(const Option *option, char *buffer, size_t size) {
-    snprintf(buffer, size, "%s%lld to %lld", option->or_zero ? "0, or " : "", (long long)option->least,
-             (long long)option->most);
-}
-
 static void print_help(const VerbHelp *help, const Option *options) {
     const Verb *verb = verb_table;
     while (strcmp(verb->name, help->verb) != 0) verb++;
@@ -68,8 +63,8 @@ static void print_help(const VerbHelp *help, const Option *options) {
     if (help->text) printf("%s", help->text);
     printf("\n");
     for (const Option *option = options; option->name; option++) {
-        char left[MAX_WORD], range[80] = "";
-        if (option->kind == OPTION_INTEGER) describe_range(option, range, sizeof range);
+        char left[MAX_WORD], range[80];
+        option_range(option, range, sizeof range);
         snprintf(left, sizeof left, "--%s%s%s", option->name, option->argument ? " " : "",
                  option->argument ? option->argument : "");
         printf("  %-24s %s%s%s%s%s\n", left, option->help, *range ? " (" : "", range, *range ? ")" : "",
@@ -94,7 +89,7 @@ static int parse_integer(const VerbHelp *help, const Option *option, const char 
     long long value = 0;
     bool good = whole_number(text, &value) &&
                 ((option->or_zero && value == 0) || (value >= option->least && value <= option->most));
-    describe_range(option, allowed, sizeof allowed);
+    option_range(option, allowed, sizeof allowed);
     if (!good) return usage_error(help->verb, "--%s is '%.60s'; allowed: %s", option->name, text, allowed);
     *(int64_t *)option->target = value;
     return PARSED;
@@ -164,6 +159,19 @@ static const char *stopped_at(int argc, char **argv, int code) {
     return last ? last : "";
 }
 
+/* --help=FORM; NULL: --help alone. */
+static int print_help_as(const VerbHelp *help, const Option *options, const char *form) {
+    if (!form)
+        print_help(help, options);
+    else if (strcmp(form, "man") == 0)
+        print_man_page(help, options);
+    else if (strcmp(form, "words") == 0)
+        print_option_words(options);
+    else
+        return usage_error(help->verb, "--help is '%.60s'; allowed: man, words, or nothing", form);
+    return EXIT_OK;
+}
+
 int parse_options(const VerbHelp *help, const Option *options, int argc, char **argv, CommandLine *out) {
     struct option rows[MAX_OPTIONS + 2] = {{0}};
     int count = 0;
@@ -171,15 +179,14 @@ int parse_options(const VerbHelp *help, const Option *options, int argc, char **
         rows[count] = (struct option){.name = options[count].name,
                                       .has_arg = options[count].kind == OPTION_FLAG ? no_argument : required_argument,
                                       .val = HELP_CODE + 1 + count};
-    rows[count] = (struct option){.name = "help", .has_arg = no_argument, .val = HELP_CODE};
+    rows[count] = (struct option){.name = "help", .has_arg = optional_argument, .val = HELP_CODE};
     opterr = 0; /* the messages are ours */
     optind = 0; /* begin anew */
     for (;;) {
         int code = getopt_long(argc, argv, ":h", rows, NULL);
         if (code == -1) break;
         if (code == 'h' || code == HELP_CODE) {
-            print_help(help, options);
-            return EXIT_OK;
+            return print_help_as(help, options, code == HELP_CODE ? optarg : NULL);
         }
         if (code == '?' || code == ':') {
             return unknown_option(help, options, stopped_at(argc, argv, code), code == ':');

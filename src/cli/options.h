@@ -2,39 +2,7 @@
 #ifndef EFFNET_CLI_OPTIONS_H
 #define EFFNET_CLI_OPTIONS_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
-typedef enum OptionKind {
-    OPTION_FLAG,    /* target: bool */
-    OPTION_TEXT,    /* target: const char * */
-    OPTION_INTEGER, /* target: int64_t, between least and most */
-    OPTION_CHOICE,  /* target: const char *, one of choices "a|b" */
-    OPTION_LIST,    /* target: OptionList; the option may be given again */
-} OptionKind;
-
-typedef struct OptionList {
-    const char **items; /* room for one item an argument of the command line; freed by the verb */
-    int count;
-} OptionList;
-
-typedef struct Option {
-    const char *name;     /* without the dashes */
-    const char *argument; /* "DIR"; NULL for a flag */
-    OptionKind kind;
-    void *target;
-    const char *help;
-    int64_t least, most;
-    bool or_zero; /* 0 is allowed too, and means what `help` says of it */
-    const char *choices;
-} Option;
-
-/* What a verb's --help says. */
-typedef struct VerbHelp {
-    const char *verb;
-    const char *text;     /* paragraphs below the usage line; may be NULL */
-    const char *examples; /* lines */
-} VerbHelp;
+#include "option_table.h"
 
 typedef struct CommandLine {
     char **arguments; /* what is no option, in order */

@@ -87,9 +87,9 @@ while read -r verb sub; do
             $((least - 1)) $((most + 1)) -1; do
             [ "$value" != 0 ] || [ "$zero" = only ] || continue # 0 beside a range
             status=0
-            "$effnet" "$verb" $sub "--$option=$value" >"$work/out" 2>"$work/err" </dev/null || status=$?
+            said=$("$effnet" "$verb" $sub "--$option=$value" 2>&1 >/dev/null </dev/null) || status=$?
             [ $status = 2 ] || die "effnet $verb $sub --$option='$value' ends with $status, not 2"
-            grep -qE -- "--$option is '$value'; allowed: .*$least to $most;" "$work/err" || die "$verb --$option='$value'"
+            [[ $said == *"--$option is '$value'; allowed: "*"$least to $most;"* ]] || die "$verb --$option='$value': $said"
             tried=$((tried + 1))
         done
     done < <(sed -nE -e 's/^  --([a-z-]+) [A-Z].*\(0, or ([0-9]+) to ([0-9]+)\)$/\1 beside \2 \3/p' \

@@ -40,9 +40,11 @@ static effnet_status add_file(CifarSource *source, int file, int64_t *used, effn
     int labels = label_bytes(shard->path);
     int64_t record = labels + PIXELS, records = shard->size / record;
     const char *known = file_kind_at(shard->path);
-    if (known && shard->size < record) /* a record may begin with any bytes */
-        return fail(err, EFFNET_ERROR_FORMAT, "'%s' is not a file of CIFAR's binary version but %s", shard->path,
-                    known);
+    if (known && shard->size < record) { /* a record may begin with any bytes */
+        dataset_lose(&source->shards.dataset, "'%s' is not a file of CIFAR's binary version but %s", shard->path,
+                     known);
+        return EFFNET_OK;
+    }
     TRY(shard_file_read(shard, 0, source->bytes + *used, (size_t)(records * record), err));
     for (int64_t i = 0; i < records; i++) {
         const uint8_t *bytes = source->bytes + *used + i * record;

@@ -106,7 +106,7 @@ static effnet_status choose_columns(const char *table, const TableRow *first, co
     if (file >= second->count || file >= first->count || name_is_picture(first->fields[file]) ||
         names_file(table, first->fields[file])) /* no heading */
         return EFFNET_OK;
-    if (label < 0 || label == file) label = second->count == 2 ? 1 - file : -1;
+    if (label < 0 || label == file) label = second->count == 2 && first->count == 2 ? 1 - file : -1;
     if (label < 0)
         return fail(err, EFFNET_ERROR_FORMAT,
                     "'%s': line %d seems to be a heading ('%.60s' is no file, '%.60s' below it is), and none of its "

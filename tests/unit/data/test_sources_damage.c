@@ -409,6 +409,9 @@ static void tables_that_are_wrong(void **state) {
     assert_int_equal(dataset_read(dataset, 0, &picture, &err), EFFNET_ERROR_IO);
     assert_non_null(strstr(err.message, "nothere.jpg'"));
     dataset_free(dataset);
+    const char short_heading[] = "number\n\"a, \"\"b\"\".jpg\",7\n"; /* no cell above the labels */
+    scratch_write(path, short_heading, sizeof short_heading - 1);
+    expect_error(path, EFFNET_ERROR_FORMAT, "seems to be a heading");
     scratch_write(path, "a\0b", 3);
     expect_error(path, EFFNET_ERROR_FORMAT, "zero byte");
     scratch_write(path, "", 0);

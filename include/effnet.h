@@ -780,6 +780,9 @@ typedef struct effnet_bench_options {
     void *context;
     int fuse;           /* the recipe's key: 0 auto, 1 all, 2 none */
     const char *device; /* the recipe's key; NULL: cpu */
+    /* As effnet_train_options has them, of a training step: one replica a worker, each with its part of the batch. */
+    const char *dist;
+    double dist_timeout;
 } effnet_bench_options;
 
 typedef struct effnet_bench_result {
@@ -789,6 +792,11 @@ typedef struct effnet_bench_result {
     double images_per_s, images_per_s_best, ms_per_step; /* medians, and the best step */
     double peak_rss_mb, activation_mb; /* activation_mb: the arena, whole batch; of a device, what was in use */
     double compile_seconds;            /* of a device's programs */
+    int worker, workers;               /* this one of how many; alone 0 and 1 */
+    bool told_elsewhere;               /* as effnet_train_result */
+    double exchange_share;  /* of a step's time that a worker is in exchange, the mean over workers: carrying,
+                                          adding up, waiting for who is slower */
+    int64_t bytes_per_step; /* that a worker sends, the most of any */
 } effnet_bench_result;
 
 EFFNET_API effnet_status effnet_bench(const effnet_bench_options *options, effnet_bench_result *out,

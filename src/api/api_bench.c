@@ -1,6 +1,6 @@
 /* api_bench.c - images a second of a training step or of a forward pass, on random pictures in memory. A training step
  * is all of it: forward, loss, backward, optimizer and EMA with the published recipe. The first steps warm caches and
- * pages and do not count. */
+ * pages and do not count. Of several workers each takes its part of the batch, and all together the steps. */
 #include "api/handles.h"
 
 #include "backend/cpu/limits.h"
@@ -23,7 +23,9 @@ typedef struct Bench {
     Recipe recipe;
     Network network;
     ThreadTeam *team;
-    Trainer trainer; /* training */
+    Workers *workers; /* NULL: alone */
+    int pictures;     /* of a batch, this worker's */
+    Trainer trainer;  /* training */
     bool has_trainer;
     Engine *engine;  /* inference */
     bool on_device;  /* trainer's executor is an accelerator's, and infers too */
@@ -52,6 +54,8 @@ static effnet_status check(effnet_bench_options *options, Dtype *dtype, effnet_e
     if (options->batch == 0) options->batch = DEFAULT_CHOSEN_BATCH;
     if (options->steps == 0) options->steps = DEFAULT_STEPS;
     TRY(dtype_by_name(options->dtype, dtype, err));
+    if (options->infer && options->dist && strcmp(options->dist, "none") != 0)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "several workers share a training step; inference is each one's own");
     if (dtype->int8 && !options->infer)
         return fail(err, EFFNET_ERROR_ARGUMENT, "dtype int8 is for inference; training takes fp32 or bf16");
     if (options->batch < 1 || options->batch > 65536)
@@ -74,6 +78,7 @@ static effnet_status prepare(Bench *bench, effnet_error *err) {
     TRY(engine_find(options->engine, &vtable, err));
     recipe_defaults(&bench->recipe);
     bench->recipe.batch_size = options->batch;
+    bench->recipe.replicas = workers_count(bench->workers);
     bench->recipe.amp = bench->dtype.bf16 ? AMP_BF16 : AMP_NONE;
     if (options->engine) TRY(recipe_set(&bench->recipe, "engine", options->engine, err));
     if (options->device) TRY(recipe_set(&bench->recipe, "device", options->device, err));
@@ -96,9 +101,11 @@ static effnet_status prepare(Bench *bench, effnet_error *err) {
     if (options->resolution) config.resolution = options->resolution;
     TRY(network_build(&config, &bench->network, err));
     TRY(thread_team_create(options->threads, &bench->team, err));
-    size_t batch = (size_t)options->batch, pixels = (size_t)config.resolution * (size_t)config.resolution * 3, floats;
+    const int workers = workers_count(bench->workers);
+    bench->pictures = options->batch / workers;
+    size_t batch = (size_t)bench->pictures, pixels = (size_t)config.resolution * (size_t)config.resolution * 3, floats;
     if (!size_multiply(batch, pixels, &floats))
-        return fail(err, EFFNET_ERROR_MEMORY, "a batch of %d pictures is too large", options->batch);
+        return fail(err, EFFNET_ERROR_MEMORY, "a batch of %d pictures is too large", bench->pictures);
     if (bench->on_device)
         TRY(allocate(floats, 1, "a batch of pictures", &bench->pixels, err));
     else
@@ -107,12 +114,15 @@ static effnet_status prepare(Bench *bench, effnet_error *err) {
     TRY(allocate(batch * (size_t)config.num_classes, sizeof(float), "the logits", &bench->logits, err));
     TRY(allocate((size_t)options->steps, sizeof(double), "the times of the steps", &bench->seconds, err));
     RandomKey key = random_key(42);
-    for (size_t i = 0; bench->images && i < floats; i++) bench->images[i] = 4 * random_uniform(key, i) - 2;
+    const size_t first = (size_t)workers_rank(bench->workers) * batch; /* the same batch, whoever has which part */
+    for (size_t i = 0; bench->images && i < floats; i++)
+        bench->images[i] = 4 * random_uniform(key, first * pixels + i) - 2;
     for (size_t i = 0; bench->pixels && i < floats; i++) bench->pixels[i] = (uint8_t)(i * 2654435761u >> 13);
     for (size_t i = 0; i < batch; i++)
-        bench->labels[i] = (int32_t)random_below(random_fold_in(key, 1), i, (uint32_t)config.num_classes);
+        bench->labels[i] = (int32_t)random_below(random_fold_in(key, 1), first + i, (uint32_t)config.num_classes);
     if (!options->infer || bench->on_device) {
-        TRY(trainer_create(&bench->recipe, &bench->network, bench->team, 1000, options->batch, &bench->trainer, err));
+        TRY(trainer_create_among(bench->workers, &bench->recipe, &bench->network, bench->team, 1000, bench->pictures,
+                                 &bench->trainer, err));
         bench->has_trainer = true;
         return trainer_start(&bench->trainer, err);
     }
@@ -132,7 +142,7 @@ static effnet_status prepare(Bench *bench, effnet_error *err) {
 
 /* A device's steps are queued: `wait` for the last one. */
 static effnet_status run_step(Bench *bench, bool wait, effnet_error *err) {
-    int batch = bench->options.batch;
+    int batch = bench->pictures;
     const ExecutorBatch pictures = {
         .size = batch, .images = bench->images, .pixels = bench->pixels, .labels = bench->labels};
     StepResult result;
@@ -212,11 +222,29 @@ static void tell_profile(const Bench *bench) {
     options->on_pass(options->context, &other);
 }
 
+/* What exchange took of the measured steps, from all workers' own figures. */
+static effnet_status summarize_traffic(Bench *bench, effnet_bench_result *out, effnet_error *err) {
+    const int workers = workers_count(bench->workers);
+    const WorkersTraffic mine = workers_traffic(bench->workers, true);
+    WorkersTraffic *all;
+    if (workers == 1) return EFFNET_OK;
+    TRY(allocate((size_t)workers, sizeof *all, "the workers' figures", &all, err));
+    effnet_status status = workers_gather(bench->workers, &mine, sizeof mine, all, "the workers' figures", err);
+    for (int w = 0; w < workers && status == EFFNET_OK; w++) {
+        const int64_t bytes = all[w].bytes / bench->options.steps;
+        out->exchange_share += all[w].seconds / bench->total / workers;
+        if (bytes > out->bytes_per_step) out->bytes_per_step = bytes;
+    }
+    memory_free(all);
+    return status;
+}
+
 static effnet_status measure(Bench *bench, effnet_bench_result *out, effnet_error *err) {
-    TRY(prepare(bench, err));
+    TRY(workers_agree(bench->workers, prepare(bench, err), err));
     for (int i = 0; i < WARM_UP_STEPS; i++) TRY(run_step(bench, true, err));
     int passes;
     pass_times(bench, true, &passes);
+    workers_traffic(bench->workers, true);
     for (int i = 0; i < bench->options.steps; i++) {
         double began = clock_seconds();
         TRY(run_step(bench, i == bench->options.steps - 1, err));
@@ -224,6 +252,7 @@ static effnet_status measure(Bench *bench, effnet_bench_result *out, effnet_erro
         bench->total += bench->seconds[i];
     }
     summarize(bench, out);
+    TRY(summarize_traffic(bench, out, err));
     if (bench->options.on_pass && !bench->on_device) tell_profile(bench);
     return EFFNET_OK;
 }
@@ -234,8 +263,11 @@ effnet_status effnet_bench(const effnet_bench_options *options, effnet_bench_res
     TRY(result_clear(out, "effnet_bench_result", error));
     TRY(options_copy(options, &bench.options, sizeof bench.options, "effnet_bench_options", error));
     TRY(check(&bench.options, &bench.dtype, error));
-    effnet_bench_result result = {0};
+    const WorkersOptions workers = {.kind = bench.options.dist, .timeout_seconds = bench.options.dist_timeout};
+    TRY(workers_open(&workers, &bench.workers, error));
+    effnet_bench_result result = {.worker = workers_rank(bench.workers), .workers = workers_count(bench.workers)};
     effnet_status status = measure(&bench, &result, error);
+    result.told_elsewhere = status != EFFNET_OK && result.worker > 0 && !workers_are_broken(bench.workers);
     result_write(out, &result, sizeof result);
     if (bench.has_trainer) trainer_free(&bench.trainer);
     engine_free(bench.engine);
@@ -248,6 +280,7 @@ effnet_status effnet_bench(const effnet_bench_options *options, effnet_bench_res
     memory_free(bench.labels);
     memory_free(bench.seconds);
     network_free(&bench.network);
+    workers_close(bench.workers);
     return status;
 }
 

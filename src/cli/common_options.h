@@ -52,6 +52,19 @@
                 "xla:/path/to/plugin.so"                                                                               \
     }
 
+/* `what`: "with an equal part of ...". */
+#define OPTION_ROW_DIST(place, what)                                                                                   \
+    {                                                                                                                  \
+        .name = "dist", .argument = "none|mpi", .target = (place), .kind = OPTION_CHOICE, .choices = "none|mpi",       \
+        .help = "mpi: one of several workers that mpirun or srun started, " what                                       \
+    }
+
+#define OPTION_ROW_DIST_TIMEOUT(place)                                                                                 \
+    {                                                                                                                  \
+        .name = "dist-timeout", .argument = "SECONDS", .target = (place), .kind = OPTION_INTEGER, .least = 1,          \
+        .most = 1000000, .help = "longest wait for another worker, which is then taken for dead; default 300"          \
+    }
+
 #define OPTION_ROW_DTYPE(place)                                                                                        \
     {                                                                                                                  \
         .name = "dtype", .argument = "fp32|bf16|int8", .target = (place), .kind = OPTION_CHOICE,                       \

@@ -58,6 +58,11 @@ static int print_json(const char *mode, const effnet_bench_result *result, const
     json_object_set_new(object, "activation_mb", json_rounded(result->activation_mb, 5));
     if (result->compile_seconds > 0)
         json_object_set_new(object, "compile_seconds", json_rounded(result->compile_seconds, 4));
+    if (result->workers > 1) {
+        json_object_set_new(object, "workers", json_integer(result->workers));
+        json_object_set_new(object, "exchange_share", json_rounded(result->exchange_share, 4));
+        json_object_set_new(object, "bytes_per_step", json_integer(result->bytes_per_step));
+    }
     if (profile->count) {
         json_object_set_new(object, "peak_gflops", json_rounded(bench_profile_peak(profile, limits), 5));
         json_object_set_new(object, "peak_read_gbps", json_rounded(limits->read_gbps, 4));
@@ -71,6 +76,9 @@ static void print_text(const char *mode, const effnet_bench_result *result) {
            result->resolution, result->batch, result->dtype, result->isa, result->threads, result->steps);
     printf("  images/s     %.1f median, %.1f best\n", result->images_per_s, result->images_per_s_best);
     printf("  ms per step  %.1f\n", result->ms_per_step);
+    if (result->workers > 1)
+        printf("  exchange     %.1f %% of the time, %.2f MB a step sent by each of %d workers\n",
+               100 * result->exchange_share, (double)result->bytes_per_step / 1e6, result->workers);
     if (result->compile_seconds > 0)
         printf("  memory       %.0f MB peak on the device; compiled in %.1f s\n", result->activation_mb,
                result->compile_seconds);
@@ -81,17 +89,21 @@ static void print_text(const char *mode, const effnet_bench_result *result) {
 int verb_bench(int argc, char **argv) {
     static const VerbHelp help = {
         .verb = "bench",
-        .text = "train: forward, backward and optimizer; infer: forward alone. The pictures are random numbers that\n"
-                "lie in memory. The first steps warm up and do not count; figures are medians over the others.\n"
-                "limits: what the processor can do at most, arithmetic and memory.\n",
+        .text =
+            "train: forward, backward and optimizer; infer: forward alone. The pictures are random numbers that\n"
+            "lie in memory. The first steps warm up and do not count; figures are medians over the others.\n"
+            "limits: what the processor can do at most, arithmetic and memory.\n"
+            "train --dist mpi, started by mpirun or srun: every worker has its part of the batch; threads and memory\n"
+            "are one worker's, images/s are all workers', and the share of the time in exchange is told.\n",
         .examples = "  effnet bench train --model efficientnet_b0 --res 224 --batch 32\n"
                     "  effnet bench infer --batch 1 --threads 1 --json\n"
                     "  effnet bench train --res 32 --batch 256 --profile\n"
+                    "  mpirun -n 2 effnet bench train --batch 64 --threads 1 --dist mpi\n"
                     "  effnet bench limits\n",
     };
-    const char *model = NULL, *dtype = NULL, *engine = NULL, *fuse = "auto", *device = NULL;
+    const char *model = NULL, *dtype = NULL, *engine = NULL, *fuse = "auto", *device = NULL, *dist = NULL;
     bool json = false, profile = false;
-    int64_t resolution = 0, batch = 0, threads = 0, steps = 0;
+    int64_t resolution = 0, batch = 0, threads = 0, steps = 0, dist_timeout = 0;
     const Option options[] = {
         {.name = "model",
          .argument = "NAME",
@@ -105,7 +117,7 @@ int verb_bench(int argc, char **argv) {
          .kind = OPTION_INTEGER,
          .least = 1,
          .most = 65536,
-         .help = "images a step; default 32"},
+         .help = "images a step, of all workers together; default 32"},
         {.name = "dtype",
          .argument = "fp32|bf16|int8",
          .target = &dtype,
@@ -123,6 +135,8 @@ int verb_bench(int argc, char **argv) {
          .help = "steps measured; default 10"},
         OPTION_ROW_ENGINE(&engine),
         OPTION_ROW_DEVICE(&device),
+        OPTION_ROW_DIST(&dist, "with an equal part of the batch; train alone"),
+        OPTION_ROW_DIST_TIMEOUT(&dist_timeout),
         {.name = "fuse",
          .argument = "auto|all|none",
          .target = &fuse,
@@ -156,6 +170,8 @@ int verb_bench(int argc, char **argv) {
         .dtype = dtype,
         .engine = engine,
         .device = device,
+        .dist = dist,
+        .dist_timeout = (double)dist_timeout,
         .on_pass = profile ? bench_profile_add : NULL,
         .context = &passes,
         .fuse = strcmp(fuse, "all") == 0    ? 1
@@ -169,8 +185,10 @@ int verb_bench(int argc, char **argv) {
     if (!only_limits) failed = effnet_bench(&bench, &result, &error);
     if (failed == EFFNET_OK && (only_limits || profile)) failed = effnet_measure_limits((int)threads, &limits, &error);
     if (failed != EFFNET_OK) {
-        status = report("bench", &error);
+        status = result.told_elsewhere ? EXIT_FAILED : report("bench", &error);
         if (failed == EFFNET_ERROR_ARGUMENT) status = EXIT_USAGE; /* every argument came from the command line */
+    } else if (result.worker > 0) {                               /* worker 0 tells */
+        status = EXIT_OK;
     } else if (only_limits) {
         status = print_limits(&limits, json);
     } else if (json) {

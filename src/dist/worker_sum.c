@@ -96,14 +96,17 @@ static effnet_status advance(Workers *workers, WorkersSum *sum, effnet_error *er
 }
 
 effnet_status workers_progress(Workers *workers, effnet_error *err) {
-    if (!workers) return EFFNET_OK;
-    for (WorkersSum *sum = workers->sums; sum; sum = sum->next) {
-        effnet_status status = advance(workers, sum, &sum->error);
+    effnet_status status = EFFNET_OK;
+    if (!workers || !workers->sums) return EFFNET_OK;
+    exchange_enter(workers);
+    for (WorkersSum *sum = workers->sums; sum && status == EFFNET_OK; sum = sum->next) {
+        status = advance(workers, sum, &sum->error);
         if (status == EFFNET_OK) continue;
         sum->stage = SUM_FAILED;
-        return fail(err, status, "%s", sum->error.message);
+        fail(err, status, "%s", sum->error.message);
     }
-    return EFFNET_OK;
+    exchange_leave(workers);
+    return status;
 }
 
 effnet_status workers_sum_begin(Workers *workers, float *values, size_t count, const char *what, WorkersSum **out,
@@ -131,7 +134,9 @@ effnet_status workers_sum_begin(Workers *workers, float *values, size_t count, c
     effnet_status status =
         memory_allocate((size_t)all * sum->share, sizeof(float), "the other workers' gradients", &received, err);
     sum->received = received;
+    exchange_enter(workers);
     if (status == EFFNET_OK) status = begin_scatter(workers, sum, scatter_tag, err);
+    exchange_leave(workers);
     if (status != EFFNET_OK) {
         workers->broken = true;
         sum->stage = SUM_FAILED;
@@ -169,7 +174,9 @@ static effnet_status finish(Workers *workers, WorkersSum *sum, effnet_error *err
 
 effnet_status workers_sum_finish(Workers *workers, WorkersSum *sum, effnet_error *err) {
     if (!sum) return EFFNET_OK;
+    exchange_enter(workers);
     effnet_status status = finish(workers, sum, err);
+    exchange_leave(workers);
     if (status == EFFNET_OK)
         sum_free(workers, sum);
     else

@@ -23,7 +23,7 @@ typedef struct Workers Workers;
 
 typedef struct WorkersOptions {
     const char *kind;       /* "none" or NULL: alone; "mpi" */
-    double timeout_seconds; /* longest wait for another worker */
+    double timeout_seconds; /* longest wait for another worker; 0: 300 */
 } WorkersOptions;
 
 effnet_status workers_open(const WorkersOptions *options, Workers **out, effnet_error *err);
@@ -69,7 +69,7 @@ effnet_status workers_sum_finish(Workers *workers, WorkersSum *sum, effnet_error
 
 typedef struct WorkersTraffic {
     int64_t bytes;  /* sent by this worker */
-    double seconds; /* waited for others in the calls above */
+    double seconds; /* in the calls above: carrying, adding up, waiting for who is slower */
 } WorkersTraffic;
 /* Since the beginning or the last call with `clear`. */
 WorkersTraffic workers_traffic(Workers *workers, bool clear);

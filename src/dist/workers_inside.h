@@ -17,6 +17,8 @@ struct Workers {
     bool broken;
     char (*names)[WORKER_NAME]; /* (count) */
     WorkersTraffic traffic;
+    int exchanges;         /* public calls under way, one within another */
+    double exchange_began; /* the outermost */
     WorkersSum
         *sums; /* under way, the oldest first; and failed ones, into whose memory the transport may still write */
 };
@@ -27,6 +29,9 @@ typedef struct Message {
     int other;
 } Message;
 
+/* Around what a public call does, so that its time is counted, once. */
+void exchange_enter(Workers *workers);
+void exchange_leave(Workers *workers);
 /* Frees every sum, done or not: once the transport is closed. */
 void worker_sums_free(Workers *workers);
 int workers_take_tag(Workers *workers);
@@ -36,7 +41,7 @@ effnet_status message_receive(Workers *workers, int other, int tag, void *block,
                               effnet_error *err);
 /* Whether all of them are done, without waiting. */
 effnet_status messages_test(Workers *workers, Message *messages, int count, bool *done, effnet_error *err);
-/* Between two looks at what is under way: sleeps a little, counts the time, and fails once timeout_seconds are over,
+/* Between two looks at what is under way: sleeps a little, and fails once timeout_seconds are over,
  * naming the workers of the messages that are not done. *began 0: the wait begins. */
 effnet_status worker_pause(Workers *workers, double *began, const Message *messages, int count, const char *what,
                            effnet_error *err);

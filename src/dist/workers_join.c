@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+static const double usual_timeout = 300;
 static const double patience = 100e-6; /* of looking again at once, before a sleep between looks */
 
 int workers_rank(const Workers *workers) {
@@ -36,6 +37,14 @@ WorkersTraffic workers_traffic(Workers *workers, bool clear) {
     WorkersTraffic traffic = workers->traffic;
     if (clear) workers->traffic = (WorkersTraffic){0};
     return traffic;
+}
+
+void exchange_enter(Workers *workers) {
+    if (workers->exchanges++ == 0) workers->exchange_began = clock_seconds();
+}
+
+void exchange_leave(Workers *workers) {
+    if (--workers->exchanges == 0) workers->traffic.seconds += clock_seconds() - workers->exchange_began;
 }
 
 void workers_break(Workers *workers) {
@@ -136,7 +145,6 @@ effnet_status worker_pause(Workers *workers, double *began, const Message *messa
         sched_yield();
     else
         nanosleep(&(struct timespec){.tv_nsec = waited < 1e-2 ? 20000 : 200000}, NULL);
-    workers->traffic.seconds += clock_seconds() - now;
     return EFFNET_OK;
 }
 
@@ -176,8 +184,10 @@ effnet_status workers_gather(Workers *workers, const void *mine, size_t bytes, v
     if (count == 1) return EFFNET_OK;
     Message *messages;
     TRY(allocate_messages(2 * count, &messages, err));
+    exchange_enter(workers);
     effnet_status status = begin_gather(workers, mine, bytes, all, messages, &begun, err);
     if (status == EFFNET_OK) status = messages_wait(workers, messages, begun, what, err);
+    exchange_leave(workers);
     free(messages);
     return status;
 }
@@ -189,6 +199,7 @@ effnet_status workers_broadcast(Workers *workers, void *block, size_t bytes, con
     TRY(allocate_messages(count, &messages, err));
     int tag = workers_take_tag(workers);
     effnet_status status = EFFNET_OK;
+    exchange_enter(workers);
     /* A binomial tree: who has the block hands it to the worker that many places on. */
     for (int stride = 1; stride < count && status == EFFNET_OK; stride *= 2) {
         if (rank < stride) {
@@ -201,6 +212,7 @@ effnet_status workers_broadcast(Workers *workers, void *block, size_t bytes, con
         }
     }
     if (status == EFFNET_OK) status = messages_wait(workers, messages, begun, what, err);
+    exchange_leave(workers);
     free(messages);
     return status;
 }
@@ -284,12 +296,12 @@ effnet_status workers_create(Transport *transport, double timeout_seconds, Worke
 effnet_status workers_open(const WorkersOptions *options, Workers **out, effnet_error *err) {
     *out = NULL;
     if (!options->kind || !*options->kind || strcmp(options->kind, "none") == 0) return EFFNET_OK;
-    if (!(options->timeout_seconds > 0))
-        return fail(err, EFFNET_ERROR_ARGUMENT, "a wait of %g s for other workers; more than 0 is needed",
-                    options->timeout_seconds);
+    const double timeout = options->timeout_seconds == 0 ? usual_timeout : options->timeout_seconds;
+    if (!(timeout > 0))
+        return fail(err, EFFNET_ERROR_ARGUMENT, "a wait of %g s for other workers; more than 0 is needed", timeout);
     Transport *transport;
     TRY(transport_load(options->kind, &transport, err));
-    return workers_create(transport, options->timeout_seconds, out, err);
+    return workers_create(transport, timeout, out, err);
 }
 
 void workers_close(Workers *workers) {

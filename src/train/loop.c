@@ -559,8 +559,7 @@ effnet_status train_run(Recipe *recipe, const effnet_train_options *options, eff
     *result = (effnet_train_result){
         .top1 = -1, .top5 = -1, .ema_top1 = -1, .ema_top5 = -1, .first_top1 = -1, .best_top1 = -1, .best_step = -1};
     Run run = {.recipe = recipe, .options = options, .result = result};
-    const WorkersOptions workers = {.kind = options->dist,
-                                    .timeout_seconds = options->dist_timeout == 0 ? 300 : options->dist_timeout};
+    const WorkersOptions workers = {.kind = options->dist, .timeout_seconds = options->dist_timeout};
     TRY(workers_open(&workers, &run.workers, err));
     result->worker = workers_rank(run.workers);
     result->workers = workers_count(run.workers);

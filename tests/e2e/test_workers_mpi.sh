@@ -4,15 +4,7 @@
 # not about the same are refused. Skipped where no MPI is installed.
 source "$(dirname "$0")/harness.sh"
 need_fashion
-[ -r "$build/libeffnet_mpi.so" ] || skip "built without MPI (Debian: libopenmpi-dev)"
-command -v mpirun >/dev/null || skip "there is no mpirun (Debian: openmpi-bin)"
-mpirun --version 2>/dev/null | grep -q 'Open MPI' || skip "mpirun is not Open MPI's, whose options are used here"
-
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
-export OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_mpi_yield_when_idle=1 OMPI_MCA_btl=self,vader
-export OMPI_MCA_btl_vader_single_copy_mechanism=none OMPI_MCA_odls_base_sigkill_timeout=2
-# workers N: mpirun -n N
-workers() { local n=$1; shift; mpirun --oversubscribe -n "$n" "$@"; }
+source "$(dirname "$0")/workers.sh"
 small_fashion
 train+=(--set replicas=4 --set bn_sync=running_average --set checkpoint.every_steps=2 --set threads=1 --set workers=1
         --set resolution=32 --steps 6 --no-report)
@@ -94,3 +86,15 @@ run 0 "${train[@]}" --out "$work/undisturbed" --steps "$((10#$at + 2))"
 last=$(printf '%08d' "$((10#$at + 2))")
 same_checkpoint "$work/undisturbed/checkpoints/$last" "$work/killed/checkpoints/$last"
 echo "ok: killed at step $at, gone on with"
+
+run 0 workers 2 "$effnet" bench train --res 32 --batch 4 --steps 2 --threads 1 --dist mpi --json
+[ "$(wc -l <"$work/out")" = 1 ] || die "not one line of figures"
+[ "$(number workers)" = 2 ] || die "not two workers"
+holds "$(number images_per_s) > 0 && $(number exchange_share) > 0 && $(number exchange_share) < 1"
+gradients=$((4 * $("$effnet" summarize efficientnet_b0 --json | sed -E 's/[^[]*"parameters":([0-9]+),.*/\1/')))
+holds "$(number bytes_per_step) >= $gradients && $(number bytes_per_step) < 1.05 * $gradients" # half, there and back
+run '[1-9][0-9]*' workers 2 "$effnet" bench train --res 32 --batch 5 --steps 2 --threads 1 --dist mpi
+[ "$(grep -c 'effnet bench: ' "$work/err")" = 1 ] || die "not one message"
+grep -q 'effnet bench: batch_size 5 is not a multiple of replicas 2' "$work/err" || die "the batch was not named"
+complains 2 'inference is each one.s own' "$effnet" bench infer --dist mpi
+echo "ok: bench"

@@ -266,6 +266,37 @@ typedef struct effnet_import_options {
 EFFNET_API effnet_status effnet_model_import(const char *path, const effnet_import_options *options, effnet_model **out,
                                              const char **naming, effnet_error *error);
 
+/* ---- averaging ------------------------------------------------------------------------------------------ */
+
+typedef struct effnet_progress effnet_progress;
+/* Called about every half second; return true to stop: the step is finished and a checkpoint written. */
+typedef bool effnet_progress_function(void *context, const effnet_progress *progress);
+
+typedef struct effnet_average_options {
+    size_t struct_size;
+    bool raw_weights; /* of runs and checkpoints: the raw weights, not the averaged (EMA) ones */
+    /* Pictures (any source that can be trained on) whose training split, each picture as in evaluation, the batch norms'
+     * running means and variances are estimated on anew; NULL: these are averaged like the weights. */
+    const char *data;
+    int64_t pictures; /* that many, drawn at random, are enough; 0: 10,000 */
+    int batch;        /* pictures whose statistics are taken together; 0: 32 */
+    int workers;      /* threads that read and decode; 0: one for each processor */
+    int threads;      /* of the model; 0: one for each processor */
+    effnet_team *team;
+    effnet_progress_function *progress; /* phases "data" and "statistics", with pictures done; may be NULL */
+    void *progress_context;
+} effnet_average_options;
+
+/* The mean of the weights of `count` files, checkpoints or runs, as a model: of one run's last checkpoints (Izmailov et al.,
+ * arXiv 1803.05407: stochastic weight averaging) or of several fine-tunings of the same weights (Wortsman et al., arXiv
+ * 2203.05482: model soups). A file that is named twice counts once. Models that differ in network, classes or pictures are
+ * EFFNET_ERROR_ARGUMENT, which says in what. What was done stands in effnet_model_notes. One path alone needs `data`: its
+ * weights stay, its statistics are estimated. */
+EFFNET_API effnet_status effnet_average(const char *const *paths, int count, const effnet_average_options *options,
+                                        effnet_model **out, effnet_error *error);
+
+/* ---- models for other programs -------------------------------------------------------------------------- */
+
 typedef struct effnet_onnx_options {
     size_t struct_size;
     bool keep_batch_norm; /* BatchNormalization nodes; else folded into the convolutions before them */
@@ -368,12 +399,13 @@ EFFNET_API effnet_status effnet_trainer_model(effnet_trainer *trainer, bool ema,
 /* ---- whole runs: what the program's verbs call ----------------------------------------------------------
  */
 
-typedef struct effnet_progress {
+struct effnet_progress {
     size_t struct_size;
     const char *phase;   /* "train", "eval" or "epoch" (an epoch ended and was evaluated); "data": `message` says what
                             was taken for which split, and that is all; "run": `message` says what the run is, before its
                             first step, and how it goes, such as why it ends before its last epoch;
-                            "features": step of steps pictures whose features were made (effnet_finetune) */
+                            "features": step of steps pictures whose features were made (effnet_finetune);
+                            "statistics": ... that batch norm statistics were estimated on (effnet_average) */
     int epoch, epochs;   /* epoch counts from 1 */
     int64_t step, steps; /* of the whole run; in "eval": pictures done and pictures in all */
     double loss, lr;     /* loss: mean since the last report */
@@ -385,9 +417,7 @@ typedef struct effnet_progress {
     int worker; /* of several workers (effnet_train_options.dist) the one that speaks: of all but 0 only `message` is news */
     double average_precision, f1; /* of data with several labels a picture: mean over classes, per cent, of the averages
                                      where they are kept; 0 else */
-} effnet_progress;
-/* Called about every half second; return true to stop: the step is finished and a checkpoint written. */
-typedef bool effnet_progress_function(void *context, const effnet_progress *progress);
+};
 
 typedef struct effnet_train_options {
     size_t struct_size;

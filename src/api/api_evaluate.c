@@ -61,7 +61,7 @@ effnet_status model_evaluate(effnet_model *model, const Dataset *dataset, const 
     return model_evaluate_looking(model, dataset, chosen, out, predictions, NULL, NULL, err);
 }
 
-static void tell_remarks(const Dataset *dataset, effnet_progress_function *progress, void *context) {
+void model_tell_remarks(const Dataset *dataset, effnet_progress_function *progress, void *context) {
     for (int i = 0; progress && dataset_remark(dataset, i); i++) {
         const effnet_progress remark = {.struct_size = sizeof remark,
                                         .phase = "data",
@@ -116,7 +116,7 @@ static effnet_status write_report(const effnet_model *model, const char *data, c
 effnet_status model_open_data(const effnet_model *model, const char *data, const effnet_evaluate_options *options,
                               Dataset **out, effnet_error *err) {
     TRY(dataset_open(data, SPLIT_EVALUATION, NULL, out, err));
-    tell_remarks(*out, options->progress, options->progress_context);
+    model_tell_remarks(*out, options->progress, options->progress_context);
     effnet_status status =
         classes_match(*out, (const char *const *)model->card.class_names, model->network.config.num_classes, data, err);
     if (status == EFFNET_OK) return status;

@@ -84,7 +84,7 @@ static void show_running(ProgressDisplay *display, const effnet_progress *progre
     char left[32];
     bool evaluating = strcmp(progress->phase, "eval") == 0;
     bool counting = strcmp(progress->phase, "pack") == 0 || strcmp(progress->phase, "features") == 0 ||
-                    strcmp(progress->phase, "check") == 0;
+                    strcmp(progress->phase, "check") == 0 || strcmp(progress->phase, "statistics") == 0;
     if (display->quiet_steps) return;
     if (!display->terminal && progress->seconds - display->last_seconds < PLAIN_INTERVAL_S) return;
     display->last_seconds = progress->seconds;

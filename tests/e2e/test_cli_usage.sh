@@ -5,7 +5,7 @@ source "$(dirname "$0")/harness.sh"
 recipe=$source/recipes/fashion-mnist-b0.yaml
 
 echo "-- help"
-for verb in train replay eval predict serve import export verify summarize bench devices version; do
+for verb in train replay eval predict serve import average export verify summarize bench devices version; do
     run 0 "$effnet" "$verb" --help
     grep -q "^usage: effnet $verb" "$work/out" || die "no usage line in the help of $verb"
     grep -q "^  effnet $verb" "$work/out" || grep -q "effnet $verb" "$work/out" || die "no example in the help of $verb"

@@ -41,3 +41,19 @@ run 0 "$effnet" import mine.safetensors second.safetensors
 run 0 "$effnet" export second.safetensors third.safetensors
 run 0 "$effnet" summarize third.safetensors
 says '^from    trained by effnet' '^        imported from mine\.safetensors, names of timm' "effnet's own file"
+
+# Averaged with another file of its kind; statistics estimated on pictures, in order.
+complains 2 "no FILE given" "$effnet" average
+complains 2 "--out OUT.safetensors is missing" "$effnet" average mine.safetensors
+complains 1 "there is nothing to average: 'mine.safetensors' is all" "$effnet" average mine.safetensors mine.safetensors --out x.safetensors
+run 0 "$effnet" import mine.safetensors half.safetensors --set resolution=16
+complains 1 "resolution is '32' in 'mine.safetensors' and '16' in 'half.safetensors'" "$effnet" average mine.safetensors half.safetensors --out x.safetensors
+[ ! -e x.safetensors ] || die "a refused average was written"
+cp mine.safetensors other.safetensors
+run 0 "$effnet" average mine.safetensors other.safetensors --out mean.safetensors
+grep -q '^mean.safetensors: efficientnet_b0, mean of the weights of 2 files: mine.safetensors, other.safetensors; batch norm statistics averaged' "$work/out" || die "what was averaged"
+run 0 "$effnet" predict mean.safetensors "$work/5.png" --json --topk 10
+same "$work/out" "$work/wanted" # of the same twice
+run 0 "$effnet" average mine.safetensors third.safetensors --data "$fashion" --pictures 100 --out estimated.safetensors --json
+says 'batch norm statistics estimated on 128 pictures of'
+run 0 "$effnet" predict estimated.safetensors "$work/5.png"

@@ -99,18 +99,22 @@ static Box choose_crop(const void *context, int height, int width) {
     return preprocess_box(crop->options, height, width, &crop->key);
 }
 
+static bool augments(const LoaderOptions *options) {
+    return options->training && !options->plain;
+}
+
 /* Training decodes only what its crop needs, unless the whole is to be cached. */
 static effnet_status get_region(Loader *loader, Worker *worker, uint32_t index, const RandomKey *key, Region *out,
                                 effnet_error *err) {
     const LoaderOptions *options = &loader->options;
     Picture picture;
-    const RandomKey *drawn = options->training ? key : NULL;
+    const RandomKey *drawn = augments(options) ? key : NULL;
     if (loader->cache && picture_cache_find(loader->cache, index, &picture)) {
         *out = region_of_picture(&picture, preprocess_box(&options->preprocess, picture.height, picture.width, drawn));
         return EFFNET_OK;
     }
     bool keep = loader->cache && !picture_cache_is_full(loader->cache);
-    if (!keep && options->training && preprocess_box_is_inside(&options->preprocess)) {
+    if (!keep && drawn && preprocess_box_is_inside(&options->preprocess)) {
         const Crop crop = {.options = &options->preprocess, .key = *key};
         /* the other ways of resizing skip pixels when they shrink, and would see others */
         bool scaled = options->decode == DECODE_SCALED && options->preprocess.resize == RESIZE_PILLOW;
@@ -138,7 +142,7 @@ static effnet_status make_one(Loader *loader, Worker *worker, Slot *slot, int pl
     Region region;
     RandomKey key = augment_key(loader, slot->step, place, index);
     TRY(get_region(loader, worker, index, &key, &region, err));
-    TRY(preprocess_region(&options->preprocess, &region, options->training ? &key : NULL, &worker->buffers,
+    TRY(preprocess_region(&options->preprocess, &region, augments(options) ? &key : NULL, &worker->buffers,
                           slot->images + (size_t)place * loader->image_floats, err));
     slot->labels[place] = dataset_label(options->dataset, index);
     if (slot->targets) {

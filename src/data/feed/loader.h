@@ -17,6 +17,7 @@ typedef struct LoaderOptions {
     PreprocessOptions preprocess;
     MixOptions mix;      /* training */
     bool training;       /* shuffle, augment */
+    bool plain;          /* training: shuffled, but each picture as evaluation sees it, not augmented */
     bool wrap;           /* training: batches go on from one pass into the next */
     bool balanced;       /* training: as many places for each class in an epoch */
     bool drop_remainder; /* evaluation: no partial last batch */

@@ -8,10 +8,23 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+static const char *kind_name(mode_t mode) {
+    return S_ISDIR(mode)    ? "a folder"
+           : S_ISFIFO(mode) ? "a named pipe"
+           : S_ISSOCK(mode) ? "a socket"
+           : S_ISCHR(mode)  ? "a character device"
+           : S_ISBLK(mode)  ? "a block device"
+                            : "no regular file";
+}
+
 effnet_status atomic_file_open(AtomicFile *file, const char *path, effnet_error *err) {
     memset(file, 0, sizeof *file);
     if ((size_t)snprintf(file->path, sizeof file->path, "%s", path) >= sizeof file->path)
         return fail(err, EFFNET_ERROR_ARGUMENT, "path too long: '%.80s...'", path);
+    struct stat status; /* renaming over a device or a pipe would take it away from everybody */
+    if (stat(path, &status) == 0 && !S_ISREG(status.st_mode))
+        return fail(err, EFFNET_ERROR_IO, "cannot write '%s': it is %s; give the name of a file", path,
+                    kind_name(status.st_mode));
     snprintf(file->temporary, sizeof file->temporary, "%s.tmp", path);
     file->stream = fopen(file->temporary, "wb");
     if (!file->stream) return fail(err, EFFNET_ERROR_IO, "cannot write '%s': %s", file->temporary, strerror(errno));
@@ -58,15 +71,6 @@ void atomic_file_abort(AtomicFile *file) {
 }
 
 /* ---- reading ---- */
-
-static const char *kind_name(mode_t mode) {
-    return S_ISDIR(mode)    ? "a folder"
-           : S_ISFIFO(mode) ? "a named pipe"
-           : S_ISSOCK(mode) ? "a socket"
-           : S_ISCHR(mode)  ? "a character device"
-           : S_ISBLK(mode)  ? "a block device"
-                            : "no regular file";
-}
 
 static effnet_status check_regular(const char *path, mode_t mode, effnet_error *err) {
     if (S_ISREG(mode)) return EFFNET_OK;

@@ -3,6 +3,7 @@
  * error (and in --jsonl and --csv) and status 1 at the end; the others are classified all the same. */
 #include "common_options.h"
 #include "picture_list.h"
+#include "predict_forms.h"
 #include "text.h"
 #include "verbs.h"
 
@@ -10,128 +11,43 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEFAULT_TOPK = 5, BAR = 20, NAME = 200, BATCH = 16 };
-
-/* How pictures are told of. */
-typedef enum Form { FORM_TABLE, FORM_JSON, FORM_JSON_LINES, FORM_CSV } Form;
+enum { DEFAULT_TOPK = 5, BATCH = 16 };
+#define FEATURE_CHOICES "gap|reduction_1|reduction_2|reduction_3|reduction_4|reduction_5"
 
 typedef struct Predictor {
     effnet_model *model;
     Form form;
     int topk;
-    json_t *array; /* of FORM_JSON */
-    bool failed;   /* a picture, or an argument, could not be read */
+    json_t *array;           /* of FORM_JSON */
+    FeatureWriter *features; /* instead of classes; NULL: classes */
+    bool failed;             /* a picture, or an argument, could not be read */
+    bool broken;             /* nothing more could come of it */
     /* of a batch */
     char *paths[BATCH];
     effnet_error errors[BATCH];
     int files;
-    effnet_prediction *predictions; /* (BATCH, topk) */
+    effnet_prediction *predictions; /* (BATCH, topk), or */
+    float *values;                  /* (BATCH, features->count) */
 } Predictor;
-
-static json_t *prediction_to_json(const char *image, const effnet_prediction *predictions, int count) {
-    json_t *topk = json_array(), *object = json_object();
-    for (int i = 0; i < count; i++) {
-        json_t *row = json_object();
-        json_object_set_new(row, "index", json_integer(predictions[i].index));
-        json_object_set_new(row, "label", json_text(predictions[i].label));
-        json_object_set_new(row, "score", json_rounded((double)predictions[i].probability, 7));
-        json_array_append_new(topk, row);
-    }
-    json_object_set_new(object, "image", json_text(image));
-    json_object_set_new(object, "topk", topk);
-    return object;
-}
-
-/* Columns that a UTF-8 text takes, counting one for each character. */
-static int columns(const char *text) {
-    int count = 0;
-    for (; *text; text++) count += ((unsigned char)*text & 0xC0) != 0x80;
-    return count;
-}
-
-static void print_table(const char *image, const effnet_prediction *predictions, int count) {
-    char name[NAME];
-    int width = 5;
-    for (int i = 0; i < count; i++) {
-        text_for_terminal(predictions[i].label, name, sizeof name);
-        if (columns(name) > width) width = columns(name);
-    }
-    text_for_terminal(image, name, sizeof name);
-    printf("%s\n", name);
-    for (int i = 0; i < count; i++) {
-        text_for_terminal(predictions[i].label, name, sizeof name);
-        int bar = (int)(predictions[i].probability * BAR + 0.5f);
-        printf("  %6.2f %%  %s%*s  %.*s\n", (double)predictions[i].probability * 100, name, width - columns(name), "",
-               bar, "####################");
-    }
-}
-
-/* ---- CSV: a line a picture ---- */
-
-static void print_csv_text(const char *text) {
-    bool quoted = strpbrk(text, ",\"\r\n") != NULL;
-    if (quoted) putchar('"');
-    for (; *text; text++) {
-        if (*text == '"') putchar('"');
-        putchar(*text);
-    }
-    if (quoted) putchar('"');
-}
-
-static void print_csv_heading(int topk) {
-    printf("image,error");
-    for (int i = 1; i <= topk; i++) printf(",index_%d,label_%d,score_%d", i, i, i);
-    putchar('\n');
-}
-
-static void print_csv_line(const char *image, const char *error, const effnet_prediction *predictions, int topk) {
-    print_csv_text(image);
-    putchar(',');
-    print_csv_text(error);
-    for (int i = 0; i < topk; i++) {
-        if (*error) {
-            printf(",,,");
-            continue;
-        }
-        char score[32];
-        printf(",%d,", predictions[i].index);
-        print_csv_text(predictions[i].label);
-        text_number((double)predictions[i].probability, 7, score, sizeof score);
-        printf(",%s", score);
-    }
-    putchar('\n');
-}
 
 /* ---- a batch ---- */
 
 static void print_failure(Predictor *predictor, const char *image, const effnet_error *error) {
     predictor->failed = true;
-    if (predictor->form == FORM_CSV) {
-        print_csv_line(image, error->message, NULL, predictor->topk);
-    } else if (predictor->form == FORM_JSON_LINES) {
-        json_t *object = json_object();
-        json_object_set_new(object, "image", json_text(image));
-        json_object_set_new(object, "error", json_text(error->message));
-        json_print("predict", object);
-    }
+    if (predictor->features)
+        features_print_failure(predictor->features, image, error->message);
+    else
+        predict_print_failure(predictor->form, image, error->message, predictor->topk);
     report("predict", error);
 }
 
-static void print_success(Predictor *predictor, const char *image, const effnet_prediction *predictions) {
-    switch (predictor->form) {
-    case FORM_TABLE:
-        print_table(image, predictions, predictor->topk);
-        break;
-    case FORM_JSON:
-        json_array_append_new(predictor->array, prediction_to_json(image, predictions, predictor->topk));
-        break;
-    case FORM_JSON_LINES:
-        if (json_print("predict", prediction_to_json(image, predictions, predictor->topk))) predictor->failed = true;
-        break;
-    case FORM_CSV:
-        print_csv_line(image, "", predictions, predictor->topk);
-        break;
-    }
+static void print_success(Predictor *predictor, int i) {
+    const char *image = predictor->paths[i];
+    if (predictor->features)
+        features_print(predictor->features, image, predictor->values + (size_t)i * predictor->features->count);
+    else if (!predict_print(predictor->form, predictor->array, image, predictor->predictions + i * predictor->topk,
+                            predictor->topk))
+        predictor->failed = true;
 }
 
 /* Classifies and prints what was gathered; false where nothing more can come of it. */
@@ -143,19 +59,22 @@ static bool flush_batch(Predictor *predictor) {
     const effnet_outputs outputs = {.struct_size = sizeof outputs,
                                     .predictions = predictor->predictions,
                                     .top = predictor->topk,
+                                    .features = predictor->values,
+                                    .feature = predictor->features ? predictor->features->feature : NULL,
                                     .errors = predictor->errors};
     effnet_status status = effnet_run(predictor->model, pictures, predictor->files, &outputs, &error);
     for (int i = 0; i < predictor->files; i++) {
         if (status == EFFNET_OK && predictor->errors[i].status != EFFNET_OK)
             print_failure(predictor, predictor->paths[i], &predictor->errors[i]);
         else if (status == EFFNET_OK)
-            print_success(predictor, predictor->paths[i], predictor->predictions + i * predictor->topk);
+            print_success(predictor, i);
         free(predictor->paths[i]);
     }
     predictor->files = 0;
     if (status != EFFNET_OK) report("predict", &error);
+    if (predictor->features && predictor->features->failed) predictor->failed = true;
     if (status != EFFNET_OK || fflush(stdout) != 0 || ferror(stdout)) predictor->failed = true;
-    return status == EFFNET_OK && !ferror(stdout);
+    return status == EFFNET_OK && !ferror(stdout) && !(predictor->features && predictor->features->failed);
 }
 
 static void predict_list(Predictor *predictor, PictureList *list) {
@@ -165,6 +84,7 @@ static void predict_list(Predictor *predictor, PictureList *list) {
         PictureListNext next = picture_list_next(list, predictor->files == 0, &path, &error);
         if (next == PICTURE_NEXT) predictor->paths[predictor->files++] = path;
         if (next != PICTURE_NEXT || predictor->files == BATCH) going = flush_batch(predictor);
+        if (!going) predictor->broken = true;
         if (next == PICTURE_TROUBLE) {
             report("predict", &error);
             predictor->failed = true;
@@ -177,26 +97,64 @@ static void predict_list(Predictor *predictor, PictureList *list) {
                 (long long)passed_over);
 }
 
-static int predict_all(effnet_model *model, char **images, int image_count, int topk, Form form) {
-    int classes = effnet_model_classes(model);
-    if (topk > classes) return usage_error("predict", "--topk is %d; this model has %d classes", topk, classes);
-    if (topk == 0) topk = classes < DEFAULT_TOPK ? classes : DEFAULT_TOPK;
+typedef struct PredictArguments {
+    char **images;
+    int image_count, topk;
+    Form form;
+    const char *feature, *out; /* --features, --out; NULL: not given */
+} PredictArguments;
+
+static int predict_classes(effnet_model *model, const PredictArguments *arguments, Predictor *predictor,
+                           PictureList *list) {
+    const int classes = effnet_model_classes(model), topk = arguments->topk;
+    predictor->topk = topk ? topk : classes < DEFAULT_TOPK ? classes : DEFAULT_TOPK;
+    predictor->predictions = calloc((size_t)predictor->topk * BATCH, sizeof *predictor->predictions);
+    if (!predictor->predictions) {
+        fprintf(stderr, "effnet predict: no memory for %d predictions\n", predictor->topk);
+        return EXIT_FAILED;
+    }
+    if (predictor->form == FORM_JSON) predictor->array = json_array();
+    if (predictor->form == FORM_CSV) predict_csv_heading(predictor->topk);
+    predict_list(predictor, list);
+    int status = predictor->failed ? EXIT_FAILED : EXIT_OK;
+    if (predictor->form == FORM_JSON && json_print("predict", predictor->array)) status = EXIT_FAILED;
+    free(predictor->predictions);
+    return status;
+}
+
+static int predict_features(effnet_model *model, const PredictArguments *arguments, Predictor *predictor,
+                            PictureList *list) {
+    FeatureWriter writer = {.form = arguments->form, .feature = arguments->feature, .path = arguments->out};
+    effnet_error error;
+    if (effnet_model_feature(model, writer.feature, writer.shape, &error) != EFFNET_OK)
+        return report("predict", &error);
+    writer.count = (size_t)writer.shape[0] * (size_t)writer.shape[1] * (size_t)writer.shape[2];
+    predictor->features = &writer;
+    predictor->values = calloc(writer.count * BATCH, sizeof *predictor->values);
+    bool begun = predictor->values != NULL;
+    if (!begun) fprintf(stderr, "effnet predict: no memory for the features of %d pictures\n", BATCH);
+    begun = begun && features_begin(&writer);
+    if (begun) predict_list(predictor, list);
+    /* a picture that cannot be read has no row; a run that ends before its last picture leaves no file */
+    const bool written = features_end(&writer, begun && !predictor->broken);
+    free(predictor->values);
+    return written && begun && !predictor->failed ? EXIT_OK : EXIT_FAILED;
+}
+
+static int predict_all(effnet_model *model, const PredictArguments *arguments) {
+    const int classes = effnet_model_classes(model);
+    if (arguments->topk > classes)
+        return usage_error("predict", "--topk is %d; this model has %d classes", arguments->topk, classes);
     Predictor *predictor = calloc(1, sizeof *predictor);
-    effnet_prediction *predictions = calloc((size_t)topk * BATCH, sizeof *predictions);
-    PictureList *list = picture_list_open(images, image_count);
+    PictureList *list = picture_list_open(arguments->images, arguments->image_count);
     int status = EXIT_FAILED;
-    if (predictor && predictions && list) {
-        *predictor = (Predictor){.model = model, .form = form, .topk = topk, .predictions = predictions};
-        if (form == FORM_JSON) predictor->array = json_array();
-        if (form == FORM_CSV) print_csv_heading(topk);
-        predict_list(predictor, list);
-        status = predictor->failed ? EXIT_FAILED : EXIT_OK;
-        if (form == FORM_JSON && json_print("predict", predictor->array)) status = EXIT_FAILED;
+    if (predictor && list) {
+        *predictor = (Predictor){.model = model, .form = arguments->form};
+        status = (arguments->feature ? predict_features : predict_classes)(model, arguments, predictor, list);
     } else {
-        fprintf(stderr, "effnet predict: no memory for %d predictions\n", topk);
+        fprintf(stderr, "effnet predict: no memory for a list of pictures\n");
     }
     picture_list_close(list);
-    free(predictions);
     free(predictor);
     return status;
 }
@@ -212,9 +170,10 @@ int verb_predict(int argc, char **argv) {
             "and told of in order, as they come. The exit status is 1 if any could not be read.\n",
         .examples = "  effnet predict runs/fashion/checkpoints/best shoe.png\n"
                     "  effnet predict runs/bees photos/*.jpg --topk 2 --json\n"
-                    "  find photos -name '*.jpg' | effnet predict runs/bees - --csv > classes.csv\n",
+                    "  find photos -name '*.jpg' | effnet predict runs/bees - --csv > classes.csv\n"
+                    "  effnet predict runs/bees photos --features gap --out gap.npy > rows.csv\n",
     };
-    const char *weights = "ema", *engine = NULL, *device = NULL, *dtype = "fp32";
+    const char *weights = "ema", *engine = NULL, *device = NULL, *dtype = "fp32", *feature = NULL, *out = NULL;
     bool json = false, json_lines = false, csv = false;
     int64_t topk = 0, threads = 0;
     const Option options[] = {
@@ -239,6 +198,19 @@ int verb_predict(int argc, char **argv) {
          .target = &csv,
          .kind = OPTION_FLAG,
          .help = "one line a picture, with a heading: image, error, index, label and score of each"},
+        {.name = "features",
+         .argument = FEATURE_CHOICES,
+         .target = &feature,
+         .kind = OPTION_CHOICE,
+         .choices = FEATURE_CHOICES,
+         .help = "instead of classes: what the classifier sees (gap, pooled), or the last block's output at 1/2 to "
+                 "1/32 of the input's sides, rows by columns by channels; lines of --csv, the default, or --jsonl"},
+        {.name = "out",
+         .argument = "OUT.npy",
+         .target = &out,
+         .kind = OPTION_TEXT,
+         .help = "of --features: one float32 array for NumPy, (pictures, channels) or (pictures, rows, columns, "
+                 "channels); the lines then say whose row is whose"},
         {0}};
     CommandLine line;
     int status = parse_options(&help, options, argc, argv, &line);
@@ -246,7 +218,9 @@ int verb_predict(int argc, char **argv) {
     if (line.count == 0) return usage_error("predict", "no checkpoint and no picture given");
     if (line.count == 1) return usage_error("predict", "no picture given");
     if (json + json_lines + csv > 1) return usage_error("predict", "--json, --jsonl and --csv exclude each other");
-    Form form = json ? FORM_JSON : json_lines ? FORM_JSON_LINES : csv ? FORM_CSV : FORM_TABLE;
+    if (feature && (json || topk)) return usage_error("predict", "--features excludes --json and --topk");
+    if (out && !feature) return usage_error("predict", "--out is for --features");
+    Form form = json ? FORM_JSON : json_lines ? FORM_JSON_LINES : csv || feature ? FORM_CSV : FORM_TABLE;
     const effnet_model_options model_options = {
         .struct_size = sizeof model_options,
         .threads = (int)threads,
@@ -265,7 +239,13 @@ int verb_predict(int argc, char **argv) {
         text_print_card(model, stdout);
     else
         fprintf(stderr, "effnet predict: %s\n", used);
-    status = predict_all(model, line.arguments + 1, line.count - 1, (int)topk, form);
+    const PredictArguments arguments = {.images = line.arguments + 1,
+                                        .image_count = line.count - 1,
+                                        .topk = (int)topk,
+                                        .form = form,
+                                        .feature = feature,
+                                        .out = out};
+    status = predict_all(model, &arguments);
     effnet_model_free(model);
     return status;
 }

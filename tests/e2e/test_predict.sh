@@ -98,3 +98,28 @@ run 0 "$effnet" predict "$model" "$work/0.png"
 head -1 "$work/out" | grep -q "averaged weights (EMA) of step 3: .*last/ema.safetensors" || die "predict does not name its weights"
 run 0 "$effnet" predict "$model" "$work/0.png" --weights raw
 head -1 "$work/out" | grep -q "raw weights, not averaged, of step 3: .*last/raw.safetensors" || die "predict does not name its raw weights"
+
+# Features: rows of CSV or JSON, or an array of NumPy whose rows are the lines', the same numbers in each.
+complains 2 "--features is 'neck'; allowed: gap.reduction_1" "$effnet" predict "$model" "$work/0.png" --features neck
+complains 2 "--out is for --features" "$effnet" predict "$model" "$work/0.png" --out "$work/gap.npy"
+complains 2 "--features excludes --json" "$effnet" predict "$model" "$work/0.png" --features gap --json
+printf '%s\n' "$work/0.png" "$work/nothing.jpg" "$work/9999.png" >"$work/three.txt"
+run 1 "$effnet" predict "$model" "@$work/three.txt" --features gap
+[ "$(wc -l <"$work/out")" = 4 ] && [ "$(head -n 1 "$work/out" | tr ',' '\n' | wc -l)" = 1282 ] || die "lines or columns"
+sed -n 4p "$work/out" | cut -d, -f3- | tr ',' '\n' >"$work/csv"
+[ "$(sed -n 3p "$work/out" | tr -cd , | wc -c)" = 1281 ] || die "the line of a failed picture has other columns"
+run 1 "$effnet" predict "$model" "@$work/three.txt" --features gap --jsonl
+sed -n 3p "$work/out" | sed 's/.*"values":\[//; s/\].*//' | tr ',' '\n' >"$work/json"
+grep -q '"feature":"gap","shape":\[1,1,1280\]' "$work/out" || die "the shape is not told"
+same "$work/csv" "$work/json"
+run 1 "$effnet" predict "$model" "@$work/three.txt" --features gap --out "$work/gap.npy"
+[ "$(sed -n 2,4p "$work/out" | cut -d, -f1,3 | tr '\n' ' ')" = "$work/0.png,0 $work/nothing.jpg, $work/9999.png,1 " ] || die "whose row is whose"
+[ "$(stat -c %s "$work/gap.npy")" = $((128 + 2 * 1280 * 4)) ] || die "the array's size"
+head -c 128 "$work/gap.npy" | tail -c +11 | tr -d ' \n' >"$work/header"
+[ "$(cat "$work/header")" = "{'descr':'<f4','fortran_order':False,'shape':(2,1280),}" ] || die "the array's header: $(cat "$work/header")"
+od -An -v -tf4 -w4 -j$((128 + 1280 * 4)) "$work/gap.npy" | paste - "$work/csv" |
+    awk '{ d = $1 - $2; if (d < 0) d = -d; if (!(d <= 1e-6 * (1 + ($2 < 0 ? -$2 : $2)))) exit 1 } END { exit NR != 1280 }' ||
+    die "the array has other numbers than the lines"
+run 0 "$effnet" predict "$model" "$work/0.png" --features reduction_3 --out "$work/three.npy"
+grep -aq "'shape': (1, 4, 4, 40)" "$work/three.npy" || die "reduction_3 of a picture of 32 x 32 is not 4 x 4 x 40"
+[ ! -e "$work/three.npy.part" ] && [ ! -e "$work/gap.npy.part" ] || die "a part was left"

@@ -27,3 +27,11 @@ for split in train val; do
 done
 run 1 limited "$effnet" data check "$work/table"
 for kind in "a named pipe" "a character device" "a folder"; do grep -q "$kind" "$work/err" || die "data check does not say '$kind'"; done
+
+echo "-- a file to write: nothing is renamed over them"
+mkfifo "$work/pipe.npy" "$work/pipe.safetensors"
+complains 1 "a named pipe" limited "$effnet" export "$work/run" "$work/pipe.safetensors"
+complains 1 "a character device" limited "$effnet" export "$work/run" /dev/null --format safetensors
+run 1 limited "$effnet" predict "$work/run" "$work/0.png" --features gap --out "$work/pipe.npy"
+grep -q "no regular file" "$work/err" || die "predict --out over a pipe"
+[ -p "$work/pipe.npy" ] && [ -p "$work/pipe.safetensors" ] && [ -c /dev/null ] || die "something was renamed over"

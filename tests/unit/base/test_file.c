@@ -89,15 +89,20 @@ static void test_atomic(void **state) {
     assert_int_equal(atomic_file_open(&file, longest, &err), EFFNET_ERROR_ARGUMENT);
     assert_int_equal(folder_create(longest, &err), EFFNET_ERROR_ARGUMENT);
     free(longest);
-    /* a folder stands where the file should: rename fails, nothing of ours is left */
+    /* a folder comes to stand where the file should: rename fails, nothing of ours is left */
     snprintf(path, sizeof path, "%s/taken", folder.path);
     snprintf(temporary, sizeof temporary, "%s.tmp", path);
-    assert_int_equal(folder_create(path, &err), EFFNET_OK);
     assert_int_equal(atomic_file_open(&file, path, &err), EFFNET_OK);
+    assert_int_equal(folder_create(path, &err), EFFNET_OK);
     assert_int_equal(atomic_file_commit(&file, &err), EFFNET_ERROR_IO);
     assert_non_null(strstr(err.message, "cannot rename"));
     assert_false(path_exists(temporary));
     assert_true(path_is_folder(path));
+    /* one that is there, a pipe or a device is no place for a file: told at once */
+    assert_int_equal(atomic_file_open(&file, path, &err), EFFNET_ERROR_IO);
+    assert_non_null(strstr(err.message, "a folder"));
+    assert_int_equal(atomic_file_open(&file, "/dev/null", &err), EFFNET_ERROR_IO);
+    assert_non_null(strstr(err.message, "a character device"));
 }
 
 /* A child writes "aaaa...", "bbbb...", ... over one file and is killed: what stands is one of them, whole. */

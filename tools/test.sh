@@ -9,7 +9,7 @@
 #   clang        release build with -Werror, every test but slow and e2e
 #   asan         AddressSanitizer and UndefinedBehaviorSanitizer: every test but slow, e2e and long comparisons of numbers
 #   tsan         ThreadSanitizer: the thread team, a model run by many threads, the loader, every source under it, packing and checking
-#   fuzz         libFuzzer with clang and sanitizers: every parser of ours, FUZZ_SECONDS (60) in all
+#   fuzz         libFuzzer with clang and sanitizers: every parser of ours, FUZZ_SECONDS (60) of a processor in all
 # Each build has its own folder (build, build-clang, build-asan, build-tsan, build-fuzz). Goes on after a failure, shows what
 # failed, and ends with one line "N passed, N failed, N skipped" over all of it; exit status 1 if anything failed.
 set -uo pipefail
@@ -85,21 +85,26 @@ tsan=(test_threads test_shared_model test_loader test_loader_damage test_sources
 check "the tsan build" build tsan "${tsan[@]}" &&
     tests tsan build-tsan -R "^($(IFS='|'; echo "${tsan[*]}"))\$"
 
-# fuzz TARGET SECONDS: from the seed corpus on, into a corpus that is kept from one run to the next beside the build.
+# fuzz TARGET: from the seed corpus on, into a corpus that is kept from one run to the next beside the build.
 fuzz() {
     mkdir -p "build-fuzz/corpus/$1"
-    "build-fuzz/tests/fuzz_$1" -max_total_time="$2" -timeout=10 -rss_limit_mb=2048 -artifact_prefix="build-fuzz/$1-" \
-        "build-fuzz/corpus/$1" "tests/fuzz/corpus/$1"
+    "build-fuzz/tests/fuzz_$1" -max_total_time="$fuzz_seconds" -timeout=10 -rss_limit_mb=2048 -artifact_prefix="build-fuzz/$1-" \
+        "build-fuzz/corpus/$1" "tests/fuzz/corpus/$1" >"$scratch/fuzz-$1" 2>&1
+    echo $? >"$scratch/fuzz-$1.status"
 }
+# What a target that has run wrote; its exit status. One that left none did not run to its end.
+fuzzed() { cat "$scratch/fuzz-$1" && return "$(cat "$scratch/fuzz-$1.status")"; }
 
 step "libFuzzer: every parser"
 targets=(tests/fuzz/fuzz_*.c)
 targets=("${targets[@]##*/fuzz_}")
 targets=("${targets[@]%.c}")
 if check "the fuzz build" build fuzz "${targets[@]/#/fuzz_}"; then
-    for target in "${targets[@]}"; do
-        check "a while of any bytes: $target" fuzz "$target" $(((${FUZZ_SECONDS:-60} + ${#targets[@]} - 1) / ${#targets[@]}))
-    done
+    fuzz_seconds=$(((${FUZZ_SECONDS:-60} + ${#targets[@]} - 1) / ${#targets[@]}))
+    export -f fuzz
+    export scratch fuzz_seconds
+    printf '%s\n' "${targets[@]}" | xargs -P "$jobs" -I{} bash -c 'fuzz {}'
+    for target in "${targets[@]}"; do check "a while of any bytes: $target" fuzzed "$target"; done
 fi
 
 step "done"

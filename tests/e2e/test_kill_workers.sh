@@ -33,7 +33,7 @@ kill_one() {
     workers "$2" "${train[@]}" --out "$1" --dist mpi >"$work/out" 2>"$work/err" </dev/null &
     child=$!
     sleep "$(awk "BEGIN { print $3 / 1000 }")"
-    pids=($(pgrep -P "$child" || true))
+    pids=($(worker_pids "$1"))
     victim=${pids[RANDOM % (${#pids[@]} ? ${#pids[@]} : 1)]:-}
     [ -n "$victim" ] && kill -KILL "$victim" 2>/dev/null || victim=
     wait "$child" || status=$?

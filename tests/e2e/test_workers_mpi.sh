@@ -51,8 +51,7 @@ start() {
         kill -0 "$child" 2>/dev/null || die "training ended before it could be stopped"
         sleep 0.05
     done
-    pids=($(pgrep -f -- "effnet train .*--out $out --dist" | while read -r p; do
-        [ "$(readlink "/proc/$p/exe")" = "$(realpath "$effnet")" ] && echo "$p"; done))
+    pids=($(worker_pids "$out"))
     [ "${#pids[@]}" = "$n" ] || die "${#pids[@]} workers found, wanted $n"
 }
 # ended PATTERN: the run ends with such a status

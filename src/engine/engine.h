@@ -20,13 +20,15 @@
 typedef struct Engine Engine;
 
 typedef struct EngineOptions {
-    int batch;     /* most images in one call */
-    bool training; /* false: forward with running statistics only; less memory */
-    int fuse;      /* expand convolutions not stored: 0 where it pays, 1 all, 2 none (recipe key fuse) */
-    bool bf16;     /* activations and their gradients in bfloat16; parameters, statistics and sums stay fp32 */
-    bool int8;     /* 1x1 convolutions (engine_multiplies_bytes) multiply bytes: weights rounded to 8 bits a channel,
+    int batch;      /* most images in one call */
+    bool training;  /* false: forward with running statistics only; less memory */
+    int fuse;       /* expand convolutions not stored: 0 where it pays, 1 all, 2 none (recipe key fuse) */
+    bool recompute; /* of training: a block's wide tensors are made again in backward instead of kept: less memory, more
+                       time, the same bits. An engine that keeps everything ignores it */
+    bool bf16;      /* activations and their gradients in bfloat16; parameters, statistics and sums stay fp32 */
+    bool int8;      /* 1x1 convolutions (engine_multiplies_bytes) multiply bytes: weights rounded to 8 bits a channel,
                          pixels to 8 bits each as they come; inference only */
-    int keep;      /* inference: the tensor that EngineForward.kept asks for, the output of a block or of the pool; 0:
+    int keep;       /* inference: the tensor that EngineForward.kept asks for, the output of a block or of the pool; 0:
                          none */
     ThreadTeam *team; /* shared, not owned; must outlive the engine */
 } EngineOptions;

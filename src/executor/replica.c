@@ -19,8 +19,12 @@ effnet_status replica_room_create(const Network *network, const StepSpec *spec, 
     TRY(memory_allocate_floats(part, (size_t)network->features, "the dropout masks", &out->dropout_scale, err));
     TRY(memory_allocate_floats(part, classes, "the logits", &out->logits, err));
     TRY(memory_allocate_floats(part, classes, "the gradient of the logits", &out->logits_gradient, err));
-    const EngineOptions options = {
-        .batch = part_size(spec), .training = true, .fuse = spec->fuse, .bf16 = spec->bf16, .team = team};
+    const EngineOptions options = {.batch = part_size(spec),
+                                   .training = true,
+                                   .recompute = spec->recompute,
+                                   .fuse = spec->fuse,
+                                   .bf16 = spec->bf16,
+                                   .team = team};
     return engine_create(engine, network, &options, &out->engine, err);
 }
 

@@ -11,6 +11,7 @@ typedef struct Planner {
     Plan *plan;
     Operand *operands; /* what each tensor of the network has become */
     int *gradients;    /* buffer of the gradient of each tensor's stored form, -1: none yet */
+    int *again;        /* (buffers) the buffer that a tensor is made again in for backward; itself where it is kept */
 } Planner;
 
 static const Operand no_operand = {-1, -1, ACTIVATION_NONE};
@@ -165,6 +166,32 @@ static int stored_tensor(const Network *network, int tensor) {
     return tensor;
 }
 
+/* A pass of the forward ones once more, into a buffer of its own. */
+static void make_again(Planner *planner, int forward) {
+    Plan *plan = planner->plan;
+    const Pass source = plan->passes[forward];
+    const Op *op = &plan->network->ops[source.op];
+    Pass *pass = new_pass(plan, source.kind, source.op);
+    *pass = source;
+    pass->again = true;
+    if (pass->input.buffer >= 0) pass->input.buffer = planner->again[pass->input.buffer];
+    pass->raw = new_buffer(plan, "again ", op->name, op->output);
+    planner->again[source.raw] = pass->raw;
+}
+
+/* The wide tensors of the block that ends with the projection `forward`: what its depthwise convolution reads, where
+ * that was made by a convolution, and what it writes. */
+static void make_block_again(Planner *planner, int forward) {
+    const Pass *passes = planner->plan->passes;
+    if (forward < 1 || passes[forward - 1].kind != PASS_DEPTHWISE_FORWARD ||
+        passes[forward - 1].raw != passes[forward].input.buffer)
+        return;
+    if (forward > 1 && passes[forward - 2].kind == PASS_CONV_FORWARD &&
+        passes[forward - 2].raw == passes[forward - 1].input.buffer)
+        make_again(planner, forward - 2);
+    make_again(planner, forward - 1);
+}
+
 static void plan_backward(Planner *planner) {
     Plan *plan = planner->plan;
     const Network *network = plan->network;
@@ -208,6 +235,7 @@ static void plan_backward(Planner *planner) {
             reduce->residual_op = residual_op;
             reduce->gradient = gradient_of(planner, op->output, op->name);
             if (!wanted) return;
+            if (plan->options.recompute) make_block_again(planner, forward);
             pass = new_pass(plan, PASS_PROJECT_BACKWARD, source.op);
             pass->residual_op = residual_op;
             residual_op = -1;
@@ -217,7 +245,8 @@ static void plan_backward(Planner *planner) {
             continue;
         }
         pass->input = source.input;
-        pass->raw = source.raw;
+        if (source.input.buffer >= 0) pass->input.buffer = planner->again[source.input.buffer];
+        pass->raw = source.raw < 0 ? -1 : planner->again[source.raw];
         pass->batch_norm = source.batch_norm;
         pass->activation = source.activation;
         pass->squeeze_excite = source.squeeze_excite;
@@ -231,7 +260,7 @@ static void plan_backward(Planner *planner) {
         }
         if (source.expand >= 0) {
             Pass *expand = new_pass(plan, PASS_EXPAND_BACKWARD, source.expand);
-            expand->input = source.input;
+            expand->input = pass->input;
             expand->gradient_out = pass->gradient_out;
         }
     }
@@ -271,19 +300,22 @@ effnet_status plan_build(const Network *network, const PlanOptions *options, Pla
     memset(out, 0, sizeof *out);
     out->network = network;
     out->options = *options;
-    /* Each op makes at most one forward pass, two backward passes and two buffers. */
-    out->passes = calloc((size_t)network->num_ops * 3 + 1, sizeof *out->passes);
-    out->buffers = calloc((size_t)network->num_ops * 2 + (size_t)network->num_tensors, sizeof *out->buffers);
+    /* Each op makes at most one forward pass, perhaps again, two backward passes and three buffers. */
+    const size_t most_buffers = (size_t)network->num_ops * 3 + (size_t)network->num_tensors;
+    out->passes = calloc((size_t)network->num_ops * 4 + 1, sizeof *out->passes);
+    out->buffers = calloc(most_buffers, sizeof *out->buffers);
     Planner planner = {
         .plan = out,
         .operands = calloc((size_t)network->num_tensors, sizeof *planner.operands),
         .gradients = malloc((size_t)network->num_tensors * sizeof *planner.gradients),
+        .again = malloc(most_buffers * sizeof *planner.again),
     };
     effnet_status status = EFFNET_OK;
-    if (!out->passes || !out->buffers || !planner.operands || !planner.gradients) {
+    if (!out->passes || !out->buffers || !planner.operands || !planner.gradients || !planner.again) {
         status = fail(err, EFFNET_ERROR_MEMORY, "no memory to plan %s", network->config.name);
     } else {
         for (int i = 0; i < network->num_tensors; i++) planner.gradients[i] = -1;
+        for (size_t i = 0; i < most_buffers; i++) planner.again[i] = (int)i;
         plan_forward(&planner);
         status = check_residuals(out, err);
         if (status == EFFNET_OK) status = keep_tensor(&planner, err);
@@ -292,6 +324,7 @@ effnet_status plan_build(const Network *network, const PlanOptions *options, Pla
     }
     free(planner.operands);
     free(planner.gradients);
+    free(planner.again);
     if (status != EFFNET_OK) plan_free(out);
     return status;
 }

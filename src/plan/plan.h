@@ -23,6 +23,11 @@
  * gradient is wanted is stored: GRAM's algebra is that of the batch's own moments.
  *
  * where dz_t is the gradient of the batch norm's output of the raw tensor t, before its activation.
+ *
+ * With `recompute` a block's wide tensors, y and u, live no longer than its forward passes, and are made again from the
+ * block's input before its backward passes, by the same passes with the moments that are known by then: the same bits,
+ * and of all blocks' wide tensors one block's in memory at a time.
+ *
  * Each buffer has a first and a last pass; buffers whose lives do not meet share memory. The plan knows no
  * processor and no thread. */
 #ifndef EFFNET_PLAN_PLAN_H
@@ -74,6 +79,8 @@ typedef struct Pass {
     Operand residual;      /* RESIDUAL_FORWARD: the tensor added */
     int gradient;          /* backward: the gradient read */
     int gradient_out;      /* backward: the gradient written; -1: none needed (the input pictures') */
+    bool again;            /* CONV_FORWARD, DEPTHWISE_FORWARD among the backward passes: `raw` is made once more, its
+                              moments are known */
     bool add_residual;     /* CONV_BACKWARD, DEPTHWISE_BACKWARD: gradient_out already holds the skip's gradient:
                               add */
 } Pass;
@@ -89,6 +96,7 @@ typedef struct Buffer {
 typedef struct PlanOptions {
     int batch;
     bool training;
+    bool recompute; /* of training: wide tensors are made again in backward instead of kept */
     PlanFuse fuse;
     /* PLAN_FUSE_AUTO: the least bytes of the tensor that is not stored (of the whole batch), and the most channels of
      * the convolution's input, for which making it anew is faster than reading it; a matter of the processor's caches. */

@@ -33,7 +33,7 @@ void pass_work(const Plan *plan, const Pass *pass, double *operations, double *b
                        : buffer_bytes(plan, pass->input.buffer);
     double raw = buffer_bytes(plan, pass->raw), gradient = buffer_bytes(plan, pass->gradient);
     double gradient_out = buffer_bytes(plan, pass->gradient_out);
-    bool backward = pass - plan->passes >= plan->num_forward;
+    bool backward = pass - plan->passes >= plan->num_forward && !pass->again;
     if (!backward) {
         double channels = plan->network->tensors[plan->network->ops[pass->op].input].channels;
         if (pass->kind == PASS_GRAM_FORWARD)

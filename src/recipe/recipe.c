@@ -118,10 +118,10 @@ static effnet_status check_parts(const Recipe *recipe, effnet_error *err) {
                     recipe->replicas > 1 ? "batch_size / replicas" : "batch_size",
                     (long long)(recipe->batch_size / recipe->replicas), (long long)recipe->accumulate);
     bool devices = recipe->masks == MASKS_FLAX || recipe->bn_sync != BN_SYNC_NONE;
-    if (devices && recipe->accumulate > 1)
+    if (devices && recipe_parts(recipe) > 1)
         return fail(err, EFFNET_ERROR_FORMAT,
                     "accumulate is %lld with %s, which is about devices: those are `replicas` now, and accumulate only "
-                    "saves memory; write replicas: %lld and accumulate: 1",
+                    "saves memory; write replicas: %lld and accumulate: 1, or accumulate_bn: full",
                     (long long)recipe->accumulate, recipe->masks == MASKS_FLAX ? "masks: flax" : "bn_sync",
                     (long long)(recipe->replicas * recipe->accumulate));
     int64_t group = recipe_bn_group(recipe, recipe->replicas);
@@ -275,8 +275,12 @@ int64_t recipe_bn_group(const Recipe *recipe, int64_t devices) {
     return devices / 8 > 8 ? devices / 8 : 8;
 }
 
+int64_t recipe_parts(const Recipe *recipe) {
+    return recipe->accumulate_bn == ACCUMULATE_BN_FULL ? 1 : recipe->accumulate;
+}
+
 int64_t recipe_part(const Recipe *recipe) {
-    return recipe->batch_size / recipe->replicas / recipe->accumulate;
+    return recipe->batch_size / recipe->replicas / recipe_parts(recipe);
 }
 
 effnet_status recipe_class_names(const Recipe *recipe, int count, char ***out, effnet_error *err) {

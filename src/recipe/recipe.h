@@ -41,7 +41,9 @@ int64_t recipe_steps_per_epoch(const Recipe *recipe, int64_t pictures);
 /* How many of `devices` share the moments of batch norm: 1, or for tpu_groups max(8, devices / 8) above 8 devices (Tan
  * and Le's TpuBatchNormalization), or all. */
 int64_t recipe_bn_group(const Recipe *recipe, int64_t devices);
-/* Pictures that go forward at once: batch_size / replicas / accumulate. */
+/* Parts that a replica's share is computed in: accumulate, or 1 where accumulate_bn is full. */
+int64_t recipe_parts(const Recipe *recipe);
+/* Pictures that go forward at once: batch_size / replicas / parts. */
 int64_t recipe_part(const Recipe *recipe);
 
 #endif

@@ -44,6 +44,7 @@ typedef struct StepSpec {
     /* the batch: `batch` pictures at most, in `replicas` neighbouring shares of batch / replicas, each share computed
      * in `accumulate` parts (memory, not mathematics, but for batch norm, which sees a part) */
     int batch, replicas, accumulate;
+    bool recompute;         /* EngineOptions.recompute */
     double mean[3], std[3]; /* of pixels that come as bytes: input = (byte / 255 - mean) / std, in fp32 */
 
     bool bf16; /* activations and their gradients in bfloat16; parameters, statistics, sums and slots in fp32 */

@@ -90,7 +90,8 @@ _Static_assert((int)STEP_MASKS_FLAX == MASKS_FLAX && (int)STEP_BN_ALL == BN_SYNC
 void step_spec_from_recipe(const Recipe *recipe, StepSpec *out) {
     *out = (StepSpec){.batch = (int)recipe->batch_size,
                       .replicas = (int)recipe->replicas,
-                      .accumulate = (int)recipe->accumulate,
+                      .accumulate = (int)recipe_parts(recipe),
+                      .recompute = recipe->accumulate > 1 && recipe->accumulate_bn == ACCUMULATE_BN_FULL,
                       .bf16 = recipe->amp == AMP_BF16,
                       .fuse = recipe->fuse,
                       .masks = (StepMasks)recipe->masks,

@@ -82,7 +82,7 @@ effnet_status run_check_data(Run *run, effnet_error *err) {
 effnet_status run_check_training(Run *run, effnet_error *err) {
     const Network *network = &run->network;
     const Recipe *recipe = run->recipe;
-    const int part = (int)(recipe->batch_size / recipe->accumulate); /* pictures that a batch norm sees at once */
+    const int part = (int)(recipe->batch_size / recipe_parts(recipe)); /* pictures that a batch norm sees at once */
     for (int i = 0; i < network->num_ops; i++) {
         const Op *op = &network->ops[i];
         const TensorShape *shape = &network->tensors[op->input];
@@ -92,7 +92,7 @@ effnet_status run_check_training(Run *run, effnet_error *err) {
             "batch norm %s would see a single value a channel (%d picture at a time of %dx%d), which it makes 0 "
             "whatever it is: nothing would be learnt; make batch_size / accumulate (%lld / %lld) at least 2, or "
             "resolution (%d) larger",
-            op->name, part, shape->height, shape->width, (long long)recipe->batch_size, (long long)recipe->accumulate,
+            op->name, part, shape->height, shape->width, (long long)recipe->batch_size, (long long)recipe_parts(recipe),
             network->config.resolution);
     }
     if (recipe->class_weights[0] && strcmp(recipe->device, "cpu") != 0 && recipe->device[0])

@@ -91,8 +91,7 @@ static void conv_forward_task(void *context, int task, int thread) {
         products(engine, op)
             ->gemm_tile(tile, TILE_ROWS, rows, depth, engine->packed[run->pass->op], out, y, (size_t)out, NULL,
                         folded_bias(engine, run->pass->batch_norm, 0));
-        if (by_batch(run, run->pass->batch_norm))
-            moments_merge(run, task, y, (size_t)out, rows, out, 0, out, first - begin, moments);
+        if (takes_moments(run)) moments_merge(run, task, y, (size_t)out, rows, out, 0, out, first - begin, moments);
     }
     engine->partial_count[task] = end - begin;
 }
@@ -102,7 +101,7 @@ void conv_forward(PassRun *run) {
     int pixels = run->call->batch * out.height * out.width;
     run_split(run, pixels, MAX_TASKS, rows_multiple(pixels));
     thread_team_run(run->engine->team, conv_forward_task, run, run->tasks);
-    if (by_batch(run, run->pass->batch_norm)) batch_norm_finish(run, run->pass->batch_norm, pixels);
+    if (takes_moments(run)) batch_norm_finish(run, run->pass->batch_norm, pixels);
 }
 
 static void conv_backward_task(void *context, int task, int thread) {

@@ -169,7 +169,7 @@ static void depthwise_forward_task(void *context, int task, int thread) {
                 row += last - y;
                 if (last == g.out.height) loaded = -1;
             }
-            if (by_batch(run, run->pass->batch_norm))
+            if (takes_moments(run))
                 moments_merge(run, task, buffer_at(run->engine, run->pass->raw, (size_t)first * line + (size_t)c),
                               (size_t)g.out.channels, (stop - first) * g.out.width, g.out.channels, c, count,
                               (double)(first - begin) * g.out.width, ring + ring_floats);
@@ -221,7 +221,7 @@ void depthwise_forward(PassRun *run) {
     Geometry g = geometry_of(run->engine, run->pass->op);
     run_split(run, run->call->batch * out.height, MAX_TASKS, run->call->training ? moment_rows(&g) : 1);
     thread_team_run(run->engine->team, depthwise_forward_task, run, run->tasks);
-    if (by_batch(run, run->pass->batch_norm))
+    if (takes_moments(run))
         batch_norm_finish(run, run->pass->batch_norm, (double)run->call->batch * out.height * out.width);
 }
 

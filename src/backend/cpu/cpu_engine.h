@@ -157,6 +157,10 @@ static inline const BnVectors *pending(const CpuEngine *engine, Operand operand,
 static inline bool by_batch(const PassRun *run, int batch_norm) {
     return run->call->training && !run->engine->network->ops[batch_norm].frozen;
 }
+/* Whether the pass has its output's moments to take: those of one that is made again are known. */
+static inline bool takes_moments(const PassRun *run) {
+    return by_batch(run, run->pass->batch_norm) && !run->pass->again;
+}
 /* What a convolution adds to its output, from channel `first` on: the batch norm that is folded into it; or NULL. */
 static inline const float *folded_bias(const CpuEngine *engine, int batch_norm, int first) {
     return engine->folded && batch_norm >= 0 ? engine->batch_norms[batch_norm].folded + first : NULL;

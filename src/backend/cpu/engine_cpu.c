@@ -193,6 +193,7 @@ static effnet_status allocate(CpuEngine *engine, effnet_error *err) {
                                  .fuse_bytes = FUSE_BYTES,
                                  .fuse_channels = FUSE_CHANNELS,
                                  .training = engine->options.training,
+                                 .recompute = engine->options.recompute,
                                  .fuse = (PlanFuse)engine->options.fuse,
                                  .value_bytes = engine->kernels->value_bytes,
                                  .keep = engine->options.keep};

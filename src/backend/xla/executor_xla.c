@@ -396,6 +396,11 @@ static effnet_status check_spec(const StepSpec *spec, effnet_error *err) {
         return fail(err, EFFNET_ERROR_UNSUPPORTED,
                     "masks: flax with accumulate %d: the original draws one mask a device; set accumulate: 1",
                     spec->accumulate);
+    if (spec->recompute)
+        return fail(
+            err, EFFNET_ERROR_UNSUPPORTED,
+            "accumulate_bn: full makes tensors again to save memory, which is the processor's engine's work; on "
+            "a device leave accumulate_bn: part, or set accumulate: 1");
     return EFFNET_OK;
 }
 

@@ -1,5 +1,6 @@
 /* Several replicas, here and on several workers (threads as workers, unit/dist/thread_transport.h): replicas that share
- * batch norm's moments are one big batch; groups are what the reference engine makes of them; 1, 2, 4 and 8 workers and
+ * batch norm's moments are one big batch, and so are parts whose batch norms see the whole batch (accumulate_bn: full);
+ * groups are what the reference engine makes of them; 1, 2, 4 and 8 workers and
  * any number of threads leave the same bits; a failure of one replica is everybody's and changes nothing. */
 #include "compare.h"
 #include "executor/executor.h"
@@ -29,6 +30,7 @@ static int32_t labels[MOST_BATCH];
 typedef struct Case {
     const char *engine;
     int bn_sync, replicas, batch, fuse, amp;
+    int accumulate, accumulate_bn;
 } Case;
 
 static Recipe recipe_of(const Case *c) {
@@ -40,6 +42,8 @@ static Recipe recipe_of(const Case *c) {
     recipe.bn_sync = c->bn_sync;
     recipe.fuse = c->fuse;
     recipe.amp = c->amp;
+    recipe.accumulate = c->accumulate;
+    recipe.accumulate_bn = c->accumulate_bn;
     recipe.warmup_epochs = 0;
     recipe.lr = 0.01;
     return recipe;
@@ -51,6 +55,7 @@ typedef struct Outcome {
     effnet_error error;
     double losses[STEPS], norms[STEPS];
     float *parameters, *statistics, *averages, *gradients;
+    size_t activation_bytes;
 } Outcome;
 
 static void outcome_free(Outcome *outcome) {
@@ -91,6 +96,7 @@ static effnet_status steps_of(Workers *workers, const Case *c, int threads, int 
         out->averages = copy_of(state->ema_parameters, network.parameter_floats);
         out->gradients = copy_of(state->gradients, network.parameter_floats);
         out->statistics = copy_of(state->statistics, network.statistic_floats);
+        out->activation_bytes = executor_info(trainer.executor).activation_bytes;
     }
     trainer_free(&trainer);
     thread_team_free(team);
@@ -138,11 +144,11 @@ static void test_all_is_one_batch(void **state) {
     static const struct {
         Case c;
         int pictures;
-    } cases[] = {{{"reference", BN_SYNC_ALL, 4, 8, 0, 0}, 8},
-                 {{"cpu", BN_SYNC_ALL, 2, 8, 1, 0}, 8},
-                 {{"cpu", BN_SYNC_ALL, 8, 8, 2, 0}, 8},
-                 {{"cpu", BN_SYNC_ALL, 4, 8, 0, 0}, 7},
-                 {{"cpu", BN_SYNC_ALL, 4, 16, 1, 0}, 10}};
+    } cases[] = {{{"reference", BN_SYNC_ALL, 4, 8, 0, 0, 1, 0}, 8},
+                 {{"cpu", BN_SYNC_ALL, 2, 8, 1, 0, 1, 0}, 8},
+                 {{"cpu", BN_SYNC_ALL, 8, 8, 2, 0, 1, 0}, 8},
+                 {{"cpu", BN_SYNC_ALL, 4, 8, 0, 0, 1, 0}, 7},
+                 {{"cpu", BN_SYNC_ALL, 4, 16, 1, 0, 1, 0}, 10}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         Case one = cases[i].c;
         one.replicas = 1;
@@ -154,10 +160,54 @@ static void test_all_is_one_batch(void **state) {
     }
 }
 
+/* Parts whose batch norms see the whole share leave the big batch's bits, by less memory; parts by themselves do not. */
+static void test_parts_are_one_batch(void **state) {
+    (void)state;
+    static const struct {
+        Case c;
+        int pictures;
+    } cases[] = {{{"cpu", BN_SYNC_NONE, 1, 16, FUSE_ALL, AMP_NONE, 4, ACCUMULATE_BN_FULL}, 16},
+                 {{"cpu", BN_SYNC_NONE, 1, 16, FUSE_NONE, AMP_NONE, 2, ACCUMULATE_BN_FULL}, 16},
+                 {{"cpu", BN_SYNC_NONE, 1, 16, FUSE_NONE, AMP_BF16, 16, ACCUMULATE_BN_FULL}, 11},
+                 {{"cpu", BN_SYNC_NONE, 1, 16, FUSE_ALL, AMP_BF16, 2, ACCUMULATE_BN_FULL}, 16},
+                 {{"cpu", BN_SYNC_ALL, 2, 16, FUSE_AUTO, AMP_NONE, 2, ACCUMULATE_BN_FULL}, 16},
+                 {{"cpu", BN_SYNC_RUNNING_AVERAGE, 2, 16, FUSE_NONE, AMP_NONE, 2, ACCUMULATE_BN_FULL}, 16},
+                 {{"reference", BN_SYNC_NONE, 1, 8, FUSE_AUTO, AMP_NONE, 4, ACCUMULATE_BN_FULL}, 4}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char what[40];
+        const bool reference = strcmp(cases[i].c.engine, "reference") == 0;
+        const int steps = reference ? 1 : STEPS;
+        Case big = cases[i].c, parts = cases[i].c;
+        big.accumulate = 1;
+        parts.accumulate_bn = ACCUMULATE_BN_PART;
+        Outcome want = alone(&big, 1, steps, cases[i].pictures);
+        Outcome got = alone(&cases[i].c, 2, steps, cases[i].pictures);
+        snprintf(what, sizeof what, "parts of case %zu", i);
+        expect_same(what, &got, &want);
+        const double share = cases[i].c.fuse == FUSE_NONE ? 0.9 : 1; /* what is fused is not stored at all */
+        if (!reference && !((double)got.activation_bytes < share * (double)want.activation_bytes))
+            fail_msg("%s: %zu bytes of activations, and %zu of the big batch", what, got.activation_bytes,
+                     want.activation_bytes);
+        if (cases[i].c.replicas == 1) {
+            Outcome other = alone(&parts, 1, 1, cases[i].pictures);
+            assert_true(fabs(other.losses[0] - want.losses[0]) > 1e-4);
+            outcome_free(&other);
+        }
+        outcome_free(&want);
+        outcome_free(&got);
+    }
+    const Case reference = {"reference", BN_SYNC_NONE, 1, 8, 0, 0, 1, 0};
+    const Case cpu = {"cpu", BN_SYNC_NONE, 1, 8, FUSE_NONE, 0, 4, ACCUMULATE_BN_FULL};
+    Outcome want = alone(&reference, 2, 1, 8), got = alone(&cpu, 2, 1, 8);
+    expect_close("parts against the reference engine", &got, &want, 2e-4);
+    outcome_free(&want);
+    outcome_free(&got);
+}
+
 /* Two groups of eight, by both engines; and not what one group of sixteen makes. */
 static void test_groups(void **state) {
     (void)state;
-    const Case reference = {"reference", BN_SYNC_TPU_GROUPS, 16, 32, 0, 0};
+    const Case reference = {"reference", BN_SYNC_TPU_GROUPS, 16, 32, 0, 0, 1, 0};
     Case cpu = reference, all = reference;
     cpu.engine = all.engine = "cpu";
     all.bn_sync = BN_SYNC_ALL;
@@ -178,7 +228,7 @@ static void test_groups(void **state) {
 
 static void test_threads_do_not_matter(void **state) {
     (void)state;
-    const Case c = {"cpu", BN_SYNC_ALL, 4, 8, 0, 0};
+    const Case c = {"cpu", BN_SYNC_ALL, 4, 8, 0, 0, 1, 0};
     Outcome one = alone(&c, 1, STEPS, 8), three = alone(&c, 3, STEPS, 8);
     expect_same("1 thread and 3", &three, &one);
     outcome_free(&one);
@@ -234,11 +284,11 @@ static void leave(Party *party, int workers) {
 
 static void test_workers_do_not_matter(void **state) {
     (void)state;
-    static const Case cases[] = {{"cpu", BN_SYNC_RUNNING_AVERAGE, 8, 16, 0, AMP_NONE},
-                                 {"cpu", BN_SYNC_NONE, 8, 8, 2, AMP_BF16},
-                                 {"cpu", BN_SYNC_ALL, 8, 16, 1, AMP_NONE},
-                                 {"cpu", BN_SYNC_ALL, 8, 8, 2, AMP_BF16},
-                                 {"cpu", BN_SYNC_TPU_GROUPS, 16, 32, 0, AMP_NONE}};
+    static const Case cases[] = {{"cpu", BN_SYNC_RUNNING_AVERAGE, 8, 16, 0, AMP_NONE, 1, 0},
+                                 {"cpu", BN_SYNC_NONE, 8, 8, 2, AMP_BF16, 1, 0},
+                                 {"cpu", BN_SYNC_ALL, 8, 16, 1, AMP_NONE, 1, 0},
+                                 {"cpu", BN_SYNC_ALL, 8, 8, 2, AMP_BF16, 1, 0},
+                                 {"cpu", BN_SYNC_TPU_GROUPS, 16, 32, 0, AMP_NONE, 1, 0}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         Outcome want = alone(&cases[i], 2, STEPS, cases[i].batch);
         for (int workers = 2; workers <= 8; workers *= 2) {
@@ -260,7 +310,8 @@ static void test_workers_do_not_matter(void **state) {
 /* A picture of NaN in the third worker's part: every worker fails, tells who, and has the state it began with. */
 static void test_one_failure_is_everybodys(void **state) {
     (void)state;
-    static const Case cases[] = {{"cpu", BN_SYNC_RUNNING_AVERAGE, 4, 8, 0, 0}, {"cpu", BN_SYNC_ALL, 4, 8, 0, 0}};
+    static const Case cases[] = {{"cpu", BN_SYNC_RUNNING_AVERAGE, 4, 8, 0, 0, 1, 0},
+                                 {"cpu", BN_SYNC_ALL, 4, 8, 0, 0, 1, 0}};
     float *bad = copy_of(images, (size_t)8 * IMAGE);
     bad[(size_t)4 * IMAGE + 5] = NAN;
     for (size_t i = 0; i < 2; i++) {
@@ -285,8 +336,9 @@ static void test_one_failure_is_everybodys(void **state) {
 
 static void test_refused(void **state) {
     (void)state;
-    static const Case cases[] = {
-        {"cpu", BN_SYNC_NONE, 8, 16, 0, 0}, {"cpu", BN_SYNC_NONE, 1, 16, 0, 0}, {"cpu", BN_SYNC_NONE, 9, 18, 0, 0}};
+    static const Case cases[] = {{"cpu", BN_SYNC_NONE, 8, 16, 0, 0, 1, 0},
+                                 {"cpu", BN_SYNC_NONE, 1, 16, 0, 0, 1, 0},
+                                 {"cpu", BN_SYNC_NONE, 9, 18, 0, 0, 1, 0}};
     static const char *const wants[] = {"so many workers can: 1, 2, 4, 8; or set replicas: 3",
                                         "3 workers cannot share 1 replicas", "so many workers can: 1, 9;"};
     for (size_t i = 0; i < 3; i++) {
@@ -385,6 +437,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_meetings),
         cmocka_unit_test(test_all_is_one_batch),
+        cmocka_unit_test(test_parts_are_one_batch),
         cmocka_unit_test(test_groups),
         cmocka_unit_test(test_threads_do_not_matter),
         cmocka_unit_test(test_workers_do_not_matter),

@@ -139,22 +139,23 @@ static void every_way_of_planning(void **state) {
             assert_int_equal(model_config_by_name(models[m], &config, &err), EFFNET_OK);
             config.resolution = sides[s];
             if (network_build(&config, &network, &err) != EFFNET_OK) fail_msg("%s", err.message);
-            for (int way = 0; way < 3 * 3 * 2 * 3; way++) {
+            for (int way = 0; way < 3 * 3 * 2 * 4; way++) {
                 PlanOptions options = {.batch = batches[way % 3],
                                        .fuse = fuses[way / 3 % 3],
                                        .fuse_bytes = 1 << 20,
                                        .fuse_channels = 64,
                                        .value_bytes = way / 9 % 2 ? 2 : 4,
-                                       .training = way / 18 > 0};
+                                       .training = way / 18 > 0,
+                                       .recompute = way / 18 == 3};
                 if (way / 18 == 2) { /* inference that keeps a block's output */
                     options.training = false;
                     for (int i = 0; i < network.num_ops / 2; i++)
                         if (network.ops[i].kind == OP_RESIDUAL) options.keep = network.ops[i].output;
                 }
                 char name[160];
-                snprintf(name, sizeof name, "%s at %d, batch %d, fuse %d, %d bytes%s%s", models[m], sides[s],
+                snprintf(name, sizeof name, "%s at %d, batch %d, fuse %d, %d bytes%s%s%s", models[m], sides[s],
                          options.batch, options.fuse, options.value_bytes, options.training ? ", training" : "",
-                         options.keep ? ", one kept" : "");
+                         options.keep ? ", one kept" : "", options.recompute ? ", made again" : "");
                 Plan plan;
                 if (plan_build(&network, &options, &plan, &err) != EFFNET_OK) fail_msg("%s: %s", name, err.message);
                 check_lives(name, &plan);
@@ -165,7 +166,7 @@ static void every_way_of_planning(void **state) {
             }
             network_free(&network);
         }
-    assert_int_equal(plans, 9 * 54);
+    assert_int_equal(plans, 9 * 72);
 }
 
 int main(void) {

@@ -21,6 +21,16 @@ train_switched() {
     touch "$out/log.jsonl"
 }
 
+# link_first COUNT FROM TO: of each class folder of FROM the first COUNT pictures, by name, as links in TO.
+link_first() {
+    local class folder
+    for class in "$2"/*/; do
+        folder=$3/$(basename "$class")
+        mkdir -p "$folder"
+        find "$(realpath "$class")" -name '*.*' | LC_ALL=C sort | sed -n "1,$1p" | xargs -d '\n' ln -s -t "$folder"
+    done
+}
+
 # For awk: the number of a key in a line of a log, or "".
 awk_field='function field(key,  found) {
     if (!match($0, "\"" key "\": *[-0-9.e+]+")) return ""

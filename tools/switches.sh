@@ -17,15 +17,7 @@ shift
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-for split in train test; do
-    for class in "$data/$split"/*/; do
-        folder=$work/data/$split/$(basename "$class")
-        mkdir -p "$folder"
-        find "$class" -name '*.*' | LC_ALL=C sort | sed -n 1,100p | while read -r picture; do
-            ln -s "$(realpath "$picture")" "$folder/"
-        done
-    done
-done
+for split in train test; do link_first 100 "$data/$split" "$work/data/$split"; done
 
 # name KEY=VALUE...: the defaults below with these keys
 experiments='

@@ -22,6 +22,7 @@ const Verb verb_table[] = {
 int report(const char *verb, const effnet_error *error) {
     char safe[sizeof error->message];
     text_for_terminal(error->message, safe, sizeof safe);
+    fflush(stdout); /* both may be one file: what was said before stands before it there, and the reason last */
     fprintf(stderr, "effnet %s: %s\n", verb, safe);
     return error->status == EFFNET_INTERRUPTED ? EXIT_INTERRUPTED : EXIT_FAILED;
 }

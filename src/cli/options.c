@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { MAX_OPTIONS = 30, HELP_CODE = 1000, MAX_WORD = 40 };
 
@@ -140,6 +141,9 @@ static int unknown_option(const VerbHelp *help, const Option *options, const cha
     names[count++] = "help";
     names[count] = NULL;
     if (missing) return usage_error(help->verb, "%.60s needs a value after it", argument);
+    if (access(argument, F_OK) == 0)
+        return usage_error(help->verb, "'%.60s' begins as options do; if the file here is meant, call it './%.60s'",
+                           argument, argument);
     if (strncmp(argument, "--", 2) != 0) return usage_error(help->verb, "unknown option '%.60s'", argument);
     snprintf(name, sizeof name, "%.*s", (int)strcspn(argument + 2, "="), argument + 2);
     for (int i = 0; i < count; i++)

@@ -23,6 +23,8 @@ struct PictureList {
     char block[BLOCK]; /* of the list, bytes next .. end unread */
     size_t next, end;
     bool first_line, ended; /* the list: nothing read yet; all read */
+    bool found;             /* the argument that is being read named something, or said why not */
+    int failure;            /* errno of the read that ended the list early; 0 */
     char *text, *rest; /* of a list that was read whole: all of it, and what is left; NULL: it is read as it comes */
     int64_t passed_over;
 };
@@ -150,6 +152,7 @@ static PictureListNext open_lines(PictureList *list, const char *name, effnet_er
     list->next = list->end = 0;
     list->first_line = true;
     list->ended = false;
+    list->failure = 0;
     struct stat status;
     if (list->lines < 0) return trouble(error, list->lines_name, strerror(errno));
     if (standard) return PICTURE_WAIT;
@@ -158,7 +161,8 @@ static PictureListNext open_lines(PictureList *list, const char *name, effnet_er
     return trouble(error, list->lines_name, "a list is a file; a pipe is read by '-'");
 }
 
-/* Appends what can be read to the block; false where nothing could be (list->ended, or nothing is there yet). */
+/* Appends what can be read to the block; false where nothing could be (list->ended, with the reason in list->failure
+ * where it was not the end, or nothing is there yet). */
 static bool fill(PictureList *list, bool wait) {
     memmove(list->block, list->block + list->next, list->end - list->next);
     list->end -= list->next;
@@ -169,6 +173,7 @@ static bool fill(PictureList *list, bool wait) {
         ssize_t got = read(list->lines, list->block + list->end, BLOCK - list->end);
         if (got < 0 && errno == EINTR) continue;
         list->ended = got <= 0;
+        list->failure = got < 0 ? errno : 0;
         if (got > 0) list->end += (size_t)got;
         return got > 0;
     }
@@ -242,20 +247,31 @@ static PictureListNext next_of_lines(PictureList *list, bool wait, char **path, 
         if (*line) return give_line(list, line, path, error);
     }
     close_lines(list);
-    return PICTURE_END;
+    return list->failure ? trouble(error, list->lines_name, strerror(list->failure)) : PICTURE_END;
 }
 
 /* ---- all ---- */
 
+/* The argument that was read last named nothing: who gave it meant something. */
+static PictureListNext nothing_in(const char *argument, effnet_error *error) {
+    if (strcmp(argument, "-") == 0) return trouble(error, "standard input", "it names no picture");
+    if (argument[0] == '@') return trouble(error, argument + 1, "it names no picture");
+    return trouble(error, argument, "no file in this folder has a picture's ending");
+}
+
 PictureListNext picture_list_next(PictureList *list, bool wait, char **path, effnet_error *error) {
     *path = NULL;
     for (;;) {
-        PictureListNext next = list->walk         ? next_of_folder(list, path, error)
-                               : list->lines >= 0 ? next_of_lines(list, wait, path, error)
-                                                  : PICTURE_END;
+        bool many = list->walk || list->lines >= 0;
+        PictureListNext next = list->walk ? next_of_folder(list, path, error)
+                               : many     ? next_of_lines(list, wait, path, error)
+                                          : PICTURE_END;
+        if (next == PICTURE_NEXT || next == PICTURE_TROUBLE) list->found = true;
         if (next != PICTURE_END) return next;
+        if (many && !list->found) return nothing_in(list->arguments[list->at - 1], error);
         if (list->at == list->count) return PICTURE_END;
         const char *argument = list->arguments[list->at++];
+        list->found = false;
         struct stat status;
         if (strcmp(argument, "-") == 0 || argument[0] == '@')
             next = open_lines(list, argument, error);

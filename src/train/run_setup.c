@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "data/sources/shared_pictures.h"
 #include "train/data_listing.h"
 #include "train/from_recipe.h"
 #include "train/run_check.h"
@@ -49,6 +50,19 @@ static effnet_status apply_options(Run *run, effnet_error *err) {
     return EFFNET_OK;
 }
 
+static effnet_status note_shared(Run *run, effnet_error *err) {
+    int64_t shared;
+    bool all;
+    TRY(datasets_shared(run->train_set, run->val_set, &shared, &all, err));
+    if (shared)
+        run_note(
+            &run->notes,
+            "%s%lld of the %lld evaluation pictures stand among the training pictures too, byte for byte: accuracy "
+            "says too much ('effnet data check' lists them)",
+            all ? "" : "at least ", (long long)shared, (long long)dataset_size(run->val_set));
+    return EFFNET_OK;
+}
+
 /* The classes: as many as the data has, or more where the recipe says so; the evaluation split numbered like the
  * training split. */
 static effnet_status open_data(Run *run, effnet_error *err) {
@@ -59,6 +73,8 @@ static effnet_status open_data(Run *run, effnet_error *err) {
         run_note(&run->notes,
                  "training and evaluation are the same pictures: accuracy says little of others (val_split: "
                  "20%% keeps a fifth apart)");
+    else if (workers_rank(run->workers) == 0)
+        TRY(note_shared(run, err));
     int classes = dataset_num_classes(run->train_set);
     if (recipe->num_classes == 0) recipe->num_classes = classes;
     if (recipe->num_classes < classes)

@@ -30,6 +30,8 @@ complains 2 "no recipe given" "$effnet" train
 complains 2 "one recipe at a time.*more" "$effnet" train "$recipe" more
 complains 2 "unknown option '--rsume'; nearest: '--resume'" "$effnet" train "$recipe" --rsume
 complains 2 "unknown option '-x'" "$effnet" train "$recipe" -x
+touch "$work/-x.png"
+complains 2 "'-x.png' begins as options do; if the file here is meant, call it './-x.png'" bash -c "cd '$work' && '$effnet' predict somewhere -x.png"
 complains 2 "--steps is 'many'; allowed: 1 to" "$effnet" train "$recipe" --steps many
 complains 2 "--steps is '0'" "$effnet" train "$recipe" --steps 0
 complains 2 "--steps is '5x'" "$effnet" train "$recipe" --steps 5x

@@ -9,7 +9,7 @@ done
 tell() { grep -qE -- "$1" "$work/err" || die "not told: $1"; }
 
 echo "-- names of splits"
-for names in "train valid" "training testing" "train dev"; do
+for names in "train valid" "training testing" "train dev" "Training Testing" "train_set validation-images"; do
     set -- $names
     rm -rf "$work/splits"
     mkdir -p "$work/splits/$1/a" "$work/splits/$1/b" "$work/splits/$2/a" "$work/splits/$2/b"
@@ -22,7 +22,20 @@ for names in "train valid" "training testing" "train dev"; do
     tell "evaluation: '.*/splits/$2': 2 pictures of 2 classes"
 done
 
+rm -rf "$work/splits/train"
+cp -r "$work/splits/train_set" "$work/splits/train" # the very name goes first
+run 0 "$effnet" data check "$work/splits"
+tell "training: '.*/splits/train': 3 pictures"
+rm -r "$work/splits/train_set"
+mkdir -p "$work/nested" && cp -r "$work/splits/train" "$work/nested/first" && cp -r "$work/splits/train" "$work/nested/second"
+run 0 "$effnet" data check "$work/nested"
+tell "each of the 2 classes has the same 2 folders \('a', ...\).*train_split and val_split"
+
 echo "-- files that are not read"
+cp "$work/0.png" "$work/splits/train/a/.hidden.png"
+run 0 "$effnet" data check "$work/splits"
+tell "not read, being no pictures: 1 files \(1 hidden\)"
+rm "$work/splits/train/a/.hidden.png"
 echo x >"$work/splits/train/a/notes.txt"
 echo x >"$work/splits/train/a/box.XML"
 echo x >"$work/splits/train/a/README"
@@ -61,6 +74,25 @@ run 0 "$effnet" train "$source/recipes/fashion-mnist-b0.yaml" --data "$work/flat
     --set val_split=100% --steps 1
 tell "training and evaluation are the same pictures"
 
+run 0 "$effnet" data check "$work/flat"
+share=$(sed -nE 's/^val +([0-9]+) .*/\1/p' "$work/out")
+run 0 "$effnet" train "$source/recipes/fashion-mnist-b0.yaml" --data "$work/flat" --out "$work/fraction.run" --set batch_size=2 \
+    --set val_split=0.2 --steps 1
+grep -q "evaluation: of those, $share: 20 %" "$work/out" || die "a share written as a fraction"
+
+echo "-- pictures that are trained and evaluated on"
+mkdir -p "$work/both/train" "$work/both/val"
+cp -r "$work/flat/a" "$work/flat/b" "$work/both/train"
+cp -r "$work/flat/a" "$work/flat/b" "$work/both/val"
+rm "$work/both/train/a/0.png" "$work/both/train/b/1.png"
+mv "$work/both/train/a/2.png" "$work/both/train/a/other.png" # by their bytes, not their names
+both=(train "$source/recipes/fashion-mnist-b0.yaml" --data "$work/both" --set batch_size=2 --set num_classes=2 --steps 1)
+run 0 "$effnet" "${both[@]}" --out "$work/both.run"
+tell "18 of the 20 evaluation pictures stand among the training pictures too"
+rm -r "$work/both/val/"*/* && cp "$work/flat/a/0.png" "$work/both/val/a" && cp "$work/flat/b/1.png" "$work/both/val/b"
+run 0 "$effnet" "${both[@]}" --out "$work/apart.run"
+! grep -q "stand among" "$work/err" || die "nothing is shared"
+
 echo "-- tables"
 mkdir "$work/table"
 cp "$work"/?.png "$work/table"
@@ -83,6 +115,12 @@ tell "bad: cannot open '.*0.png'"
 run 1 "$effnet" data check "$work/table"
 grep -q "^val *6 pictures, 1 bad" "$work/out" || die "a table in UTF-16"
 
+
+for separator in ';' $'\t'; do # as a spreadsheet writes it where a comma stands in numbers
+    { echo "image${separator}class"; lines "$separator"; } >"$work/table/val.csv"
+    run 1 "$effnet" data check "$work/table"
+    grep -qE "^(val|all) *6 pictures, 1 bad" "$work/out" || die "a table with '$separator' between its fields"
+done
 
 echo "-- rows of a table that name no picture"
 cp "$work/5.png" "$work/table/0.png"

@@ -93,6 +93,18 @@ for _ in $(seq 100); do [ -s "$work/answers" ] && break; sleep 0.1; done
 exec 3>&-
 wait $! || die "predict - failed"
 complains 1 'nowhere' "$effnet" predict "$model" "@$work/nowhere"
+mkdir "$work/none"
+: >"$work/empty"
+complains 1 "none': no file in this folder has a picture's ending" "$effnet" predict "$model" "$work/none"
+complains 1 "empty': it names no picture" "$effnet" predict "$model" "@$work/empty"
+for input in "</dev/null" "<'$work/none'" "<&-"; do
+    complains 1 "standard input': (it names no picture|Is a directory|Bad file descriptor)" \
+        bash -c "'$effnet' predict '$model' - $input"
+done
+run 1 "$effnet" predict "$model" "$work/none" "$work/0.png" --jsonl # the others are told of all the same
+[ "$(wc -l <"$work/out")" = 1 ] || die "a folder without pictures costs the others"
+run 1 bash -c "'$effnet' predict '$model' '$work/0.png' '$work/no.png' 2>&1 | tee '$work/mixed'; exit \${PIPESTATUS[0]}"
+tail -n 1 "$work/mixed" | grep -q "no.png': No such file" || die "the reason does not stand last where both streams are one"
 complains 2 'exclude each other' "$effnet" predict "$model" "$work/0.png" --csv --json
 run 0 "$effnet" predict "$model" "$work/0.png"
 head -1 "$work/out" | grep -q "averaged weights (EMA) of step 3: .*last/ema.safetensors" || die "predict does not name its weights"

@@ -74,7 +74,7 @@ effnet_status file_list_read(const char *root, NameList *out, effnet_error *err)
 
 static bool has_word(const char *name, const char *word) {
     size_t length = strlen(word);
-    for (const char *at = strstr(name, word); at; at = strstr(at + 1, word))
+    for (const char *at = strcasestr(name, word); at; at = strcasestr(at + 1, word))
         if ((at == name || !isalnum((unsigned char)at[-1])) && !isalpha((unsigned char)at[length])) return true;
     return false;
 }

@@ -202,11 +202,11 @@ const char *dataset_remark(const Dataset *dataset, int which) {
 }
 
 effnet_status dataset_pass_over(Dataset *dataset, const char *name, bool beside, effnet_error *err) {
-    const char *slash = strrchr(name, '/'), *dot = strrchr(slash ? slash : name, '.');
+    const char *slash = strrchr(name, '/'), *base = slash ? slash + 1 : name, *dot = strrchr(base, '.');
     char ending[24];
     int kind, before = dataset->passed_over.list.count;
     if (!beside && dataset->strays++ == 0) snprintf(dataset->stray, sizeof dataset->stray, "%.299s", name);
-    snprintf(ending, sizeof ending, "%.20s", dot && dot[1] ? dot : "without an ending");
+    snprintf(ending, sizeof ending, "%.20s", *base == '.' ? "hidden" : dot && dot[1] ? dot : "without an ending");
     for (char *c = ending; *c; c++) *c = (char)(*c >= 'A' && *c <= 'Z' ? *c + 32 : *c);
     if (before >= 1000) snprintf(ending, sizeof ending, "of other kinds");
     TRY(name_set_add(&dataset->passed_over, ending, &kind, err));

@@ -76,7 +76,7 @@ void dataset_lose(Dataset *dataset, const char *format, ...) __attribute__((form
 
 /* One more sentence of dataset_remark. */
 void dataset_tell(Dataset *dataset, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* A file that is not read, by its name: counted by ending. `beside`: it says more about a picture that is read (a .json
+/* A file that is not read, by its name: counted by ending, or as hidden where it begins with a point. `beside`: it says more about a picture that is read (a .json
  * in a WebDataset sample), which is nothing to stop at. */
 effnet_status dataset_pass_over(Dataset *dataset, const char *name, bool beside, effnet_error *err);
 /* Remarks on what the opened data set holds; `origin` says where from. Called once, last. */

@@ -10,16 +10,20 @@
 #include "base/file.h"
 #include "base/file_kind.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 enum { PATH_BYTES = SOURCE_PATH_BYTES };
 
 /* In the order in which they are preferred where there are several. */
 static const char *const train_names[] = {"train", "training", "trn", NULL};
-static const char *const validation_names[] = {"val",  "validation", "valid", "test",       "t10k", "testing",
-                                               "eval", "evaluation", "dev",   "validating", NULL};
+static const char *const validation_names[] = {"val",      "validation", "valid",      "test", "t10k",
+                                               "testing",  "eval",       "evaluation", "dev",  "validating",
+                                               "validate", "holdout",    NULL};
 
 /* What was asked for. */
 typedef struct Wanted {
@@ -223,11 +227,37 @@ static effnet_status open_split_folder(const char *folder, const char *class_fol
 
 /* ---- folders ---- */
 
+/* "Train", "training_set", "Test images": the split's name in other letters, with what people add to it. */
+static bool folder_is_called(const char *folder, const char *split) {
+    static const char *const added[] = {"", "set", "data", "images", "pictures", "folder", "split"};
+    size_t length = strlen(split);
+    if (strncasecmp(folder, split, length) != 0) return false;
+    const char *rest = folder + length + strspn(folder + length, "_- ");
+    for (size_t i = 0; i < sizeof added / sizeof *added; i++)
+        if (strcasecmp(rest, added[i]) == 0) return !*rest == !folder[length];
+    return false;
+}
+
+/* The folder of ROOT that is the split `name`, by that very name or, where `loosely`, one that people give it (of
+ * several the first by name); false where there is none. */
+static bool find_split_folder(const char *root, const char *name, bool loosely, char *path, size_t size) {
+    if (path_join(path, size, root, name, NULL) == EFFNET_OK && path_is_folder(path)) return true;
+    DIR *stream = loosely ? opendir(root) : NULL;
+    char best[NAME_MAX + 1] = "";
+    if (!stream) return false;
+    for (const struct dirent *item; (item = readdir(stream));)
+        if (folder_is_called(item->d_name, name) && (!*best || strcmp(item->d_name, best) < 0) &&
+            path_join(path, size, root, item->d_name, NULL) == EFFNET_OK && path_is_folder(path))
+            snprintf(best, sizeof best, "%s", item->d_name);
+    closedir(stream);
+    return *best && path_join(path, size, root, best, NULL) == EFFNET_OK;
+}
+
 static bool split_exists(const char *root, const char *const *names) {
     for (int i = 0; names[i]; i++) {
         char path[PATH_BYTES], labels[PATH_BYTES];
         bool idx = false;
-        if (path_join(path, sizeof path, root, names[i], NULL) == EFFNET_OK && path_is_folder(path)) return true;
+        if (find_split_folder(root, names[i], true, path, sizeof path)) return true;
         if (source_idx_find(root, names[i], path, labels, sizeof path, &idx, NULL) == EFFNET_OK && idx) return true;
     }
     return false;
@@ -242,16 +272,14 @@ static effnet_status open_split(const Wanted *wanted, const char *name, Dataset 
         describe_folder(*out, wanted, path);
         return EFFNET_OK;
     }
-    TRY(path_join(path, sizeof path, wanted->root, name, err));
-    *found = path_is_folder(path);
+    *found = find_split_folder(wanted->root, name, !wanted->named, path, sizeof path);
     if (!*found) return EFFNET_OK;
     /* The training folder numbers the classes of every split: a class that has no validation pictures must not shift
      * the others. */
     char classes[PATH_BYTES];
     bool numbered = false;
     for (int i = 0; train_names[i] && !numbered; i++) {
-        TRY(path_join(classes, sizeof classes, wanted->root, train_names[i], err));
-        numbered = path_is_folder(classes);
+        numbered = find_split_folder(wanted->root, train_names[i], true, classes, sizeof classes);
     }
     return open_split_folder(path, numbered ? classes : NULL, wanted, out, err);
 }
@@ -278,7 +306,8 @@ static effnet_status open_folder(const Wanted *wanted, Dataset **out, effnet_err
                                      "the data folder '%s' has no %s pictures: wanted a folder or an IDX prefix %s",
                                      root, training ? "training" : "validation",
                                      training ? "'train' (or name one as train_split)"
-                                              : "'val', 'validation', 'test' or 't10k' (or name one as val_split)"));
+                                              : "'val', 'validation', 'test' or 't10k' (or name one as val_split, or "
+                                                "keep a share of the training pictures apart: val_split: 20%)"));
     TRY(source_folder_open(root, NULL, out, err));
     describe_folder(*out, wanted, root);
     *wanted->whole = true;
@@ -323,7 +352,8 @@ static effnet_status open_data(const char *root, DatasetSplit split, const char 
     double share = 0;
     *out = NULL;
     size_t length = val_split ? strlen(val_split) : 0;
-    bool given = length && val_split[length - 1] == '%', training = split == SPLIT_TRAIN;
+    bool fraction = length && share_of_text(val_split, &share) && val_split[length - 1] != '%';
+    bool given = length && (val_split[length - 1] == '%' || fraction), training = split == SPLIT_TRAIN;
     if (given && !share_of_text(val_split, &share))
         return fail(err, EFFNET_ERROR_ARGUMENT,
                     "val_split is '%.40s'; allowed: the name of a folder or file, or a share such as 20%%", val_split);

@@ -80,7 +80,11 @@ static effnet_status list_folder(const char *folder, NameList *files, NameList *
         if (!item && errno)
             status = fail(err, EFFNET_ERROR_IO, "cannot read the folder '%s': %s", folder, strerror(errno));
         if (!item) break;
-        if (item->d_name[0] == '.') continue;
+        if (item->d_name[0] == '.') {
+            bool other = strcmp(item->d_name, ".") != 0 && strcmp(item->d_name, "..") != 0;
+            if (other && dataset) status = dataset_pass_over(dataset, item->d_name, true, err);
+            continue;
+        }
         char path[PATH_BYTES];
         status = path_join(path, sizeof path, folder, item->d_name, err);
         if (status != EFFNET_OK) break;
@@ -259,6 +263,35 @@ static effnet_status fill(FolderSource *source, const char *class_folder, NameLi
     return EFFNET_OK;
 }
 
+/* Every class has the same folders below it and no picture beside them: then what was taken for classes may be splits
+ * under names that are not known. */
+static effnet_status tell_nested(FolderSource *source, effnet_error *err) {
+    NameSet pairs = {0}, below = {0};
+    effnet_status status = EFFNET_OK;
+    bool nested = source->dataset.size > 0;
+    int ignored;
+    for (int64_t i = 0; status == EFFNET_OK && nested && i < source->dataset.size; i++) {
+        char pair[PATH_BYTES];
+        snprintf(pair, sizeof pair, "%s", source->paths + source->entries[i].path);
+        char *first = strchr(pair, '/'), *second = first ? strchr(first + 1, '/') : NULL;
+        nested = second != NULL;
+        if (!nested) break;
+        *second = 0;
+        status = name_set_add(&pairs, pair, &ignored, err);
+        if (status == EFFNET_OK) status = name_set_add(&below, first + 1, &ignored, err);
+    }
+    const int classes = source->dataset.own_classes.count, folders = below.list.count;
+    if (status == EFFNET_OK && nested && classes > 1 && folders > 1 && pairs.list.count == classes * folders)
+        dataset_tell(
+            &source->dataset,
+            "each of the %d classes has the same %d folders ('%.60s', ...) and no picture beside them: if those "
+            "are the classes and '%.60s' is a split, name the splits by train_split and val_split",
+            classes, folders, below.list.names[0], source->dataset.own_classes.names[0]);
+    name_set_free(&pairs);
+    name_set_free(&below);
+    return status;
+}
+
 effnet_status source_folder_open(const char *folder, const char *class_folder, Dataset **out, effnet_error *err) {
     *out = NULL;
     FolderSource *source = calloc(1, sizeof *source);
@@ -270,6 +303,7 @@ effnet_status source_folder_open(const char *folder, const char *class_folder, D
     effnet_status status = source->folder ? fill(source, class_folder ? class_folder : folder, &found, err)
                                           : fail(err, EFFNET_ERROR_MEMORY, "no memory to open '%s'", folder);
     name_list_free(&found);
+    if (status == EFFNET_OK) status = tell_nested(source, err);
     if (status != EFFNET_OK) {
         dataset_free(&source->dataset);
         return status;

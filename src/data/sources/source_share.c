@@ -44,15 +44,22 @@ static const SourceMethods share_methods = {.fetch = share_fetch,
                                             .describe = share_describe,
                                             .release = share_release};
 
+bool source_is_share(const Dataset *dataset) {
+    return dataset->methods == &share_methods;
+}
+
 bool share_of_text(const char *text, double *share) {
     int whole = 0, digits = 0;
     double fraction = 0, place = 0.1;
+    bool point = false;
     for (; *text >= '0' && *text <= '9' && digits < 4; text++, digits++) whole = 10 * whole + (*text - '0');
     if (*text == '.')
-        for (text++; *text >= '0' && *text <= '9'; text++, place /= 10) fraction += place * (*text - '0');
+        for (point = true, text++; *text >= '0' && *text <= '9'; text++, place /= 10, digits++)
+            fraction += place * (*text - '0');
     while (*text == ' ') text++;
-    *share = (whole + fraction) / 100;
-    return digits > 0 && strcmp(text, "%") == 0 && *share > 0 && *share <= 1;
+    bool percent = strcmp(text, "%") == 0;
+    *share = (whole + fraction) / (percent ? 100 : 1);
+    return digits > 0 && (percent ? *share <= 1 : point && !*text && *share < 1) && *share > 0;
 }
 
 /* ---- which pictures ---- */

@@ -11,7 +11,8 @@
  * least one on each side, by the least or greatest hash. A picture that cannot be read is trained on, which tells of
  * it. *dataset is unchanged after an error. */
 effnet_status source_share(Dataset **dataset, bool evaluation, double share, effnet_error *err);
-/* "20%" -> .2; false where the text is no share of 0 % to 100 %. */
+bool source_is_share(const Dataset *dataset);
+/* "20%" -> .2, and "0.2" as well; false where the text is no share of 0 % to 100 %, or a number without a point. */
 bool share_of_text(const char *text, double *share);
 
 #endif

@@ -194,7 +194,8 @@ static effnet_status add_row(TableSource *table, int file, const TableRow *row, 
     if (row->count <= path || row->count <= label || !row->fields[path][0] ||
         (!row->fields[label][0] && !columns->plural)) {
         dataset_lose(&source->dataset, "'%s': line %d has %d fields; wanted a path and a label with '%s' between",
-                     source->files.files[file].path, row->line, row->count, separator == '\t' ? "TAB" : ",");
+                     source->files.files[file].path, row->line, row->count,
+                     separator == '\t' ? "TAB" : (char[]){separator, 0});
         return EFFNET_OK;
     }
     if (columns->plural)
@@ -218,8 +219,8 @@ static void tell_columns(ShardSource *source, const char *name, const TableRow *
 static effnet_status read_rows(TableSource *table, int file, char *text, NameSet *labels, effnet_error *err) {
     ShardSource *source = &table->source;
     const char *name = source->files.files[file].path, *dot = strrchr(name, '.');
-    TableReader reader = {
-        .name = name, .next = text, .line = 1, .separator = dot && strcasecmp(dot, ".tsv") == 0 ? '\t' : ','};
+    const char usual = dot && strcasecmp(dot, ".tsv") == 0 ? '\t' : ',';
+    TableReader reader = {.name = name, .next = text, .line = 1, .separator = table_separator(text, usual)};
     TableRow first, row;
     Columns columns;
     TRY(table_next(&reader, &first, err));

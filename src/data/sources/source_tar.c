@@ -139,7 +139,8 @@ static effnet_status index_member(Index *index, int file, TarReader *reader, con
                      .label = NOT_LABEL,
                      .number = number};
     while (strncmp(path, "./", 2) == 0) path += 2;
-    if (is_hidden(path)) return EFFNET_OK;
+    if (is_hidden(path))
+        return *base_name(path) ? dataset_pass_over(&index->found->dataset, path, true, err) : EFFNET_OK;
     index->compressed = index->compressed || compressed;
     if (tar_reader_strange(reader)) {
         member.label = STRANGE;

@@ -1,7 +1,20 @@
 /* table_file.c - see table_file.h. Fields are unquoted in place: what is written is never longer than what was read. */
 #include "data/sources/table_file.h"
 
+#include <stdbool.h>
 #include <string.h>
+
+char table_separator(const char *text, char usual) {
+    char other = 0;
+    text += strspn(text, "\r\n");
+    for (bool quoted = false; *text && (quoted || *text != '\n'); text++) {
+        if (*text == '"') quoted = !quoted;
+        if (quoted) continue;
+        if (*text == usual) return usual;
+        if (!other && strchr(",;\t", *text)) other = *text;
+    }
+    return other ? other : usual;
+}
 
 /* One field; *ended tells whether the row ends with it. */
 static effnet_status read_field(TableReader *reader, char **field, bool *ended, effnet_error *err) {

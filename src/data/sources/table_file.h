@@ -20,6 +20,9 @@ typedef struct TableRow {
     int line;
 } TableRow;
 
+/* What stands between the fields of the first line that has any: `usual` where it is there, or else ';' (spreadsheets in
+ * countries with a comma for decimals) or a tab or a comma, whichever comes first. */
+char table_separator(const char *text, char usual);
 /* Empty rows are passed over; out->count is 0 at the end. A quote that does not end is an error. */
 effnet_status table_next(TableReader *reader, TableRow *out, effnet_error *err);
 

@@ -455,8 +455,8 @@ typedef struct effnet_train_result {
     int64_t best_step;
 } effnet_train_result;
 
-/* `result` may be NULL. The recipe stays as it is; what the run resolves (classes, resolution, data) is in recipe.yaml of
- * its folder. */
+/* `result` may be NULL. What the recipe leaves open (classes, resolution, data) is resolved in recipe.yaml of the folder. By
+ * seeds or folds there are as many runs, in OUT/seed-1 and so on: result->report is series.json, top1 their mean. */
 EFFNET_API effnet_status effnet_train(const effnet_recipe *recipe, const effnet_train_options *options,
                                       effnet_train_result *result, effnet_error *error);
 
@@ -465,7 +465,7 @@ EFFNET_API effnet_status effnet_train(const effnet_recipe *recipe, const effnet_
 typedef struct effnet_finetune_options {
     size_t struct_size;
     const char
-        *from; /* weights to begin with: a run or checkpoint of ours, or any file that effnet_model_import takes */
+        *from; /* a run or checkpoint of ours or any file that effnet_model_import takes; NULL: resume what is in out */
     const char *out;             /* run folder; NULL: "runs/" and the last part of the pictures' path */
     const char *const *settings; /* "KEY=VALUE", over what is chosen by the set's size; ends with NULL; may be NULL */
     bool no_report;
@@ -489,7 +489,7 @@ typedef struct effnet_finetune_result {
 
 /* A classifier for `pictures` (any source of docs/data.md; a fifth of a folder without splits is kept to evaluate on) out
  * of trained weights: a classifier for the features as they are, fitted once, and from there all weights together. `result`
- * may be NULL. A run that was interrupted is gone on with by effnet_train, with the recipe and folder that it left. */
+ * may be NULL. By the settings seeds or folds there are as many runs, as of effnet_train. */
 EFFNET_API effnet_status effnet_finetune(const char *pictures, const effnet_finetune_options *options,
                                          effnet_finetune_result *result, effnet_error *error);
 

@@ -55,6 +55,7 @@ effnet_status effnet_recipe_save_stablehlo(const effnet_recipe *recipe, const ch
     TRY(options_copy(options, &chosen, sizeof chosen, "effnet_stablehlo_options", error));
     if (chosen.batch)
         return fail(error, EFFNET_ERROR_ARGUMENT, "batch is of inference; a step has the recipe's batch_size");
+    TRY(recipe_need_batch(&recipe->recipe, "a program", error));
     TRY(model_config_from_recipe(&recipe->recipe, 0, &config, error));
     step_spec_from_recipe(&recipe->recipe, &spec);
     TRY(network_build(&config, &network, error));

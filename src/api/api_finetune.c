@@ -5,6 +5,7 @@
  *
  * So a fine-tuning ends with no less than a linear classifier on the features that there were. */
 #include "api/handles.h"
+#include "api/api_series.h"
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -20,8 +21,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Pictures of which features are kept: mirrored too, at all. Above, the classifier begins with zeros. */
-enum { MOST_MIRRORED = 10000, MOST_PICTURES = 100000 };
+/* Pictures of which features are kept: in three views, mirrored too, at all. Above, the classifier begins with zeros. */
+enum { MOST_VIEWED = 2000, MOST_MIRRORED = 10000, MOST_PICTURES = 100000 };
 
 typedef struct Finetune {
     const char *pictures;
@@ -75,8 +76,8 @@ static effnet_status open_source(Finetune *run, effnet_error *err) {
     return effnet_model_import(from, &import, &run->source, &naming, err);
 }
 
-static effnet_status apply_settings(const Finetune *run, Recipe *recipe, effnet_error *err) {
-    for (const char *const *at = run->options->settings; at && *at; at++) {
+static effnet_status apply_settings(const effnet_finetune_options *options, Recipe *recipe, effnet_error *err) {
+    for (const char *const *at = options->settings; at && *at; at++) {
         const char *equals = strchr(*at, '=');
         char key[100];
         if (!equals || equals == *at || (size_t)(equals - *at) >= sizeof key)
@@ -88,19 +89,19 @@ static effnet_status apply_settings(const Finetune *run, Recipe *recipe, effnet_
 }
 
 /* The folder that the pictures' path ends with, below runs/. */
-static effnet_status choose_out(Finetune *run, effnet_error *err) {
-    if (run->options->out) {
-        if ((size_t)snprintf(run->out, sizeof run->out, "%s", run->options->out) < sizeof run->out) return EFFNET_OK;
-        return fail(err, EFFNET_ERROR_ARGUMENT, "the run folder is too long: '%.80s...'", run->options->out);
+static effnet_status choose_out(const char *pictures, const char *given, char *out, size_t size, effnet_error *err) {
+    if (given) {
+        if ((size_t)snprintf(out, size, "%s", given) < size) return EFFNET_OK;
+        return fail(err, EFFNET_ERROR_ARGUMENT, "the run folder is too long: '%.80s...'", given);
     }
-    size_t end = strlen(run->pictures);
-    while (end > 1 && run->pictures[end - 1] == '/') end--;
+    size_t end = strlen(pictures);
+    while (end > 1 && pictures[end - 1] == '/') end--;
     size_t first = end;
-    while (first > 0 && run->pictures[first - 1] != '/') first--;
-    if (end == first || end - first > 200 || run->pictures[first] == '.' || run->pictures[first] == '@')
-        snprintf(run->out, sizeof run->out, "runs/finetune");
+    while (first > 0 && pictures[first - 1] != '/') first--;
+    if (end == first || end - first > 200 || pictures[first] == '.' || pictures[first] == '@')
+        snprintf(out, size, "runs/finetune");
     else
-        snprintf(run->out, sizeof run->out, "runs/%.*s", (int)(end - first), run->pictures + first);
+        snprintf(out, size, "runs/%.*s", (int)(end - first), pictures + first);
     return EFFNET_OK;
 }
 
@@ -108,7 +109,7 @@ static effnet_status choose_out(Finetune *run, effnet_error *err) {
 static effnet_status choose_recipe(Finetune *run, effnet_error *err) {
     Recipe asked;
     recipe_defaults(&asked);
-    TRY(apply_settings(run, &asked, err));
+    TRY(apply_settings(run->options, &asked, err));
     TRY(dataset_open_with(run->pictures, SPLIT_TRAIN, asked.train_split, asked.val_split, &run->train_set, err));
     TRY(run_check_classes(run->train_set, run->pictures, err));
     Dataset *val_set; /* whose faults are to be known before the work begins */
@@ -116,7 +117,8 @@ static effnet_status choose_recipe(Finetune *run, effnet_error *err) {
     run->evaluated = dataset_size(val_set);
     dataset_free(val_set);
     finetune_recipe(&run->source->card, dataset_size(run->train_set), &run->recipe);
-    TRY(apply_settings(run, &run->recipe, err));
+    TRY(apply_settings(run->options, &run->recipe, err));
+    TRY(recipe_need_batch(&run->recipe, "fine-tuning, whose learning rate goes with its batch,", err));
     if (strcmp(run->recipe.model, run->source->card.config.name) != 0)
         return fail(err, EFFNET_ERROR_ARGUMENT, "model is %.40s and the weights are of %s; leave it out",
                     run->recipe.model, run->source->card.config.name);
@@ -160,6 +162,7 @@ static effnet_status fit_classifier(Finetune *run, effnet_error *err) {
                                     .statistics = run->source->statistics,
                                     .recipe = &run->recipe,
                                     .dataset = run->train_set,
+                                    .views = pictures <= MOST_VIEWED ? 3 : 1,
                                     .mirrored = run->recipe.hflip > 0 && pictures <= MOST_MIRRORED,
                                     .team = run->team,
                                     .progress = run->options->progress,
@@ -235,7 +238,6 @@ static void fill_result(const Finetune *run, const effnet_train_result *trained,
 }
 
 static effnet_status finetune(Finetune *run, effnet_train_result *trained, effnet_error *err) {
-    TRY(choose_out(run, err));
     TRY(run_state_check_new(run->out, err));
     TRY(open_source(run, err));
     TRY(choose_recipe(run, err));
@@ -257,24 +259,81 @@ static effnet_status finetune(Finetune *run, effnet_train_result *trained, effne
     return train_run(&resolved, &options, trained, err);
 }
 
-effnet_status effnet_finetune(const char *pictures, const effnet_finetune_options *options,
-                              effnet_finetune_result *result, effnet_error *error) {
-    effnet_finetune_options chosen;
-    effnet_finetune_result told;
-    NEED(pictures);
-    if (result) TRY(result_clear(result, "effnet_finetune_result", error));
-    TRY(options_copy(options, &chosen, sizeof chosen, "effnet_finetune_options", error));
-    if (!chosen.from) return fail(error, EFFNET_ERROR_ARGUMENT, "no weights to begin with: `from` is NULL");
+static effnet_status begin(const char *pictures, const effnet_finetune_options *options, effnet_finetune_result *told,
+                           effnet_error *err) {
     const double began = clock_seconds();
     effnet_train_result trained = {.best_step = -1, .first_top1 = -1, .best_top1 = -1};
     Finetune *run = calloc(1, sizeof *run);
-    if (!run) return fail(error, EFFNET_ERROR_MEMORY, "no memory to fine-tune");
+    if (!run) return fail(err, EFFNET_ERROR_MEMORY, "no memory to fine-tune");
     run->pictures = pictures;
-    run->options = &chosen;
-    effnet_status status = finetune(run, &trained, error);
-    if (run->train_set) fill_result(run, &trained, began, &told);
-    if (result && run->train_set) result_write(result, &told, sizeof told);
+    run->options = options;
+    snprintf(run->out, sizeof run->out, "%s", options->out);
+    effnet_status status = finetune(run, &trained, err);
+    if (run->train_set) fill_result(run, &trained, began, told);
     finetune_free(run);
     free(run);
+    return status;
+}
+
+/* An interrupted run, by what it left. */
+static effnet_status go_on(const char *pictures, const effnet_finetune_options *options, effnet_finetune_result *told,
+                           effnet_error *err) {
+    char path[1100];
+    Recipe recipe;
+    effnet_train_result trained;
+    TRY(path_join(path, sizeof path, options->out, "recipe.yaml", err));
+    TRY(recipe_read(path, &recipe, err));
+    const effnet_train_options resumed = {.struct_size = sizeof resumed,
+                                          .data = pictures,
+                                          .out = options->out,
+                                          .resume = true,
+                                          .threads = options->threads,
+                                          .no_report = options->no_report,
+                                          .end_with_best = true,
+                                          .progress = options->progress,
+                                          .progress_context = options->progress_context};
+    effnet_status status = train_run(&recipe, &resumed, &trained, err);
+    *told = (effnet_finetune_result){.num_classes = (int)recipe.num_classes,
+                                     .resolution = (int)recipe.resolution,
+                                     .images = trained.images,
+                                     .head_top1 = -1,
+                                     .top1 = trained.best_top1,
+                                     .top1_low = trained.top1_low,
+                                     .top1_high = trained.top1_high,
+                                     .best_step = trained.best_step,
+                                     .steps = trained.steps,
+                                     .seconds = trained.seconds};
+    snprintf(told->model, sizeof told->model, "%.60s", recipe.model);
+    if (trained.best_step >= 0)
+        snprintf(told->checkpoint, sizeof told->checkpoint, "%.950s/checkpoints/%08lld", options->out,
+                 (long long)trained.best_step);
+    snprintf(told->report, sizeof told->report, "%s", trained.report);
+    return status;
+}
+
+static effnet_status finetune_once(const char *pictures, const effnet_finetune_options *options,
+                                   effnet_finetune_result *told, effnet_error *err) {
+    return !options->from ? go_on(pictures, options, told, err) : begin(pictures, options, told, err);
+}
+
+effnet_status effnet_finetune(const char *pictures, const effnet_finetune_options *options,
+                              effnet_finetune_result *result, effnet_error *error) {
+    effnet_finetune_options chosen;
+    effnet_finetune_result told = {.head_top1 = -1, .top1 = -1, .best_step = -1};
+    char out[1000];
+    Recipe asked;
+    bool series;
+    NEED(pictures);
+    if (result) TRY(result_clear(result, "effnet_finetune_result", error));
+    TRY(options_copy(options, &chosen, sizeof chosen, "effnet_finetune_options", error));
+    TRY(choose_out(pictures, chosen.out, out, sizeof out, error));
+    chosen.out = out;
+    recipe_defaults(&asked);
+    TRY(apply_settings(&chosen, &asked, error));
+    TRY(recipe_check_series(&asked, error));
+    TRY(api_series_is_meant(&asked, out, !chosen.from, &series, error));
+    effnet_status status = series ? api_finetune_series(pictures, &chosen, &asked, finetune_once, &told, error)
+                                  : finetune_once(pictures, &chosen, &told, error);
+    if (result) result_write(result, &told, sizeof told);
     return status;
 }

@@ -20,6 +20,11 @@ effnet_status effnet_plan_run(const effnet_recipe *recipe, const effnet_plan_opt
         return fail(error, EFFNET_ERROR_ARGUMENT,
                     "there is no data to plan for: give --data DIR, or --pictures N to plan for so many of noise");
     effnet_plan plan = {.struct_size = sizeof plan};
+    TRY(recipe_check_series(&resolved, error));
+    if (resolved.folds && chosen.pictures == 0)
+        snprintf(resolved.val_split, sizeof resolved.val_split, "fold 1/%lld", (long long)resolved.folds);
+    resolved.seeds = 1; /* all are alike: one is planned */
+    resolved.folds = 0;
     effnet_status status = forecast_run(&resolved, &train, chosen.pictures, &plan, error);
     if (status == EFFNET_OK)
         result_write(out, &plan, sizeof plan);

@@ -1,5 +1,6 @@
 /* api_train.c - whole runs, and a trainer of batches that the caller supplies. */
 #include "api/handles.h"
+#include "api/api_series.h"
 #include "train/from_recipe.h"
 #include "train/loop.h"
 #include "train/replay_batches.h"
@@ -7,15 +8,29 @@
 #include <stdlib.h>
 #include <string.h>
 
+static effnet_status run_folder(const Recipe *recipe, const effnet_train_options *options, char *out, size_t size,
+                                effnet_error *err) {
+    const int length =
+        options->out ? snprintf(out, size, "%s", options->out) : snprintf(out, size, "runs/%s", recipe->name);
+    if ((size_t)length < size) return EFFNET_OK;
+    return fail(err, EFFNET_ERROR_ARGUMENT, "the run folder is too long: '%.80s...'", out);
+}
+
 effnet_status effnet_train(const effnet_recipe *recipe, const effnet_train_options *options,
                            effnet_train_result *result, effnet_error *error) {
     effnet_train_options chosen;
+    char out[1000];
     NEED(recipe);
     if (result) TRY(result_clear(result, "effnet_train_result", error));
     TRY(options_copy(options, &chosen, sizeof chosen, "effnet_train_options", error));
     Recipe resolved = recipe->recipe; /* the run writes into it what was left open */
-    effnet_train_result told;
-    effnet_status status = train_run(&resolved, &chosen, &told, error);
+    effnet_train_result told = {
+        .top1 = -1, .top5 = -1, .ema_top1 = -1, .ema_top5 = -1, .first_top1 = -1, .best_top1 = -1, .best_step = -1};
+    TRY(run_folder(&resolved, &chosen, out, sizeof out, error));
+    bool series;
+    TRY(api_series_is_meant(&resolved, out, chosen.resume, &series, error));
+    effnet_status status =
+        series ? api_train_series(&resolved, &chosen, out, &told, error) : train_run(&resolved, &chosen, &told, error);
     if (result) result_write(result, &told, sizeof told);
     return status;
 }
@@ -24,6 +39,7 @@ effnet_status effnet_replay(const effnet_recipe *recipe, const effnet_replay_opt
     effnet_replay_options chosen;
     NEED(recipe);
     TRY(options_copy(options, &chosen, sizeof chosen, "effnet_replay_options", error));
+    TRY(recipe_need_batch(&recipe->recipe, "a replay", error));
     return replay_run(&recipe->recipe, &chosen, error);
 }
 
@@ -31,6 +47,7 @@ static effnet_status build(effnet_trainer *trainer, const effnet_trainer_options
     ModelConfig config;
     const Recipe *recipe = &trainer->recipe;
     TRY(recipe_check(recipe, err));
+    TRY(recipe_need_batch(recipe, "a trainer of the caller's batches", err));
     TRY(model_config_from_recipe(recipe, options->num_classes, &config, err));
     TRY(network_from_recipe(recipe, &config, &trainer->network, err));
     if (options->team) {

@@ -26,7 +26,7 @@ static json_t *classes_to_json(const effnet_plan *plan) {
     return classes;
 }
 
-static int print_json(const char *verb, const effnet_plan *plan) {
+static int print_json(const char *verb, const effnet_plan *plan, int64_t runs) {
     json_t *object = json_object(), *rates = json_array(), *warnings = json_array(), *mean = json_array(),
            *std = json_array();
     json_object_set_new(object, "model", json_text(plan->model));
@@ -44,6 +44,7 @@ static int print_json(const char *verb, const effnet_plan *plan) {
         {"steps", plan->steps},
         {"epochs", plan->epochs},
         {"evaluations", plan->evaluations},
+        {"runs", runs},
         {"steps_timed", plan->steps_timed},
         {"memory_bytes", plan->memory_bytes},
         {"cache_bytes", plan->cache_bytes},
@@ -131,7 +132,7 @@ static void print_classes(const effnet_plan *plan) {
     }
 }
 
-static void print_text(const effnet_plan *plan) {
+static void print_text(const effnet_plan *plan, int64_t runs) {
     char parameters[32], pictures[32], others[32], steps[32], time[32], evaluation[32];
     text_count(plan->parameters, parameters, sizeof parameters);
     text_count(plan->pictures[0], pictures, sizeof pictures);
@@ -151,6 +152,10 @@ static void print_text(const effnet_plan *plan) {
         printf(", %lld evaluations of %s", (long long)plan->evaluations, evaluation);
     }
     printf("\n");
+    if (runs > 1) {
+        text_duration((double)runs * plan->seconds, time, sizeof time);
+        printf("%-10s %lld, one after the other: %s\n", "runs", (long long)runs, time);
+    }
     print_bytes("memory", plan->memory_bytes);
     if (plan->cache_bytes) printf(", %.0f MiB of it pictures kept decoded", (double)plan->cache_bytes / 0x1p20);
     printf("; %.1f GiB are free\n", (double)plan->memory_free / 0x1p30);
@@ -166,18 +171,32 @@ static void print_text(const effnet_plan *plan) {
     }
 }
 
+/* How many runs the recipe asks for, of which one is planned. */
+static int64_t count_runs(const effnet_recipe *recipe) {
+    int64_t most = 1;
+    static const char *const keys[] = {"seeds", "folds"};
+    for (int i = 0; i < 2; i++) {
+        char text[32];
+        if (effnet_recipe_get(recipe, keys[i], text, sizeof text, NULL) != EFFNET_OK) continue;
+        const int64_t count = strtoll(text, NULL, 10);
+        if (count > most) most = count;
+    }
+    return most;
+}
+
 int plan_and_print(const char *verb, const effnet_recipe *recipe, const effnet_train_options *train, int64_t pictures,
                    bool json) {
     const effnet_plan_options options = {.struct_size = sizeof options, .train = train, .pictures = pictures};
     effnet_plan plan = {.struct_size = sizeof plan};
+    const int64_t runs = count_runs(recipe);
     effnet_error error;
     int status = EXIT_OK;
     if (effnet_plan_run(recipe, &options, &plan, &error) != EFFNET_OK)
         status = report(verb, &error);
     else if (json)
-        status = print_json(verb, &plan);
+        status = print_json(verb, &plan, runs);
     else
-        print_text(&plan);
+        print_text(&plan, runs);
     effnet_plan_free(&plan);
     return status;
 }

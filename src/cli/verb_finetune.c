@@ -2,6 +2,7 @@
 #include "common_options.h"
 #include "interrupt.h"
 #include "progress.h"
+#include "series_text.h"
 #include "settings.h"
 #include "standard_streams.h"
 #include "text.h"
@@ -54,40 +55,6 @@ static void print_text(const effnet_finetune_result *result) {
     if (result->report[0]) printf("report      %s\n", result->report);
 }
 
-/* An interrupted run, by what it left. */
-static effnet_status resume(const FinetuneArguments *arguments, ProgressDisplay *display, effnet_finetune_result *out,
-                            effnet_error *error) {
-    char path[1100];
-    effnet_recipe *recipe;
-    effnet_train_result result = {.struct_size = sizeof result};
-    snprintf(path, sizeof path, "%.1000s/recipe.yaml", arguments->out);
-    effnet_status status = effnet_recipe_open(path, &recipe, error);
-    if (status != EFFNET_OK) return status;
-    const effnet_train_options options = {.struct_size = sizeof options,
-                                          .data = arguments->pictures,
-                                          .out = arguments->out,
-                                          .resume = true,
-                                          .threads = (int)arguments->threads,
-                                          .no_report = arguments->no_report,
-                                          .end_with_best = true,
-                                          .progress = progress_show,
-                                          .progress_context = display};
-    status = effnet_train(recipe, &options, &result, error);
-    *out = (effnet_finetune_result){.images = result.images,
-                                    .head_top1 = -1,
-                                    .top1 = result.best_top1,
-                                    .top1_low = result.top1_low,
-                                    .top1_high = result.top1_high,
-                                    .best_step = result.best_step,
-                                    .steps = result.steps,
-                                    .seconds = result.seconds};
-    snprintf(out->checkpoint, sizeof out->checkpoint, "%.950s/checkpoints/%08lld", arguments->out,
-             (long long)result.best_step);
-    snprintf(out->report, sizeof out->report, "%s", result.report);
-    effnet_recipe_free(recipe);
-    return status;
-}
-
 static int run(const FinetuneArguments *arguments, const char *const *settings) {
     ProgressDisplay display;
     effnet_finetune_result result = {.struct_size = sizeof result, .head_top1 = -1};
@@ -110,10 +77,10 @@ static int run(const FinetuneArguments *arguments, const char *const *settings) 
                                              .threads = (int)arguments->threads,
                                              .progress = progress_show,
                                              .progress_context = &display};
-    effnet_status status = arguments->resume ? resume(arguments, &display, &result, &error)
-                                             : effnet_finetune(arguments->pictures, &options, &result, &error);
+    effnet_status status = effnet_finetune(arguments->pictures, &options, &result, &error);
     progress_end(&display);
     if (status != EFFNET_OK) return report("finetune", &error);
+    if (series_is_record(result.report)) return series_print("finetune", result.report, arguments->json);
     if (arguments->json) return print_json(arguments, &result);
     print_text(&result);
     standard_stream_let_go(stdout);

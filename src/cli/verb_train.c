@@ -3,6 +3,7 @@
 #include "interrupt.h"
 #include "plan_text.h"
 #include "progress.h"
+#include "series_text.h"
 #include "settings.h"
 #include "standard_streams.h"
 #include "text.h"
@@ -88,6 +89,7 @@ static int run(effnet_recipe *recipe, const TrainArguments *arguments) {
         return status == EFFNET_INTERRUPTED ? EXIT_INTERRUPTED : EXIT_FAILED;
     if (status != EFFNET_OK) return report("train", &error);
     if (result.worker > 0) return EXIT_OK;
+    if (series_is_record(result.report)) return series_print("train", result.report, false);
     text_duration(result.seconds, duration, sizeof duration);
     printf("done: %lld steps in %s", (long long)result.steps, duration);
     if (result.top1 >= 0) printf(", top-1 %.2f %%", result.top1);

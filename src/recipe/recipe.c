@@ -133,9 +133,28 @@ static effnet_status check_parts(const Recipe *recipe, effnet_error *err) {
     return EFFNET_OK;
 }
 
+effnet_status recipe_need_batch(const Recipe *recipe, const char *who, effnet_error *err) {
+    if (recipe->batch_size > 0) return EFFNET_OK;
+    return fail(err, EFFNET_ERROR_ARGUMENT, "batch_size is auto, which %s cannot find: give a number", who);
+}
+
+effnet_status recipe_check_series(const Recipe *recipe, effnet_error *err) {
+    if (recipe->folds == 1) return fail(err, EFFNET_ERROR_FORMAT, "folds is 1; allowed: 0 (none), or 2 and more");
+    if (recipe->folds && recipe->seeds > 1)
+        return fail(err, EFFNET_ERROR_FORMAT,
+                    "folds is %lld and seeds is %lld; give one of them, and run the other with another seed",
+                    (long long)recipe->folds, (long long)recipe->seeds);
+    if (recipe->folds && recipe->val_split[0])
+        return fail(err, EFFNET_ERROR_FORMAT,
+                    "val_split is '%.40s' and folds is %lld, which says what is evaluated on: leave one out",
+                    recipe->val_split, (long long)recipe->folds);
+    return EFFNET_OK;
+}
+
 effnet_status recipe_check(const Recipe *recipe, effnet_error *err) {
     enum { LEAST_SIDE = 8 }; /* nothing can be told apart in fewer pixels, and five halvings leave none of them */
     TRY(check_parts(recipe, err));
+    TRY(recipe_check_series(recipe, err));
     if (recipe->resolution != 0 && recipe->resolution < LEAST_SIDE)
         return fail(err, EFFNET_ERROR_FORMAT, "resolution is %lld; allowed: 0 (the model's own), or %d to 2048",
                     (long long)recipe->resolution, (int)LEAST_SIDE);
@@ -160,7 +179,8 @@ effnet_status recipe_check(const Recipe *recipe, effnet_error *err) {
                     "the cosine would begin at epoch %g (warmup_epochs, decay_begin), and there are %lld epochs; begin "
                     "it sooner",
                     recipe->warmup_epochs * (double)recipe->decay_begin, (long long)recipe->epochs);
-    if (recipe->sched != SCHEDULE_CONSTANT && recipe->min_lr > recipe_learning_rate(recipe))
+    const bool lr_known = recipe->lr > 0 || recipe->batch_size > 0; /* batch_size: auto */
+    if (recipe->sched != SCHEDULE_CONSTANT && lr_known && recipe->min_lr > recipe_learning_rate(recipe))
         return fail(err, EFFNET_ERROR_FORMAT, "min_lr is %g, above the learning rate of %g that it is the floor of",
                     recipe->min_lr, recipe_learning_rate(recipe));
     return EFFNET_OK;

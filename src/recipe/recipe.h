@@ -18,6 +18,10 @@ effnet_status recipe_set(Recipe *recipe, const char *key, const char *value, eff
 effnet_status recipe_get(const Recipe *recipe, const char *key, char *buffer, size_t size, effnet_error *err);
 /* Contradictions between keys (e.g. batch_size not divisible by replicas * accumulate). Called by read and by train. */
 effnet_status recipe_check(const Recipe *recipe, effnet_error *err);
+/* An error where batch_size is auto: 0 in the struct, found by run_fit_batch alone. */
+effnet_status recipe_need_batch(const Recipe *recipe, const char *who, effnet_error *err);
+/* Its part on seeds, folds and val_split. */
+effnet_status recipe_check_series(const Recipe *recipe, effnet_error *err);
 /* Every key with its value, as YAML that recipe_read takes back to the same struct. */
 effnet_status recipe_write(const Recipe *recipe, FILE *stream, effnet_error *err);
 /* The same to a file, whole or not at all; *sum, where it is not NULL: the file's CRC-32C. */

@@ -53,6 +53,11 @@ static const char *number_word(int count) {
     return count == 2 ? "2" : "3";
 }
 
+/* An integer that may be `auto`, which the field has as 0. */
+static bool takes_auto(const Key *key) {
+    return strcmp(key->name, "batch_size") == 0;
+}
+
 void key_allowed(const Key *key, char *buffer, size_t size) {
     char least[40], most[40];
     number_format(key->least, least, sizeof least);
@@ -62,7 +67,8 @@ void key_allowed(const Key *key, char *buffer, size_t size) {
         snprintf(buffer, size, "text of at most %d bytes", RECIPE_TEXT - 1);
         break;
     case KIND_INTEGER:
-        snprintf(buffer, size, "%lld to %lld", (long long)key->least, (long long)key->most);
+        snprintf(buffer, size, "%lld to %lld%s", (long long)key->least, (long long)key->most,
+                 takes_auto(key) ? ", or auto" : "");
         break;
     case KIND_NUMBER:
         snprintf(buffer, size, "%s to %s", least, most);
@@ -177,6 +183,10 @@ effnet_status key_assign(const Key *key, Recipe *recipe, const ValueText *values
         int index;
         switch (key->kind) {
         case KIND_INTEGER:
+            if (takes_auto(key) && !value->quoted && strcmp(value->text, "auto") == 0) {
+                *(int64_t *)(void *)field = 0;
+                break;
+            }
             if (value->quoted || has_nul || !parse_integer(value->text, &integer, &too_large))
                 return wrong_type(key, found, where, err);
             if (too_large || (double)integer < key->least || (double)integer > key->most)
@@ -221,7 +231,10 @@ void key_format(const Key *key, const Recipe *recipe, char *buffer, size_t size)
         snprintf(buffer, size, "%s", field);
         break;
     case KIND_INTEGER:
-        snprintf(buffer, size, "%lld", (long long)*(const int64_t *)(const void *)field);
+        if (takes_auto(key) && *(const int64_t *)(const void *)field == 0)
+            snprintf(buffer, size, "auto");
+        else
+            snprintf(buffer, size, "%lld", (long long)*(const int64_t *)(const void *)field);
         break;
     case KIND_NUMBER:
         number_format(*numbers, buffer, size);

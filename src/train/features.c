@@ -22,7 +22,7 @@ typedef struct Collecting {
 static bool report(Collecting *run, const char *message) {
     const FeatureOptions *options = run->options;
     const double now = clock_seconds();
-    const int64_t all = dataset_size(options->dataset);
+    const int64_t all = dataset_size(options->dataset) * options->views;
     if (!options->progress || (!message && now - run->reported < report_seconds && run->done < all)) return false;
     run->reported = now;
     effnet_progress progress = {.struct_size = sizeof progress,
@@ -97,7 +97,7 @@ static effnet_status allocate(Collecting *run, effnet_error *err) {
     const FeatureOptions *options = run->options;
     const Network *network = options->network;
     FeatureSet *out = run->out;
-    const size_t rows = (size_t)dataset_size(options->dataset) * (options->mirrored ? 2 : 1);
+    const size_t rows = (size_t)dataset_size(options->dataset) * (size_t)options->views * (options->mirrored ? 2 : 1);
     void *block;
     TRY(memory_allocate_floats(rows, (size_t)network->features, "the features of the pictures", &out->values, err));
     TRY(memory_allocate(rows, sizeof *out->labels, "the labels of the pictures", &block, err));
@@ -118,17 +118,41 @@ static effnet_status allocate(Collecting *run, effnet_error *err) {
 static effnet_status open_all(Collecting *run, effnet_error *err) {
     const FeatureOptions *options = run->options;
     const Network *network = options->network;
-    LoaderOptions loader;
     const EngineVtable *engine;
     TRY(allocate(run, err));
     TRY(engine_find(options->recipe->engine, &engine, err));
     const EngineOptions made = {.batch = BATCH, .keep = pool_output(network), .team = options->team};
     TRY(engine_create(engine, network, &made, &run->engine, err));
-    TRY(loader_options_from_recipe(options->recipe, network->config.resolution, options->dataset, false, &loader, err));
+    return EFFNET_OK;
+}
+
+/* The same pictures as an evaluation shows them, or less or more of each. Where an evaluation shows all of a picture, so
+ * does the first view, and the others are of its middle. */
+static effnet_status open_view(Collecting *run, int view, effnet_error *err) {
+    static const double shares[] = {0, 1, 0.75}; /* of the shorter side; 0: the recipe's */
+    const FeatureOptions *options = run->options;
+    LoaderOptions loader;
+    TRY(loader_options_from_recipe(options->recipe, options->network->config.resolution, options->dataset, false,
+                                   &loader, err));
     loader.batch = BATCH;
     loader.cache = false;
     loader.drop_remainder = false;
+    if (shares[view] > 0) {
+        if (loader.preprocess.val_crop == VAL_CROP_NONE) loader.preprocess.val_crop = VAL_CROP_CENTER;
+        loader.preprocess.crop_pct = shares[view];
+    }
     return loader_create(&loader, &run->loader, err);
+}
+
+static effnet_status run_views(Collecting *run, effnet_error *err) {
+    for (int view = 0; view < run->options->views; view++) {
+        TRY(open_view(run, view, err));
+        TRY(run_batches(run, err));
+        if (view == 0) run->out->skipped = loader_skipped(run->loader);
+        loader_free(run->loader);
+        run->loader = NULL;
+    }
+    return EFFNET_OK;
 }
 
 effnet_status features_collect(const FeatureOptions *options, FeatureSet *out, effnet_error *err) {
@@ -136,8 +160,7 @@ effnet_status features_collect(const FeatureOptions *options, FeatureSet *out, e
     const double now = clock_seconds();
     Collecting run = {.options = options, .out = out, .began = now, .reported = now - report_seconds};
     effnet_status status = open_all(&run, err);
-    if (status == EFFNET_OK) status = run_batches(&run, err);
-    if (status == EFFNET_OK) out->skipped = loader_skipped(run.loader);
+    if (status == EFFNET_OK) status = run_views(&run, err);
     loader_free(run.loader);
     engine_free(run.engine);
     memory_free(run.mirror);

@@ -9,7 +9,7 @@
 #include "train/model_card.h"
 
 typedef struct FeatureSet {
-    ProbeData data; /* rows in the data set's order, mirrored ones beside their picture's batch; views of: */
+    ProbeData data; /* rows in the data set's order, once for each view, mirrored ones beside their batch; views of: */
     float *values;
     int32_t *labels, *pictures;
     int64_t skipped; /* pictures that could not be read */
@@ -21,7 +21,8 @@ typedef struct FeatureOptions {
     float *statistics; /* not changed */
     const Recipe *recipe;
     const Dataset *dataset;
-    bool mirrored; /* each picture from left to right and from right to left: two rows */
+    int views;     /* rows of a picture: 1, as it is evaluated; 2, also all of its shorter side; 3, also its middle */
+    bool mirrored; /* and each of them from right to left: twice as many */
     ThreadTeam *team;
     effnet_progress_function *progress; /* phase "features", with pictures done; may be NULL */
     void *progress_context;

@@ -39,6 +39,7 @@ static effnet_status open_without_data(Run *run, int64_t pictures, effnet_error 
     Recipe *recipe = run->recipe;
     ModelConfig config;
     TRY(recipe_check(recipe, err));
+    TRY(recipe_need_batch(recipe, "a plan without data", err));
     if (run->options->threads > 0) recipe->threads = run->options->threads;
     if (pictures < recipe->batch_size)
         return fail(err, EFFNET_ERROR_ARGUMENT, "%lld pictures are fewer than one batch_size of %lld",

@@ -444,7 +444,7 @@ static effnet_status tell_header(Loop *loop, effnet_error *err) {
     char lines[RUN_HEADER_LINES][RUN_HEADER_BYTES];
     run_header(loop->run, step_now(loop->run), lines);
     for (int i = 0; i < RUN_HEADER_LINES; i++) TRY(tell_message(loop, "run", lines[i], err));
-    return EFFNET_OK;
+    return loop->run->batch_found[0] ? tell_message(loop, "run", loop->run->batch_found, err) : EFFNET_OK;
 }
 
 /* What is to be known before the first step. */
@@ -506,7 +506,7 @@ static void fill_result(const Loop *loop) {
     const Interval interval =
         wilson_interval(llround(counts / 100 * (double)loop->eval_images), loop->top1 < 0 ? 0 : loop->eval_images);
     result->steps = loop->last_step >= 0 ? loop->last_step : step_now(run);
-    result->images = loop->eval_images;
+    result->images = loop->top1 < 0 && run->val_set ? dataset_size(run->val_set) : loop->eval_images;
     result->top1_low = 100 * interval.low;
     result->top1_high = 100 * interval.high;
     result->best_top1 = run->best_top1;

@@ -24,6 +24,7 @@ static const char *const free_keys[] = {
     "checkpoint.keep",
     "stop_on_divergence",
     "early_stop",
+    "seeds", /* more may be asked for; series.h compares the rest */
 };
 
 /* What the workers of one run may have of their own: where data lie, how fast the work goes. */

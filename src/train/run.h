@@ -38,6 +38,7 @@ typedef struct Run {
     int damaged;             /* checkpoints that --resume passed over */
     Predictions predictions; /* of the evaluation after the last step */
     RunNotes notes;          /* told before the first step */
+    char batch_found[300];   /* how batch_size: auto was resolved; "" where the recipe has a number */
     double best_top1;        /* of the best evaluation so far, -1 before the first */
     int64_t best_step;
 } Run;

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "data/sources/shared_pictures.h"
+#include "train/batch_fit.h"
 #include "train/data_listing.h"
 #include "train/from_recipe.h"
 #include "train/run_check.h"
@@ -122,6 +123,8 @@ static int evaluation_batch(const Recipe *recipe) {
 static effnet_status open_trainer(Run *run, effnet_error *err) {
     const Recipe *recipe = run->recipe;
     int64_t pictures = dataset_size(run->train_set);
+    TRY(thread_team_create((int)recipe->threads, &run->team, err));
+    TRY(run_fit_batch(run, err));
     run->steps_per_epoch = recipe_steps_per_epoch(recipe, pictures);
     if (pictures < recipe->batch_size)
         return fail(err, EFFNET_ERROR_ARGUMENT,
@@ -129,7 +132,6 @@ static effnet_status open_trainer(Run *run, effnet_error *err) {
                     recipe->data, (long long)pictures, (long long)recipe->batch_size);
     run->last_step = run->steps_per_epoch * recipe->epochs;
     if (run->options->steps > 0 && run->options->steps < run->last_step) run->last_step = run->options->steps;
-    TRY(thread_team_create((int)recipe->threads, &run->team, err));
     return trainer_create_among(run->workers, recipe, &run->network, run->team, run->steps_per_epoch,
                                 evaluation_batch(recipe), &run->trainer, err);
 }

@@ -69,3 +69,24 @@ complains 1 'nowhere' "$effnet" plan "$work/small.yaml" --data "$work/nowhere"
 complains 2 'pictures' "$effnet" plan "$work/small.yaml" --pictures 0
 complains 1 'cannot|no such' "$effnet" plan "$work/small.yaml" --data "$work/data" --init "$work/nowhere.safetensors"
 echo "ok"
+
+# batch_size: auto is found, told and kept: a run that is resumed has what is written down.
+run 0 "${plan[@]}" --set batch_size=auto --json
+[ "$(number batch_size)" = 16 ] || die "batch_size: auto is $(number batch_size), wanted 16 of 24 pictures"
+auto=("$effnet" train "$work/small.yaml" --data "$work/data" --no-report --set batch_size=auto --out "$work/auto")
+run 0 "${auto[@]}" --steps 1
+grep -qE 'batch_size: auto is 16: it needs about .* more would leave an epoch fewer than ten steps' "$work/out" ||
+    die "the batch that was found is not told"
+grep -q '^batch_size: 16$' "$work/auto/recipe.yaml" || die "the batch that was found is not written down"
+run 0 "${auto[@]}" --set batch_size=8 --out "$work/eight" --steps 1
+run 0 "${auto[@]}" --out "$work/eight" --resume
+grep -q '^batch_size: 8$' "$work/eight/recipe.yaml" || die "a resumed run chose its batch anew"
+complains 1 'batch_size is auto, which a plan without data cannot find' "$effnet" plan "$work/small.yaml" --pictures 100 \
+    --set batch_size=auto
+complains 2 "batch_size is 'automatic'; allowed: a whole number, 1 to 65536, or auto" "${plan[@]}" --set batch_size=automatic
+complains 2 'batch_size is 0; allowed: 1 to 65536, or auto' "${plan[@]}" --set batch_size=0
+
+# Several runs of one recipe: the time of one, and of all.
+run 0 "${plan[@]}" --set folds=4
+grep -qE '^runs +4, one after the other: ' "$work/out" || die "the number of runs is not told"
+grep -qE '^pictures +18 for training, 6 for evaluation' "$work/out" || die "not a fold of the training pictures is planned"

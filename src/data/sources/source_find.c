@@ -348,20 +348,20 @@ static effnet_status open_by_names(const char *root, DatasetSplit split, const c
 
 static effnet_status open_data(const char *root, DatasetSplit split, const char *train_split, const char *val_split,
                                Found *found, Dataset **out, effnet_error *err) {
-    static const double usual = 0.2;
-    double share = 0;
+    static const SourcePart usual = {.share = 0.2};
+    SourcePart part = usual;
     *out = NULL;
-    size_t length = val_split ? strlen(val_split) : 0;
-    bool fraction = length && share_of_text(val_split, &share) && val_split[length - 1] != '%';
-    bool given = length && (val_split[length - 1] == '%' || fraction), training = split == SPLIT_TRAIN;
-    if (given && !share_of_text(val_split, &share))
+    bool given = val_split && source_part_is_meant(val_split), training = split == SPLIT_TRAIN;
+    if (given && !source_part_of_text(val_split, &part))
         return fail(err, EFFNET_ERROR_ARGUMENT,
-                    "val_split is '%.40s'; allowed: the name of a folder or file, or a share such as 20%%", val_split);
+                    "val_split is '%.40s'; allowed: the name of a folder or file, a share such as 20%%, or fold 2/5",
+                    val_split);
+    const bool all = given && part.share >= 1;
     TRY(open_by_names(root, given ? SPLIT_TRAIN : split, training || given ? train_split : val_split, found, out, err));
-    if (given ? share >= 1 : split == SPLIT_EVALUATION && found->whole)
+    if (all || (!given && split == SPLIT_EVALUATION && found->whole))
         dataset_tell(*out, "no split: all pictures are evaluated on, also those that were trained on");
-    if (given ? share >= 1 : !found->whole || split == SPLIT_EVALUATION) return EFFNET_OK;
-    effnet_status status = source_share(out, !training, given ? share : usual, err);
+    if (all || (!given && (!found->whole || split == SPLIT_EVALUATION))) return EFFNET_OK;
+    effnet_status status = source_share(out, !training, &part, err);
     if (status != EFFNET_OK) {
         found->absent = !given && status == EFFNET_ERROR_ARGUMENT; /* too few to part */
         dataset_free(*out);

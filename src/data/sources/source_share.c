@@ -48,7 +48,7 @@ bool source_is_share(const Dataset *dataset) {
     return dataset->methods == &share_methods;
 }
 
-bool share_of_text(const char *text, double *share) {
+static bool share_of_text(const char *text, double *share) {
     int whole = 0, digits = 0;
     double fraction = 0, place = 0.1;
     bool point = false;
@@ -60,6 +60,36 @@ bool share_of_text(const char *text, double *share) {
     bool percent = strcmp(text, "%") == 0;
     *share = (whole + fraction) / (percent ? 100 : 1);
     return digits > 0 && (percent ? *share <= 1 : point && !*text && *share < 1) && *share > 0;
+}
+
+static const char fold_word[] = "fold ";
+
+static bool number_of_text(const char **text, int *out) {
+    int digits = 0;
+    for (*out = 0; **text >= '0' && **text <= '9' && digits < 4; (*text)++, digits++) *out = 10 * *out + (**text - '0');
+    return digits > 0;
+}
+
+static bool fold_of_text(const char *text, SourcePart *out) {
+    text += sizeof fold_word - 1;
+    if (!number_of_text(&text, &out->fold) || *text++ != '/' || !number_of_text(&text, &out->folds) || *text)
+        return false;
+    if (out->folds < 2 || out->folds > 1000 || out->fold < 1 || out->fold > out->folds) return false;
+    out->share = 1.0 / out->folds;
+    return true;
+}
+
+bool source_part_is_meant(const char *text) {
+    const size_t length = strlen(text);
+    double share;
+    return length && (text[length - 1] == '%' || share_of_text(text, &share) ||
+                      strncmp(text, fold_word, sizeof fold_word - 1) == 0);
+}
+
+bool source_part_of_text(const char *text, SourcePart *out) {
+    *out = (SourcePart){0};
+    if (strncmp(text, fold_word, sizeof fold_word - 1) == 0) return fold_of_text(text, out);
+    return share_of_text(text, &out->share);
 }
 
 /* ---- which pictures ---- */
@@ -88,8 +118,8 @@ static bool is_evaluated(double hash, const Range *range, double share) {
     return hash < share;
 }
 
-static effnet_status choose(ShareSource *source, const Dataset *whole, bool evaluation, double share, double *hashes,
-                            Range *ranges, effnet_error *err) {
+/* Of each picture its hash, of each class the least and greatest. */
+static void hash_all(const Dataset *whole, double *hashes, Range *ranges) {
     Decoder decoder = {0};
     for (int c = 0; c < whole->own_classes.count; c++) ranges[c] = (Range){2, -1};
     for (int64_t i = 0; i < whole->size; i++) {
@@ -100,14 +130,62 @@ static effnet_status choose(ShareSource *source, const Dataset *whole, bool eval
         if (hashes[i] > range->most) range->most = hashes[i];
     }
     decoder_release(&decoder);
+}
+
+typedef struct Place {
+    double hash;
+    int label;
+    int64_t picture;
+} Place;
+
+static int by_class_and_hash(const void *one, const void *other) {
+    const Place *a = one, *b = other;
+    if (a->label != b->label) return a->label < b->label ? -1 : 1;
+    if (a->hash != b->hash) return a->hash < b->hash ? -1 : 1;
+    return a->picture < b->picture ? -1 : a->picture > b->picture;
+}
+
+/* evaluated[i] becomes whether picture i is of the fold. */
+static effnet_status choose_fold(const Dataset *whole, const SourcePart *part, const double *hashes,
+                                 const Range *ranges, bool *evaluated, effnet_error *err) {
+    Place *places = calloc((size_t)whole->size + 1, sizeof *places);
+    if (!places) return fail(err, EFFNET_ERROR_MEMORY, "no memory to part %lld pictures", (long long)whole->size);
     for (int64_t i = 0; i < whole->size; i++)
-        if (is_evaluated(hashes[i], &ranges[whole->methods->label(whole, i)], share) == evaluation)
-            source->indices[source->dataset.size++] = i;
+        places[i] = (Place){.hash = hashes[i], .label = whole->methods->label(whole, i), .picture = i};
+    qsort(places, (size_t)whole->size, sizeof *places, by_class_and_hash);
+    for (int64_t first = 0, end; first < whole->size; first = end) {
+        const Range *range = &ranges[places[first].label];
+        int64_t equal = first, readable;
+        for (end = first; end < whole->size && places[end].label == places[first].label;) end++;
+        for (readable = end; readable > first && places[readable - 1].hash >= 1;) readable--;
+        for (int64_t at = first; at < readable && range->least < range->most; at++) {
+            if (places[at].hash != places[equal].hash) equal = at; /* copies go where the first of them goes */
+            evaluated[places[at].picture] = (equal - first) * part->folds / (readable - first) == part->fold - 1;
+        }
+    }
+    free(places);
+    return EFFNET_OK;
+}
+
+static effnet_status choose(ShareSource *source, const Dataset *whole, bool evaluation, const SourcePart *part,
+                            double *hashes, Range *ranges, bool *evaluated, effnet_error *err) {
+    hash_all(whole, hashes, ranges);
+    if (part->folds)
+        TRY(choose_fold(whole, part, hashes, ranges, evaluated, err));
+    else
+        for (int64_t i = 0; i < whole->size; i++)
+            evaluated[i] = is_evaluated(hashes[i], &ranges[whole->methods->label(whole, i)], part->share);
+    for (int64_t i = 0; i < whole->size; i++)
+        if (evaluated[i] == evaluation) source->indices[source->dataset.size++] = i;
     if (source->dataset.size) return EFFNET_OK;
+    if (part->folds)
+        return fail(err, EFFNET_ERROR_ARGUMENT,
+                    "of %lld pictures none are in fold %d of %d to %s: give more pictures or ask for fewer folds",
+                    (long long)whole->size, part->fold, part->folds, evaluation ? "evaluate on" : "train on");
     return fail(
         err, EFFNET_ERROR_ARGUMENT,
         "of %lld pictures %g %% are none to %s: give more pictures or another val_split, or a folder of its own",
-        (long long)whole->size, share * 100, evaluation ? "evaluate on" : "train on");
+        (long long)whole->size, part->share * 100, evaluation ? "evaluate on" : "train on");
 }
 
 /* What is known of the whole goes over to its part. */
@@ -127,7 +205,7 @@ static void take_over(ShareSource *source, Dataset *whole) {
     source->whole = whole;
 }
 
-effnet_status source_share(Dataset **dataset, bool evaluation, double share, effnet_error *err) {
+effnet_status source_share(Dataset **dataset, bool evaluation, const SourcePart *part, effnet_error *err) {
     Dataset *whole = *dataset;
     if (whole->methods->order)
         return fail(
@@ -137,13 +215,15 @@ effnet_status source_share(Dataset **dataset, bool evaluation, double share, eff
     ShareSource *source = calloc(1, sizeof *source);
     double *hashes = calloc((size_t)whole->size + 1, sizeof *hashes);
     Range *ranges = calloc((size_t)whole->own_classes.count + 1, sizeof *ranges);
+    bool *evaluated = calloc((size_t)whole->size + 1, sizeof *evaluated);
     if (source) source->indices = calloc((size_t)whole->size + 1, sizeof *source->indices);
     effnet_status status =
-        source && hashes && ranges && source->indices
-            ? choose(source, whole, evaluation, share, hashes, ranges, err)
+        source && hashes && ranges && evaluated && source->indices
+            ? choose(source, whole, evaluation, part, hashes, ranges, evaluated, err)
             : fail(err, EFFNET_ERROR_MEMORY, "no memory to part %lld pictures", (long long)whole->size);
     free(hashes);
     free(ranges);
+    free(evaluated);
     if (status != EFFNET_OK) {
         if (source) free(source->indices);
         free(source);
@@ -151,8 +231,16 @@ effnet_status source_share(Dataset **dataset, bool evaluation, double share, eff
     }
     take_over(source, whole);
     *dataset = &source->dataset;
-    dataset_tell(*dataset,
-                 "%s: of those, %lld: %g %% of each class are kept for evaluation, chosen by their content (val_split)",
-                 evaluation ? "evaluation" : "training", (long long)source->dataset.size, share * 100);
+    const char *side = evaluation ? "evaluation" : "training";
+    if (part->folds)
+        dataset_tell(*dataset,
+                     "%s: of those, %lld: fold %d of %d is kept for evaluation, each class being cut into equal parts "
+                     "by the pictures' content",
+                     side, (long long)source->dataset.size, part->fold, part->folds);
+    else
+        dataset_tell(
+            *dataset,
+            "%s: of those, %lld: %g %% of each class are kept for evaluation, chosen by their content (val_split)",
+            side, (long long)source->dataset.size, part->share * 100);
     return EFFNET_OK;
 }

@@ -157,6 +157,59 @@ static void a_folder_without_splits_is_parted(void **state) {
     scratch_folder_remove(&folder);
 }
 
+/* Folds: every picture is evaluated on in one of them, each class in equal parts, copies of a picture in the same. */
+static void folds_part_every_class_equally(void **state) {
+    (void)state;
+    enum { FOLDS = 3, PICTURES = 10 };
+    ScratchFolder folder = scratch_folder_create();
+    char path[64], text[32], sides[81];
+    int counts[80] = {0};
+    for (int i = 0; i < PICTURES; i++)
+        for (int c = 0; c < 2; c++) {
+            snprintf(path, sizeof path, "n0%d/%02d.jpg", c + 1, i);
+            /* the second class is two pictures and copies of the first of them */
+            const int level = c == 0 ? 20 * i : i == 0 ? 7 : 200;
+            place_file(&folder, path, make_plain_jpeg(8, 8, level, 100 * c, 255 - level));
+        }
+    place_file(&folder, "n03/00.jpg", make_plain_jpeg(8, 8, 1, 2, 3)); /* a class of one: always trained on */
+    for (int fold = 1; fold <= FOLDS; fold++) {
+        Dataset *dataset;
+        effnet_error err = {0};
+        int of_class[3] = {0};
+        snprintf(text, sizeof text, "fold %d/%d", fold, FOLDS);
+        memset(sides, '-', sizeof sides);
+        for (int split = 0; split < 2; split++) {
+            if (dataset_open_with(folder.path, (DatasetSplit)split, NULL, text, &dataset, &err) != EFFNET_OK)
+                fail_msg("%s", err.message);
+            for (int64_t i = 0; i < dataset_size(dataset); i++) {
+                char name[600];
+                dataset_describe(dataset, i, name, sizeof name);
+                const int label = dataset_label(dataset, i);
+                const int place = PICTURES * label + atoi(strrchr(name, '/') + 1);
+                assert_int_equal(sides[place], '-');
+                sides[place] = split ? 'E' : 'T';
+                counts[place] += split;
+                of_class[label] += split;
+            }
+            dataset_free(dataset);
+        }
+        print_message("%s: %.21s\n", text, sides);
+        assert_in_range(of_class[0], PICTURES / FOLDS, PICTURES / FOLDS + 1);
+        for (int i = 2; i < PICTURES; i++) assert_int_equal(sides[PICTURES + i], sides[PICTURES + 1]);
+        assert_int_equal(sides[2 * PICTURES], 'T');
+    }
+    for (int i = 0; i < 2 * PICTURES; i++) assert_int_equal(counts[i], 1);
+    static const char *const wrong[] = {"fold 0/3", "fold 4/3", "fold 1/1", "fold 1/", "fold one", "fold 2/5x"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        Dataset *dataset;
+        effnet_error err = {0};
+        assert_int_equal(dataset_open_with(folder.path, SPLIT_TRAIN, NULL, wrong[i], &dataset, &err),
+                         EFFNET_ERROR_ARGUMENT);
+        assert_non_null(strstr(err.message, "or fold 2/5"));
+    }
+    scratch_folder_remove(&folder);
+}
+
 /* A class of one picture is trained on; where none is left to evaluate on, that is said. */
 static void too_few_to_part(void **state) {
     (void)state;
@@ -251,10 +304,15 @@ static void classes_of_a_model(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(classes_and_pictures_in_order),     cmocka_unit_test(validation_is_numbered_by_training),
-        cmocka_unit_test(a_folder_without_splits_is_parted), cmocka_unit_test(too_few_to_part),
-        cmocka_unit_test(wrong_folders_are_named),           cmocka_unit_test(loops_of_links_end),
-        cmocka_unit_test(unreadable_files_are_named),        cmocka_unit_test(classes_of_a_model),
+        cmocka_unit_test(classes_and_pictures_in_order),
+        cmocka_unit_test(validation_is_numbered_by_training),
+        cmocka_unit_test(a_folder_without_splits_is_parted),
+        cmocka_unit_test(folds_part_every_class_equally),
+        cmocka_unit_test(too_few_to_part),
+        cmocka_unit_test(wrong_folders_are_named),
+        cmocka_unit_test(loops_of_links_end),
+        cmocka_unit_test(unreadable_files_are_named),
+        cmocka_unit_test(classes_of_a_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -52,13 +52,13 @@ static void test_doubled_keys(void **state) {
 
 static void test_wrong_types(void **state) {
     (void)state;
-    expect_error("batch_size: many\n", "r.yaml:1: batch_size is 'many'; allowed: a whole number, 1 to 65536");
-    expect_error("batch_size: 1.5\n", "r.yaml:1: batch_size is '1.5'; allowed: a whole number, 1 to 65536");
+    expect_error("batch_size: many\n", "r.yaml:1: batch_size is 'many'; allowed: a whole number, 1 to 65536, or auto");
+    expect_error("batch_size: 1.5\n", "r.yaml:1: batch_size is '1.5'; allowed: a whole number, 1 to 65536, or auto");
     expect_error("batch_size: '8'\n",
-                 "r.yaml:1: batch_size is the quoted text '8'; allowed: a whole number, 1 to 65536");
-    expect_error("batch_size: [8]\n", "r.yaml:1: batch_size is a list; allowed: a whole number, 1 to 65536");
-    expect_error("batch_size: {a: 8}\n", "r.yaml:1: batch_size is a mapping; allowed: 1 to 65536");
-    expect_error("batch_size:\n", "r.yaml:1: batch_size has no value; allowed: 1 to 65536");
+                 "r.yaml:1: batch_size is the quoted text '8'; allowed: a whole number, 1 to 65536, or auto");
+    expect_error("batch_size: [8]\n", "r.yaml:1: batch_size is a list; allowed: a whole number, 1 to 65536, or auto");
+    expect_error("batch_size: {a: 8}\n", "r.yaml:1: batch_size is a mapping; allowed: 1 to 65536, or auto");
+    expect_error("batch_size:\n", "r.yaml:1: batch_size has no value; allowed: 1 to 65536, or auto");
     expect_error("lr: 0x10\n", "r.yaml:1: lr is '0x10'; allowed: a number, 0 to 1000");
     expect_error("lr: .nan\n", "r.yaml:1: lr is '.nan'; allowed: a number, 0 to 1000");
     expect_error("lr: 1e\n", "r.yaml:1: lr is '1e'; allowed: a number, 0 to 1000");
@@ -77,8 +77,8 @@ static void test_wrong_types(void **state) {
 
 static void test_ranges(void **state) {
     (void)state;
-    expect_error("epochs: 1\n\n\n\n\n\nbatch_size: 0\n", "r.yaml:7: batch_size is 0; allowed: 1 to 65536");
-    expect_error("batch_size: 65537\n", "r.yaml:1: batch_size is 65537; allowed: 1 to 65536");
+    expect_error("epochs: 1\n\n\n\n\n\nbatch_size: 0\n", "r.yaml:7: batch_size is 0; allowed: 1 to 65536, or auto");
+    expect_error("batch_size: 65537\n", "r.yaml:1: batch_size is 65537; allowed: 1 to 65536, or auto");
     expect_error("seed: 99999999999999999999\n",
                  "r.yaml:1: seed is 99999999999999999999; allowed: 0 to 9007199254740991");
     expect_error("seed: 9007199254740992\n", "r.yaml:1: seed is 9007199254740992; allowed: 0 to 9007199254740991");

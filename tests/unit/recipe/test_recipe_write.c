@@ -194,8 +194,9 @@ static void test_set(void **state) {
     assert_int_equal(recipe_set(&recipe, "opt_betas", "[0.5, 0.25]", &error), EFFNET_OK);
     assert_true(recipe.opt_betas[1] == 0.25);
     expect_set_error("btch_size", "1", "--set btch_size: unknown key 'btch_size'; nearest: 'batch_size'");
-    expect_set_error("batch_size", "0", "--set batch_size: batch_size is 0; allowed: 1 to 65536");
-    expect_set_error("batch_size", "", "--set batch_size: batch_size is ''; allowed: a whole number, 1 to 65536");
+    expect_set_error("batch_size", "0", "--set batch_size: batch_size is 0; allowed: 1 to 65536, or auto");
+    expect_set_error("batch_size", "",
+                     "--set batch_size: batch_size is ''; allowed: a whole number, 1 to 65536, or auto");
     expect_set_error("mean", "0.1", "--set mean: mean is a list of 1; allowed: a list of 3 numbers, each 0 to 1");
     expect_set_error("mean", "0.1,2,7",
                      "--set mean: mean is 2 at place 2; allowed: 3 numbers, each 0 to 1"); /* and none is stored */

@@ -41,6 +41,15 @@ static inline bool engine_multiplies_bytes(const Network *network, const Op *op)
            network->tensors[op->output].channels >= LEAST_BYTE_CHANNELS;
 }
 
+/* Who wants to know during backward which gradients are finished. */
+typedef struct GradientsReady {
+    /* gradients[from ..] of the call are what they will be at its end; from falls from call to call, and ends at 0 where
+     * an engine tells at all. Called between passes, on the thread that called engine_backward; what it fails with,
+     * engine_backward returns. */
+    effnet_status (*ready)(void *context, size_t from, effnet_error *err);
+    void *context;
+} GradientsReady;
+
 typedef struct EngineForward {
     int batch;                    /* images in this call, 1..options.batch */
     const float *images;          /* (N, H, W, 3), normalised */
@@ -55,6 +64,7 @@ typedef struct EngineForward {
      * are then this replica's part of a sum: what the replicas' gradients add up to is the group's, and the part of
      * one says nothing by itself. */
     const BatchNormExchange *exchange;
+    const GradientsReady *ready; /* told during backward; NULL: nobody asks. An engine may tell of nothing */
     /* Where not training: 0, or a number that changes whenever parameters or statistics do. What an engine has made of
      * the weights (packed, folded) it keeps while the number stays. */
     uint64_t version;

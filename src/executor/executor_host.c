@@ -31,6 +31,7 @@ static void host_free(Executor *executor) {
     memory_free(host->moments.all);
     memory_free(host->statistics_before);
     memory_free(host->squares);
+    memory_free(host->sums);
     memory_free(host->evaluation_images);
     free(host);
 }
@@ -83,6 +84,9 @@ static effnet_status create_results(HostExecutor *host, effnet_error *err) {
     TRY(memory_allocate((size_t)optimizer_tasks(host->network, &host->spec), sizeof(StepSquares), "the norms of a step",
                         &block, err));
     host->squares = block;
+    TRY(memory_allocate(host->network->parameter_floats / GRADIENT_BUCKET + 1, sizeof(WorkersSum *),
+                        "the sums over workers", &block, err));
+    host->sums = block;
     if (replicas == 1) return EFFNET_OK;
     TRY(memory_allocate_floats(ours, statistics, "the replicas' statistics", &host->rows, err));
     host->all_rows = host->rows;

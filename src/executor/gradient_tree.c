@@ -46,17 +46,26 @@ static void add_task(void *context, int task, int thread) {
     for (size_t i = first; i < end; i++) addition->sum[i] += addition->other[i];
 }
 
+static void add(float *sum, const float *other, size_t floats, ThreadTeam *team) {
+    Addition addition = {sum, other, floats};
+    thread_team_run(team, add_task, &addition, (int)((floats + ADDITION_TASK - 1) / ADDITION_TASK));
+}
+
 /* The upper two blocks become one. */
 static void join(GradientTree *tree, ThreadTeam *team) {
     int top = --tree->used;
-    Addition addition = {tree->blocks[top - 1], tree->blocks[top], tree->floats};
-    thread_team_run(team, add_task, &addition, (int)((tree->floats + ADDITION_TASK - 1) / ADDITION_TASK));
+    add(tree->blocks[top - 1], tree->blocks[top], tree->floats, team);
     tree->leaves[top - 1] += tree->leaves[top];
 }
 
 void gradient_tree_add(GradientTree *tree, ThreadTeam *team) {
     tree->leaves[tree->used++] = 1;
     while (tree->used > 1 && tree->leaves[tree->used - 1] == tree->leaves[tree->used - 2]) join(tree, team);
+}
+
+void gradient_tree_finish_part(GradientTree *tree, size_t from, size_t end, ThreadTeam *team) {
+    for (int top = tree->used; top > 0; top--) /* block [used] is the last replica's, whatever it joins with first */
+        add(tree->blocks[top - 1] + from, tree->blocks[top] + from, end - from, team);
 }
 
 void gradient_tree_finish(GradientTree *tree, ThreadTeam *team) {

@@ -29,6 +29,9 @@ void gradient_tree_begin(GradientTree *tree, float *sum);
 float *gradient_tree_next(GradientTree *tree);
 /* They are there. */
 void gradient_tree_add(GradientTree *tree, ThreadTeam *team);
+/* Instead of adding the last replica and finishing: floats [from, end) of `sum` become those of the sum, by the same
+ * additions; the replica's are finished there and not needed any more. */
+void gradient_tree_finish_part(GradientTree *tree, size_t from, size_t end, ThreadTeam *team);
 /* After the last replica: `sum` holds the sum. */
 void gradient_tree_finish(GradientTree *tree, ThreadTeam *team);
 

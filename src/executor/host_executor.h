@@ -34,6 +34,10 @@ typedef struct HostExecutor {
     float *rows;            /* (used_replicas, statistic_floats) running statistics; NULL of a single replica */
     float *all_rows;        /* (spec.replicas, statistic_floats) everybody's; of a single worker `rows` itself */
     GradientTree tree;
+    WorkersSum *
+        *sums; /* of several workers: of parts of the gradients, under way; (parameter_floats / GRADIENT_BUCKET + 1) */
+    int num_sums;
+    size_t travelling;        /* gradients from here on are in those */
     float *statistics_before; /* copied at the beginning of a step, put back where the step fails */
     StepSquares *squares;     /* room for a measured step */
     Engine *evaluation;       /* NULL where a room's takes an evaluation batch */
@@ -49,6 +53,13 @@ effnet_status host_step(Executor *executor, const ExecutorBatch *batch, double l
 effnet_status host_workers_check(const StepSpec *spec, const Workers *workers, effnet_error *err);
 /* An exchange's function; context: WorkersMoments. */
 effnet_status host_workers_moments(void *context, double *values, size_t count, effnet_error *err);
+/* Parts of the gradients that are sums of their own: of at least so many floats (1 MB), the last one aside. */
+enum { GRADIENT_BUCKET = 1 << 18 };
+/* Before the replicas of a step: no gradient travels. */
+void host_workers_begin(HostExecutor *host);
+/* GradientsReady's function, of the last replica's last part; context: HostExecutor. What is finished goes on its way to
+ * the other workers while backward goes on. */
+effnet_status host_workers_ready(void *context, size_t from, effnet_error *err);
 /* After this worker's replicas, which ended with `status`: everybody's losses and statistics, in the replicas' order,
  * and the gradients' sum; or, on all workers, the first failure. */
 effnet_status host_workers_merge(HostExecutor *host, effnet_status status, effnet_error *err);

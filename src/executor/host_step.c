@@ -27,9 +27,10 @@ typedef struct StepRun {
     int first; /* of the replicas that are side by side, among this worker's */
 } StepRun;
 
-/* This worker's replica `at`, part by part, into `gradients`. */
-static effnet_status run_replica(const StepRun *run, int at, const BatchNormExchange *exchange, float *gradients,
-                                 effnet_error *err) {
+/* This worker's replica `at`, part by part, into `gradients`. Where others wait for it in backward (an exchange of
+ * moments, gradients that travel: `ready`), a loss that is not finite goes through backward before it is told. */
+static effnet_status run_replica(const StepRun *run, int at, const BatchNormExchange *exchange,
+                                 const GradientsReady *ready, float *gradients, effnet_error *err) {
     HostExecutor *host = run->host;
     TrainState *state = &host->state;
     Replica *replica = &host->replicas[at];
@@ -46,19 +47,23 @@ static effnet_status run_replica(const StepRun *run, int at, const BatchNormExch
     for (int done = 0; done < count; done += size) {
         ReplicaPart part;
         double loss;
+        const bool last = done + size >= count;
         TRY(replica_forward(replica, run->batch, first + done, count - done < size ? count - done : size, state->step,
                             state->parameters, statistics, exchange, &part, err));
-        judged = replica_loss(replica, run->batch, &part, state->step, &loss, err);
-        if (judged != EFFNET_OK && !exchange) return judged; /* else the others wait for it in backward */
+        effnet_status part_judged =
+            replica_loss(replica, run->batch, &part, state->step, &loss, judged == EFFNET_OK ? err : NULL);
+        if (judged == EFFNET_OK) judged = part_judged;
+        if (judged != EFFNET_OK && !exchange && !ready) return judged;
         host->losses[at] += loss * part.count;
-        TRY(replica_backward(replica, &part, gradients, done > 0, judged == EFFNET_OK ? err : NULL));
+        TRY(replica_backward(replica, &part, gradients, done > 0, last ? ready : NULL,
+                             judged == EFFNET_OK ? err : NULL));
     }
     return judged;
 }
 
 static effnet_status run_lane(void *context, int lane, const BatchNormExchange *exchange, effnet_error *err) {
     const StepRun *run = context;
-    return run_replica(run, run->first + lane, exchange, run->host->lane_gradients[lane], err);
+    return run_replica(run, run->first + lane, exchange, NULL, run->host->lane_gradients[lane], err);
 }
 
 /* Neighbouring replicas that share moments, here and perhaps on other workers. */
@@ -77,19 +82,37 @@ static effnet_status run_group(const StepRun *run, int lanes, effnet_error *err)
     return EFFNET_OK;
 }
 
+/* One after the other, without an exchange. Of several workers the last replica's gradients travel while they are
+ * computed, so that whatever was not finite before is told after it; a failure of another kind leaves the others alone. */
+static effnet_status run_in_turn(StepRun *run, int used, effnet_error *err) {
+    HostExecutor *host = run->host;
+    const GradientsReady travel = {.ready = host_workers_ready, .context = host};
+    const bool several = workers_count(host->workers) > 1;
+    effnet_status judged = EFFNET_OK;
+    for (int at = 0; at < used; at++) {
+        effnet_status status = run_replica(run, at, NULL, several && at == used - 1 ? &travel : NULL,
+                                           gradient_tree_next(&host->tree), judged == EFFNET_OK ? err : NULL);
+        if (status != EFFNET_OK && !several) return status;
+        if (status != EFFNET_OK && status != EFFNET_ERROR_NUMERIC) {
+            workers_break(host->workers);
+            return status;
+        }
+        if (judged == EFFNET_OK) judged = status;
+        if (host->travelling > 0) gradient_tree_add(&host->tree, host->team);
+    }
+    if (host->travelling > 0) gradient_tree_finish(&host->tree, host->team);
+    return judged;
+}
+
 /* Every replica of this worker that has pictures, in order; the sum of their gradients in state.gradients. */
 static effnet_status run_replicas(HostExecutor *host, const ExecutorBatch *batch, effnet_error *err) {
     int share = host->spec.batch / host->spec.replicas, used = (batch->size + share - 1) / share;
     StepRun run = {.host = host, .batch = batch};
+    host_workers_begin(host);
     gradient_tree_begin(&host->tree, host->state.gradients);
-    for (; run.first < used; run.first += host->lanes) {
-        if (host->group) {
-            TRY(run_group(&run, used - run.first < host->lanes ? used - run.first : host->lanes, err));
-            continue;
-        }
-        TRY(run_replica(&run, run.first, NULL, gradient_tree_next(&host->tree), err));
-        gradient_tree_add(&host->tree, host->team);
-    }
+    if (!host->group) return run_in_turn(&run, used, err);
+    for (; run.first < used; run.first += host->lanes)
+        TRY(run_group(&run, used - run.first < host->lanes ? used - run.first : host->lanes, err));
     gradient_tree_finish(&host->tree, host->team);
     return EFFNET_OK;
 }

@@ -6,7 +6,12 @@
  * A worker adds up its block, then dist/ adds up the workers' sums by the same tree. That is the tree over all replicas
  * where a block is a subtree: where it is a power of two, or the only one. So the bits do not depend on the number of
  * workers. Losses and running statistics are small; each worker gathers those of all replicas and adds them up in
- * order. */
+ * order.
+ *
+ * Gradients travel while backward still computes: the engine says which are finished, the last layers' first, and each
+ * megabyte of them becomes a sum of its own, which goes on between the passes. Every number is added in the same order as
+ * in one sum at the end. Replicas that share moments across workers wait for one another in every layer as it is, and
+ * their gradients travel afterwards. */
 #include "executor/host_executor.h"
 
 #include "base/memory.h"
@@ -64,14 +69,51 @@ effnet_status host_workers_moments(void *context, double *values, size_t count, 
     return EFFNET_OK;
 }
 
-effnet_status host_workers_merge(HostExecutor *host, effnet_status status, effnet_error *err) {
+/* ---- gradients on their way ---- */
+
+void host_workers_begin(HostExecutor *host) {
+    host->num_sums = 0;
+    host->travelling = host->network->parameter_floats;
+}
+
+/* state.gradients[from ..] are this worker's sums. */
+static effnet_status send_from(HostExecutor *host, size_t from, effnet_error *err) {
+    const size_t end = host->travelling;
+    host->travelling = from;
+    return from == end ? EFFNET_OK
+                       : workers_sum_begin(host->workers, host->state.gradients + from, end - from, "the gradients",
+                                           &host->sums[host->num_sums++], err);
+}
+
+effnet_status host_workers_ready(void *context, size_t from, effnet_error *err) {
+    HostExecutor *host = context;
+    if (host->travelling - from >= GRADIENT_BUCKET || from == 0) {
+        gradient_tree_finish_part(&host->tree, from, host->travelling, host->team);
+        TRY(send_from(host, from, err));
+    }
+    return workers_progress(host->workers, err);
+}
+
+static effnet_status gather_results(HostExecutor *host, effnet_error *err) {
     Workers *workers = host->workers;
     size_t ours = (size_t)host->used_replicas;
-    TRY(workers_agree(workers, status, err));
     TRY(workers_gather(workers, host->losses, ours * sizeof(double), host->losses + host->spec.replicas,
                        "the losses of a step", err));
     if (host->rows)
         TRY(workers_gather(workers, host->rows, ours * host->network->statistic_floats * sizeof(float), host->all_rows,
                            "the running statistics", err));
-    return workers_sum(workers, host->state.gradients, host->network->parameter_floats, "the gradients", err);
+    return EFFNET_OK;
+}
+
+/* Where the step fails, sums that are under way are finished all the same: every worker has begun them. */
+effnet_status host_workers_merge(HostExecutor *host, effnet_status status, effnet_error *err) {
+    effnet_error unused;
+    status = workers_agree(host->workers, status, err);
+    if (status == EFFNET_OK) status = gather_results(host, err);
+    if (status == EFFNET_OK) status = send_from(host, 0, err);
+    for (int i = 0; i < host->num_sums && !workers_are_broken(host->workers); i++) {
+        effnet_status summed = workers_sum_finish(host->workers, host->sums[i], status == EFFNET_OK ? err : &unused);
+        if (status == EFFNET_OK) status = summed;
+    }
+    return status;
 }

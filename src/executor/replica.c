@@ -146,8 +146,9 @@ effnet_status replica_loss(Replica *replica, const ExecutorBatch *batch, const R
                 (long long)step + 1, layer ? layer : "the loss itself");
 }
 
-effnet_status replica_backward(Replica *replica, const ReplicaPart *part, float *gradients, bool accumulate,
-                               effnet_error *err) {
+effnet_status replica_backward(Replica *replica, ReplicaPart *part, float *gradients, bool accumulate,
+                               const GradientsReady *ready, effnet_error *err) {
     const ReplicaRoom *room = replica->room;
+    part->call.ready = ready;
     return engine_backward(room->engine, &part->call, room->logits_gradient, gradients, accumulate, err);
 }

@@ -52,9 +52,9 @@ effnet_status replica_forward(Replica *replica, const ExecutorBatch *batch, int 
  */
 effnet_status replica_loss(Replica *replica, const ExecutorBatch *batch, const ReplicaPart *part, int64_t step,
                            double *loss, effnet_error *err);
-/* After that: gradients (parameter_floats), overwritten, or added to where `accumulate`. */
-effnet_status replica_backward(Replica *replica, const ReplicaPart *part, float *gradients, bool accumulate,
-                               effnet_error *err);
+/* After that: gradients (parameter_floats), overwritten, or added to where `accumulate`. ready: EngineForward's. */
+effnet_status replica_backward(Replica *replica, ReplicaPart *part, float *gradients, bool accumulate,
+                               const GradientsReady *ready, effnet_error *err);
 
 /* The (first) room of a host executor: tests and tools look in, and may put another engine there in place of one they free. */
 ReplicaRoom *host_executor_room(Executor *executor);

@@ -95,6 +95,7 @@ typedef struct CpuEngine {
     double *partial_count; /* rows in each task's moments */
     double *exchanged;     /* moments or sums that are exchanged with other replicas, and as much again to do so */
     EnginePassTime *times; /* by pass */
+    size_t *ready_from;    /* by pass: after it no gradient from here on changes */
     uint64_t version;      /* of the weights that are packed; 0: unknown */
     float *shared_tiles;   /* tiles between a pass's phases: cpu_weight_gradients.c, cpu_project_few.c,
                               cpu_project_shares.c */

@@ -158,9 +158,48 @@ static void cpu_free(Engine *base) {
     free(engine->packed);
     free(engine->packed_back);
     free(engine->times);
+    free(engine->ready_from);
     memory_free(engine->arena);
     memory_free(engine->memory);
     free(engine);
+}
+
+/* The first parameter of an op, where it has any: they stand in the order of the ops. */
+static size_t first_float(const Network *network, const Op *op) {
+    size_t first = network->parameter_floats;
+    const int parameters[] = {op->weight, op->bias, op->expand_weight, op->expand_bias};
+    for (int i = 0; i < 4; i++) {
+        const bool has = parameters[i] >= 0 && (i < 2 || op->kind == OP_SQUEEZE_EXCITE);
+        if (has && network->parameters[parameters[i]].offset < first) first = network->parameters[parameters[i]].offset;
+    }
+    return first;
+}
+
+/* A backward pass writes gradients of its own op, of the batch norm behind it and of ops before. Where any parameter is
+ * frozen nothing is told: its gradient is cleared at the very end. */
+static effnet_status find_ready(CpuEngine *engine, effnet_error *err) {
+    const Plan *plan = &engine->plan;
+    const Network *network = engine->network;
+    engine->ready_from = malloc((size_t)plan->num_passes * sizeof *engine->ready_from);
+    if (!engine->ready_from)
+        return fail(err, EFFNET_ERROR_MEMORY, "no memory for what %d passes finish", plan->num_passes);
+    int written = -1; /* the last op that a later pass writes gradients of */
+    size_t from = 0;
+    bool frozen = false;
+    for (int i = 0; i < network->num_parameters; i++) frozen |= !network->parameters[i].trainable;
+    for (int i = plan->num_passes - 1; i >= 0; i--) {
+        const Pass *pass = &plan->passes[i];
+        engine->ready_from[i] = frozen ? network->parameter_floats : from;
+        const int last = pass->batch_norm > pass->op + 1 ? pass->batch_norm : pass->op + 1;
+        if (last <= written || pass->again) continue;
+        written = last;
+        from = network->parameter_floats;
+        for (int k = written + 1; k < network->num_ops; k++) {
+            const size_t first = first_float(network, &network->ops[k]);
+            if (first < from) from = first;
+        }
+    }
+    return EFFNET_OK;
 }
 
 static effnet_status make_times(CpuEngine *engine, effnet_error *err) {
@@ -199,6 +238,7 @@ static effnet_status allocate(CpuEngine *engine, effnet_error *err) {
                                  .keep = engine->options.keep};
     TRY(plan_build(engine->network, &options, &engine->plan, err));
     TRY(make_times(engine, err));
+    TRY(find_ready(engine, err));
     Layout layout = {0};
     lay_out(engine, &layout);
     engine->memory_floats = layout.floats;
@@ -329,6 +369,7 @@ static effnet_status cpu_backward(Engine *base, const EngineForward *call, const
     CpuEngine *engine = (CpuEngine *)base;
     TRY(check_call(engine, call, err));
     if (!engine->options.training) return fail(err, EFFNET_ERROR_ARGUMENT, "backward on an engine made for inference");
+    const Network *network = engine->network;
     pack_all(engine, call, true);
     for (int i = engine->plan.num_forward; i < engine->plan.num_passes; i++) {
         PassRun run = {.engine = engine,
@@ -339,6 +380,8 @@ static effnet_status cpu_backward(Engine *base, const EngineForward *call, const
                        .accumulate = accumulate,
                        .err = err};
         TRY(run_pass(&run, &engine->times[i]));
+        if (call->ready && engine->ready_from[i] < network->parameter_floats)
+            TRY(call->ready->ready(call->ready->context, engine->ready_from[i], err));
     }
     engine_clear_frozen(engine->network, gradients);
     return EFFNET_OK;

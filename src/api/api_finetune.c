@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "report/reference_curve.h"
 #include "train/features.h"
 #include "train/finetune_recipe.h"
 #include "train/run_check.h"
@@ -118,6 +119,8 @@ static effnet_status choose_recipe(Finetune *run, effnet_error *err) {
     dataset_free(val_set);
     finetune_recipe(&run->source->card, dataset_size(run->train_set), &run->recipe);
     TRY(apply_settings(run->options, &run->recipe, err));
+    ReferenceCurve reference; /* read by the run; wrong text is told before the work begins */
+    TRY(reference_curve_read(run->recipe.reference_curve, &reference, err));
     TRY(recipe_need_batch(&run->recipe, "fine-tuning, whose learning rate goes with its batch,", err));
     if (strcmp(run->recipe.model, run->source->card.config.name) != 0)
         return fail(err, EFFNET_ERROR_ARGUMENT, "model is %.40s and the weights are of %s; leave it out",

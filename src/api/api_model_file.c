@@ -23,6 +23,12 @@ static bool weights_in_folder(const char *folder, bool raw, char *out, size_t si
     return path_join(out, size, folder, "raw.safetensors", &ignored) == EFFNET_OK && path_exists(out);
 }
 
+static bool is_in(const char *folder, const char *name) {
+    char path[1100];
+    effnet_error ignored;
+    return path_join(path, sizeof path, folder, name, &ignored) == EFFNET_OK && path_exists(path);
+}
+
 effnet_status model_find_file(const char *path, bool raw, char *out, size_t size, effnet_error *err) {
     static const char *const below[] = {"checkpoints/best", "checkpoints/last"};
     char named[1024], folder[1024], target[1024];
@@ -39,6 +45,9 @@ effnet_status model_find_file(const char *path, bool raw, char *out, size_t size
         TRY(checkpoint_marker_follow(folder, target, sizeof target, err));
         if (weights_in_folder(target, raw, out, size)) return EFFNET_OK;
     }
+    if (is_in(path, "series.json"))
+        return fail(err, EFFNET_ERROR_FORMAT, "'%s' holds several runs: name one of them, such as '%s/%s'", path, path,
+                    is_in(path, "fold-1") ? "fold-1" : "seed-1");
     return fail(
         err, EFFNET_ERROR_FORMAT,
         "'%s' is not a checkpoint: there is no ema.safetensors or raw.safetensors in it, nor in checkpoints/best; "

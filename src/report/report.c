@@ -215,7 +215,7 @@ static void write_html(FILE *out, const Report *report, const Findings *findings
         page_text(out, report->run_note);
         fputs("</p>", out);
     }
-    if (report->curves) run_curves_write(out, report->curves);
+    if (report->curves) run_curves_write(out, report->curves, report->reference, report->steps_per_epoch);
     write_confusion(out, report, findings);
     write_mistakes(out, report, findings);
     write_classes(out, report, findings);

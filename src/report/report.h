@@ -13,9 +13,11 @@ typedef struct Report {
     const char *const *class_names;
     const Predictions *predictions;
     const Dataset *dataset;
-    int64_t skipped;      /* pictures that could not be read */
-    double seconds;       /* of the evaluation */
-    RunCurves *curves;    /* of the run, or NULL */
+    int64_t skipped;                 /* pictures that could not be read */
+    double seconds;                  /* of the evaluation */
+    RunCurves *curves;               /* of the run, or NULL */
+    const ReferenceCurve *reference; /* of its recipe, or NULL */
+    int64_t steps_per_epoch;
     const char *run_note; /* a sentence on the run, or NULL */
 } Report;
 

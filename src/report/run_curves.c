@@ -109,11 +109,28 @@ static void leave_out_epochs(RunCurves *curves) {
         for (int k = 0; curves->ends_epoch[i] && k < 4; k++) curves->values[of_interval[k]][i] = NAN;
 }
 
-void run_curves_write(FILE *out, RunCurves *curves) {
+/* Its points as steps, up to the run's last. */
+static int64_t place_reference(const RunCurves *curves, const ReferenceCurve *reference, int64_t steps_per_epoch,
+                               double *steps, double *accuracies) {
+    const double last = curves->values[CURVE_STEP][curves->count - 1];
+    int64_t count = 0;
+    for (int i = 0; reference && i < reference->count; i++) {
+        steps[count] = reference->points[i].epoch * (double)steps_per_epoch;
+        accuracies[count] = reference->points[i].accuracy;
+        if (steps[count] <= last) count++;
+    }
+    return count;
+}
+
+void run_curves_write(FILE *out, RunCurves *curves, const ReferenceCurve *reference, int64_t steps_per_epoch) {
+    double steps[REFERENCE_POINTS + 1], accuracies[REFERENCE_POINTS + 1];
     if (!curves->count) return;
     leave_out_epochs(curves);
-    ChartSeries accuracy[] = {series(curves, CURVE_EMA_TOP1, "averaged weights (EMA)", 1),
-                              series(curves, CURVE_TOP1, "raw weights", 2)};
+    ChartSeries accuracy[] = {
+        series(curves, CURVE_EMA_TOP1, "averaged weights (EMA)", 1),
+        series(curves, CURVE_TOP1, "raw weights", 2),
+        {.name = "reference", .x = steps, .y = accuracies, .colour = 3, .dots = true, .dashed = true}};
+    accuracy[2].count = place_reference(curves, reference, steps_per_epoch, steps, accuracies);
     accuracy[0].dots = accuracy[1].dots = true;
     const ChartSeries loss = series(curves, CURVE_LOSS, "loss", 1), rate = series(curves, CURVE_LR, "learning rate", 4);
     const ChartSeries norms[] = {series(curves, CURVE_WEIGHT_NORM, "weights", 1),
@@ -126,7 +143,7 @@ void run_curves_write(FILE *out, RunCurves *curves) {
                  "without end, or an update that is no longer a small part of the weights, is the first sign "
                  "of a run that diverges.");
     fputs("<div class=\"pair\">", out);
-    draw(out, "Accuracy on the evaluation pictures, %", false, false, accuracy, 2);
+    draw(out, "Accuracy on the evaluation pictures, %", false, false, accuracy, accuracy[2].count ? 3 : 2);
     draw(out, "Training loss", false, false, &loss, 1);
     draw(out, "Learning rate", false, true, &rate, 1);
     draw(out, "Norms", true, false, norms, 3);

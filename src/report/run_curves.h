@@ -3,6 +3,7 @@
 #define EFFNET_REPORT_RUN_CURVES_H
 
 #include "base/error.h"
+#include "report/reference_curve.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -36,7 +37,8 @@ typedef struct RunCurves {
 effnet_status run_curves_read(const char *path, RunCurves *out, effnet_error *err);
 void run_curves_free(RunCurves *curves);
 
-/* The section of a report that shows them; an epoch's means, which belong on no curve of intervals, become NaN. */
-void run_curves_write(FILE *out, RunCurves *curves);
+/* The section of a report that shows them, beside the reference (may be NULL) as far as the run goes; an epoch's means,
+ * which belong on no curve of intervals, become NaN. */
+void run_curves_write(FILE *out, RunCurves *curves, const ReferenceCurve *reference, int64_t steps_per_epoch);
 
 #endif

@@ -17,6 +17,7 @@
 #include "train/run.h"
 #include "train/run_header.h"
 #include "train/run_meter.h"
+#include "train/run_reference.h"
 #include "train/run_report.h"
 
 #include "base/clock.h"
@@ -316,6 +317,16 @@ static effnet_status evaluate_beginning(Loop *loop, effnet_error *err) {
     return workers_rank(run->workers) > 0 ? EFFNET_OK : tell_message(loop, "run", text, err);
 }
 
+static effnet_status tell_reference(Loop *loop, effnet_error *err) {
+    const Run *run = loop->run;
+    char text[300];
+    if (workers_rank(run->workers) > 0 || dataset_has_sets(run->train_set) ||
+        !run_reference_describe(run, epoch_now(run), run->recipe->model_ema ? loop->ema_top1 : loop->top1, text,
+                                sizeof text))
+        return EFFNET_OK;
+    return tell_message(loop, "run", text, err);
+}
+
 /* The end of an epoch: evaluation where one is due, the epoch's line, checkpoint. Made up for after a resume, the
  * epoch's steps were another process's: no loss to tell. */
 static effnet_status finish_epoch(Loop *loop, effnet_error *err) {
@@ -334,6 +345,7 @@ static effnet_status finish_epoch(Loop *loop, effnet_error *err) {
     event.evaluated = evaluated;
     TRY(add_fingerprint(loop, &event, err));
     TRY(run_sinks_tell(&run->sinks, &event, &loop->stop, err));
+    if (evaluated) TRY(tell_reference(loop, err));
     if (checkpoint_due(loop)) TRY(write_checkpoint(loop, err));
     double now = clock_seconds();
     event.kind = RUN_EVENT_SAVED;

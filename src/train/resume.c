@@ -24,6 +24,7 @@ static const char *const free_keys[] = {
     "checkpoint.keep",
     "stop_on_divergence",
     "early_stop",
+    "reference_curve",
     "seeds", /* more may be asked for; series.h compares the rest */
 };
 

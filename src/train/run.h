@@ -6,6 +6,7 @@
 #include "dist/workers.h"
 #include "format/event_file.h"
 #include "report/predictions.h"
+#include "report/reference_curve.h"
 #include "train/class_weights.h"
 #include "train/run_event.h"
 #include "train/run_log.h"
@@ -35,7 +36,8 @@ typedef struct Run {
     int64_t memory_bytes;               /* that steps and evaluations will take, caches aside */
     bool head_drawn;                    /* --init brought a classifier of another shape */
     bool resumed;
-    int damaged;             /* checkpoints that --resume passed over */
+    int damaged; /* checkpoints that --resume passed over */
+    ReferenceCurve reference;
     Predictions predictions; /* of the evaluation after the last step */
     RunNotes notes;          /* told before the first step */
     char batch_found[300];   /* how batch_size: auto was resolved; "" where the recipe has a number */

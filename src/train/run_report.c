@@ -36,7 +36,9 @@ static effnet_status write_named(const Run *run, RunCurves *curves, const char *
                      .dataset = run->val_set,
                      .skipped = loader_skipped(run->val_loader),
                      .seconds = seconds,
-                     .curves = curves};
+                     .curves = curves,
+                     .reference = dataset_has_sets(run->train_set) ? NULL : &run->reference,
+                     .steps_per_epoch = run->steps_per_epoch};
     snprintf(report.model, sizeof report.model, "%s at %dx%d, %s weights after step %lld, the %s",
              run->network.config.name, run->network.config.resolution, run->network.config.resolution,
              averages ? "averaged" : "raw", (long long)run->trainer.step,

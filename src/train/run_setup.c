@@ -166,6 +166,7 @@ effnet_status run_prepare(Run *run, effnet_error *err) {
     run->best_top1 = run->best_step = -1;
     TRY(recipe_check(run->recipe, err));
     TRY(apply_options(run, err));
+    TRY(reference_curve_read(run->recipe->reference_curve, &run->reference, err));
     TRY(open_data(run, err));
     TRY(run_check_data(run, err));
     TRY(open_network(run, err));

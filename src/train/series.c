@@ -11,11 +11,13 @@
 #include "base/file.h"
 #include "report/statistics.h"
 #include "train/run_state.h"
+#include "train/series_curve.h"
 
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { LONGEST_RECORD = 1 << 24, MOST_RUNS = 1000 };
 
@@ -309,14 +311,46 @@ static effnet_status write_summary(const Series *series, const SeriesSummary *re
     return write_record(series, err);
 }
 
+/* The runs' accuracies by epoch, for others of the recipe to be held against. */
+static effnet_status write_curve(const Series *series, effnet_error *err) {
+    char path[1024];
+    TRY(path_join(path, sizeof path, series->options.out, "curve.txt", err));
+    SeriesPart *parts = calloc((size_t)series->count, sizeof *parts);
+    const char **folders = calloc((size_t)series->count, sizeof *folders);
+    effnet_status status = parts && folders ? EFFNET_OK : fail(err, EFFNET_ERROR_MEMORY, "no memory for '%s'", path);
+    for (int i = 0; i < series->count && status == EFFNET_OK; i++) {
+        status = describe_part(series, i + 1, &parts[i], err);
+        folders[i] = parts[i].out;
+    }
+    if (status == EFFNET_OK) status = series_curve_write(path, folders, series->count, err);
+    free(parts);
+    free(folders);
+    return status;
+}
+
+/* A series whose first run could not begin (a wrong path, a wrong key) leaves nothing behind, so that the command can be
+ * given again, corrected. Folders that hold anything else stay. */
+static void forget(const Series *series, const SeriesPart *part) {
+    char recipe[1100];
+    if (run_state_check_new(part->out, NULL) != EFFNET_OK) return;
+    unlink(series->path);
+    if (path_join(recipe, sizeof recipe, series->options.out, "recipe.yaml", NULL) == EFFNET_OK) unlink(recipe);
+    rmdir(part->out);
+    rmdir(series->options.out);
+}
+
 effnet_status series_run(Series *series, SeriesRunFunction *run, void *context, SeriesSummary *out, effnet_error *err) {
     TRY(folder_create(series->options.out, err));
     TRY(write_record(series, err));
     for (int number = 1; number <= series->count; number++) {
         SeriesPart part;
         TRY(describe_part(series, number, &part, err));
-        if (!find_run(series, part.name)) TRY(run_part(series, &part, number, run, context, err));
+        if (find_run(series, part.name)) continue;
+        const effnet_status status = run_part(series, &part, number, run, context, err);
+        if (status != EFFNET_OK && status != EFFNET_INTERRUPTED && number == 1) forget(series, &part);
+        TRY(status);
     }
     summarize(series, out);
-    return write_summary(series, out, err);
+    TRY(write_summary(series, out, err));
+    return write_curve(series, err);
 }

@@ -3,7 +3,7 @@
  *
  * OUT/seed-1, OUT/seed-2, ... or OUT/fold-1, ... are runs like any other; OUT/series.json says what was asked for and,
  * after each run, how it ended: a series that is resumed passes over the runs that are there, goes on with the one that was
- * interrupted and begins the others. */
+ * interrupted and begins the others. At its end OUT/curve.txt has their mean accuracy by epoch (series_curve.h). */
 #ifndef EFFNET_TRAIN_SERIES_H
 #define EFFNET_TRAIN_SERIES_H
 

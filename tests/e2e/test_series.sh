@@ -37,6 +37,24 @@ record = json.load(open(sys.argv[1]))
 assert [run["name"] for run in record["runs"]] == ["seed-1", "seed-2", "seed-3"], record
 assert abs(record["runs"][1]["accuracy"] - float(sys.argv[2])) < 1e-4, (record, sys.argv[2])
 END
+
+# Their mean by epoch is a reference for another run: told after each evaluation, drawn in its report.
+grep -cqE '^[12] [0-9.]+ [0-9.]+$' "$work/seeds/curve.txt" || die "no curve of both epochs"
+mean=$(python3 - "$work"/seeds/seed-*/log.jsonl <<'END'
+import json, sys
+last = [[json.loads(line)["ema_top1"] for line in open(name) if "ema_top1" in line][-1] for name in sys.argv[1:]]
+print(f"{sum(last) / len(last):.2f}")
+END
+)
+run 0 "$effnet" train "$work/recipe.yaml" --data "$work/pictures" --out "$work/beside" \
+    --set "reference_curve=$work/seeds/curve.txt"
+grep -qE "^run: at epoch 2 you are at [0-9.]+ %, the reference at $mean \(\+- [0-9.]+\)" "$work/out" ||
+    die "the reference of epoch 2, $mean, is not told"
+grep -q 'reference</text>\|>reference<' "$work/beside/report/report.html" || die "the report draws no reference"
+complains 1 "reference_curve: point 2, '2 x', is not EPOCH ACCURACY" "${train[@]}" --set 'reference_curve=1 50, 2 x' \
+    --out "$work/wrong"
+complains 1 'no-such-curve' "${train[@]}" --set reference_curve=no-such-curve --out "$work/wrong"
+
 complains 1 'already holds a series' "${train[@]}" --out "$work/seeds"
 complains 1 'series of 3 seeds from seed 7 and this is one of 3 seeds from seed 9' "${train[@]}" --set seeds=3 \
     --set seed=9 --out "$work/seeds" --resume
@@ -48,7 +66,12 @@ complains 1 'give one of them' "${train[@]}" --set seeds=2 --set folds=3 --out "
 complains 1 'folds is 1; allowed: 0' "${train[@]}" --set folds=1 --out "$work/wrong"
 complains 1 'says what is evaluated on' "${train[@]}" --set folds=3 --set val_split=20% --out "$work/wrong"
 complains 1 'val_split is .fold 4/3.' "${train[@]}" --set 'val_split=fold 4/3' --out "$work/wrong"
+complains 1 'no-such-curve' "${train[@]}" --set seeds=2 --set reference_curve=no-such-curve --out "$work/wrong"
+complains 1 'nowhere' "$effnet" train "$work/recipe.yaml" --data "$work/nowhere" --set folds=2 --out "$work/wrong"
 [ ! -e "$work/wrong" ] || die "wrong input left a folder"
+
+complains 1 'holds several runs: name one of them, such as .*/seeds/seed-1' "$effnet" eval "$work/seeds" \
+    --data "$work/pictures"
 
 # Folds of a fine-tuning: each picture is evaluated once; interrupted, then resumed without its weights being named again.
 from=("$effnet" finetune "$work/pictures/train" --out "$work/folds")

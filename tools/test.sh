@@ -6,7 +6,7 @@
 # Installs what is missing (as root, or with sudo), then:
 #   checks       which room includes which, clang-format, shell syntax
 #   gcc          release build with -Werror, every test, those of the whole program (label e2e) included
-#   clang        release build with -Werror, every test but slow and e2e
+#   clang        release with -Werror: everything compiled, tests of numbers that a compiler may compute otherwise (compiler)
 #   asan         AddressSanitizer and UndefinedBehaviorSanitizer: every test but slow, e2e and long comparisons of numbers
 #   tsan         ThreadSanitizer: the thread team, a model run by many threads, the loader, every source under it, packing and checking
 #   fuzz         libFuzzer with clang and sanitizers: every parser of ours, FUZZ_SECONDS (60) of a processor in all
@@ -75,7 +75,12 @@ step "gcc, release"
 check "gcc builds without a warning" build release && tests gcc build
 
 step "clang, release"
-check "clang builds without a warning" build release-clang && tests clang build-clang -LE 'e2e|slow'
+# Every unit, the program, and of the tests those that are run.
+build_clang() {
+    build release-clang effnet tests_of_compiler &&
+        cmake --build --preset release-clang -- -k 0 $(ninja -C build-clang -t targets all | sed -nE 's/^([^:]*\.c\.o): C_COMPILER.*/\1/p')
+}
+check "clang builds without a warning" build_clang && tests clang build-clang -L compiler -LE slow
 
 step "AddressSanitizer and UndefinedBehaviorSanitizer"
 check "the asan build" build asan && tests asan build-asan -LE 'e2e|slow|numbers'

@@ -58,6 +58,13 @@ static const Case cases[] = {
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
+/* Under a sanitizer, ten times slower, a program takes some of them: small ones, one with all channels of a network. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { SANITIZED = 1 };
+#else
+enum { SANITIZED = 0 };
+#endif
+
 /* ---- a case's inputs, and what an engine makes of them ---------------------------------------------------------- */
 
 typedef struct Problem {
@@ -180,34 +187,44 @@ static inline void infer(const Problem *problem, const EngineVtable *vtable, Thr
     engine_free(engine);
 }
 
-/* One engine, one size larger than the batch, or for one image: training forward, backward, evaluation. */
-static inline Outcome problem_run(const Problem *problem, const EngineVtable *vtable, int threads, Variant variant) {
+/* One engine, one size larger than the batch, or for one image (which goes ways of its own): a step's forward and backward,
+ * onto gradients that are there (add) or over them, then evaluation. */
+static inline void problem_train(const Problem *problem, const EngineVtable *vtable, ThreadTeam *team, Variant variant,
+                                 bool add, Outcome *out) {
     const Network *network = &problem->network;
     effnet_error err = {0};
-    ThreadTeam *team;
     Engine *engine;
-    assert_int_equal(thread_team_create(threads, &team, &err), EFFNET_OK);
-    /* An engine for one image goes ways of its own. */
     EngineOptions options = {.batch = problem->batch == 1 ? 1 : problem->batch + 1,
                              .training = true,
                              .team = team,
                              .fuse = variant.fuse,
                              .bf16 = variant.bf16};
     if (engine_create(vtable, network, &options, &engine, &err) != EFFNET_OK) fail_msg("%s", err.message);
+    memcpy(out->statistics, problem->statistics, sizeof(float) * network->statistic_floats);
+    EngineForward call = problem_call(problem, out->statistics, out->logits, true);
+    assert_int_equal(engine_forward(engine, &call, &err), EFFNET_OK);
+    assert_null(engine_find_nonfinite(engine));
+    assert_int_equal(engine_backward(engine, &call, problem->logits_gradient, out->gradients, add, &err), EFFNET_OK);
+    if (out->evaluated) {
+        call = problem_call(problem, out->statistics, out->evaluated, false);
+        assert_int_equal(engine_forward(engine, &call, &err), EFFNET_OK);
+    }
+    engine_free(engine);
+}
+
+/* A step, evaluation and inference. */
+static inline Outcome problem_run(const Problem *problem, const EngineVtable *vtable, int threads, Variant variant) {
+    const Network *network = &problem->network;
+    effnet_error err = {0};
+    ThreadTeam *team;
+    assert_int_equal(thread_team_create(threads, &team, &err), EFFNET_OK);
     Outcome out = {.logits = floats((size_t)problem->batch * CLASSES),
                    .gradients = floats(network->parameter_floats),
                    .statistics = floats(network->statistic_floats),
                    .evaluated = floats((size_t)problem->batch * CLASSES),
                    .inferred = floats(2 * (size_t)problem->batch * CLASSES)};
     for (size_t i = 0; i < network->parameter_floats; i++) out.gradients[i] = 5; /* to be overwritten */
-    memcpy(out.statistics, problem->statistics, sizeof(float) * network->statistic_floats);
-    EngineForward call = problem_call(problem, out.statistics, out.logits, true);
-    assert_int_equal(engine_forward(engine, &call, &err), EFFNET_OK);
-    assert_null(engine_find_nonfinite(engine));
-    assert_int_equal(engine_backward(engine, &call, problem->logits_gradient, out.gradients, false, &err), EFFNET_OK);
-    call = problem_call(problem, out.statistics, out.evaluated, false);
-    assert_int_equal(engine_forward(engine, &call, &err), EFFNET_OK);
-    engine_free(engine);
+    problem_train(problem, vtable, team, variant, false, &out);
     size_t logits = (size_t)problem->batch * CLASSES;
     if (vtable == &cpu_engine) {
         infer(problem, vtable, team, variant, problem->batch, out.statistics, out.inferred);
@@ -249,7 +266,7 @@ static inline bool threads_are_tried(const Case *from, int isa, int sets) {
         if (force_isa(isa_names[i])) available[count++] = i;
     (void)force_isa(isa_names[isa]);
     const int index = (int)(from - cases);
-    return available[(index + index / 3) % count] == isa; /* every third case (CASE_STEP) meets them all too */
+    return available[(index + index / 3) % count] == isa;
 }
 
 /* The same bits for every number of threads. */
@@ -267,12 +284,5 @@ static inline double rms_difference(const float *a, const float *b, size_t count
     for (size_t i = 0; i < count; i++) sum += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
     return sqrt(sum / (double)(count ? count : 1));
 }
-
-/* Under a sanitizer, ten times slower, every third case: each padding, a whole B0, Lite. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { CASE_STEP = 3 };
-#else
-enum { CASE_STEP = 1 };
-#endif
 
 #endif

@@ -102,11 +102,13 @@ static void bf16_training_and_evaluation(void **state) {
 }
 
 int main(void) {
+    /* The first case, a single small image, magnifies bf16's rounding beyond measure. */
+    static const int sample[] = {9, 11, 12, 3, 6};
     struct CMUnitTest tests[CASES];
     size_t count = 0;
-    /* Every third case. The first, a single small image, magnifies bf16's rounding beyond measure. */
-    for (size_t i = 3; i < CASES; i += 3)
-        tests[count++] =
-            (struct CMUnitTest){cases[i].model, bf16_training_and_evaluation, NULL, NULL, (void *)&cases[i]};
+    for (size_t at = 0; at < (SANITIZED ? 3 : sizeof sample / sizeof *sample); at++) {
+        const Case *from = &cases[sample[at]];
+        tests[count++] = (struct CMUnitTest){from->model, bf16_training_and_evaluation, NULL, NULL, (void *)from};
+    }
     return _cmocka_run_group_tests("engine parity, bf16", tests, count, NULL, NULL);
 }

@@ -66,10 +66,13 @@ static void int8_refuses_training(void **state) {
 }
 
 int main(void) {
+    static const int sample[] = {9, 11, 12, 3, 6};
     struct CMUnitTest tests[CASES + 1];
     size_t count = 0;
-    for (size_t i = 3; i < CASES; i += 3)
-        tests[count++] = (struct CMUnitTest){cases[i].model, int8_inference, NULL, NULL, (void *)&cases[i]};
+    for (size_t at = 0; at < (SANITIZED ? 2 : sizeof sample / sizeof *sample); at++) {
+        const Case *from = &cases[sample[at]];
+        tests[count++] = (struct CMUnitTest){from->model, int8_inference, NULL, NULL, (void *)from};
+    }
     tests[count++] = (struct CMUnitTest){"int8 refuses training", int8_refuses_training, NULL, NULL, (void *)&cases[0]};
     return _cmocka_run_group_tests("engine parity, int8", tests, count, NULL, NULL);
 }

@@ -80,6 +80,17 @@ static void outcome_free(Outcome *outcome) {
     free(outcome->logits), free(outcome->gradients), free(outcome->statistics);
 }
 
+static EngineForward problem_call(const Problem *problem, float *statistics, float *logits) {
+    return (EngineForward){.batch = BATCH,
+                           .images = problem->images,
+                           .parameters = problem->parameters,
+                           .statistics = statistics,
+                           .training = true,
+                           .drop_path_scale = problem->drop_path_scale,
+                           .dropout_scale = problem->dropout_scale,
+                           .logits = logits};
+}
+
 /* Forward and backward in training, twice: the second time added to the first, so that all gradients are doubled. */
 static Outcome run(const Problem *problem, const EngineVtable *vtable, int threads, int fuse) {
     const Network *network = &problem->network;
@@ -93,14 +104,7 @@ static Outcome run(const Problem *problem, const EngineVtable *vtable, int threa
                    .gradients = floats(network->parameter_floats),
                    .statistics = floats(network->statistic_floats)};
     for (size_t i = 0; i < network->parameter_floats; i++) out.gradients[i] = 5; /* to be overwritten */
-    EngineForward call = {.batch = BATCH,
-                          .images = problem->images,
-                          .parameters = problem->parameters,
-                          .statistics = out.statistics,
-                          .training = true,
-                          .drop_path_scale = problem->drop_path_scale,
-                          .dropout_scale = problem->dropout_scale,
-                          .logits = out.logits};
+    EngineForward call = problem_call(problem, out.statistics, out.logits);
     for (int again = 0; again < 2; again++) {
         memcpy(out.statistics, problem->statistics, sizeof(float) * network->statistic_floats);
         assert_int_equal(engine_forward(engine, &call, &err), EFFNET_OK);
@@ -258,15 +262,29 @@ static void check_frozen(const Problem *problem, const char *what, const Outcome
     }
 }
 
-static double loss_of(const Outcome *out, const Problem *problem) {
+/* sum(logits * logits_gradient) of the reference engine's forward pass. */
+static double loss_of(const Problem *problem, ThreadTeam *team) {
+    const EngineOptions options = {.batch = BATCH, .training = true, .team = team};
+    float logits[BATCH * CLASSES], *statistics = floats(problem->network.statistic_floats);
+    effnet_error err = {0};
+    Engine *engine;
+    if (engine_create(&reference_engine, &problem->network, &options, &engine, &err) != EFFNET_OK)
+        fail_msg("%s", err.message);
+    memcpy(statistics, problem->statistics, sizeof(float) * problem->network.statistic_floats);
+    EngineForward call = problem_call(problem, statistics, logits);
+    assert_int_equal(engine_forward(engine, &call, &err), EFFNET_OK);
     double sum = 0;
-    for (int i = 0; i < BATCH * CLASSES; i++) sum += (double)out->logits[i] * problem->logits_gradient[i];
+    for (int i = 0; i < BATCH * CLASSES; i++) sum += (double)logits[i] * problem->logits_gradient[i];
+    engine_free(engine);
+    free(statistics);
     return sum;
 }
 
-/* The loss is sum(logits * logits_gradient); a parameter is moved a little to both sides. */
+/* A parameter is moved a little to both sides. */
 static void test_finite_differences(void **state) {
     (void)state;
+    ThreadTeam *team;
+    assert_int_equal(thread_team_create(2, &team, NULL), EFFNET_OK);
     const char *const some[] = {"bn", "4", "^(conv_stem|bn1|blocks\\.[01])"};
     for (int s = 0; s < 3; s++) {
         Problem problem;
@@ -284,9 +302,7 @@ static void test_finite_differences(void **state) {
             for (int side = 0; side < 2; side++) {
                 problem.parameters[at] = side ? kept - step : kept + step;
                 moved[side] = problem.parameters[at];
-                Outcome out = run(&problem, &reference_engine, 2, 0);
-                losses[side] = loss_of(&out, &problem);
-                outcome_free(&out);
+                losses[side] = loss_of(&problem, team);
             }
             problem.parameters[at] = kept;
             double want = (losses[0] - losses[1]) / (moved[0] - moved[1]), is = got.gradients[at] / 2;
@@ -297,6 +313,7 @@ static void test_finite_differences(void **state) {
         outcome_free(&got);
         problem_free(&problem);
     }
+    thread_team_free(team);
 }
 
 static bool compare_outcomes(const Problem *problem, const char *what, const Outcome *got, const Outcome *want) {

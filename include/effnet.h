@@ -210,6 +210,8 @@ typedef struct effnet_outputs {
     const char *feature;            /* which: "gap", the pooled features that the classifier sees, or "reduction_1" to
                                        "reduction_5", the last block's output at 1/2 to 1/32 of the input's sides */
     effnet_error *errors;           /* (count) EFFNET_OK, or why that picture could not be used: its outputs are zero */
+    bool mirrored; /* every picture is seen a second time, from right to left: probabilities are the mean of
+                                       both, predictions go by it, and logits are those that give it. Not with features */
 } effnet_outputs;
 
 /* Height, width and channels of a feature; "gap" is 1 x 1. */
@@ -229,6 +231,14 @@ EFFNET_API effnet_status effnet_predict(effnet_model *model, const effnet_pictur
                                         int count, effnet_error *error);
 EFFNET_API effnet_status effnet_predict_file(effnet_model *model, const char *path, effnet_prediction *out, int count,
                                              effnet_error *error);
+/* Where in a picture a class is seen; class_index -1: the likeliest. `map` (height, width of effnet_model_feature's
+ * "reduction_5") is its class activation map, M_c(y, x) = sum over k of w_ck f_k(y, x) with f the last convolution's output
+ * and w the classifier's weights: how much each part of the network's input says for the class, or, negative, against it. The
+ * mean of the map and the class's bias are its logit, exactly, so that nothing is left unexplained (Zhou et al., arXiv
+ * 1512.04150; for such a network Grad-CAM, arXiv 1610.02391, is the same map times a constant). *of (may be NULL) becomes the
+ * class that was explained. */
+EFFNET_API effnet_status effnet_explain(effnet_model *model, const effnet_picture *picture, int class_index, float *map,
+                                        effnet_prediction *of, effnet_error *error);
 /* Logits (N, classes) of a batch (N, resolution, resolution, 3) of normalised float pixels. */
 EFFNET_API effnet_status effnet_logits(effnet_model *model, const float *images, int batch, float *logits,
                                        effnet_error *error);
@@ -265,6 +275,13 @@ typedef struct effnet_import_options {
  * program's name, which is static. */
 EFFNET_API effnet_status effnet_model_import(const char *path, const effnet_import_options *options, effnet_model **out,
                                              const char **naming, effnet_error *error);
+
+/* ---- an explanation to look at --------------------------------------------------------------------------- */
+
+/* effnet_explain drawn over the picture, as a PNG (or .jpg), at most 1,024 pixels a side: yellow to red where the map is
+ * above 0, red where it is largest; what the network does not see of the picture is dark. */
+EFFNET_API effnet_status effnet_explain_save(effnet_model *model, const effnet_picture *picture, int class_index,
+                                             const char *path, effnet_prediction *of, effnet_error *error);
 
 /* ---- averaging ------------------------------------------------------------------------------------------ */
 
@@ -316,6 +333,18 @@ EFFNET_API effnet_status effnet_model_save_onnx(const effnet_model *model, const
  * ("mine.c": mine_predict). Memory is static. */
 EFFNET_API effnet_status effnet_model_save_c(const effnet_model *model, const char *path, effnet_error *error);
 
+typedef struct effnet_gguf_options {
+    size_t struct_size;
+    bool
+        half; /* convolutions and classifier in float16, half the file; biases, batch norm and statistics stay float32 */
+} effnet_gguf_options;
+
+/* The model as a GGUF file, version 3, for ggml and what reads its files: tensors under timm's names, little-endian, batch
+ * norm as it is; keys as in docs/formats.md: `general.architecture` "efficientnet", preprocessing, class names, a golden
+ * picture with its logits. */
+EFFNET_API effnet_status effnet_model_save_gguf(const effnet_model *model, const char *path,
+                                                const effnet_gguf_options *options, effnet_error *error);
+
 typedef struct effnet_verification {
     size_t struct_size;
     char model[64];
@@ -326,7 +355,7 @@ typedef struct effnet_verification {
     double largest;    /* ... and the largest logit's size */
 } effnet_verification;
 
-/* Whether an exported file (OUT.onnx, or .safetensors) holds what was exported: its checksum is right, every weight of the
+/* Whether an exported file (OUT.onnx, .gguf or .safetensors) holds what was exported: its checksum is right, every weight of the
  * model is there, and they give the golden picture's logits within 1e-4 of the largest; otherwise EFFNET_ERROR_FORMAT. */
 EFFNET_API effnet_status effnet_verify(const char *path, effnet_verification *out, effnet_error *error);
 
@@ -539,6 +568,7 @@ typedef struct effnet_evaluate_options {
     void *progress_context;
     /* A folder to write report.html (which opens without a network), report.json and predictions.csv into; NULL: none */
     const char *report;
+    bool mirrored; /* probabilities are the mean over each picture and the same from right to left (effnet_outputs) */
 } effnet_evaluate_options;
 
 typedef struct effnet_evaluation {

@@ -13,7 +13,8 @@ build="gcc libc6-dev cmake ninja-build pkg-config libturbojpeg0-dev libjpeg62-tu
        libjansson-dev libarchive-dev libprotobuf-c-dev protobuf-c-compiler
        libcurl4-openssl-dev zlib1g-dev libutf8proc-dev libgif-dev libtiff-dev libcmocka-dev libmicrohttpd-dev"
 demo="dataset-fashion-mnist gnuplot-nox"
-test="clang libclang-rt-14-dev clang-format dataset-fashion-mnist zstd git libsimde-dev libopenmpi-dev openmpi-bin locales dpkg-dev groff-base"
+test="clang libclang-rt-14-dev clang-format dataset-fashion-mnist zstd git libsimde-dev libopenmpi-dev openmpi-bin locales dpkg-dev groff-base
+      zsh fish"
 
 case "${1:-}" in
     build) wanted=$build ;;

@@ -1,8 +1,10 @@
 /* api_evaluate.c - accuracy of a model on a folder of pictures. */
 #include "api/handles.h"
 
+#include "base/memory.h"
 #include "data/sources/class_match.h"
 #include "data/feed/loader.h"
+#include "data/transform/mirror.h"
 #include "report/report.h"
 
 #include <stdlib.h>
@@ -13,6 +15,7 @@ enum { DEFAULT_BATCH = 64, MAX_BATCH = 65536 };
 typedef struct Judge {
     effnet_model *model;
     ModelState *state;
+    float *mirrored, *logits; /* a batch from right to left, and what is made of it; NULL: not asked for */
 } Judge;
 
 /* The model's own weights, its engine: a LogitsFunction. */
@@ -20,7 +23,20 @@ static effnet_status model_logits(void *context, int set, const ExecutorBatch *b
                                   effnet_error *err) {
     const Judge *judge = context;
     (void)set;
-    return model_state_run(judge->model, judge->state, batch->images, batch->size, logits, NULL, err);
+    TRY(model_state_run(judge->model, judge->state, batch->images, batch->size, logits, NULL, err));
+    if (!judge->mirrored) return EFFNET_OK;
+    const int side = judge->model->card.resolution;
+    images_mirror(batch->images, batch->size, side, side, judge->mirrored);
+    TRY(model_state_run(judge->model, judge->state, judge->mirrored, batch->size, judge->logits, NULL, err));
+    model_mean_of_views(judge->model, logits, judge->logits, batch->size);
+    return EFFNET_OK;
+}
+
+static effnet_status make_room_to_mirror(Judge *judge, int batch, effnet_error *err) {
+    const size_t side = (size_t)judge->model->card.resolution, count = (size_t)batch;
+    TRY(memory_allocate_floats(count, side * side * 3, "the mirrored pictures", &judge->mirrored, err));
+    return memory_allocate_floats(count, (size_t)judge->model->network.config.num_classes, "their logits",
+                                  &judge->logits, err);
 }
 
 effnet_status model_evaluate_looking(effnet_model *model, const Dataset *dataset, const effnet_evaluate_options *chosen,
@@ -50,8 +66,11 @@ effnet_status model_evaluate_looking(effnet_model *model, const Dataset *dataset
                                    .look = look,
                                    .look_context = look_context};
     effnet_status status = model_state_take(model, chosen->batch, 0, &judge.state, err);
+    if (status == EFFNET_OK && chosen->mirrored) status = make_room_to_mirror(&judge, chosen->batch, err);
     if (status == EFFNET_OK) status = evaluate_all(&evaluation, out, err);
     model_state_give(model, judge.state);
+    memory_free(judge.mirrored);
+    memory_free(judge.logits);
     loader_free(loader);
     return status;
 }

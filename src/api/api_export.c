@@ -1,11 +1,14 @@
-/* api_export.c - a model for other programs: ONNX, and C. Both hold a golden picture and its logits. */
+/* api_export.c - a model for other programs: ONNX, GGUF, and C. Each holds a golden picture and its logits. */
 #include "api/golden.h"
 
+#include "base/memory.h"
 #include "format/c_source.h"
+#include "format/gguf.h"
 #include "format/onnx.h"
 #include "train/from_recipe.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* The card's texts and the golden picture; freed by card_metadata_free. */
 static effnet_status describe(const effnet_model *model, char ***out, effnet_error *err) {
@@ -39,6 +42,38 @@ effnet_status effnet_model_save_onnx(const effnet_model *model, const char *path
                                .metadata = (const char *const *)metadata};
     effnet_status status = onnx_write(path, &model->network, model->parameters, model->statistics, &write, error);
     card_metadata_free(metadata);
+    return status;
+}
+
+effnet_status effnet_model_save_gguf(const effnet_model *model, const char *path, const effnet_gguf_options *options,
+                                     effnet_error *error) {
+    effnet_gguf_options chosen;
+    char **metadata = NULL;
+    NEED(model);
+    NEED(path);
+    TRY(options_copy(options, &chosen, sizeof chosen, "effnet_gguf_options", error));
+    const char **labels = model_labels(model, error);
+    if (!labels) return error ? error->status : EFFNET_ERROR_MEMORY;
+    effnet_model written = *model; /* the weights as the file has them: the golden logits are theirs */
+    written.idle = NULL;
+    written.parameters = NULL;
+    const size_t count = model->network.parameter_floats;
+    effnet_status status = memory_allocate_floats(1, count, "the weights", &written.parameters, error);
+    if (status == EFFNET_OK) memcpy(written.parameters, model->parameters, count * sizeof(float));
+    if (status == EFFNET_OK && chosen.half) status = gguf_round(&model->network, written.parameters, error);
+    if (status == EFFNET_OK) status = describe(&written, &metadata, error);
+    if (status == EFFNET_OK) {
+        const GgufOptions write = {.half = chosen.half,
+                                   .resolution = model->card.resolution,
+                                   .mean = model->card.mean,
+                                   .std = model->card.std,
+                                   .labels = labels,
+                                   .metadata = (const char *const *)metadata};
+        status = gguf_write(path, &model->network, written.parameters, model->statistics, &write, error);
+        card_metadata_free(metadata);
+    }
+    memory_free(written.parameters);
+    free(labels);
     return status;
 }
 

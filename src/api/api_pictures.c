@@ -20,40 +20,42 @@ static effnet_status check_pixels(const effnet_picture *picture, const char *nam
     return EFFNET_OK;
 }
 
-static effnet_status prepare_pixels(const effnet_model *model, const effnet_picture *picture, const char *name,
-                                    float *out, effnet_error *err) {
+/* Rows one after the other, as pictures are here, in the decoder's memory where the caller's are apart. */
+static effnet_status take_pixels(const effnet_picture *picture, const char *name, Decoder *decoder, Picture *out,
+                                 effnet_error *err) {
     TRY(check_pixels(picture, name, err));
     const size_t row = (size_t)picture->width * 3;
-    uint8_t *tight = NULL;
-    if (picture->stride > row) { /* rows one after the other, as pictures are here */
-        tight = malloc(row * (size_t)picture->height);
-        if (!tight)
-            return fail(err, EFFNET_ERROR_MEMORY, "no memory for a picture of %d x %d", picture->height,
-                        picture->width);
-        for (int y = 0; y < picture->height; y++)
-            memcpy(tight + (size_t)y * row, picture->pixels + (size_t)y * picture->stride, row);
-    }
-    const Picture whole = {
-        .height = picture->height, .width = picture->width, .pixels = tight ? tight : (uint8_t *)picture->pixels};
-    effnet_status status = preprocess_eval(&model->preprocess, &whole, out, err);
-    free(tight);
-    return status;
+    *out = (Picture){.height = picture->height, .width = picture->width, .pixels = (uint8_t *)picture->pixels};
+    if (picture->stride <= row) return EFFNET_OK;
+    decoder->pixels = malloc(row * (size_t)picture->height);
+    if (!decoder->pixels)
+        return fail(err, EFFNET_ERROR_MEMORY, "no memory for a picture of %d x %d", picture->height, picture->width);
+    for (int y = 0; y < picture->height; y++)
+        memcpy(decoder->pixels + (size_t)y * row, picture->pixels + (size_t)y * picture->stride, row);
+    out->pixels = decoder->pixels;
+    return EFFNET_OK;
 }
 
-effnet_status model_prepare(const effnet_model *model, const effnet_picture *picture, const char *name, float *out,
-                            effnet_error *err) {
+effnet_status model_decode(const effnet_model *model, const effnet_picture *picture, const char *name, Decoder *decoder,
+                           Picture *out, effnet_error *err) {
+    *decoder = (Decoder){.upright = model->preprocess.exif_orientation, .most_pixels = model->most_pixels};
     const int ways = (picture->path != NULL) + (picture->bytes != NULL) + (picture->pixels != NULL);
     if (ways != 1)
         return fail(err, EFFNET_ERROR_ARGUMENT, "%s is given in %d ways; give one of path, bytes and pixels", name,
                     ways);
-    if (picture->pixels) return prepare_pixels(model, picture, name, out, err);
+    if (picture->pixels) return take_pixels(picture, name, decoder, out, err);
     if (picture->bytes && (picture->size == 0 || picture->size > PICTURE_FILE_LIMIT))
         return fail(err, EFFNET_ERROR_ARGUMENT, "%s has %zu bytes; allowed: 1 to %d", name, picture->size,
                     (int)PICTURE_FILE_LIMIT);
-    Decoder decoder = {.upright = model->preprocess.exif_orientation, .most_pixels = model->most_pixels};
+    return picture->path ? decoder_read(decoder, picture->path, out, err)
+                         : decoder_decode(decoder, picture->bytes, picture->size, name, out, err);
+}
+
+effnet_status model_prepare(const effnet_model *model, const effnet_picture *picture, const char *name, float *out,
+                            effnet_error *err) {
+    Decoder decoder;
     Picture decoded;
-    effnet_status status = picture->path ? decoder_read(&decoder, picture->path, &decoded, err)
-                                         : decoder_decode(&decoder, picture->bytes, picture->size, name, &decoded, err);
+    effnet_status status = model_decode(model, picture, name, &decoder, &decoded, err);
     if (status == EFFNET_OK) status = preprocess_eval(&model->preprocess, &decoded, out, err);
     decoder_release(&decoder);
     return status;

@@ -4,6 +4,7 @@
 #include "api/handles.h"
 
 #include "base/memory.h"
+#include "data/transform/mirror.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -124,6 +125,7 @@ typedef struct Run {
     effnet_error errors[PART];
     float *images, *logits, *kept, *probabilities; /* (part, ...); probabilities (classes) */
     effnet_prediction *order;                      /* (classes) */
+    float *mirrored, *mirrored_logits;             /* of the pictures from right to left; NULL: not asked for */
 } Run;
 
 static void prepare_one(void *context, int index, int thread) {
@@ -199,6 +201,12 @@ static effnet_status run_part(Run *run, int count, effnet_error *err) {
         good++;
     }
     if (good) TRY(model_state_run(run->model, run->state, run->images, good, run->logits, run->kept, err));
+    if (good && run->mirrored) {
+        const int side = run->model->card.resolution;
+        images_mirror(run->images, good, side, side, run->mirrored);
+        TRY(model_state_run(run->model, run->state, run->mirrored, good, run->mirrored_logits, NULL, err));
+        model_mean_of_views(run->model, run->logits, run->mirrored_logits, good);
+    }
     for (int i = 0, row = 0; i < count; i++)
         TRY(write_outputs(run, i, run->errors[i].status == EFFNET_OK ? row++ : -1, err));
     return EFFNET_OK;
@@ -216,6 +224,8 @@ static effnet_status check_outputs(const effnet_model *model, const effnet_outpu
                     outputs->top, classes);
     if (outputs->features && !outputs->feature)
         return fail(err, EFFNET_ERROR_ARGUMENT, "features are asked for and `feature` does not say which");
+    if (outputs->features && outputs->mirrored)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "`mirrored` is for probabilities and logits; ask for features without");
     return EFFNET_OK;
 }
 
@@ -224,6 +234,10 @@ static effnet_status allocate(Run *run, int part, effnet_error *err) {
     const bool logits = run->outputs->logits || run->ranked;
     TRY(memory_allocate_floats((size_t)part, run->pixels, "the pictures", &run->images, err));
     if (logits) TRY(memory_allocate_floats((size_t)part, run->classes, "the logits", &run->logits, err));
+    if (run->outputs->mirrored) {
+        TRY(memory_allocate_floats((size_t)part, run->pixels, "the mirrored pictures", &run->mirrored, err));
+        TRY(memory_allocate_floats((size_t)part, run->classes, "their logits", &run->mirrored_logits, err));
+    }
     if (run->feature) TRY(memory_allocate_floats((size_t)part, run->feature, "the features", &run->kept, err));
     if (!run->ranked) return EFFNET_OK;
     TRY(memory_allocate_floats(1, run->classes, "the probabilities", &run->probabilities, err));
@@ -266,6 +280,8 @@ effnet_status effnet_run(effnet_model *model, const effnet_picture *pictures, in
     memory_free(run.kept);
     memory_free(run.probabilities);
     memory_free(run.order);
+    memory_free(run.mirrored);
+    memory_free(run.mirrored_logits);
     return status;
 }
 

@@ -2,6 +2,7 @@
  * picture beside the logits that were written with it. */
 #include "api/golden.h"
 #include "base/text_ends.h"
+#include "format/gguf.h"
 #include "format/onnx_read.h"
 
 #include <math.h>
@@ -13,6 +14,10 @@ static const double tolerance = 1e-4;
 
 static const char *find_in_onnx(const void *file, const char *key) {
     return onnx_metadata(file, key);
+}
+
+static const char *find_in_gguf(const void *file, const char *key) {
+    return gguf_metadata(file, key);
 }
 
 static const char *find_in_safetensors(const void *file, const char *key) {
@@ -74,6 +79,21 @@ static effnet_status verify_onnx(const OnnxFile *file, const char *path, effnet_
     return status;
 }
 
+static effnet_status verify_gguf(const GgufFile *file, const char *path, effnet_verification *told, effnet_error *err) {
+    const CardTexts texts = {path, find_in_gguf, file};
+    ModelCard card;
+    bool found;
+    effnet_model *model = NULL;
+    told->has_checksum = true; /* or it would not have been opened */
+    TRY(card_from_texts(&texts, &card, &found, err));
+    if (!found) return fail(err, EFFNET_ERROR_FORMAT, "'%s' does not say which model it is", path);
+    TRY(model_allocate(&card, NULL, 0, NULL, &model, err));
+    effnet_status status = gguf_read_weights(file, &model->network, model->parameters, model->statistics, err);
+    if (status == EFFNET_OK) status = verify_model(&texts, model, told, err);
+    effnet_model_free(model);
+    return status;
+}
+
 static effnet_status verify_safetensors(const char *path, effnet_verification *told, effnet_error *err) {
     Safetensors *file;
     effnet_model *model = NULL;
@@ -95,6 +115,11 @@ effnet_status effnet_verify(const char *path, effnet_verification *out, effnet_e
     TRY(result_clear(out, "effnet_verification", error));
     if (text_ends_with(path, ".safetensors")) {
         status = verify_safetensors(path, &told, error);
+    } else if (text_ends_with(path, ".gguf")) {
+        GgufFile *file;
+        TRY(gguf_open(path, &file, error));
+        status = verify_gguf(file, path, &told, error);
+        gguf_close(file);
     } else {
         OnnxFile *file;
         TRY(onnx_open(path, &file, error));

@@ -3,6 +3,7 @@
 #ifndef EFFNET_API_HANDLES_H
 #define EFFNET_API_HANDLES_H
 
+#include "data/picture/decoder.h"
 #include "data/sources/dataset.h"
 #include "data/transform/preprocess.h"
 #include "report/predictions.h"
@@ -102,6 +103,9 @@ effnet_status model_device_choose(effnet_model *model, const char *device, effne
 effnet_status model_device_run(effnet_model *model, int most, const float *images, int batch, float *logits,
                                effnet_error *err);
 void model_device_free(effnet_model *model);
+/* One picture, decoded and turned; `out` is valid until decoder_release(decoder), which is due after an error too. */
+effnet_status model_decode(const effnet_model *model, const effnet_picture *picture, const char *name, Decoder *decoder,
+                           Picture *out, effnet_error *err);
 /* One picture, decoded, turned, resized, cropped and normalised. `name` stands for one of memory in messages. */
 effnet_status model_prepare(const effnet_model *model, const effnet_picture *picture, const char *name, float *out,
                             effnet_error *err);
@@ -109,6 +113,9 @@ effnet_status model_prepare(const effnet_model *model, const effnet_picture *pic
 bool model_is_file(const char *text);
 /* The weights file that `path` means: itself, or that of a checkpoint, or that of a run's best or last checkpoint. */
 effnet_status model_find_file(const char *path, bool raw, char *out, size_t size, effnet_error *err);
+/* The logits that both views of a batch (batch, classes) make together, in `logits`: those of the mean of their
+ * probabilities, which are no logits' mean. */
+void model_mean_of_views(const effnet_model *model, float *logits, const float *mirrored, int batch);
 /* The tensor of a feature, and its shape. */
 effnet_status model_find_feature(const effnet_model *model, const char *feature, int *tensor, TensorShape *shape,
                                  effnet_error *err);

@@ -73,6 +73,13 @@
                 "int8: the same with 1x1 convolutions in bytes"                                                        \
     }
 
+#define OPTION_ROW_TTA(place)                                                                                          \
+    {                                                                                                                  \
+        .name = "tta", .target = (place), .kind = OPTION_FLAG,                                                         \
+        .help = "test-time augmentation: each picture and the same from right to left, the mean of both's "            \
+                "probabilities; takes twice as long"                                                                   \
+    }
+
 #define OPTION_ROW_WEIGHTS(place)                                                                                      \
     {                                                                                                                  \
         .name = "weights", .argument = "ema|raw", .target = (place), .kind = OPTION_CHOICE, .choices = "ema|raw",      \

@@ -9,13 +9,15 @@
 #include <string.h>
 #include <unistd.h>
 
-static int print_json(const char *checkpoint, const effnet_model *model, const effnet_evaluation *evaluation) {
+static int print_json(const char *checkpoint, const effnet_model *model, const effnet_evaluation *evaluation,
+                      bool mirrored) {
     const char *known = effnet_model_weights(model), *weights = *known ? known : "file";
     json_t *object = json_object();
     json_object_set_new(object, "checkpoint", json_text(checkpoint));
     json_object_set_new(object, "file", json_text(effnet_model_file(model)));
     json_object_set_new(object, "weights", json_text(weights));
     json_object_set_new(object, "step", json_integer(effnet_model_step(model)));
+    json_object_set_new(object, "tta", json_boolean(mirrored));
     json_object_set_new(object, "images", json_integer(evaluation->images));
     json_object_set_new(object, "skipped", json_integer(evaluation->skipped));
     json_object_set_new(object, "top1", json_rounded(evaluation->top1, 7));
@@ -33,9 +35,10 @@ static int print_json(const char *checkpoint, const effnet_model *model, const e
     return json_print("eval", object);
 }
 
-static void print_text(const effnet_model *model, const effnet_evaluation *evaluation) {
+static void print_text(const effnet_model *model, const effnet_evaluation *evaluation, bool mirrored) {
     char images[32], skipped[32];
     text_print_card(model, stdout);
+    if (mirrored) printf("views   2: each picture, and the same from right to left\n");
     text_count(evaluation->images, images, sizeof images);
     text_count(evaluation->skipped, skipped, sizeof skipped);
     printf("images  %s", images);
@@ -53,7 +56,7 @@ static void print_text(const effnet_model *model, const effnet_evaluation *evalu
 }
 
 static int evaluate(const char *checkpoint, const char *data, const effnet_model_options *options, int batch,
-                    int workers, const char *folder, bool json) {
+                    int workers, const char *folder, bool mirrored, bool json) {
     effnet_model *model = NULL;
     effnet_evaluation evaluation = {.struct_size = sizeof evaluation};
     effnet_error error;
@@ -63,7 +66,8 @@ static int evaluate(const char *checkpoint, const char *data, const effnet_model
                                                       .workers = workers,
                                                       .progress = progress_show,
                                                       .progress_context = &display,
-                                                      .report = folder};
+                                                      .report = folder,
+                                                      .mirrored = mirrored};
     progress_begin_beside(&display);
     effnet_status status = effnet_model_open(checkpoint, options, &model, &error);
     interrupt_install();
@@ -73,9 +77,9 @@ static int evaluate(const char *checkpoint, const char *data, const effnet_model
     if (status != EFFNET_OK)
         printed = report("eval", &error);
     else if (json)
-        printed = print_json(checkpoint, model, &evaluation);
+        printed = print_json(checkpoint, model, &evaluation, mirrored);
     else
-        print_text(model, &evaluation);
+        print_text(model, &evaluation, mirrored);
     if (status == EFFNET_OK && folder && !json) printf("report  %s/report.html\n", folder);
     effnet_model_free(model);
     return printed;
@@ -91,7 +95,7 @@ int verb_eval(int argc, char **argv) {
                     "  effnet eval runs/bees --data hymenoptera_data --report bees-report\n",
     };
     const char *data = NULL, *weights = "ema", *engine = NULL, *device = NULL, *dtype = "fp32", *folder = NULL;
-    bool json = false;
+    bool json = false, mirrored = false;
     int64_t batch = 0, threads = 0, workers = 0;
     const Option options[] = {
         {.name = "data",
@@ -102,6 +106,7 @@ int verb_eval(int argc, char **argv) {
         OPTION_ROW_REPORT(&folder, "write report.html (classes, confusion, calibration, the worst mistakes; opens "
                                    "without a network), report.json and predictions.csv"),
         OPTION_ROW_WEIGHTS(&weights),
+        OPTION_ROW_TTA(&mirrored),
         OPTION_ROW_BATCH(&batch, "pictures at a time; changes speed and memory, not the result"),
         OPTION_ROW_THREADS(&threads, ONE_EACH_PROCESSOR),
         OPTION_ROW_WORKERS(&workers, "threads that read pictures"),
@@ -124,5 +129,5 @@ int verb_eval(int argc, char **argv) {
         .device = device,
         .dtype = dtype,
     };
-    return evaluate(line.arguments[0], data, &model_options, (int)batch, (int)workers, folder, json);
+    return evaluate(line.arguments[0], data, &model_options, (int)batch, (int)workers, folder, mirrored, json);
 }

@@ -12,11 +12,12 @@ static bool ends_with(const char *text, const char *tail) {
     return length > wanted && strcmp(text + length - wanted, tail) == 0;
 }
 
-typedef enum Format { FORMAT_SAFETENSORS, FORMAT_ONNX, FORMAT_STABLEHLO, FORMAT_C, FORMATS } Format;
+typedef enum Format { FORMAT_SAFETENSORS, FORMAT_ONNX, FORMAT_STABLEHLO, FORMAT_C, FORMAT_GGUF, FORMATS } Format;
 
 static const struct {
     const char *name, *ending;
-} formats[FORMATS] = {{"safetensors", ".safetensors"}, {"onnx", ".onnx"}, {"stablehlo", ".mlir"}, {"c", ".c"}};
+} formats[FORMATS] = {
+    {"safetensors", ".safetensors"}, {"onnx", ".onnx"}, {"stablehlo", ".mlir"}, {"c", ".c"}, {"gguf", ".gguf"}};
 
 typedef struct Export {
     const char *from, *out;
@@ -24,6 +25,7 @@ typedef struct Export {
     effnet_model_options model;
     effnet_onnx_options onnx;
     effnet_stablehlo_options stablehlo;
+    effnet_gguf_options gguf;
     bool json;
 } Export;
 
@@ -31,6 +33,8 @@ static effnet_status save(const Export *export, const effnet_model *model, effne
     switch (export->format) {
     case FORMAT_ONNX:
         return effnet_model_save_onnx(model, export->out, &export->onnx, error);
+    case FORMAT_GGUF:
+        return effnet_model_save_gguf(model, export->out, &export->gguf, error);
     case FORMAT_C:
         return effnet_model_save_c(model, export->out, error);
     case FORMAT_STABLEHLO:
@@ -103,6 +107,7 @@ int verb_export(int argc, char **argv) {
             "OUT.c and, beside it, OUT.h are the model as C for a compiler and libm, pictures of any size in; "
             "OUT_test()\n"
             "in it checks the golden picture.\n"
+            "OUT.gguf is for ggml and what reads its files: tensors under timm's names, labels, preprocessing.\n"
             "OUT.mlir is StableHLO, for JAX, IREE and others: a checkpoint's inference (without the weights), or, "
             "where\n"
             "a recipe stands in place of the checkpoint (RECIPE.yaml), its whole training step; comments at the top\n"
@@ -111,12 +116,13 @@ int verb_export(int argc, char **argv) {
                     "  effnet export runs/mine mine.onnx --opset 13\n"
                     "  effnet export runs/mine mine.safetensors --weights raw\n"
                     "  effnet export runs/mine mine.c --res 96\n"
+                    "  effnet export runs/mine mine.gguf --half\n"
                     "  effnet export runs/mine mine.mlir --batch 16\n"
                     "  effnet export recipes/imagenet-b0.yaml step.mlir --set batch_size=256 --uint8\n",
     };
     const char *weights = "ema", *format = NULL, *dtype = "fp32";
     int64_t resolution = 0, batch = 0, opset = 0;
-    bool json = false, keep_batch_norm = false, bytes = false, preprocessing = false;
+    bool json = false, keep_batch_norm = false, bytes = false, preprocessing = false, half = false;
     OptionList settings = {0};
     const Option options[] = {OPTION_ROW_WEIGHTS(&weights),
                               OPTION_ROW_RESOLUTION(&resolution, "input side; 0, the default: the checkpoint's"),
@@ -137,11 +143,11 @@ int verb_export(int argc, char **argv) {
                                .most = 21,
                                .help = "ONNX: the operator set, 13 to 21, for older and newer readers; default 17"},
                               {.name = "format",
-                               .argument = "safetensors|onnx|c|stablehlo",
+                               .argument = "safetensors|onnx|c|gguf|stablehlo",
                                .target = &format,
                                .kind = OPTION_CHOICE,
-                               .choices = "safetensors|onnx|c|stablehlo",
-                               .help = "otherwise the ending of OUT says it: .safetensors, .onnx, .c, .mlir"},
+                               .choices = "safetensors|onnx|c|gguf|stablehlo",
+                               .help = "otherwise the ending of OUT says it: .safetensors, .onnx, .c, .gguf, .mlir"},
                               OPTION_ROW_BATCH(&batch, "StableHLO: pictures of inference; default 1"),
                               {.name = "dtype",
                                .argument = "fp32|bf16",
@@ -153,6 +159,10 @@ int verb_export(int argc, char **argv) {
                                .target = &bytes,
                                .kind = OPTION_FLAG,
                                .help = "StableHLO: pictures are bytes and normalised by the program"},
+                              {.name = "half",
+                               .target = &half,
+                               .kind = OPTION_FLAG,
+                               .help = "GGUF: convolutions and classifier in float16, half the file"},
                               OPTION_ROW_SET(&settings, "change one key of the recipe"),
                               OPTION_ROW_JSON(&json, "one JSON object"),
                               {0}};
@@ -160,7 +170,8 @@ int verb_export(int argc, char **argv) {
     int status = parse_options(&help, options, argc, argv, &line);
     if (status != PARSED) return status;
     if (line.count == 0) return usage_error("export", "no checkpoint given");
-    if (line.count == 1) return usage_error("export", "no OUT.safetensors, OUT.onnx, OUT.c or OUT.mlir given");
+    if (line.count == 1)
+        return usage_error("export", "no OUT.safetensors, OUT.onnx, OUT.c, OUT.gguf or OUT.mlir given");
     if (line.count > 2) return usage_error("export", "unexpected argument '%.60s'", line.arguments[2]);
     Export export = {
         .from = line.arguments[0],
@@ -175,10 +186,12 @@ int verb_export(int argc, char **argv) {
                  .opset = (int)opset,
                  .preprocessing = preprocessing},
         .stablehlo = {.struct_size = sizeof export.stablehlo, .batch = (int)batch, .bytes = bytes},
+        .gguf = {.struct_size = sizeof export.gguf, .half = half},
         .json = json,
     };
     if (export.format == FORMATS)
-        return usage_error("export", "'%.60s' ends neither with .safetensors nor with .onnx, .c or .mlir", export.out);
+        return usage_error("export", "'%.60s' ends neither with .safetensors nor with .onnx, .c, .gguf or .mlir",
+                           export.out);
     if (!ends_with(export.from, ".yaml")) return export_model(&export);
     if (export.format != FORMAT_STABLEHLO)
         return usage_error("export", "of a recipe only the training step can be written, to OUT.mlir");

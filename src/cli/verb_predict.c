@@ -3,6 +3,7 @@
  * error (and in --jsonl and --csv) and status 1 at the end; the others are classified all the same. */
 #include "common_options.h"
 #include "picture_list.h"
+#include "predict_explain.h"
 #include "predict_forms.h"
 #include "text.h"
 #include "verbs.h"
@@ -20,6 +21,8 @@ typedef struct Predictor {
     int topk;
     json_t *array;           /* of FORM_JSON */
     FeatureWriter *features; /* instead of classes; NULL: classes */
+    bool mirrored;           /* --tta */
+    Explainer explainer;     /* --explain */
     bool failed;             /* a picture, or an argument, could not be read */
     bool broken;             /* nothing more could come of it */
     /* of a batch */
@@ -48,6 +51,7 @@ static void print_success(Predictor *predictor, int i) {
     else if (!predict_print(predictor->form, predictor->array, image, predictor->predictions + i * predictor->topk,
                             predictor->topk))
         predictor->failed = true;
+    if (predictor->explainer.out && explainer_draw(&predictor->explainer, image) != EXIT_OK) predictor->failed = true;
 }
 
 /* Classifies and prints what was gathered; false where nothing more can come of it. */
@@ -61,7 +65,8 @@ static bool flush_batch(Predictor *predictor) {
                                     .top = predictor->topk,
                                     .features = predictor->values,
                                     .feature = predictor->features ? predictor->features->feature : NULL,
-                                    .errors = predictor->errors};
+                                    .errors = predictor->errors,
+                                    .mirrored = predictor->mirrored};
     effnet_status status = effnet_run(predictor->model, pictures, predictor->files, &outputs, &error);
     for (int i = 0; i < predictor->files; i++) {
         if (status == EFFNET_OK && predictor->errors[i].status != EFFNET_OK)
@@ -102,6 +107,8 @@ typedef struct PredictArguments {
     int image_count, topk;
     Form form;
     const char *feature, *out; /* --features, --out; NULL: not given */
+    bool mirrored;
+    const char *explain, *class_name;
 } PredictArguments;
 
 static int predict_classes(effnet_model *model, const PredictArguments *arguments, Predictor *predictor,
@@ -149,11 +156,15 @@ static int predict_all(effnet_model *model, const PredictArguments *arguments) {
     PictureList *list = picture_list_open(arguments->images, arguments->image_count);
     int status = EXIT_FAILED;
     if (predictor && list) {
-        *predictor = (Predictor){.model = model, .form = arguments->form};
-        status = (arguments->feature ? predict_features : predict_classes)(model, arguments, predictor, list);
+        *predictor = (Predictor){.model = model, .form = arguments->form, .mirrored = arguments->mirrored};
+        status = arguments->explain ? explainer_begin(&predictor->explainer, model, arguments->explain,
+                                                      arguments->class_name, arguments->images, arguments->image_count)
+                                    : EXIT_OK;
     } else {
         fprintf(stderr, "effnet predict: no memory for a list of pictures\n");
     }
+    if (status == EXIT_OK)
+        status = (arguments->feature ? predict_features : predict_classes)(model, arguments, predictor, list);
     picture_list_close(list);
     free(predictor);
     return status;
@@ -171,10 +182,12 @@ int verb_predict(int argc, char **argv) {
         .examples = "  effnet predict runs/fashion/checkpoints/best shoe.png\n"
                     "  effnet predict runs/bees photos/*.jpg --topk 2 --json\n"
                     "  find photos -name '*.jpg' | effnet predict runs/bees - --csv > classes.csv\n"
-                    "  effnet predict runs/bees photos --features gap --out gap.npy > rows.csv\n",
+                    "  effnet predict runs/bees photos --features gap --out gap.npy > rows.csv\n"
+                    "  effnet predict runs/bees bee.jpg --explain why.png\n",
     };
     const char *weights = "ema", *engine = NULL, *device = NULL, *dtype = "fp32", *feature = NULL, *out = NULL;
-    bool json = false, json_lines = false, csv = false;
+    const char *explain = NULL, *class_name = NULL;
+    bool json = false, json_lines = false, csv = false, mirrored = false;
     int64_t topk = 0, threads = 0;
     const Option options[] = {
         {.name = "topk",
@@ -184,6 +197,18 @@ int verb_predict(int argc, char **argv) {
          .least = 1,
          .most = 100000,
          .help = "classes shown for each picture, the likeliest first; default 5, or all"},
+        OPTION_ROW_TTA(&mirrored),
+        {.name = "explain",
+         .argument = "OUT.png|FOLDER",
+         .target = &explain,
+         .kind = OPTION_TEXT,
+         .help = "draw over the picture where its class is seen (class activation map), into OUT.png; of several "
+                 "pictures, each into FOLDER/000001-NAME.png"},
+        {.name = "class",
+         .argument = "NAME",
+         .target = &class_name,
+         .kind = OPTION_TEXT,
+         .help = "of --explain: another class than the likeliest, by its name or number"},
         OPTION_ROW_WEIGHTS(&weights),
         OPTION_ROW_THREADS(&threads, ONE_EACH_PROCESSOR),
         OPTION_ROW_ENGINE(&engine),
@@ -219,6 +244,8 @@ int verb_predict(int argc, char **argv) {
     if (line.count == 1) return usage_error("predict", "no picture given");
     if (json + json_lines + csv > 1) return usage_error("predict", "--json, --jsonl and --csv exclude each other");
     if (feature && (json || topk)) return usage_error("predict", "--features excludes --json and --topk");
+    if (feature && (mirrored || explain)) return usage_error("predict", "--features excludes --tta and --explain");
+    if (class_name && !explain) return usage_error("predict", "--class is for --explain");
     if (out && !feature) return usage_error("predict", "--out is for --features");
     Form form = json ? FORM_JSON : json_lines ? FORM_JSON_LINES : csv || feature ? FORM_CSV : FORM_TABLE;
     const effnet_model_options model_options = {
@@ -244,7 +271,10 @@ int verb_predict(int argc, char **argv) {
                                         .topk = (int)topk,
                                         .form = form,
                                         .feature = feature,
-                                        .out = out};
+                                        .out = out,
+                                        .mirrored = mirrored,
+                                        .explain = explain,
+                                        .class_name = class_name};
     status = predict_all(model, &arguments);
     effnet_model_free(model);
     return status;

@@ -20,10 +20,10 @@ static int print_json(const char *file, const effnet_verification *told) {
 int verb_verify(int argc, char **argv) {
     static const VerbHelp help = {
         .verb = "verify",
-        .text =
-            "FILE is an OUT.onnx of 'effnet export', or a .safetensors file. Its checksum is held against its bytes;\n"
-            "its weights are run on the golden picture in its metadata and must give the logits that were written\n"
-            "with it. What ONNX Runtime makes of the same picture can be compared by docs/deploy.md's few lines.\n",
+        .text = "FILE is an OUT.onnx or OUT.gguf of 'effnet export', or a .safetensors file. Its checksum is held "
+                "against its bytes;\n"
+                "its weights are run on the golden picture in its metadata and must give the logits that were written\n"
+                "with it. What ONNX Runtime makes of the same picture can be compared by docs/deploy.md's few lines.\n",
         .examples = "  effnet verify mine.onnx\n",
     };
     bool json = false;

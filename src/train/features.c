@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "data/transform/mirror.h"
 
 #include <string.h>
 
@@ -42,14 +43,6 @@ static bool report(Collecting *run, const char *message) {
     return options->progress(options->progress_context, &progress);
 }
 
-/* Every row of every picture from right to left. */
-static void mirror_batch(const float *images, int batch, int height, int width, float *out) {
-    for (int row = 0; row < batch * height; row++)
-        for (int x = 0; x < width; x++)
-            memcpy(out + ((size_t)row * (size_t)width + (size_t)(width - 1 - x)) * 3,
-                   images + ((size_t)row * (size_t)width + (size_t)x) * 3, 3 * sizeof *out);
-}
-
 static effnet_status add_rows(Collecting *run, const Batch *batch, const float *images, effnet_error *err) {
     FeatureSet *out = run->out;
     const size_t width = (size_t)run->options->network->features, row = (size_t)out->data.rows;
@@ -78,7 +71,7 @@ static effnet_status run_batches(Collecting *run, effnet_error *err) {
         if (batch.size == 0) return EFFNET_OK;
         TRY(add_rows(run, &batch, batch.images, err));
         if (run->mirror) {
-            mirror_batch(batch.images, batch.size, network->input_height, network->input_width, run->mirror);
+            images_mirror(batch.images, batch.size, network->input_height, network->input_width, run->mirror);
             TRY(add_rows(run, &batch, run->mirror, err));
         }
         run->done += batch.size;

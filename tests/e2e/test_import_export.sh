@@ -8,9 +8,9 @@ complains 2 "no file given" "$effnet" import
 complains 2 "no OUT.safetensors given" "$effnet" import a.safetensors
 complains 2 "unexpected argument 'c'" "$effnet" import a b c
 complains 2 "no checkpoint given" "$effnet" export
-complains 2 "no OUT.safetensors, OUT.onnx, OUT.c or OUT.mlir given" "$effnet" export runs/x
+complains 2 "no OUT.safetensors, OUT.onnx, OUT.c, OUT.gguf or OUT.mlir given" "$effnet" export runs/x
 complains 2 "of a recipe only the training step" "$effnet" export recipe.yaml out.onnx
-complains 2 "ends neither with .safetensors nor with .onnx, .c or .mlir" "$effnet" export runs/x out.pth
+complains 2 "ends neither with .safetensors nor with .onnx, .c, .gguf or .mlir" "$effnet" export runs/x out.pth
 complains 1 "nowhere" "$effnet" import "$work/nowhere" "$work/out.safetensors"
 complains 1 "nowhere" "$effnet" export "$work/nowhere" "$work/out.onnx"
 printf 'not safetensors at all' >"$work/junk.safetensors"

@@ -39,15 +39,58 @@ completes() { # WANTED WORD...: what Tab makes of the words, the last one unfini
 }
 completes "predict" effnet pred
 completes "--data" effnet train --dat
-completes "safetensors onnx c stablehlo" effnet export --format ""
+completes "safetensors onnx c gguf stablehlo" effnet export --format ""
 completes "width_coefficient=" effnet train recipe.yaml --set width
 completes "verify version" effnet help ver
 (cd "$work" && touch my-recipe.yaml && completes "my-recipe.yaml" effnet train my-)
 for shell in zsh fish; do
     run 0 "$effnet" completion "$shell"
+    cp "$work/out" "$work/effnet.$shell"
     grep -q 'help=words' "$work/out" || die "the script for $shell does not ask the program"
     ! command -v "$shell" >/dev/null || "$shell" -n "$work/out" || die "$shell does not take its script"
 done
+if command -v fish >/dev/null; then
+    completes_in_fish() { # WANTED LINE: what fish offers at its end, one a line, without descriptions
+        got=$(cd "$work" && HOME=$work PATH="$build:$PATH" fish -c "source effnet.fish; complete -C '$2'" 2>/dev/null |
+            cut -f1 | tr '\n' ' ')
+        [ "$got" = "$1" ] || die "fish completes '$2' to '$got', not '$1'"
+    }
+    completes_in_fish "predict " "effnet pred"
+    completes_in_fish "--data " "effnet train --dat"
+    completes_in_fish "c gguf onnx safetensors stablehlo " "effnet export --format "
+    completes_in_fish "width_coefficient= " "effnet train recipe.yaml --set width"
+    completes_in_fish "verify version " "effnet help ver"
+    completes_in_fish "my-recipe.yaml " "effnet train my-"
+    echo "ok: fish $(fish --version)"
+fi
+if command -v zsh >/dev/null && zsh -f -c 'zmodload zsh/zpty' 2>/dev/null; then
+    mkdir "$work/functions"
+    cp "$work/effnet.zsh" "$work/functions/_effnet"
+    # An interactive zsh behind a terminal of its own; Tab, then Ctrl-G, which prints the line as it is now.
+    cat >"$work/tab.zsh" <<'ZSH'
+zmodload zsh/zpty
+zpty -b shell zsh -f -i
+zpty -w shell "stty -echo; PROMPT=; RPROMPT=; PS2=; $1; show() { print -r -- \"<<\$BUFFER>>\"; }; zle -N show; bindkey '^G' show; print REA''DY"
+wait_for() { local part; all=; repeat 600 { zpty -r -t shell part && all+=$part; [[ $all == *$1* ]] && return; sleep .05 }; print "no $1"; exit 1 }
+wait_for READY
+zpty -n -w shell "$2"$'\t\C-g'
+wait_for '>>'
+print -r -- $all
+zpty -d shell
+ZSH
+    completes_in_zsh() { # HOW WANTED LINE: how the script is loaded; a part of what is seen after Tab
+        got=$(cd "$work" && HOME=$work PATH="$build:$PATH" zsh -f "$work/tab.zsh" "$1" "$3" </dev/null 2>/dev/null | tr -d "\r") || true
+        [[ $got == *"$2"* ]] || die "zsh completes '$3' to '$got', not '$2'"
+    }
+    load="fpath=($work/functions \$fpath); autoload -U compinit; compinit -u -D"
+    completes_in_zsh "$load" "<<effnet predict >>" "effnet pred"
+    completes_in_zsh "$load" "<<effnet train --data >>" "effnet train --dat"
+    completes_in_zsh "$load" "stablehlo" "effnet export --format "
+    completes_in_zsh "$load" "<<effnet train x --set width_coefficient=>>" "effnet train x --set wid"
+    completes_in_zsh "$load" "<<effnet train my-recipe.yaml >>" "effnet train my-"
+    completes_in_zsh "autoload -U compinit; compinit -u -D; source $work/effnet.zsh" "<<effnet predict >>" "effnet pred"
+    echo "ok: $(zsh --version)"
+fi
 
 echo "-- Debian package"
 command -v dpkg-shlibdeps >/dev/null && command -v dpkg-deb >/dev/null || skip "no dpkg-dev; pages and completion passed"
@@ -58,7 +101,16 @@ run 0 cpack --config "$build/CPackConfig.cmake" -G DEB -B "$work/package"
 package=$(ls "$work"/package/effnet_*.deb)
 run 0 dpkg-deb -I "$package"
 grep -qE '^ Depends: .*libyaml-0-2' "$work/out" || die "the package does not name what it needs"
+if grep -qE '^ Depends: .*mpi' "$work/out"; then die "the package needs an MPI, which few will use"; fi
+if [ -e "$build/libeffnet_mpi.so" ]; then
+    grep -q '^ Suggests: effnet-mpi' "$work/out" || die "the package does not speak of effnet-mpi"
+    run 0 dpkg-deb -I "$(ls "$work"/package/effnet-mpi_*.deb)"
+    grep -qE '^ Depends: .*effnet \(= ' "$work/out" || die "effnet-mpi does not need effnet"
+    run 0 dpkg-deb -c "$(ls "$work"/package/effnet-mpi_*.deb)"
+    grep -q 'libeffnet_mpi' "$work/out" || die "effnet-mpi has no module"
+fi
 run 0 dpkg-deb -x "$package" "$work/root"
+[ ! -e "$(ls "$work"/root/usr/lib/*/libeffnet_mpi* 2>/dev/null)" ] || die "the package has MPI's module"
 run 0 "$work/root/usr/bin/effnet" version
 for file in bin/effnet include/effnet.h share/man/man1/effnet.1 share/effnet/recipes/imagenet-b0.yaml; do
     [ -s "$work/root/usr/$file" ] || die "the package lacks $file"

@@ -135,3 +135,18 @@ od -An -v -tf4 -w4 -j$((128 + 1280 * 4)) "$work/gap.npy" | paste - "$work/csv" |
 run 0 "$effnet" predict "$model" "$work/0.png" --features reduction_3 --out "$work/three.npy"
 grep -aq "'shape': (1, 4, 4, 40)" "$work/three.npy" || die "reduction_3 of a picture of 32 x 32 is not 4 x 4 x 40"
 [ ! -e "$work/three.npy.part" ] && [ ! -e "$work/gap.npy.part" ] || die "a part was left"
+
+# Test-time augmentation, and where a class is seen.
+run 0 "$effnet" predict "$model" "$work/0.png" --topk 10 --json
+cp "$work/out" "$work/once"
+run 0 "$effnet" predict "$model" "$work/0.png" --topk 10 --json --tta
+if cmp -s "$work/out" "$work/once"; then die "--tta changes nothing"; fi
+complains 2 "--features excludes --tta" "$effnet" predict "$model" "$work/0.png" --features gap --tta
+complains 2 "--class is for --explain" "$effnet" predict "$model" "$work/0.png" --class 1
+complains 2 "is one picture; of several, give a folder" "$effnet" predict "$model" "$work/0.png" "$work/9999.png" --explain "$work/why.png"
+complains 2 "neither a class of this model nor a number below 10" "$effnet" predict "$model" "$work/0.png" --explain "$work/why.png" --class shoe
+run 0 "$effnet" predict "$model" "$work/0.png" --explain "$work/why.png" --class Trouser
+grep -q "why.png: where 'Trouser' is seen" "$work/err" || die "--class is not told of"
+[ "$(od -An -tu1 -j16 -N8 "$work/why.png" | tr -s ' ')" = " 0 0 0 28 0 0 0 28" ] || die "the drawing has another size than its picture"
+run 0 "$effnet" predict "$model" "$work/0.png" "$work/9999.png" --csv --explain "$work/why"
+[ -s "$work/why/000001-0.png" ] && [ -s "$work/why/000002-9999.png" ] || die "two pictures, two drawings"

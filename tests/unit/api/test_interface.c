@@ -114,6 +114,17 @@ static void call_all_with_null(effnet_model *model, effnet_recipe *recipe, effne
     REFUSED(effnet_logits(NULL, values, 1, values, &error));
     REFUSED(effnet_logits(model, NULL, 1, values, &error));
     REFUSED(effnet_logits(model, values, 1, NULL, &error));
+    REFUSED(effnet_explain(NULL, &picture, 0, values, best, &error));
+    REFUSED(effnet_explain(model, NULL, 0, values, best, &error));
+    REFUSED(effnet_explain(model, &picture, 0, NULL, best, &error));
+    REFUSED(effnet_explain_save(NULL, &picture, 0, "a.png", best, &error));
+    REFUSED(effnet_explain_save(model, NULL, 0, "a.png", best, &error));
+    REFUSED(effnet_explain_save(model, &picture, 0, NULL, best, &error));
+    REFUSED(effnet_model_save_gguf(NULL, "a.gguf", NULL, &error));
+    REFUSED(effnet_model_save_gguf(model, NULL, NULL, &error));
+    REFUSED(effnet_average(NULL, 1, NULL, &made, &error));
+    REFUSED(effnet_average(&(const char *){NULL}, 1, NULL, &made, &error));
+    REFUSED(effnet_average(&(const char *){"a"}, 1, NULL, NULL, &error));
     REFUSED(effnet_evaluate(NULL, "a", NULL, &evaluation, &error));
     REFUSED(effnet_evaluate(model, NULL, NULL, &evaluation, &error));
     REFUSED(effnet_evaluate(model, "a", NULL, NULL, &error));

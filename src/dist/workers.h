@@ -46,6 +46,10 @@ const char *workers_name(const Workers *workers, int rank);
  * of blocks.1.0.bn1". `mine` and `all` do not overlap. */
 effnet_status workers_gather(Workers *workers, const void *mine, size_t bytes, void *all, const char *what,
                              effnet_error *err);
+/* The same of blocks of different lengths: *all (*total bytes, to be freed by memory_free) has them one behind the other,
+ * without gaps. */
+effnet_status workers_gather_lists(Workers *workers, const void *mine, size_t bytes, void **all, size_t *total,
+                                   const char *what, effnet_error *err);
 /* Worker 0's block everywhere. */
 effnet_status workers_broadcast(Workers *workers, void *block, size_t bytes, const char *what, effnet_error *err);
 /* Where any worker's `mine` is not EFFNET_OK: that status, and the message of the first such worker, with its name, in

@@ -1,67 +1,18 @@
-/* evaluate.c - accuracy on a validation set: top-1, top-5 and cross-entropy without smoothing, every picture counted.
- *
- * A picture is right in top-k if fewer than k classes have a logit that is not below that of its label. So equal logits
- * count against the label (a network that answers the same for everything gets 0, not 100 per cent), and so does NaN.
- * With k >= classes everything is right. */
+/* evaluate.c - accuracy on a validation set, batch by batch, by several sets of weights side by side. What a right answer
+ * is: accuracy.h. */
 #include "train/evaluate.h"
 
 #include "executor/executor.h"
-#include "step/loss.h"
 
 #include "base/clock.h"
 #include "base/memory.h"
 #include "data/feed/loader.h"
 #include "report/predictions.h"
-#include "train/set_metrics.h"
+#include "train/evaluate_workers.h"
 
-#include <math.h>
 #include <string.h>
 
 static const double report_seconds = 0.45; /* "about twice a second" */
-
-void accuracy_add(Accuracy *accuracy, const float *logits, const int32_t *labels, int batch, int classes) {
-    for (int n = 0; n < batch; n++) {
-        const float *row = logits + (size_t)n * (size_t)classes;
-        if (labels[n] < 0 || labels[n] >= classes) continue; /* a class the network does not know is never right */
-        int beaten_by = -1;                                  /* the label itself is not below itself */
-        for (int c = 0; c < classes; c++) beaten_by += !(row[c] < row[labels[n]]);
-        accuracy->top1 += beaten_by < 1;
-        accuracy->top5 += beaten_by < 5;
-    }
-    accuracy->loss += batch * loss_cross_entropy(logits, labels, batch, classes, 0, 1, NULL);
-    accuracy->images += batch;
-}
-
-/* The same of several labels a picture, targets (N, classes): right where the best class is one of them, and, of a
- * picture without any, where no class is answered with yes. The loss is binary cross-entropy, the mean over classes. */
-static void add_sets(Accuracy *accuracy, const float *logits, const float *targets, int batch, int classes) {
-    static const StepSpec binary = {.loss = STEP_LOSS_BINARY};
-    const Targets wanted = {.dense = targets};
-    for (int n = 0; n < batch; n++) {
-        const float *row = logits + (size_t)n * (size_t)classes, *target = targets + (size_t)n * (size_t)classes;
-        float best = -INFINITY, others = -INFINITY;
-        bool any = false;
-        for (int c = 0; c < classes; c++) {
-            const bool is_wanted = target[c] > 0.5f;
-            any |= is_wanted;
-            if (is_wanted && row[c] > best) best = row[c];
-            if (!is_wanted && !(row[c] <= others)) others = row[c];
-        }
-        int beaten_by = 0;
-        for (int c = 0; c < classes; c++) beaten_by += !(target[c] > 0.5f) && !(row[c] < best);
-        accuracy->top1 += any ? beaten_by < 1 : others < 0;
-        accuracy->top5 += any ? beaten_by < 5 : others < 0;
-    }
-    accuracy->loss += batch * loss_of_step(&binary, logits, &wanted, batch, classes, 1, NULL, NULL);
-    accuracy->images += batch;
-}
-
-void accuracy_finish(Accuracy *accuracy) {
-    if (accuracy->images == 0) return;
-    accuracy->top1 *= 100.0 / (double)accuracy->images;
-    accuracy->top5 *= 100.0 / (double)accuracy->images;
-    accuracy->loss /= (double)accuracy->images;
-}
 
 static double per_cent_so_far(double right, int64_t images) {
     return images ? 100 * right / (double)images : -1;
@@ -139,7 +90,7 @@ static effnet_status run_batch(const Evaluation *evaluation, Running *running, A
                 accuracy_add(&sets[s], logits, batch.labels, batch.size, evaluation->classes);
                 continue;
             }
-            add_sets(&sets[s], logits, batch.targets, batch.size, evaluation->classes);
+            accuracy_add_sets(&sets[s], logits, batch.targets, batch.size, evaluation->classes);
             TRY(set_metrics_add(&running->metrics[s], logits, batch.targets, batch.size, err));
         }
         if (evaluation->predictions)
@@ -153,55 +104,14 @@ static effnet_status run_batch(const Evaluation *evaluation, Running *running, A
     return stop ? fail(err, EFFNET_INTERRUPTED, "the evaluation was interrupted") : EFFNET_OK;
 }
 
-/* Batches of the worker with the most, and its end: so often all of them meet. */
-static effnet_status count_rounds(const Evaluation *evaluation, int64_t *out, effnet_error *err) {
-    const int workers = workers_count(evaluation->workers);
-    *out = 0;
-    if (workers == 1) return EFFNET_OK;
-    int64_t mine = loader_steps_per_epoch(evaluation->loader);
-    void *block;
-    TRY(memory_allocate((size_t)workers, sizeof mine, "the workers' batches", &block, err));
-    int64_t *all = block;
-    effnet_status status =
-        workers_gather(evaluation->workers, &mine, sizeof mine, all, "the length of the evaluation", err);
-    for (int w = 0; w < workers && status == EFFNET_OK; w++)
-        if (all[w] + 1 > *out) *out = all[w] + 1;
-    memory_free(block);
-    return status;
-}
-
-/* The sums of all workers, in their order. */
-static effnet_status add_workers(const Evaluation *evaluation, Accuracy *sets, effnet_error *err) {
-    const int workers = workers_count(evaluation->workers), count = evaluation->count;
-    if (workers == 1) return EFFNET_OK;
-    void *block;
-    TRY(memory_allocate((size_t)workers * (size_t)count, sizeof *sets, "the workers' answers", &block, err));
-    Accuracy *all = block;
-    effnet_status status = workers_gather(evaluation->workers, sets, (size_t)count * sizeof *sets, all,
-                                          "the answers of the evaluation", err);
-    for (int s = 0; s < count && status == EFFNET_OK; s++) {
-        Accuracy sum = {0};
-        for (int w = 0; w < workers; w++) {
-            const Accuracy *part = &all[w * count + s];
-            sum.images += part->images;
-            sum.skipped += part->skipped;
-            sum.top1 += part->top1;
-            sum.top5 += part->top5;
-            sum.loss += part->loss;
-        }
-        sets[s] = sum;
-    }
-    memory_free(block);
-    return status;
-}
-
 static effnet_status run(const Evaluation *evaluation, Running *running, Accuracy *sets, effnet_error *err) {
     int64_t rounds;
-    TRY(count_rounds(evaluation, &rounds, err));
+    TRY(evaluate_workers_rounds(evaluation->workers, loader_steps_per_epoch(evaluation->loader), &rounds, err));
     for (int64_t round = 0; !running->ended || round < rounds; round++)
         TRY(workers_agree(evaluation->workers, run_batch(evaluation, running, sets, err), err));
     for (int s = 0; s < evaluation->count; s++) sets[s].skipped = loader_skipped(evaluation->loader);
-    TRY(add_workers(evaluation, sets, err));
+    TRY(evaluate_workers_merge(evaluation->workers, evaluation->count, sets, running->metrics, evaluation->predictions,
+                               err));
     for (int s = 0; s < evaluation->count; s++) {
         sets[s].seconds = clock_seconds() - running->started;
         accuracy_finish(&sets[s]);

@@ -3,19 +3,7 @@
 #define EFFNET_TRAIN_EVALUATE_H
 
 #include "executor/executor.h"
-
-typedef struct Accuracy {
-    int64_t images, skipped;
-    double top1, top5, loss;      /* per cent; mean cross-entropy, or binary cross-entropy of several labels */
-    double average_precision, f1; /* set_metrics.h; 0 where each picture has one label */
-    double seconds;
-} Accuracy;
-
-/* Adds a batch of logits (N, classes) to sums: `top1` and `top5` count right answers, `loss` is a sum, until
- * accuracy_finish makes per cent and a mean of them. A label whose logit another class equals counts as beaten by it,
- * and so does one that is NaN. */
-void accuracy_add(Accuracy *accuracy, const float *logits, const int32_t *labels, int batch, int classes);
-void accuracy_finish(Accuracy *accuracy);
+#include "train/accuracy.h"
 
 /* Who makes the logits (N, classes) of a batch by one of several sets of weights, 0 first. */
 typedef effnet_status LogitsFunction(void *context, int set, const ExecutorBatch *batch, float *logits,

@@ -43,7 +43,7 @@ typedef struct Loop {
     StepPace pace;
     Divergence divergence;
     double eval_seconds; /* of the last evaluation */
-    int64_t eval_images;
+    int64_t eval_images, eval_skipped;
     int64_t checkpoint_step; /* of the last checkpoint that this process wrote, -1 before */
     int64_t last_step;       /* done, where the run went back to its best; else -1 */
     double lr;
@@ -285,6 +285,7 @@ static effnet_status evaluate(Loop *loop, effnet_error *err) {
     loop->ema_top5 = averages ? sets[1].top5 : -1;
     loop->eval_seconds = sets[0].seconds;
     loop->eval_images = sets[0].images;
+    loop->eval_skipped = sets[0].skipped;
     const Accuracy *judged = &sets[averages];
     loop->average_precision = judged->average_precision;
     loop->f1 = judged->f1;
@@ -425,7 +426,7 @@ static effnet_status begin_divergence(Loop *loop, effnet_error *err) {
 /* A run that reached its end and has been evaluated there; where the report cannot be written, the run is whole. */
 static effnet_status report_at_end(Loop *loop, effnet_error *err) {
     effnet_error why;
-    if (run_report_write(loop->run, loop->eval_seconds, &why) == EFFNET_OK) return EFFNET_OK;
+    if (run_report_write(loop->run, loop->eval_seconds, loop->eval_skipped, &why) == EFFNET_OK) return EFFNET_OK;
     return tell_message(loop, "train", why.message, err);
 }
 

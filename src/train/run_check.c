@@ -52,9 +52,6 @@ static effnet_status check_sets(Run *run, effnet_error *err) {
                     "class_weights and sampler: balanced count one label a picture, and those of '%s' have several; "
                     "leave them out",
                     recipe->data);
-    if (workers_count(run->workers) > 1)
-        return fail(err, EFFNET_ERROR_UNSUPPORTED,
-                    "several labels a picture and several workers: not yet; leave --dist out");
     run_note(&run->notes, "pictures have several labels: evaluations tell mean average precision, by which the best "
                           "checkpoint is chosen, and F1; no report is written");
     return EFFNET_OK;

@@ -7,8 +7,7 @@
 #include <stdlib.h>
 
 bool run_report_wanted(const Run *run) {
-    return !run->options->no_report && !dataset_has_sets(run->train_set) && run->trainer.step == run->last_step &&
-           workers_count(run->workers) == 1; /* each worker has the answers to its own pictures alone */
+    return !run->options->no_report && !dataset_has_sets(run->train_set) && run->trainer.step == run->last_step;
 }
 
 /* Names of all outputs as one block; the data's own where the card names none. */
@@ -26,7 +25,7 @@ static const char **output_names(const Run *run, char (**numbers)[12]) {
 }
 
 static effnet_status write_named(const Run *run, RunCurves *curves, const char *const *names, const char *folder,
-                                 double seconds, effnet_error *err) {
+                                 double seconds, int64_t skipped, effnet_error *err) {
     char note[300];
     const bool averages = run->recipe->model_ema;
     Report report = {.title = run->out,
@@ -34,7 +33,7 @@ static effnet_status write_named(const Run *run, RunCurves *curves, const char *
                      .class_names = names,
                      .predictions = &run->predictions,
                      .dataset = run->val_set,
-                     .skipped = loader_skipped(run->val_loader),
+                     .skipped = skipped,
                      .seconds = seconds,
                      .curves = curves,
                      .reference = dataset_has_sets(run->train_set) ? NULL : &run->reference,
@@ -49,14 +48,14 @@ static effnet_status write_named(const Run *run, RunCurves *curves, const char *
     return report_write(&report, folder, err);
 }
 
-effnet_status run_report_write(Run *run, double seconds, effnet_error *err) {
+effnet_status run_report_write(Run *run, double seconds, int64_t skipped, effnet_error *err) {
     char folder[1024], (*numbers)[12];
     RunCurves curves;
-    if (run->predictions.count == 0) return EFFNET_OK;
+    if (run->predictions.count == 0 || workers_rank(run->workers) > 0) return EFFNET_OK;
     TRY(path_join(folder, sizeof folder, run->out, "report", err));
     TRY(run_curves_read(run->out, &curves, err));
     const char **names = output_names(run, &numbers);
-    effnet_status status = names ? write_named(run, &curves, names, folder, seconds, err)
+    effnet_status status = names ? write_named(run, &curves, names, folder, seconds, skipped, err)
                                  : fail(err, EFFNET_ERROR_MEMORY, "no memory for the names of the classes");
     if (status == EFFNET_OK)
         status = path_join(run->result->report, sizeof run->result->report, folder, "report.html", err);

@@ -7,22 +7,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+effnet_status set_metrics_room(SetMetrics *metrics, int64_t pictures, effnet_error *err) {
+    size_t count;
+    if (!size_multiply((size_t)pictures, (size_t)metrics->classes, &count) || count > SIZE_MAX / sizeof(float) - 1)
+        return fail(err, EFFNET_ERROR_MEMORY, "no memory for the answers to %lld pictures", (long long)pictures);
+    float *values = realloc(metrics->logits, (count + 1) * sizeof *values);
+    if (values) metrics->logits = values;
+    uint8_t *marks = realloc(metrics->wanted, count + 1);
+    if (marks) metrics->wanted = marks;
+    if (!values || !marks)
+        return fail(err, EFFNET_ERROR_MEMORY, "no memory for the answers to %lld pictures", (long long)pictures);
+    metrics->room = pictures;
+    return EFFNET_OK;
+}
+
 effnet_status set_metrics_add(SetMetrics *metrics, const float *logits, const float *targets, int batch,
                               effnet_error *err) {
     const size_t row = (size_t)metrics->classes;
-    if (metrics->pictures + batch > metrics->room) {
-        const int64_t room = 2 * metrics->room + batch;
-        size_t count;
-        if (!size_multiply((size_t)room, row, &count) || count > SIZE_MAX / sizeof(float))
-            return fail(err, EFFNET_ERROR_MEMORY, "no memory for the answers to %lld pictures", (long long)room);
-        float *values = realloc(metrics->logits, count * sizeof *values);
-        if (values) metrics->logits = values;
-        uint8_t *marks = realloc(metrics->wanted, count);
-        if (marks) metrics->wanted = marks;
-        if (!values || !marks)
-            return fail(err, EFFNET_ERROR_MEMORY, "no memory for the answers to %lld pictures", (long long)room);
-        metrics->room = room;
-    }
+    if (metrics->pictures + batch > metrics->room) TRY(set_metrics_room(metrics, 2 * metrics->room + batch, err));
     const size_t at = (size_t)metrics->pictures * row, count = (size_t)batch * row;
     memcpy(metrics->logits + at, logits, count * sizeof *logits);
     for (size_t i = 0; i < count; i++) metrics->wanted[at + i] = targets[i] > 0.5f;

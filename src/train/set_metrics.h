@@ -17,6 +17,8 @@ typedef struct SetMetrics {
 /* logits and targets (0 or 1) of a batch: (N, classes) each. */
 effnet_status set_metrics_add(SetMetrics *metrics, const float *logits, const float *targets, int batch,
                               effnet_error *err);
+/* Room for so many pictures, those that are there included. */
+effnet_status set_metrics_room(SetMetrics *metrics, int64_t pictures, effnet_error *err);
 /* Per cent, each the mean over the classes that a picture has (average precision) or that a picture has or was given (F1).
  * Average precision: the sum over thresholds of precision times the recall that is won, equal logits being one threshold
  * (scikit-learn's average_precision_score). F1: a class is given where its logit is above 0, a probability of a half. NaN

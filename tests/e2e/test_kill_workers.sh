@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Kill campaign: a random worker of a small run is killed (SIGKILL) at a random moment, from before the workers have met
 # to after the last step; the run ends, and what goes on from what it left, with another number of workers, ends with the
-# bits and the log of a run that was left alone. Three kills; EFFNET_FAULTS=N in the environment makes them 3 N.
+# bits and the log of a run that was left alone. Two kills; EFFNET_FAULTS=N in the environment makes them 2 N.
 # Moments are random anew each time; a fault is told with all that it takes to be tried again.
 source "$(dirname "$0")/harness.sh"
 source "$(dirname "$0")/small_pictures.sh"
 source "$(dirname "$0")/workers.sh"
-kills=$((3 * ${EFFNET_FAULTS:-1}))
+kills=$((2 * ${EFFNET_FAULTS:-1}))
 small_pictures "$work/pictures" ant bee
 small_recipe "$work/recipe.yaml"
 train=("$effnet" train "$work/recipe.yaml" --data "$work/pictures" --set batch_size=8 --set replicas=4

@@ -5,10 +5,41 @@
 source "$(dirname "$0")/harness.sh"
 need_fashion
 source "$(dirname "$0")/workers.sh"
+source "$(dirname "$0")/small_pictures.sh"
+small_pictures "$work/pictures" ant bee
 small_fashion
 train+=(--set replicas=4 --set bn_sync=running_average --set checkpoint.every_steps=2 --set threads=1 --set workers=1
-        --set resolution=32 --steps 6 --no-report)
+        --set resolution=32 --steps 6)
 message() { grep -v -e '^warning' -e '^data: ' "$work/err" | grep 'effnet train: ' || true; }
+
+# a report of all pictures at the end, whoever answered to which
+reported=(--set epochs=1 --data "$work/pictures" --set batch_size=8 --set eval_batch_size=3 --set num_classes=2)
+run 0 "${train[@]}" "${reported[@]}" --out "$work/page"
+run 0 workers 2 "${train[@]}" "${reported[@]}" --out "$work/pages" --dist mpi
+[ "$(wc -l <"$work/page/report/predictions.csv")" = 9 ] || die "not every picture was answered to"
+same "$work/page/report/predictions.csv" "$work/pages/report/predictions.csv"
+grep -q "^report: $work/pages/report/report.html" "$work/out" || die "the report was not told of"
+[ -s "$work/pages/report/report.html" ] || die "no page"
+echo "ok: one report"
+# of several labels a picture the mean average precision is that of all pictures
+mkdir "$work/tables"
+cp -r "$work/pictures" "$work/tables/files"
+for split in train val; do
+    echo 'file,labels' >"$work/tables/$split.csv"
+    for file in "$work/tables/files/$split"/*/*.bmp; do
+        class=$(basename "$(dirname "$file")")
+        [[ $file != *[13579].bmp ]] && also= || also='|odd'
+        echo "files/$split/$class/$(basename "$file"),$class$also" >>"$work/tables/$split.csv"
+    done
+done
+several=("${reported[@]}" --data "$work/tables" --set num_classes=3 --set loss=binary)
+measures() { grep -o '"average_precision":.*' "$1/log.jsonl"; }
+run 0 "${train[@]}" "${several[@]}" --out "$work/labels"
+run 0 workers 2 "${train[@]}" "${several[@]}" --out "$work/labels-two" --dist mpi
+[ -n "$(measures "$work/labels")" ] || die "no mean average precision"
+[ "$(measures "$work/labels")" = "$(measures "$work/labels-two")" ] || die "two workers measure something else"
+echo "ok: several labels"
+train+=(--no-report)
 
 run 0 "${train[@]}" --out "$work/alone"
 run 0 workers 2 "${train[@]}" --out "$work/two" --dist mpi

@@ -4,6 +4,7 @@
 #include "dist/workers.h"
 
 #include "base/clock.h"
+#include "base/memory.h"
 #include "unit/dist/thread_transport.h"
 
 #include <setjmp.h>
@@ -149,6 +150,41 @@ static void gather_act(Guest *guest, Workers *workers) {
         guest->status = workers_check_same(workers, "the same", "the recipe", &guest->error);
 }
 
+/* Worker w has 3 w numbers, so that the first has none; then nobody has any. */
+static void lists_act(Guest *guest, Workers *workers) {
+    int mine[3 * MOST_WORKERS], expected = 0;
+    void *all;
+    size_t bytes;
+    for (int i = 0; i < 3 * guest->rank; i++) mine[i] = 100 * guest->rank + i;
+    guest->status = workers_gather_lists(workers, mine, 3 * (size_t)guest->rank * sizeof *mine, &all, &bytes, "lists",
+                                         &guest->error);
+    if (guest->status != EFFNET_OK) return;
+    const int *found = all;
+    for (int w = 0; w < guest->party->count; w++)
+        for (int i = 0; i < 3 * w; i++)
+            guest->wrong += bytes <= (size_t)expected * sizeof *mine || found[expected++] != 100 * w + i;
+    guest->wrong += bytes != (size_t)expected * sizeof *mine;
+    memory_free(all);
+    guest->status = workers_gather_lists(workers, NULL, 0, &all, &bytes, "lists", &guest->error);
+    if (guest->status != EFFNET_OK) return;
+    guest->wrong += bytes != 0;
+    memory_free(all);
+}
+
+static void test_lists(void **state) {
+    (void)state;
+    for (int count = 1; count <= MOST_WORKERS; count += 3) {
+        Party party = {0};
+        board_init(&party.board, count);
+        meet(&party, count, lists_act);
+        for (int w = 0; w < count; w++) {
+            if (party.guests[w].status != EFFNET_OK) fail_msg("worker %d: %s", w, party.guests[w].error.message);
+            assert_int_equal(party.guests[w].wrong, 0);
+        }
+        board_clear(&party.board);
+    }
+}
+
 static void test_gather_and_broadcast(void **state) {
     (void)state;
     for (int count = 1; count <= MOST_WORKERS; count += count < 4 ? 1 : 5) {
@@ -274,6 +310,7 @@ static void test_alone(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sums_are_the_trees),
+        cmocka_unit_test(test_lists),
         cmocka_unit_test(test_gather_and_broadcast),
         cmocka_unit_test(test_difference_is_named),
         cmocka_unit_test(test_one_failure_is_everybodys),

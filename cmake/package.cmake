@@ -29,6 +29,7 @@ set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_STRIP_FILES ON)
 set(CPACK_DEBIAN_PACKAGE_SECTION science)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON) # what the files were linked with, by dpkg-shlibdeps of dpkg-dev
+set(CPACK_DEBIAN_PACKAGE_SUGGESTS libheif1) # HEIC and AVIF: loaded when the first of them is met
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 # The module for workers over MPI is a package of its own, so that nobody else needs an MPI.
 set(CPACK_DEB_COMPONENT_INSTALL ON)

@@ -11,7 +11,7 @@ set -euo pipefail
 
 build="gcc libc6-dev cmake ninja-build pkg-config libturbojpeg0-dev libjpeg62-turbo-dev libspng-dev libwebp-dev libyaml-dev
        libjansson-dev libarchive-dev libprotobuf-c-dev protobuf-c-compiler
-       libcurl4-openssl-dev zlib1g-dev libutf8proc-dev libgif-dev libtiff-dev libcmocka-dev libmicrohttpd-dev"
+       libcurl4-openssl-dev zlib1g-dev libutf8proc-dev libgif-dev libtiff-dev libheif-dev libcmocka-dev libmicrohttpd-dev"
 demo="dataset-fashion-mnist gnuplot-nox"
 test="clang libclang-rt-14-dev clang-format dataset-fashion-mnist zstd git libsimde-dev libopenmpi-dev openmpi-bin locales dpkg-dev groff-base
       zsh fish"

@@ -44,19 +44,19 @@ run 0 "$effnet" data check "$work/splits"
 tell "not read, being no pictures: 4 files \(2 .txt, 1 without an ending, 1 .xml\)"
 run 0 "$effnet" pack "$work/splits" "$work/a.effpack"
 tell "not read, being no pictures: 4 files"
-echo x >"$work/splits/train/a/phone.heic"
+echo x >"$work/splits/train/a/camera.nef"
 cp "$work/5.png" "$work/splits/train/loose.png"
 mkfifo "$work/splits/train/b/pipe.png"
 run 1 "$effnet" data check "$work/splits"
-tell "lost: '.*phone.heic' is of a kind that is not read"
+tell "lost: '.*camera.nef' is of a kind that is not read"
 tell "lost: '.*loose.png' stands in no class folder"
 tell "lost: cannot read '.*pipe.png'"
 grep -q "3 pictures, 3 more lost" "$work/out" || die "data check does not count what is lost"
 small_fashion
-complains 1 "stands in no class folder|phone.heic|pipe.png" "$effnet" train "$source/recipes/fashion-mnist-b0.yaml" \
+complains 1 "stands in no class folder|camera.nef|pipe.png" "$effnet" train "$source/recipes/fashion-mnist-b0.yaml" \
     --data "$work/splits" --out "$work/x" --set batch_size=2 --set bad_images=stop --steps 1
 
-rm "$work/splits/train/a/phone.heic" "$work/splits/train/loose.png" "$work/splits/train/b/pipe.png"
+rm "$work/splits/train/a/camera.nef" "$work/splits/train/loose.png" "$work/splits/train/b/pipe.png"
 complains 1 "[1-4] files of the data are no pictures.*bad_images: stop" "$effnet" train "$source/recipes/fashion-mnist-b0.yaml" \
     --data "$work/splits" --out "$work/x" --set batch_size=2 --set bad_images=stop --steps 1
 

@@ -27,18 +27,20 @@ static effnet_status decode_by_kind(Decoder *decoder, const uint8_t *bytes, size
         return decode_gif(decoder, bytes, size, name, out, err);
     case PICTURE_TIFF:
         return decode_tiff(decoder, bytes, size, name, out, err);
+    case PICTURE_HEIF:
+        return decode_heif(decoder, bytes, size, name, out, err);
     case PICTURE_UNKNOWN:
         break;
     }
     if (size == 0)
-        return fail(err, EFFNET_ERROR_FORMAT, "'%s' is empty; wanted a JPEG, PNG, WebP, BMP, GIF or TIFF picture",
+        return fail(err, EFFNET_ERROR_FORMAT, "'%s' is empty; wanted a JPEG, PNG, WebP, BMP, GIF, TIFF or HEIC picture",
                     name);
     const char *kind = file_kind_of(bytes, size);
     if (kind)
-        return fail(err, EFFNET_ERROR_FORMAT, "'%s' is not a JPEG, PNG, WebP, BMP, GIF or TIFF picture but %s", name,
-                    kind);
+        return fail(err, EFFNET_ERROR_FORMAT, "'%s' is not a JPEG, PNG, WebP, BMP, GIF, TIFF or HEIC picture but %s",
+                    name, kind);
     return fail(err, EFFNET_ERROR_FORMAT,
-                "'%s' is not a JPEG, PNG, WebP, BMP, GIF or TIFF picture (it begins with bytes %02x %02x)", name,
+                "'%s' is not a JPEG, PNG, WebP, BMP, GIF, TIFF or HEIC picture (it begins with bytes %02x %02x)", name,
                 bytes[0], size > 1 ? bytes[1] : 0);
 }
 

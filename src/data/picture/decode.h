@@ -1,11 +1,11 @@
-/* decode.h - from the bytes of a JPEG, PNG, WebP, BMP, GIF or TIFF to RGB pixels: greyscale, CMYK, 16-bit and palettes
+/* decode.h - from the bytes of a JPEG, PNG, WebP, BMP, GIF, TIFF or HEIC to RGB pixels: greyscale, CMYK, 16-bit and palettes
  * become 8-bit RGB. */
 #ifndef EFFNET_DATA_PICTURE_DECODE_H
 #define EFFNET_DATA_PICTURE_DECODE_H
 
 #include "data/picture/decoder.h"
 
-/* Decode one file or block of bytes (JPEG, PNG, WebP, BMP, GIF or TIFF by its first bytes): greyscale, CMYK, 16-bit and
+/* Decode one file or block of bytes (JPEG, PNG, WebP, BMP, GIF, TIFF or HEIC by its first bytes): greyscale, CMYK, 16-bit and
  * palettes become 8-bit RGB. `name` stands for it in messages. */
 effnet_status picture_decode(const uint8_t *bytes, size_t size, const char *name, Picture *out, effnet_error *err);
 /* Whether a file's first bytes are a picture's; false where it can't be read. */

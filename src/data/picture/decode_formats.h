@@ -15,12 +15,13 @@ typedef enum PictureKind {
     PICTURE_WEBP,
     PICTURE_BMP,
     PICTURE_GIF,
-    PICTURE_TIFF
+    PICTURE_TIFF,
+    PICTURE_HEIF
 } PictureKind;
 enum { PICTURE_SIGNATURE = 18 };
 PictureKind picture_kind(const uint8_t *bytes, size_t size);
 /* Whether a file of this name is taken for a picture without a look: .jpg .jpeg .jpe .jfif .png .webp .bmp .gif
- * .tif .tiff. */
+ * .tif .tiff .heic .heif .avif. */
 bool name_is_picture(const char *name);
 
 /* Each from `bytes` of its kind into decoder->pixels; sets decoder->orientation. */
@@ -35,6 +36,8 @@ effnet_status decode_bmp(Decoder *decoder, const uint8_t *bytes, size_t size, co
 effnet_status decode_gif(Decoder *decoder, const uint8_t *bytes, size_t size, const char *name, Picture *out,
                          effnet_error *err);
 effnet_status decode_tiff(Decoder *decoder, const uint8_t *bytes, size_t size, const char *name, Picture *out,
+                          effnet_error *err);
+effnet_status decode_heif(Decoder *decoder, const uint8_t *bytes, size_t size, const char *name, Picture *out,
                           effnet_error *err);
 
 #endif

@@ -17,7 +17,7 @@
 enum { EFFPACK_ALIGNMENT = 64, EFFPACK_RECORD_MAGIC = 0x52504645, EFFPACK_NAME_LIMIT = 8192 };
 
 typedef enum EffpackFormat {
-    EFFPACK_ENCODED, /* a whole JPEG, PNG, WebP, BMP, GIF or TIFF */
+    EFFPACK_ENCODED, /* a whole JPEG, PNG, WebP, BMP, GIF, TIFF or HEIC */
     EFFPACK_RGB,     /* (height, width, 3) */
     EFFPACK_SKIPPED, /* no picture: the payload is the reason why */
 } EffpackFormat;

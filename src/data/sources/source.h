@@ -13,7 +13,7 @@
 enum { CLASSES_LIMIT = 100000, SOURCE_PATH_BYTES = 4096 };
 
 typedef enum BlobFormat {
-    BLOB_ENCODED, /* a whole JPEG, PNG, WebP, BMP, GIF or TIFF file */
+    BLOB_ENCODED, /* a whole JPEG, PNG, WebP, BMP, GIF, TIFF or HEIC file */
     BLOB_RGB,     /* (height, width, 3) */
     BLOB_GREY,    /* (height, width) */
     BLOB_PLANES,  /* (3, height, width): all reds, all greens, all blues */

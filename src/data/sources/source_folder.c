@@ -59,8 +59,8 @@ static bool is_picture(const char *path) {
 
 /* A picture by its name's ending, of a kind that is not read. */
 static bool name_is_strange_picture(const char *name) {
-    static const char *const endings[] = {".heic", ".heif", ".avif", ".jxl", ".jp2", ".psd", ".svg", ".tga",
-                                          ".ppm",  ".pgm",  ".dng",  ".cr2", ".nef", ".arw", ".ico", ".dcm"};
+    static const char *const endings[] = {".jxl", ".jp2", ".psd", ".svg", ".tga", ".ppm", ".pgm",
+                                          ".dng", ".cr2", ".nef", ".arw", ".ico", ".dcm"};
     const char *dot = strrchr(name, '.');
     for (size_t i = 0; dot && i < sizeof endings / sizeof *endings; i++)
         if (strcasecmp(dot, endings[i]) == 0) return true;
@@ -186,10 +186,11 @@ static effnet_status collect_class(FolderSource *source, const char *name, int l
     int64_t before = source->dataset.size, ignored = 0;
     TRY(collect(source, name, label, 0, NULL, &ignored, err));
     if (source->dataset.size > before) return EFFNET_OK;
-    return fail(err, EFFNET_ERROR_IO,
-                "the class folder '%s/%s' holds no JPEG, PNG, WebP, BMP, GIF or TIFF picture (%lld other files): fill "
-                "it or remove it",
-                source->folder, name, (long long)ignored);
+    return fail(
+        err, EFFNET_ERROR_IO,
+        "the class folder '%s/%s' holds no JPEG, PNG, WebP, BMP, GIF, TIFF or HEIC picture (%lld other files): fill "
+        "it or remove it",
+        source->folder, name, (long long)ignored);
 }
 
 /* ---- the methods of a source ---- */

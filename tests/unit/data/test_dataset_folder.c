@@ -236,7 +236,7 @@ static void wrong_folders_are_named(void **state) {
     place_file(&folder, "train/cats/1.jpg", jpeg());
     place_file(&folder, "train/dogs/read.me", text("no picture"));
     expect_error(folder.path, SPLIT_TRAIN, NULL, EFFNET_ERROR_IO,
-                 "train/dogs' holds no JPEG, PNG, WebP, BMP, GIF or TIFF picture (1 other");
+                 "train/dogs' holds no JPEG, PNG, WebP, BMP, GIF, TIFF or HEIC picture (1 other");
     expect_error(folder.path, SPLIT_VALIDATION, NULL, EFFNET_ERROR_IO, "no validation pictures");
     expect_error(folder.path, SPLIT_VALIDATION, "mine", EFFNET_ERROR_IO, "'mine'");
     scratch_folder_remove(&folder);

@@ -398,8 +398,8 @@ static void what_is_no_picture(void **state) {
     (void)state;
     expect_failure((Bytes){(uint8_t *)"", 0}, EFFNET_ERROR_FORMAT, "is empty");
     expect_failure((Bytes){(uint8_t *)"%PDF-1.4", 8}, EFFNET_ERROR_FORMAT,
-                   "not a JPEG, PNG, WebP, BMP, GIF or TIFF picture but a PDF");
-    expect_failure((Bytes){(uint8_t *)"\xff", 1}, EFFNET_ERROR_FORMAT, "not a JPEG, PNG, WebP, BMP, GIF or TIFF");
+                   "not a JPEG, PNG, WebP, BMP, GIF, TIFF or HEIC picture but a PDF");
+    expect_failure((Bytes){(uint8_t *)"\xff", 1}, EFFNET_ERROR_FORMAT, "not a JPEG, PNG, WebP, BMP, GIF, TIFF or HEIC");
     expect_failure((Bytes){(uint8_t *)"\xff\xd8\xff", 3}, EFFNET_ERROR_FORMAT, "some.file");
 }
 

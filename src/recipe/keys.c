@@ -70,9 +70,26 @@ const Key *key_nearest(const char *name) {
     return least * 3 <= (int)length * 2 ? nearest : NULL;
 }
 
+/* What other programs have and this one does otherwise, or not: better told than guessed at by spelling. */
+static const char *other_programs_key(const char *name) {
+    static const char *const others[][2] = {
+        {"in_chans",
+         "networks here have three input channels; grey pictures are read as three equal ones, which computes "
+         "what a first convolution summed over them does, and other numbers of channels are not supported"},
+        {"img_size", "resolution is the side of the network's input, which is square; other shapes are not supported"},
+        {"input_size",
+         "resolution is the side of the network's input, which is square; other shapes are not supported"},
+    };
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (strcmp(name, others[i][0]) == 0) return others[i][1];
+    return NULL;
+}
+
 effnet_status key_unknown(const char *name, const char *where, effnet_error *err) {
     char shown[80];
     text_for_message(name, strlen(name), shown, sizeof shown);
+    const char *otherwise = other_programs_key(name);
+    if (otherwise) return fail(err, EFFNET_ERROR_UNSUPPORTED, "%s: unknown key '%s': %s", where, shown, otherwise);
     const Key *nearest = key_nearest(name);
     if (nearest)
         return fail(err, EFFNET_ERROR_FORMAT, "%s: unknown key '%s'; nearest: '%s'", where, shown, nearest->name);

@@ -57,6 +57,24 @@ static bool has_shape(const WeightImport *import, int tensor_index, const Parame
     return same;
 }
 
+/* The stem of a model of grey pictures (timm's in_chans=1), in PyTorch's order: (out, 1, height, width). */
+static bool is_grey_stem(const WeightImport *import, int tensor_index, const Parameter *parameter) {
+    SafetensorsTensor tensor = safetensors_tensor(import->file, tensor_index);
+    return strcmp(parameter->name, "conv_stem.weight") == 0 && import->naming.style <= NAMES_LUKEMELAS &&
+           tensor.rank == 4 && tensor.shape[0] == parameter->shape[0] && tensor.shape[1] == 1 &&
+           tensor.shape[2] == parameter->shape[2] && tensor.shape[3] == parameter->shape[3];
+}
+
+/* A third of it for each of three channels: grey pictures, which are read as three equal channels, give what they gave. */
+static void spread_grey_stem(const Parameter *parameter, const float *grey, float *out) {
+    const size_t taps = (size_t)parameter->shape[2] * (size_t)parameter->shape[3];
+    for (size_t k = 0; k < parameter->count; k++) out[k] = grey[k / (3 * taps) * taps + k % taps] / 3;
+}
+
+static bool is_taken(const WeightImport *import, int tensor_index, const Parameter *parameter) {
+    return has_shape(import, tensor_index, parameter) || is_grey_stem(import, tensor_index, parameter);
+}
+
 static bool is_classifier(const Network *network, int i) {
     return i == network->num_parameters - 1 || i == network->num_parameters - 2;
 }
@@ -68,7 +86,7 @@ static bool fits(const WeightImport *import, const Network *network) {
         bool is_statistic;
         int index, found = find(import, network, i);
         const Parameter *parameter = weight_at(network, i, &is_statistic, &index);
-        if (found < 0 || !(is_classifier(network, i) || has_shape(import, found, parameter))) return false;
+        if (found < 0 || !(is_classifier(network, i) || is_taken(import, found, parameter))) return false;
     }
     return true;
 }
@@ -248,7 +266,7 @@ static effnet_status check_tensors(const WeightImport *import, const Network *ne
         int index, found = find(import, network, i);
         const Parameter *parameter = weight_at(network, i, &is_statistic, &index);
         if (found >= 0) used[found] = true;
-        if (found >= 0 && has_shape(import, found, parameter)) continue;
+        if (found >= 0 && is_taken(import, found, parameter)) continue;
         if (allow_other_head && is_classifier(network, i) && !is_statistic)
             *head_kept = true;
         else
@@ -267,13 +285,18 @@ static effnet_status check_tensors(const WeightImport *import, const Network *ne
 
 static effnet_status read_tensor(const WeightImport *import, const Parameter *parameter, int tensor_index,
                                  float *scratch, float *out, effnet_error *err) {
-    TRY(safetensors_read(import->file, tensor_index, scratch, parameter->count, err));
-    for (size_t k = 0; k < parameter->count; k++)
+    const bool grey = is_grey_stem(import, tensor_index, parameter);
+    const size_t count = grey ? parameter->count / 3 : parameter->count;
+    TRY(safetensors_read(import->file, tensor_index, scratch, count, err));
+    for (size_t k = 0; k < count; k++)
         if (!isfinite(scratch[k]))
             return fail(err, EFFNET_ERROR_FORMAT, "%s: element %zu of %.120s is %g; weights must be finite",
                         safetensors_path(import->file), k, safetensors_tensor(import->file, tensor_index).name,
                         (double)scratch[k]);
-    naming_to_timm(import->naming.style, parameter, scratch, out);
+    if (grey)
+        spread_grey_stem(parameter, scratch, out);
+    else
+        naming_to_timm(import->naming.style, parameter, scratch, out);
     return EFFNET_OK;
 }
 

@@ -205,6 +205,45 @@ static void settings_and_class_names(void **state) {
     draft_free(&draft);
 }
 
+/* A model of grey pictures: its stem becomes three thirds; any other number of channels is refused by its shape. */
+static void a_grey_stem_is_spread(void **state) {
+    (void)state;
+    const char *path = scratch_path(&folder, "grey.safetensors");
+    Draft draft = draft_make("efficientnet_lite0", NAMES_TIMM, "", "");
+    SafetensorsEntry *stem = entry(&draft, "conv_stem.weight");
+    const Parameter *parameter = &draft.network.parameters[0];
+    assert_string_equal(parameter->name, "conv_stem.weight");
+    draft.shapes[0][1] = 1;
+    stem->count /= 3;
+    write_draft(&draft, path, draft.count);
+    WeightImport import;
+    effnet_error err = {0};
+    float *weights = calloc(draft.network.parameter_floats, sizeof *weights),
+          *statistics = calloc(draft.network.statistic_floats, sizeof *statistics);
+    assert_true(weights && statistics);
+    if (weight_import_open(path, &import, &err) != EFFNET_OK) fail_msg("%s", err.message);
+    assert_string_equal(weight_import_guess(&import), "efficientnet_lite0");
+    if (weight_import_read(&import, &draft.network, weights, statistics, false, NULL, &err) != EFFNET_OK)
+        fail_msg("%s", err.message);
+    weight_import_close(&import);
+    for (int o = 0; o < parameter->shape[0]; o++)
+        for (int c = 0; c < 3; c++)
+            for (int tap = 0; tap < 9; tap++) {
+                const float wanted = stem->values[o * 9 + tap] / 3,
+                            got = weights[parameter->offset + (size_t)((o * 3 + c) * 9 + tap)];
+                if (!(got == wanted))
+                    fail_msg("output %d, channel %d, tap %d: %g, wanted %g", o, c, tap, (double)got, (double)wanted);
+            }
+    const effnet_import_options lite0 = {.struct_size = sizeof lite0, .model = "efficientnet_lite0", .threads = 1};
+    draft.shapes[0][1] = 2;
+    stem->count *= 2;
+    write_draft(&draft, path, draft.count);
+    REFUSES(path, &lite0, "conv_stem.weight is [32,2,3,3]", "needs [32,3,3,3]");
+    free(weights);
+    free(statistics);
+    draft_free(&draft);
+}
+
 /* TensorFlow's names: the averages are taken where there are any, the raw weights and optimizer slots passed over. */
 static void tensorflow_averages(void **state) {
     (void)state;
@@ -251,9 +290,8 @@ static void tensorflow_averages(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(damaged_files_are_named),
-        cmocka_unit_test(strangers_are_refused),
-        cmocka_unit_test(settings_and_class_names),
+        cmocka_unit_test(damaged_files_are_named),  cmocka_unit_test(strangers_are_refused),
+        cmocka_unit_test(settings_and_class_names), cmocka_unit_test(a_grey_stem_is_spread),
         cmocka_unit_test(tensorflow_averages),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

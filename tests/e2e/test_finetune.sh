@@ -56,8 +56,6 @@ complains 1 'model is efficientnet_b0 and the weights are of efficientnet_lite0'
     "$effnet" finetune "$work/pictures" "${from[@]}" --set model=efficientnet_b0
 complains 1 'already holds a run' "$effnet" finetune "$work/pictures" --from "$work/source" --out "$work/one"
 train=("$effnet" train "$work/recipe.yaml" --data "$work/pictures" --out "$work/wrong")
-complains 1 'freeze leaves conv_stem.weight out of training, which device: xla cannot' "${train[@]}" --device xla --set freeze=1
-complains 1 'layer_decay gives conv_stem.weight .*device: xla cannot' "${train[@]}" --device xla --set layer_decay=0.8
 complains 1 'freeze is .nothing., which is found in no parameter' "${train[@]}" --set freeze=nothing
 complains 1 'class_weights has 2 numbers, and there are 3 classes' "${train[@]}" --set class_weights=1,2
 complains 1 'no_such_key' "$effnet" finetune "$work/pictures" "${from[@]}" --set no_such_key=1

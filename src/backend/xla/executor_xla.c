@@ -27,10 +27,11 @@
 
 enum { AHEAD = 2 };
 
-/* A step that is under way. */
+/* A step that is under way, with the numbers that it comes to: the last results of its program, in order. */
+enum { LOSS, GRADIENT_NORM, WEIGHT_NORM, UPDATE_NORM, NUMBERS };
 typedef struct Flight {
     int64_t step;
-    PjrtBuffer *loss, *norm;
+    PjrtBuffer *numbers[NUMBERS];
 } Flight;
 
 typedef struct XlaExecutor {
@@ -99,41 +100,50 @@ static effnet_status put(XlaExecutor *xla, int replica, int index, const void *d
     return pjrt_upload(xla->pjrt, replica, value->type, value->rank, value->shape, data, to, err);
 }
 
-static effnet_status upload_decays(XlaExecutor *xla, effnet_error *err) {
+/* A vector of the weights that is the same at every step: which decay, and how fast each is trained. */
+static effnet_status upload_constants(XlaExecutor *xla, XlaRole role, effnet_error *err) {
     const Network *network = xla->network;
-    if (xla->options.evaluates_only) return EFFNET_OK;
+    const int index = argument_of(&xla->step_program, role);
+    if (index < 0) return EFFNET_OK;
     void *block;
-    TRY(memory_allocate(network->parameter_floats, sizeof(float), "which weights decay", &block, err));
-    float *decays = block;
+    TRY(memory_allocate(network->parameter_floats, sizeof(float), "what is told of each weight", &block, err));
+    float *values = block;
     for (int p = 0; p < network->num_parameters; p++) {
         const Parameter *parameter = &network->parameters[p];
-        float value = step_decays(parameter->role, xla->spec.decay_mask) ? 1 : 0;
-        for (size_t i = 0; i < parameter->count; i++) decays[parameter->offset + i] = value;
+        const double value = role == XLA_DECAYS     ? step_decays(parameter->role, xla->spec.decay_mask)
+                             : parameter->trainable ? parameter->lr_scale
+                                                    : 0;
+        for (size_t i = 0; i < parameter->count; i++) values[parameter->offset + i] = (float)value;
     }
     effnet_status status = EFFNET_OK;
-    for (int r = 0; r < xla->spec.replicas && status == EFFNET_OK; r++)
-        status = put(xla, r, argument_of(&xla->step_program, XLA_DECAYS), decays, err);
-    memory_free(decays);
+    for (int r = 0; r < xla->spec.replicas && status == EFFNET_OK; r++) status = put(xla, r, index, values, err);
+    memory_free(values);
     return status;
 }
 
-/* The loss and norm of the oldest step under way. */
+/* The numbers of the oldest step under way. */
 static effnet_status land(XlaExecutor *xla, StepResult *result, effnet_error *err) {
     Flight flight = xla->flights[0];
-    float loss = 0, norm = 0;
-    effnet_status status = pjrt_download(xla->pjrt, flight.loss, &loss, sizeof loss, err);
-    if (status == EFFNET_OK) status = pjrt_download(xla->pjrt, flight.norm, &norm, sizeof norm, err);
-    pjrt_buffer_free(xla->pjrt, flight.loss);
-    pjrt_buffer_free(xla->pjrt, flight.norm);
+    float numbers[NUMBERS] = {0};
+    effnet_status status = EFFNET_OK;
+    for (int i = 0; i < NUMBERS; i++) {
+        if (status == EFFNET_OK)
+            status = pjrt_download(xla->pjrt, flight.numbers[i], &numbers[i], sizeof numbers[i], err);
+        pjrt_buffer_free(xla->pjrt, flight.numbers[i]);
+    }
     xla->in_flight--;
     memmove(xla->flights, xla->flights + 1, sizeof *xla->flights * (size_t)xla->in_flight);
     if (status != EFFNET_OK) return status;
-    if (result) *result = (StepResult){.loss = loss, .gradient_norm = norm, .weight_norm = NAN, .update_norm = NAN};
-    if (isfinite(loss) && isfinite(norm)) return EFFNET_OK;
+    if (result)
+        *result = (StepResult){.loss = numbers[LOSS],
+                               .gradient_norm = numbers[GRADIENT_NORM],
+                               .weight_norm = numbers[WEIGHT_NORM],
+                               .update_norm = numbers[UPDATE_NORM]};
+    if (isfinite(numbers[LOSS]) && isfinite(numbers[GRADIENT_NORM])) return EFFNET_OK;
     xla->state.step = flight.step; /* later steps, if any, were made of the state before this one */
     return fail(err, EFFNET_ERROR_NUMERIC,
                 "the %s is not finite at step %lld; try a smaller lr, a longer warm-up or clip_grad",
-                isfinite(loss) ? "gradient" : "loss", (long long)flight.step + 1);
+                isfinite(numbers[LOSS]) ? "gradient" : "loss", (long long)flight.step + 1);
 }
 
 /* Everything that stays from step to step, where the devices do not have it yet. */
@@ -144,7 +154,8 @@ static effnet_status upload_state(XlaExecutor *xla, effnet_error *err) {
             float **vector = host_vector(&xla->state, xla->step_program.arguments[i].role);
             if (vector) TRY(put(xla, r, i, *vector, err));
         }
-    TRY(upload_decays(xla, err));
+    TRY(upload_constants(xla, XLA_DECAYS, err));
+    TRY(upload_constants(xla, XLA_SCALES, err));
     xla->resident = true;
     return EFFNET_OK;
 }
@@ -207,7 +218,7 @@ static effnet_status upload_batch(XlaExecutor *xla, int replica, const ExecutorB
     return put(xla, replica, argument_of(program, XLA_SHARES), xla->ones, err);
 }
 
-/* Results become arguments; a replica's loss and norm are the same as every other's, and replica 0's are kept. */
+/* Results become arguments; a replica's numbers are the same as every other's, and replica 0's are kept. */
 static void take_results(XlaExecutor *xla, Flight *flight) {
     const XlaProgram *program = &xla->step_program;
     for (int r = 0; r < xla->spec.replicas; r++) {
@@ -218,13 +229,12 @@ static void take_results(XlaExecutor *xla, Flight *flight) {
             pjrt_buffer_free(xla->pjrt, *argument(xla, r, i));
             *argument(xla, r, i) = results[alias];
         }
-        PjrtBuffer *loss = results[program->num_results - 2], *norm = results[program->num_results - 1];
-        if (r == 0) {
-            flight->loss = loss;
-            flight->norm = norm;
-        } else {
-            pjrt_buffer_free(xla->pjrt, loss);
-            pjrt_buffer_free(xla->pjrt, norm);
+        for (int i = 0; i < NUMBERS; i++) {
+            PjrtBuffer *number = results[program->num_results - NUMBERS + i];
+            if (r == 0)
+                flight->numbers[i] = number;
+            else
+                pjrt_buffer_free(xla->pjrt, number);
         }
     }
 }
@@ -430,28 +440,9 @@ static effnet_status begin(XlaExecutor *xla, effnet_error *err) {
     return EFFNET_OK;
 }
 
-/* The program's backward pass and optimizer go over whole vectors of parameters. */
-static effnet_status check_trainable(const Network *network, effnet_error *err) {
-    for (int p = 0; p < network->num_parameters; p++) {
-        const Parameter *parameter = &network->parameters[p];
-        if (!parameter->trainable)
-            return fail(err, EFFNET_ERROR_UNSUPPORTED,
-                        "freeze leaves %s out of training, which device: xla cannot; leave `freeze` empty, or use "
-                        "device: cpu",
-                        parameter->name);
-        if (parameter->lr_scale != 1)
-            return fail(err, EFFNET_ERROR_UNSUPPORTED,
-                        "layer_decay gives %s a learning rate of its own, which device: xla cannot; write "
-                        "layer_decay: 1, or use device: cpu",
-                        parameter->name);
-    }
-    return EFFNET_OK;
-}
-
 static effnet_status xla_create(const Network *network, const StepSpec *spec, const ExecutorOptions *options,
                                 Executor **out, effnet_error *err) {
     *out = NULL;
-    TRY(check_trainable(network, err));
     XlaExecutor *xla = calloc(1, sizeof *xla);
     if (!xla) return fail(err, EFFNET_ERROR_MEMORY, "no memory for an executor");
     xla->base.vtable = &xla_executor;

@@ -30,9 +30,12 @@ typedef enum XlaRole {
     XLA_MASK_KEYS, /* ui32 (accumulate, residuals + 1, 2): a Threefry key for each drop path and, last, the dropout */
     XLA_RATES,     /* f32 (XLA_RATES_COUNT): what changes from step to step */
     XLA_DECAYS,    /* f32 vector: 1 for a weight that decays, else 0; the same at every step */
+    XLA_SCALES,    /* f32 vector: lr_scale of each weight, 0 of frozen ones; only where xla_has_scales */
     /* results of a step */
     XLA_LOSS,          /* f32 scalar: mean over the whole batch */
     XLA_GRADIENT_NORM, /* f32 scalar: before clipping */
+    XLA_WEIGHT_NORM,   /* f32 scalars: of the new weights that are trained, and of what the step moved them by */
+    XLA_UPDATE_NORM,
     /* result of inference */
     XLA_LOGITS, /* f32 (N, classes) */
 } XlaRole;
@@ -81,6 +84,8 @@ typedef struct XlaStepOptions {
     unsigned shifts;   /* XLA_SHIFT_...; of inference the first alone */
 } XlaStepOptions;
 
+/* Whether a parameter is frozen or has a learning rate of its own. */
+bool xla_has_scales(const Network *network);
 /* The whole training step of `spec` on batches of exactly spec->batch pictures. */
 effnet_status xla_write_step(const Network *network, const StepSpec *spec, const XlaStepOptions *options,
                              XlaProgram *out, effnet_error *err);

@@ -1,5 +1,6 @@
-/* xla_backward.c - the op list backwards. What a tensor's readers give back is added up in fp32 and, at every pixel,
- * stored as the tensor is. Nothing goes back into the pictures. */
+/* xla_backward.c - the op list backwards, to the first op that is trained. What a tensor's readers give back is added
+ * up in fp32 and, at every pixel, stored as the tensor is. Nothing goes back into the pictures. Gradients of frozen
+ * parameters are zeros, and what is read by nobody the compiler leaves out. */
 #include "backend/xla/xla_network.h"
 
 #include <string.h>
@@ -85,7 +86,7 @@ void xla_backward(XlaNetwork *net, HloValue logits_gradient) {
     Hlo *hlo = net->hlo;
     const Network *network = net->network;
     net->gradients[network->ops[network->num_ops - 1].output] = logits_gradient;
-    for (int i = network->num_ops - 1; i >= 0; i--) {
+    for (int i = network->num_ops - 1; i >= network->first_trainable; i--) {
         const Op *op = &network->ops[i];
         HloValue x = net->tensors[op->input], dy = net->gradients[op->output];
         switch (op->kind) {
@@ -117,5 +118,10 @@ void xla_backward(XlaNetwork *net, HloValue logits_gradient) {
             give_back(net, op->input, dense(net, x, dy, op->weight, op->bias));
             break;
         }
+    }
+    for (int p = 0; p < network->num_parameters; p++) {
+        const HloValue like = net->parameters[p];
+        if (!network->parameters[p].trainable)
+            net->parameter_gradients[p] = hlo_fill(hlo, XLA_F32, like.rank, like.shape, 0);
     }
 }

@@ -81,7 +81,7 @@ static bool is_read(const Network *network, int tensor) {
 void xla_batch_norm_forward(XlaNetwork *net, const Op *op) {
     Hlo *hlo = net->hlo;
     HloValue mean = net->statistics[op->running_mean], variance = net->statistics[op->running_variance], z;
-    if (net->training) batch_moments(net, op, net->tensors[op->input], &mean, &variance);
+    if (net->training && !op->frozen) batch_moments(net, op, net->tensors[op->input], &mean, &variance);
     XlaSaved *saved = &net->saved[op - net->network->ops];
     saved->mean = mean;
     saved->inverse = hlo_unary(hlo, HLO_RSQRT, xla_plus(hlo, variance, net->network->config.bn_eps));
@@ -99,11 +99,13 @@ void xla_batch_norm_backward(XlaNetwork *net, const Op *op) {
     HloValue dbias = hlo_sum(hlo, dz, OVER_PIXELS), dscale = hlo_sum(hlo, MULTIPLY(dz, h), OVER_PIXELS);
     net->parameter_gradients[op->weight] = dscale;
     net->parameter_gradients[op->bias] = dbias;
-    const double count = (double)(h.shape[0] * h.shape[1] * h.shape[2]) * group;
-    HloValue bias_mean = xla_times(hlo, hlo_all_reduce(hlo, dbias, spec->replicas, group), 1 / count);
-    HloValue scale_mean = xla_times(hlo, hlo_all_reduce(hlo, dscale, spec->replicas, group), 1 / count);
-    HloValue factor = MULTIPLY(net->parameters[op->weight], net->saved[op - net->network->ops].inverse);
-    HloValue inner = SUBTRACT(dz, xla_channels(hlo, bias_mean, dz));
-    inner = SUBTRACT(inner, MULTIPLY(h, xla_channels(hlo, scale_mean, h)));
+    HloValue factor = MULTIPLY(net->parameters[op->weight], net->saved[op - net->network->ops].inverse), inner = dz;
+    if (!op->frozen) { /* else mean and variance are constants: no way back through them */
+        const double count = (double)(h.shape[0] * h.shape[1] * h.shape[2]) * group;
+        HloValue bias_mean = xla_times(hlo, hlo_all_reduce(hlo, dbias, spec->replicas, group), 1 / count);
+        HloValue scale_mean = xla_times(hlo, hlo_all_reduce(hlo, dscale, spec->replicas, group), 1 / count);
+        inner = SUBTRACT(inner, xla_channels(hlo, bias_mean, dz));
+        inner = SUBTRACT(inner, MULTIPLY(h, xla_channels(hlo, scale_mean, h)));
+    }
     net->gradients[op->input] = hlo_convert(hlo, net->stored, MULTIPLY(xla_channels(hlo, factor, inner), inner));
 }

@@ -16,6 +16,7 @@ typedef struct Layers {
     const StepSpec *spec;
     HloValue decay;  /* what decays of each, constant */
     HloValue adapts; /* bool: the others have a ratio of 1 */
+    HloValue rate;   /* learning rate of each */
     HloValue one;
 } Layers;
 
@@ -25,21 +26,24 @@ static HloValue numbers(const Layers *layers, double value) {
 }
 
 /* False: no memory. */
-static bool begin(Layers *layers) {
+static bool begin(Layers *layers, const XlaUpdate *update) {
     Hlo *hlo = layers->hlo;
     const Network *network = layers->network;
     const StepSpec *spec = layers->spec;
-    float *decay = calloc(2 * (size_t)network->num_parameters, sizeof *decay),
-          *adapts = decay + network->num_parameters;
+    float *decay = calloc(3 * (size_t)network->num_parameters, sizeof *decay),
+          *adapts = decay + network->num_parameters, *scales = adapts + network->num_parameters;
     if (!decay) return false;
     for (int p = 0; p < network->num_parameters; p++) {
         const bool decays = step_decays(network->parameters[p].role, spec->decay_mask);
         decay[p] = decays ? (float)xla_weight_decay(spec) : 0;
+        scales[p] = (float)network->parameters[p].lr_scale;
         adapts[p] = decays || spec->trust_mask == STEP_TRUST_ALL ? 1 : 0;
     }
     layers->one = numbers(layers, 1);
     layers->decay = hlo_floats(hlo, decay, network->num_parameters);
     layers->adapts = hlo_compare(hlo, HLO_EQUAL, hlo_floats(hlo, adapts, network->num_parameters), layers->one);
+    layers->rate = MULTIPLY(hlo_broadcast_scalar(hlo, xla_rate(hlo, update->rates, XLA_RATE_LEARNING), layers->one),
+                            hlo_floats(hlo, scales, network->num_parameters));
     free(decay);
     return true;
 }
@@ -88,11 +92,9 @@ static HloValue lars(const Layers *layers, XlaUpdate *update, HloValue g, HloVal
     HloValue below = joint ? of_gradient : ADD(of_gradient, MULTIPLY(layers->decay, of_weights));
     HloValue trust = ratio(layers, of_weights, of_gradient, xla_times(hlo, of_weights, spec->trust_coefficient),
                            xla_plus(hlo, below, spec->trust_eps));
-    HloValue rate = xla_rate(hlo, update->rates, XLA_RATE_LEARNING);
-    if (spec->trust_clip)
-        trust = hlo_binary(hlo, HLO_MINIMUM, DIVIDE(trust, hlo_broadcast_scalar(hlo, rate, trust)), layers->one);
+    if (spec->trust_clip) trust = hlo_binary(hlo, HLO_MINIMUM, DIVIDE(trust, layers->rate), layers->one);
     trust = spread(layers, hlo_select(hlo, layers->adapts, trust, layers->one), parts);
-    HloValue lr = hlo_broadcast_scalar(hlo, rate, w), step = decayed;
+    HloValue lr = xla_scaled_rate(hlo, update, XLA_RATE_LEARNING), step = decayed;
     if (spec->trust_in_momentum) step = MULTIPLY(trust, step);
     if (spec->lr_in_momentum) step = MULTIPLY(lr, step);
     HloValue *momentum = &update->slots[0];
@@ -107,7 +109,7 @@ static HloValue lamb(const Layers *layers, XlaUpdate *update, HloValue g, HloVal
     Hlo *hlo = layers->hlo;
     const StepSpec *spec = layers->spec;
     HloValue *slots = update->slots, w = update->parameters;
-    HloValue rate = xla_rate(hlo, update->rates, XLA_RATE_LEARNING), lr = hlo_broadcast_scalar(hlo, rate, w);
+    HloValue lr = xla_scaled_rate(hlo, update, XLA_RATE_LEARNING);
     slots[0] = ADD(xla_times(hlo, slots[0], spec->betas[0]), xla_times(hlo, g, 1 - spec->betas[0]));
     slots[1] = ADD(xla_times(hlo, slots[1], spec->betas[1]), xla_times(hlo, MULTIPLY(g, g), 1 - spec->betas[1]));
     HloValue first = hlo_broadcast_scalar(hlo, xla_rate(hlo, update->rates, XLA_RATE_FIRST), w);
@@ -118,8 +120,7 @@ static HloValue lamb(const Layers *layers, XlaUpdate *update, HloValue g, HloVal
     if (spec->weight_decay > 0) {
         HloValue decay = xla_times(hlo, update->decays, xla_weight_decay(spec));
         if (spec->decay_mode == STEP_DECAY_DECOUPLED) {
-            HloValue shrink =
-                SUBTRACT(layers->one, MULTIPLY(hlo_broadcast_scalar(hlo, rate, layers->decay), layers->decay));
+            HloValue shrink = SUBTRACT(layers->one, MULTIPLY(layers->rate, layers->decay));
             of_weights = MULTIPLY(shrink, of_weights);
             w = MULTIPLY(SUBTRACT(hlo_fill(hlo, XLA_F32, 1, w.shape, 1), MULTIPLY(lr, decay)), w);
         } else
@@ -135,7 +136,7 @@ static HloValue lamb(const Layers *layers, XlaUpdate *update, HloValue g, HloVal
 HloValue xla_layerwise(Hlo *hlo, const Network *network, const StepSpec *spec, XlaUpdate *update, HloValue g) {
     Layers layers = {.hlo = hlo, .network = network, .spec = spec};
     HloValue *parts = malloc((size_t)network->num_parameters * sizeof *parts), result = xla_none();
-    if (parts && begin(&layers))
+    if (parts && begin(&layers, update))
         result = spec->optimizer == STEP_LAMB ? lamb(&layers, update, g, parts) : lars(&layers, update, g, parts);
     free(parts);
     return result;

@@ -82,14 +82,17 @@ typedef struct XlaUpdate {
     HloValue parameters, slots[2], averaged_parameters, averaged_statistics; /* in and out; id -1: none */
     HloValue statistics, statistics_before;                                  /* running; statistics: in and out */
     HloValue gradient, decays;                                               /* (parameters): decays: 1 or 0 */
+    HloValue scales;                                                         /* (parameters); id -1: 1 everywhere */
     HloValue rates;                                                          /* (XLA_RATES_COUNT) */
-    HloValue norm;                                                           /* out: before clipping */
+    HloValue norm, weight_norm, update_norm;                                 /* out; norm: before clipping */
 } XlaUpdate;
 /* Clips, decays, steps and averages. Where `well` (a bool scalar made of the loss, by the caller) or the gradient's
  * norm is not finite, everything stays as it was. */
 void xla_optimizer(Hlo *hlo, const Network *network, const StepSpec *spec, HloValue well, XlaUpdate *update);
 /* LARS and LAMB from the clipped gradient g: the new weights; the slots move. */
 HloValue xla_layerwise(Hlo *hlo, const Network *network, const StepSpec *spec, XlaUpdate *update, HloValue g);
+/* A number of the step, at each weight, times its scale: the learning rate. rate: one of XLA_RATES. */
+HloValue xla_scaled_rate(Hlo *hlo, const XlaUpdate *update, int rate);
 /* One of XLA_RATES, as a scalar. */
 HloValue xla_rate(Hlo *hlo, HloValue rates, int which);
 /* weight_decay, halved where the mode says so, of what decays. */

@@ -30,7 +30,7 @@ static HloValue movement(Hlo *hlo, const StepSpec *spec, XlaUpdate *update, HloV
     if (spec->optimizer == STEP_ADAMW) {
         slots[0] = ADD(xla_times(hlo, slots[0], spec->betas[0]), xla_times(hlo, g, 1 - spec->betas[0]));
         slots[1] = ADD(xla_times(hlo, slots[1], spec->betas[1]), xla_times(hlo, MULTIPLY(g, g), 1 - spec->betas[1]));
-        HloValue adam_lr = hlo_broadcast_scalar(hlo, xla_rate(hlo, update->rates, XLA_RATE_ADAM), g);
+        HloValue adam_lr = xla_scaled_rate(hlo, update, XLA_RATE_ADAM);
         HloValue correction = hlo_broadcast_scalar(hlo, xla_rate(hlo, update->rates, XLA_RATE_ROOT), g);
         HloValue root = xla_plus(hlo, MULTIPLY(hlo_unary(hlo, HLO_SQRT, slots[1]), correction), spec->eps);
         return DIVIDE(MULTIPLY(adam_lr, slots[0]), root);
@@ -47,6 +47,22 @@ static HloValue movement(Hlo *hlo, const StepSpec *spec, XlaUpdate *update, HloV
     return spec->lr_in_momentum ? off : MULTIPLY(lr, off);
 }
 
+HloValue xla_scaled_rate(Hlo *hlo, const XlaUpdate *update, int rate) {
+    HloValue lr = hlo_broadcast_scalar(hlo, xla_rate(hlo, update->rates, rate), update->parameters);
+    return xla_there(update->scales) ? MULTIPLY(lr, update->scales) : lr;
+}
+
+/* Frozen weights and their slots stay. Returns which weights are trained, a bool vector; id -1: all. */
+static HloValue keep_frozen(Hlo *hlo, const XlaUpdate *before, XlaUpdate *update) {
+    if (!xla_there(update->scales)) return xla_none();
+    HloValue trained = hlo_compare(hlo, HLO_GREATER, update->scales, NUMBER(0));
+    update->parameters = hlo_select(hlo, trained, update->parameters, before->parameters);
+    for (int i = 0; i < 2; i++)
+        if (xla_there(update->slots[i]))
+            update->slots[i] = hlo_select(hlo, trained, update->slots[i], before->slots[i]);
+    return trained;
+}
+
 static HloValue averaged(Hlo *hlo, HloValue rates, HloValue average, HloValue value) {
     HloValue share = hlo_broadcast_scalar(hlo, xla_rate(hlo, rates, XLA_RATE_AVERAGE), value);
     return ADD(average, MULTIPLY(share, SUBTRACT(value, average)));
@@ -55,7 +71,7 @@ static HloValue averaged(Hlo *hlo, HloValue rates, HloValue average, HloValue va
 /* The new weights; the slots move. g: clipped. */
 static HloValue stepped(Hlo *hlo, const StepSpec *spec, XlaUpdate *update, HloValue g) {
     HloValue w = update->parameters;
-    HloValue lr = hlo_broadcast_scalar(hlo, xla_rate(hlo, update->rates, XLA_RATE_LEARNING), w);
+    HloValue lr = xla_scaled_rate(hlo, update, XLA_RATE_LEARNING);
     HloValue shrunk = w;
     if (spec->weight_decay > 0) {
         HloValue decay = xla_times(hlo, update->decays, xla_weight_decay(spec));
@@ -74,7 +90,7 @@ void xla_optimizer(Hlo *hlo, const Network *network, const StepSpec *spec, HloVa
     HloValue g = clipped(hlo, spec, update->gradient, update->norm);
     const bool layerwise = spec->optimizer == STEP_LARS || spec->optimizer == STEP_LAMB;
     update->parameters = layerwise ? xla_layerwise(hlo, network, spec, update, g) : stepped(hlo, spec, update, g);
-    HloValue statistics = update->statistics;
+    HloValue trained = keep_frozen(hlo, &before, update), statistics = update->statistics;
 #define UNLESS_WELL(field) update->field = hlo_select(hlo, well, update->field, before.field)
     if (spec->average) {
         update->averaged_parameters = averaged(hlo, update->rates, update->averaged_parameters, update->parameters);
@@ -87,4 +103,8 @@ void xla_optimizer(Hlo *hlo, const Network *network, const StepSpec *spec, HloVa
         if (xla_there(update->slots[i])) UNLESS_WELL(slots[i]);
     update->statistics = hlo_select(hlo, well, statistics, update->statistics_before);
 #undef UNLESS_WELL
+    HloValue weights = update->parameters;
+    if (xla_there(trained)) weights = hlo_select(hlo, trained, weights, NUMBER(0));
+    update->weight_norm = global_norm(hlo, weights);
+    update->update_norm = global_norm(hlo, SUBTRACT(update->parameters, before.parameters));
 }

@@ -6,6 +6,12 @@
 
 /* ---- what goes in and comes out ---- */
 
+bool xla_has_scales(const Network *network) {
+    for (int p = 0; p < network->num_parameters; p++)
+        if (!network->parameters[p].trainable || network->parameters[p].lr_scale != 1) return true;
+    return false;
+}
+
 static int add_value(XlaValue *values, int *count, XlaRole role, XlaType type, int rank, const int64_t *shape) {
     XlaValue *value = &values[*count];
     *value = (XlaValue){.role = role, .type = type, .rank = rank, .alias = -1};
@@ -39,6 +45,7 @@ static void describe_step(const Network *network, const StepSpec *spec, const Xl
         add_state(program, XLA_AVERAGED_STATISTICS, network->statistic_floats);
     }
     add_argument(program, XLA_DECAYS, XLA_F32, 1, &parameters);
+    if (xla_has_scales(network)) add_argument(program, XLA_SCALES, XLA_F32, 1, &parameters);
     add_argument(program, XLA_PICTURES, options->bytes ? XLA_U8 : XLA_F32, 4, pictures);
     add_argument(program, XLA_LABELS, XLA_I32, 1, &share);
     if (options->soft_targets) {
@@ -49,6 +56,8 @@ static void describe_step(const Network *network, const StepSpec *spec, const Xl
     add_argument(program, XLA_RATES, XLA_F32, 1, &rates);
     add_value(program->results, &program->num_results, XLA_LOSS, XLA_F32, 0, NULL);
     add_value(program->results, &program->num_results, XLA_GRADIENT_NORM, XLA_F32, 0, NULL);
+    add_value(program->results, &program->num_results, XLA_WEIGHT_NORM, XLA_F32, 0, NULL);
+    add_value(program->results, &program->num_results, XLA_UPDATE_NORM, XLA_F32, 0, NULL);
 }
 
 static HloValue argument(const XlaProgram *program, const HloValue *values, XlaRole role) {
@@ -149,6 +158,7 @@ static bool write_step(Writer *writer) {
                         .statistics_before = input(writer, XLA_STATISTICS),
                         .gradient = hlo_all_reduce(hlo, part.gradient, replicas, replicas),
                         .decays = input(writer, XLA_DECAYS),
+                        .scales = input(writer, XLA_SCALES),
                         .rates = input(writer, XLA_RATES)};
     xla_optimizer(hlo, writer->network, spec, hlo_is_finite(hlo, loss), &update);
     HloValue results[XLA_MOST_VALUES];
@@ -174,6 +184,12 @@ static bool write_step(Writer *writer) {
             break;
         case XLA_GRADIENT_NORM:
             results[i] = update.norm;
+            break;
+        case XLA_WEIGHT_NORM:
+            results[i] = update.weight_norm;
+            break;
+        case XLA_UPDATE_NORM:
+            results[i] = update.update_norm;
             break;
         default:
             results[i] = loss;

@@ -21,8 +21,11 @@ static const char *role_text(XlaRole role) {
         [XLA_MASK_KEYS] = "Threefry keys of the masks (part, residual block and, last, dropout; high and low word)",
         [XLA_RATES] = "learning rate; 1 - d of the averages; lr / (1 - b1^t), 1 / sqrt(1 - b2^t), 1 / (1 - b1^t)",
         [XLA_DECAYS] = "1 where weight decay takes hold of a parameter, else 0",
+        [XLA_SCALES] = "what a parameter's learning rate is multiplied by, 0 where it is frozen",
         [XLA_LOSS] = "mean loss of the whole batch",
         [XLA_GRADIENT_NORM] = "L2 norm of the gradient before clipping",
+        [XLA_WEIGHT_NORM] = "L2 norm of the new parameters that are trained",
+        [XLA_UPDATE_NORM] = "L2 norm of what the step moved them by",
         [XLA_LOGITS] = "logits (N, classes)",
     };
     return texts[role];

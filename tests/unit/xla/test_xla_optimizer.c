@@ -5,6 +5,7 @@
 #include "backend/xla/pjrt.h"
 #include "backend/xla/plugins.h"
 #include "backend/xla/xla_network.h"
+#include "engine/engine.h"
 #include "step/optimizer.h"
 
 #include <math.h>
@@ -28,6 +29,7 @@ static ThreadTeam *team;
 typedef struct Case {
     const char *name;
     StepSpec spec;
+    bool scaled; /* parameters 5 and 6 are frozen, 8 and 9 have learning rates of their own */
 } Case;
 
 static void must(effnet_status status, const effnet_error *error) {
@@ -35,8 +37,20 @@ static void must(effnet_status status, const effnet_error *error) {
 }
 
 /* Everything that goes in: places in the program's arguments. */
-enum { PARAMETERS, SLOT_0, SLOT_1, AVERAGE, STATISTICS, AVERAGED_STATISTICS, GRADIENT, DECAYS, RATES, ARGUMENTS };
-enum { RESULTS = 7 }; /* the first six, moved, and the norm */
+enum {
+    PARAMETERS,
+    SLOT_0,
+    SLOT_1,
+    AVERAGE,
+    STATISTICS,
+    AVERAGED_STATISTICS,
+    GRADIENT,
+    DECAYS,
+    SCALES,
+    RATES,
+    ARGUMENTS
+};
+enum { NORMS = 3, RESULTS = GRADIENT + NORMS }; /* the first six, moved; norms of gradient, weights and movement */
 
 static int64_t count_of(int argument) {
     if (argument == RATES) return XLA_RATES_COUNT;
@@ -44,16 +58,19 @@ static int64_t count_of(int argument) {
     return (int64_t)(statistics ? network.statistic_floats : network.parameter_floats);
 }
 
-static XlaProgram write_program(const StepSpec *spec) {
-    static const XlaRole roles[ARGUMENTS] = {
-        XLA_PARAMETERS, XLA_SLOT_0, XLA_SLOT_1, XLA_AVERAGED_PARAMETERS, XLA_STATISTICS, XLA_AVERAGED_STATISTICS,
-        XLA_PICTURES,   XLA_DECAYS, XLA_RATES};
+static XlaProgram write_program(const StepSpec *spec, bool scaled) {
+    static const XlaRole roles[ARGUMENTS] = {XLA_PARAMETERS, XLA_SLOT_0,
+                                             XLA_SLOT_1,     XLA_AVERAGED_PARAMETERS,
+                                             XLA_STATISTICS, XLA_AVERAGED_STATISTICS,
+                                             XLA_PICTURES,   XLA_DECAYS,
+                                             XLA_SCALES,     XLA_RATES};
     XlaProgram program = {.replicas = 1, .num_arguments = ARGUMENTS, .num_results = RESULTS};
     for (int i = 0; i < ARGUMENTS; i++)
         program.arguments[i] =
             (XlaValue){.role = roles[i], .type = XLA_F32, .rank = 1, .shape = {count_of(i)}, .alias = -1};
     memcpy(program.results, program.arguments, sizeof program.results);
-    program.results[RESULTS - 1] = (XlaValue){.role = XLA_GRADIENT_NORM, .type = XLA_F32, .alias = -1};
+    for (int i = 0; i < NORMS; i++)
+        program.results[GRADIENT + i] = (XlaValue){.role = XLA_GRADIENT_NORM, .type = XLA_F32, .alias = -1};
     Hlo *hlo = hlo_create();
     assert_non_null(hlo);
     HloValue in[ARGUMENTS];
@@ -66,11 +83,12 @@ static XlaProgram write_program(const StepSpec *spec) {
                         .statistics_before = in[STATISTICS],
                         .gradient = in[GRADIENT],
                         .decays = in[DECAYS],
+                        .scales = scaled ? in[SCALES] : xla_none(),
                         .rates = in[RATES]};
     xla_optimizer(hlo, &network, spec, hlo_is_finite(hlo, hlo_scalar(hlo, XLA_F32, 0)), &update);
     const HloValue out[RESULTS] = {
-        update.parameters,          update.slots[0], update.slots[1], update.averaged_parameters, update.statistics,
-        update.averaged_statistics, update.norm};
+        update.parameters,          update.slots[0], update.slots[1],    update.averaged_parameters, update.statistics,
+        update.averaged_statistics, update.norm,     update.weight_norm, update.update_norm};
     hlo_end_main(hlo, out, RESULTS);
     program.text = hlo_finish(hlo, &program.bytes);
     assert_non_null(program.text);
@@ -121,11 +139,18 @@ static void compare(const Case *what) {
                         .ema_parameters = draw(4, AVERAGE, 0.1, false),
                         .ema_statistics = draw(7, AVERAGED_STATISTICS, 1, false),
                         .step = 3};
-    float *decays = calloc(network.parameter_floats, sizeof *decays);
-    for (int p = 0; p < network.num_parameters; p++)
-        for (size_t i = 0; i < network.parameters[p].count; i++)
-            decays[network.parameters[p].offset + i] = step_decays(network.parameters[p].role, spec->decay_mask);
-    XlaProgram program = write_program(spec);
+    float *decays = calloc(network.parameter_floats, sizeof *decays),
+          *scales = calloc(network.parameter_floats, sizeof *scales);
+    for (int p = 0; p < network.num_parameters; p++) {
+        Parameter *parameter = &network.parameters[p];
+        parameter->trainable = !what->scaled || (p != 5 && p != 6);
+        parameter->lr_scale = !what->scaled ? 1 : p == 8 ? 0.5 : p == 9 ? 0.3 : 1;
+        for (size_t i = parameter->offset; i < parameter->offset + parameter->count; i++) {
+            decays[i] = step_decays(parameter->role, spec->decay_mask);
+            scales[i] = parameter->trainable ? (float)parameter->lr_scale : 0;
+        }
+    }
+    XlaProgram program = write_program(spec, what->scaled);
     PjrtExecutable *executable;
     must(pjrt_compile(pjrt, &program, NULL, &executable, NULL, &error), &error);
     float *held[] = {state.parameters,     state.slots[0],   state.slots[1],
@@ -134,13 +159,15 @@ static void compare(const Case *what) {
     for (int i = 0; i < GRADIENT; i++)
         must(pjrt_upload(pjrt, 0, XLA_F32, 1, program.arguments[i].shape, held[i], &arguments[i], &error), &error);
     must(pjrt_upload(pjrt, 0, XLA_F32, 1, program.arguments[DECAYS].shape, decays, &arguments[DECAYS], &error), &error);
+    must(pjrt_upload(pjrt, 0, XLA_F32, 1, program.arguments[SCALES].shape, scales, &arguments[SCALES], &error), &error);
     wrong = 0;
     for (int s = 0; s < STEPS; s++) {
         const double lr = 0.05 / (s + 1);
         const StepRates of = step_rates(spec, lr, state.step + 1);
         const float rates[XLA_RATES_COUNT] = {of.learning_rate, of.average, of.adam_lr, of.inverse_root_correction,
                                               of.first_correction};
-        float *gradient = draw((uint64_t)(10 + s), GRADIENT, 0.02, false), norm;
+        float *gradient = draw((uint64_t)(10 + s), GRADIENT, 0.02, false);
+        engine_clear_frozen(&network, gradient);
         memcpy(state.gradients, gradient, network.parameter_floats * sizeof *gradient);
         must(
             pjrt_upload(pjrt, 0, XLA_F32, 1, program.arguments[GRADIENT].shape, gradient, &arguments[GRADIENT], &error),
@@ -149,16 +176,23 @@ static void compare(const Case *what) {
              &error);
         PjrtBuffer *results[RESULTS];
         must(pjrt_execute(executable, arguments, results, &error), &error);
-        must(pjrt_download(pjrt, results[RESULTS - 1], &norm, sizeof norm, &error), &error);
-        const double want = gradients_clip(&network, state.gradients, spec->clip_grad, team);
-        if (!(fabs(norm - want) <= 1e-5 * want)) {
-            print_error("%s: the norm is %.9g, want %.9g\n", what->name, (double)norm, want);
-            wrong++;
+        double want[NORMS];
+        StepSquares *squares = calloc((size_t)optimizer_tasks(&network, spec), sizeof *squares);
+        want[0] = gradients_clip(&network, state.gradients, spec->clip_grad, team);
+        optimizer_step_measured(&network, spec, &state, lr, team, squares, &want[1], &want[2]);
+        free(squares);
+        for (int i = 0; i < NORMS; i++) {
+            static const char *const whose[] = {"gradient", "weights", "movement"};
+            float norm;
+            must(pjrt_download(pjrt, results[GRADIENT + i], &norm, sizeof norm, &error), &error);
+            if (!(fabs(norm - want[i]) <= (i == 2 ? 1e-4 : 1e-5) * want[i])) { /* a movement: of rounded weights */
+                print_error("%s: the norm of the %s is %.9g, want %.9g\n", what->name, whose[i], (double)norm, want[i]);
+                wrong++;
+            }
+            pjrt_buffer_free(pjrt, results[GRADIENT + i]);
         }
-        optimizer_step(&network, spec, &state, lr, team);
         pjrt_buffer_free(pjrt, arguments[GRADIENT]);
         pjrt_buffer_free(pjrt, arguments[RATES]);
-        pjrt_buffer_free(pjrt, results[RESULTS - 1]);
         for (int i = 0; i < GRADIENT; i++) {
             pjrt_buffer_free(pjrt, arguments[i]);
             arguments[i] = results[i];
@@ -176,11 +210,13 @@ static void compare(const Case *what) {
         free(got);
     }
     pjrt_buffer_free(pjrt, arguments[DECAYS]);
+    pjrt_buffer_free(pjrt, arguments[SCALES]);
     pjrt_executable_free(executable);
     xla_program_free(&program);
     for (int i = 0; i < GRADIENT; i++) free(held[i]);
     free(state.gradients);
     free(decays);
+    free(scales);
     assert_int_equal(wrong, 0);
 }
 
@@ -189,18 +225,28 @@ static void compare(const Case *what) {
     .decay_mask = STEP_DECAY_NO_BN_BIAS, .momentum = 0.9, .alpha = 0.9, .eps = 1e-3, .betas = {0.9, 0.99},             \
     .trust_coefficient = 0.02, .trust_eps = 1e-4
 static const Case cases[] = {
-    {"rmsprop", {COMMON, .optimizer = STEP_RMSPROP, .lr_in_momentum = true, .clip_grad = 1}},
-    {"sgd, nesterov", {COMMON, .optimizer = STEP_SGD, .nesterov = true, .decay_mode = STEP_DECAY_HALF_L2}},
-    {"adamw, decoupled", {COMMON, .optimizer = STEP_ADAMW, .decay_mode = STEP_DECAY_DECOUPLED}},
-    {"lars", {COMMON, .optimizer = STEP_LARS, .lr_in_momentum = true, .trust_in_momentum = true}},
+    {"rmsprop", {COMMON, .optimizer = STEP_RMSPROP, .lr_in_momentum = true, .clip_grad = 1}, false},
+    {"sgd, nesterov", {COMMON, .optimizer = STEP_SGD, .nesterov = true, .decay_mode = STEP_DECAY_HALF_L2}, false},
+    {"adamw, decoupled", {COMMON, .optimizer = STEP_ADAMW, .decay_mode = STEP_DECAY_DECOUPLED}, false},
+    {"lars", {COMMON, .optimizer = STEP_LARS, .lr_in_momentum = true, .trust_in_momentum = true}, false},
     {"lars, joint norm, nesterov, clipped",
      {COMMON, .optimizer = STEP_LARS, .trust_norm = STEP_TRUST_JOINT, .nesterov = true, .trust_clip = true,
-      .trust_mask = STEP_TRUST_ALL, .decay_mode = STEP_DECAY_HALF_L2}},
-    {"lars, trust outside the momentum", {COMMON, .optimizer = STEP_LARS, .lr_in_momentum = true, .clip_grad = 0.5}},
-    {"lamb", {COMMON, .optimizer = STEP_LAMB, .decay_mode = STEP_DECAY_UPDATE, .bias_correction = true}},
+      .trust_mask = STEP_TRUST_ALL, .decay_mode = STEP_DECAY_HALF_L2},
+     false},
+    {"lars, trust outside the momentum",
+     {COMMON, .optimizer = STEP_LARS, .lr_in_momentum = true, .clip_grad = 0.5},
+     false},
+    {"lamb", {COMMON, .optimizer = STEP_LAMB, .decay_mode = STEP_DECAY_UPDATE, .bias_correction = true}, false},
     {"lamb, decoupled, clipped, without bias correction",
      {COMMON, .optimizer = STEP_LAMB, .decay_mode = STEP_DECAY_DECOUPLED, .trust_clip = true,
-      .trust_mask = STEP_TRUST_ALL}},
+      .trust_mask = STEP_TRUST_ALL},
+     false},
+    {"rmsprop, frozen and scaled", {COMMON, .optimizer = STEP_RMSPROP, .clip_grad = 1}, true},
+    {"adamw, decoupled, frozen and scaled",
+     {COMMON, .optimizer = STEP_ADAMW, .decay_mode = STEP_DECAY_DECOUPLED},
+     true},
+    {"lars, clipped, frozen and scaled", {COMMON, .optimizer = STEP_LARS, .trust_clip = true}, true},
+    {"lamb, decoupled, frozen and scaled", {COMMON, .optimizer = STEP_LAMB, .decay_mode = STEP_DECAY_DECOUPLED}, true},
 };
 
 static void as_on_the_host(void **state) {

@@ -7,6 +7,7 @@
 #include "backend/xla/plugins.h"
 #include "base/random.h"
 #include "executor/executor.h"
+#include "model/freeze.h"
 #include "model/initialize.h"
 #include "recipe/recipe.h"
 #include "step/state.h"
@@ -39,7 +40,7 @@ typedef struct Case {
 } Case;
 
 typedef struct Outcome {
-    double loss[STEPS], norm[STEPS];
+    double loss[STEPS], norm[STEPS], weight_norm[STEPS], update_norm[STEPS];
     TrainState state; /* a copy */
     float logits[BATCH * CLASSES];
 } Outcome;
@@ -63,6 +64,8 @@ static Network small_network(const Recipe *recipe) {
     config.width = 0.35;
     config.depth = 0.5;
     must(network_build(&config, &network, &error), &error);
+    must(network_freeze(&network, recipe->freeze, &error), &error);
+    if (recipe->layer_decay != 1) network_layer_decay(&network, recipe->layer_decay);
     return network;
 }
 
@@ -112,13 +115,16 @@ static Outcome run(const Case *what, bool accelerated) {
                                  .pixels = what->bytes ? pixels : NULL,
                                  .labels = labels,
                                  .others = what->soft ? others : NULL,
-                                 .shares = what->soft ? shares : NULL};
+                                 .shares = what->soft ? shares : NULL,
+                                 .norms = true};
     Outcome outcome = {0};
     for (int s = 0; s < STEPS; s++) {
         StepResult result;
         must(executor_step(executor, &batch, 0.002, &result, &error), &error);
         outcome.loss[s] = result.loss;
         outcome.norm[s] = result.gradient_norm;
+        outcome.weight_norm[s] = result.weight_norm;
+        outcome.update_norm[s] = result.update_norm;
     }
     const TrainState *now;
     const ExecutorBatch some = {.size = BATCH - 3, .images = batch.images, .pixels = batch.pixels, .labels = labels};
@@ -198,6 +204,8 @@ static void compare(const Case *what) {
     for (int s = 0; s < STEPS; s++) {
         near_number(what, s ? "the second loss" : "the first loss", got.loss[s], want.loss[s], numbers);
         near_number(what, s ? "the second norm" : "the first norm", got.norm[s], want.norm[s], 10 * numbers);
+        near_number(what, "the norm of the weights", got.weight_norm[s], want.weight_norm[s], numbers);
+        near_number(what, "the norm of the movement", got.update_norm[s], want.update_norm[s], 10 * numbers);
     }
     near_block(what, "the weights", got.state.parameters, want.state.parameters, plain.state.parameters,
                network.parameter_floats);
@@ -246,6 +254,13 @@ static void in_parts(Recipe *recipe) {
     recipe->padding = PADDING_SYMMETRIC;
     recipe->model_ema = false;
 }
+static void
+part_frozen(Recipe *recipe) { /* batch norms by running statistics; the rest, and a kernel among it, learns */
+    snprintf(recipe->freeze, sizeof recipe->freeze, "%s",
+             "^(conv_stem|bn1|blocks\\.[0-3])|blocks.6.0.conv_dw|conv_head");
+    recipe->layer_decay = 0.7;
+    recipe->replicas = 2;
+}
 static void half_width(Recipe *recipe) {
     recipe->amp = AMP_BF16;
 }
@@ -275,6 +290,10 @@ static void parts_and_nesterov(void **state) {
     (void)state;
     compare(&(Case){.name = "accumulate: 2, sgd", .change = in_parts, .tolerance = 2e-4});
 }
+static void parts_that_are_frozen(void **state) {
+    (void)state;
+    compare(&(Case){.name = "frozen parts, layer_decay, two devices", .change = part_frozen, .tolerance = 2e-4});
+}
 static void bf16(void **state) {
     (void)state;
     compare(&(Case){.name = "bf16", .change = half_width});
@@ -299,6 +318,7 @@ int main(void) {
         cmocka_unit_test(one_batch_in_four_devices),
         cmocka_unit_test(two_devices_adamw),
         cmocka_unit_test(parts_and_nesterov),
+        cmocka_unit_test(parts_that_are_frozen),
         cmocka_unit_test(bf16),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -50,14 +50,24 @@ typedef struct ExecutorBatch {
                                        STEP_LOSS_BINARY and FOCAL alone; NULL: the labels. Host alone */
     const float *weights;           /* (N) what each picture counts in the loss; NULL: 1 each. Host alone */
     bool norms;                     /* of a step: weight_norm and update_norm are asked for */
+    bool wait;                      /* of a step: its result is to come back with the call, and all before it */
 } ExecutorBatch;
 
 typedef struct StepResult {
+    int64_t step;         /* which step it is of, from 1 */
     double loss;          /* mean over the batch */
     double gradient_norm; /* global L2 norm before clipping */
     /* Of the new weights, and of what the step moved them by; NaN where not asked for, or not known (a device). */
     double weight_norm, update_norm;
 } StepResult;
+
+/* What a call has to tell: of the step it asked for or, where an executor queues steps, of earlier ones that have come
+ * in; in their order. */
+enum { STEP_RESULTS = 4 };
+typedef struct StepResults {
+    int count;
+    StepResult list[STEP_RESULTS];
+} StepResults;
 
 /* Which weights an evaluation uses. */
 typedef enum ExecutorWeights { EXECUTOR_RAW, EXECUTOR_AVERAGED } ExecutorWeights;
@@ -78,10 +88,11 @@ typedef struct ExecutorVtable {
     /* The state moves into the executor: its blocks are the executor's from here on, *state is empty. Replaces what was
      * there before. */
     effnet_status (*load)(Executor *executor, TrainState *state, effnet_error *err);
-    /* One optimizer step; the state's step count grows by one. result NULL: nobody asks, so an executor need not wait
-     * for the device; a fault of such a step is told by a later call. A loss or gradient norm that is not finite is
-     * EFFNET_ERROR_NUMERIC, naming step and (where known) layer; the state is then what it was before that step. */
-    effnet_status (*step)(Executor *executor, const ExecutorBatch *batch, double learning_rate, StepResult *result,
+    /* One optimizer step; the state's step count grows by one. Where batch->wait is not set an executor need not wait
+     * for the device: the step's result, or its fault, is told by a later call. What is under way when the state is
+     * asked for is told nowhere. A loss or gradient norm that is not finite is EFFNET_ERROR_NUMERIC, naming step and
+     * (where known) layer; the state is then what it was before that step. */
+    effnet_status (*step)(Executor *executor, const ExecutorBatch *batch, double learning_rate, StepResults *results,
                           effnet_error *err);
     /* logits (N, num_classes) of a batch of at most evaluation_batch pictures; labels are not looked at. Changes
      * nothing. */
@@ -112,8 +123,11 @@ effnet_status executor_check_batch(const ExecutorBatch *batch, int most, int cla
 
 /* The calls of the table. */
 effnet_status executor_load(Executor *executor, TrainState *state, effnet_error *err);
+/* Of executor_step `result` is this very step's, which is waited for; NULL: nobody asks. */
 effnet_status executor_step(Executor *executor, const ExecutorBatch *batch, double learning_rate, StepResult *result,
                             effnet_error *err);
+effnet_status executor_queue_step(Executor *executor, const ExecutorBatch *batch, double learning_rate,
+                                  StepResults *results, effnet_error *err);
 effnet_status executor_evaluate(Executor *executor, ExecutorWeights weights, const ExecutorBatch *batch, float *logits,
                                 effnet_error *err);
 effnet_status executor_state(Executor *executor, const TrainState **out, effnet_error *err);

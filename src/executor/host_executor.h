@@ -46,7 +46,7 @@ typedef struct HostExecutor {
 } HostExecutor;
 
 /* host_step.c: as ExecutorVtable says. */
-effnet_status host_step(Executor *executor, const ExecutorBatch *batch, double learning_rate, StepResult *result,
+effnet_status host_step(Executor *executor, const ExecutorBatch *batch, double learning_rate, StepResults *results,
                         effnet_error *err);
 
 /* host_workers.c: whether the replicas can be dealt to the workers so that every sum is the same as for one worker. */

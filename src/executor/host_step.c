@@ -156,7 +156,7 @@ static effnet_status check_part(const HostExecutor *host, const ExecutorBatch *b
                 batch->size, host->spec.batch, workers, host->spec.batch / workers);
 }
 
-effnet_status host_step(Executor *executor, const ExecutorBatch *batch, double learning_rate, StepResult *result,
+effnet_status host_step(Executor *executor, const ExecutorBatch *batch, double learning_rate, StepResults *results,
                         effnet_error *err) {
     HostExecutor *host = (HostExecutor *)executor;
     TrainState *state = &host->state;
@@ -180,8 +180,10 @@ effnet_status host_step(Executor *executor, const ExecutorBatch *batch, double l
                                 &weight_norm, &update_norm);
     else
         optimizer_step(host->network, &host->spec, state, learning_rate, host->team);
-    if (result)
-        *result =
-            (StepResult){.loss = loss, .gradient_norm = norm, .weight_norm = weight_norm, .update_norm = update_norm};
+    results->list[results->count++] = (StepResult){.step = state->step,
+                                                   .loss = loss,
+                                                   .gradient_norm = norm,
+                                                   .weight_norm = weight_norm,
+                                                   .update_norm = update_norm};
     return EFFNET_OK;
 }

@@ -47,6 +47,8 @@ typedef struct Loop {
     int64_t checkpoint_step; /* of the last checkpoint that this process wrote, -1 before */
     int64_t last_step;       /* done, where the run went back to its best; else -1 */
     double lr;
+    double loss;                           /* of the last step that is known */
+    double waited;                         /* seconds for pictures, of steps whose results are not known yet */
     double weight_norm, update_norm;       /* of the last step that was asked for them, NaN where unknown */
     double top1, top5, ema_top1, ema_top5; /* of the last evaluation, -1 before the first */
     double average_precision, f1;          /* the same of several labels a picture; 0: none */
@@ -88,7 +90,7 @@ static effnet_progress describe(const Loop *loop, const char *phase, double now)
                              .epochs = (int)run->recipe->epochs,
                              .step = step_now(run),
                              .steps = run->last_step,
-                             .loss = meter_loss(&loop->since_report, 0),
+                             .loss = meter_loss(&loop->since_report, loop->loss),
                              .lr = loop->lr,
                              .images_per_s = rate * (double)run->recipe->batch_size,
                              .seconds_left = (double)(run->last_step - step_now(run)) * loop->pace.seconds +
@@ -373,13 +375,29 @@ static effnet_status tell_step(Loop *loop, effnet_error *err) {
     return report_when_due(loop, step_now(run) == run->last_step, err);
 }
 
+/* What a step came to, or, on a device that is ahead of us, an earlier one. */
+static effnet_status take_result(Loop *loop, const StepResult *result, effnet_error *err) {
+    Meter *const meters[] = {&loop->since_report, &loop->since_line, &loop->epoch};
+    for (int i = 0; i < 3; i++) meter_add(meters[i], result->loss, result->gradient_norm, loop->waited);
+    loop->waited = 0;
+    loop->loss = result->loss;
+    return divergence_check_loss(&loop->divergence, result->step, result->loss, err);
+}
+
+/* Steps after which something is written that speaks of all of them. */
+static bool result_due(const Run *run, int64_t step) {
+    const int64_t every = run->recipe->checkpoint_every_steps;
+    return line_due(run, step) || step % run->steps_per_epoch == 0 || step == run->last_step ||
+           (every > 0 && step % every == 0);
+}
+
 static effnet_status one_step(Loop *loop, effnet_error *err) {
     Run *run = loop->run;
     Batch batch;
     double asked = clock_seconds();
     TRY(workers_agree(run->workers, loader_next(run->train_loader, &batch, err), err));
-    double waited = clock_seconds() - asked;
-    StepResult result;
+    loop->waited += clock_seconds() - asked;
+    StepResults results;
     const int64_t next = step_now(run) + 1;
     const ExecutorBatch pictures = {.size = batch.size,
                                     .images = batch.images,
@@ -388,15 +406,14 @@ static effnet_status one_step(Loop *loop, effnet_error *err) {
                                     .shares = batch.shares,
                                     .targets = batch.targets,
                                     .weights = class_weights_of(&run->class_weights, &batch),
-                                    .norms = line_due(run, next) || next % run->steps_per_epoch == 0};
-    TRY(trainer_step(&run->trainer, &pictures, &result, &loop->lr, err));
+                                    .norms = line_due(run, next) || next % run->steps_per_epoch == 0,
+                                    .wait = result_due(run, next)};
+    TRY(trainer_queue_step(&run->trainer, &pictures, &results, &loop->lr, err));
+    for (int i = 0; i < results.count; i++) TRY(take_result(loop, &results.list[i], err));
     if (pictures.norms) {
-        loop->weight_norm = result.weight_norm;
-        loop->update_norm = result.update_norm;
+        loop->weight_norm = results.list[results.count - 1].weight_norm;
+        loop->update_norm = results.list[results.count - 1].update_norm;
     }
-    Meter *const meters[] = {&loop->since_report, &loop->since_line, &loop->epoch};
-    for (int i = 0; i < 3; i++) meter_add(meters[i], result.loss, result.gradient_norm, waited);
-    TRY(divergence_check_loss(&loop->divergence, next, result.loss, err));
     return agree(loop, tell_step(loop, err), err);
 }
 
@@ -533,9 +550,10 @@ static void fill_result(const Loop *loop) {
 
 /* After an error of the numbers or of a file: what there is to go back to. */
 static void add_last_good(const Run *run, effnet_status status, effnet_error *err) {
-    if (!err || (status != EFFNET_ERROR_NUMERIC && status != EFFNET_ERROR_IO)) return;
+    if (!err || (status != EFFNET_ERROR_NUMERIC && status != EFFNET_ERROR_IO && status != EFFNET_ERROR_MEMORY)) return;
     if (run->result->checkpoint[0])
-        fail_further(err, status, "; the last good checkpoint is '%s'", run->result->checkpoint);
+        fail_further(err, status, "; the last good checkpoint is '%s'%s", run->result->checkpoint,
+                     status == EFFNET_ERROR_NUMERIC ? "" : ": go on with --resume, on this device or another");
     else
         fail_further(err, status, "; no checkpoint had been written yet");
 }

@@ -29,5 +29,8 @@ void trainer_free(Trainer *trainer);
  * Writes the result and the learning rate (each may be NULL). */
 effnet_status trainer_step(Trainer *trainer, const ExecutorBatch *batch, StepResult *result, double *lr,
                            effnet_error *err);
+/* The same, which waits for the step only where batch->wait says so. */
+effnet_status trainer_queue_step(Trainer *trainer, const ExecutorBatch *batch, StepResults *results, double *lr,
+                                 effnet_error *err);
 
 #endif

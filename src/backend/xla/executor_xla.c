@@ -26,6 +26,7 @@
 #include <string.h>
 
 enum { AHEAD = 2 };
+_Static_assert(AHEAD + 1 <= STEP_RESULTS, "what lands in one call");
 
 /* A step that is under way, with the numbers that it comes to: the last results of its program, in order. */
 enum { LOSS, GRADIENT_NORM, WEIGHT_NORM, UPDATE_NORM, NUMBERS };
@@ -121,8 +122,8 @@ static effnet_status upload_constants(XlaExecutor *xla, XlaRole role, effnet_err
     return status;
 }
 
-/* The numbers of the oldest step under way. */
-static effnet_status land(XlaExecutor *xla, StepResult *result, effnet_error *err) {
+/* The numbers of the oldest step under way, to the others in `results`; NULL: nobody asks. */
+static effnet_status land(XlaExecutor *xla, StepResults *results, effnet_error *err) {
     Flight flight = xla->flights[0];
     float numbers[NUMBERS] = {0};
     effnet_status status = EFFNET_OK;
@@ -134,11 +135,12 @@ static effnet_status land(XlaExecutor *xla, StepResult *result, effnet_error *er
     xla->in_flight--;
     memmove(xla->flights, xla->flights + 1, sizeof *xla->flights * (size_t)xla->in_flight);
     if (status != EFFNET_OK) return status;
-    if (result)
-        *result = (StepResult){.loss = numbers[LOSS],
-                               .gradient_norm = numbers[GRADIENT_NORM],
-                               .weight_norm = numbers[WEIGHT_NORM],
-                               .update_norm = numbers[UPDATE_NORM]};
+    if (results)
+        results->list[results->count++] = (StepResult){.step = flight.step + 1,
+                                                       .loss = numbers[LOSS],
+                                                       .gradient_norm = numbers[GRADIENT_NORM],
+                                                       .weight_norm = numbers[WEIGHT_NORM],
+                                                       .update_norm = numbers[UPDATE_NORM]};
     if (isfinite(numbers[LOSS]) && isfinite(numbers[GRADIENT_NORM])) return EFFNET_OK;
     xla->state.step = flight.step; /* later steps, if any, were made of the state before this one */
     return fail(err, EFFNET_ERROR_NUMERIC,
@@ -282,8 +284,8 @@ static effnet_status prepare_step(XlaExecutor *xla, const ExecutorBatch *batch, 
     return upload_state(xla, err);
 }
 
-static effnet_status xla_step(Executor *executor, const ExecutorBatch *batch, double learning_rate, StepResult *result,
-                              effnet_error *err) {
+static effnet_status xla_step(Executor *executor, const ExecutorBatch *batch, double learning_rate,
+                              StepResults *results, effnet_error *err) {
     XlaExecutor *xla = xla_of(executor);
     if (xla->options.evaluates_only)
         return fail(err, EFFNET_ERROR_ARGUMENT, "a step of an executor that only evaluates");
@@ -292,7 +294,7 @@ static effnet_status xla_step(Executor *executor, const ExecutorBatch *batch, do
                     "a batch of %d pictures; on an accelerator every batch has batch_size = %d", batch->size,
                     xla->spec.batch);
     TRY(prepare_step(xla, batch, err));
-    while (xla->in_flight >= AHEAD) TRY(land(xla, NULL, err));
+    while (xla->in_flight >= AHEAD) TRY(land(xla, results, err));
     const StepRates rates = step_rates(&xla->spec, learning_rate, xla->state.step + 1);
     const float numbers[XLA_RATES_COUNT] = {[XLA_RATE_LEARNING] = rates.learning_rate,
                                             [XLA_RATE_AVERAGE] = rates.average,
@@ -310,7 +312,7 @@ static effnet_status xla_step(Executor *executor, const ExecutorBatch *batch, do
     xla->flights[xla->in_flight++] = flight;
     xla->state.step++;
     xla->newer = true;
-    while (result && xla->in_flight > 0) TRY(land(xla, result, err));
+    while (batch->wait && xla->in_flight > 0) TRY(land(xla, results, err));
     return EFFNET_OK;
 }
 

@@ -48,7 +48,7 @@ static effnet_status explain(const Pjrt *pjrt, PJRT_Error *error, const char *do
                       "the device has no memory left while %s: %.*s; use a smaller batch_size, or a larger accumulate",
                       doing, shown, message.message);
     else
-        status = fail(err, EFFNET_ERROR_IO, "%s: %s failed: %.*s", pjrt->plugin, doing, shown,
+        status = fail(err, EFFNET_ERROR_IO, "%s: the device failed while %s: %.*s", pjrt->plugin, doing, shown,
                       message.message ? message.message : "");
     pjrt->api->error_free(&CLEAN(PjrtErrorArguments, .error = error));
     return status;
@@ -334,13 +334,13 @@ effnet_status pjrt_upload(Pjrt *pjrt, int device, XlaType type, int rank, const 
 effnet_status pjrt_download(Pjrt *pjrt, PjrtBuffer *buffer, void *data, size_t bytes, effnet_error *err) {
     PjrtToHost call = CLEAN(PjrtToHost, .buffer = (PJRT_Buffer *)buffer, .data = data, .bytes = bytes);
     ASK(pjrt, to_host(&call), "copying from the device");
-    return await(pjrt, call.done, "a step on the device", err);
+    return await(pjrt, call.done, "waiting for it", err);
 }
 
 effnet_status pjrt_wait(Pjrt *pjrt, PjrtBuffer *buffer, effnet_error *err) {
     PjrtBufferReady call = CLEAN(PjrtBufferReady, .buffer = (PJRT_Buffer *)buffer);
     ASK(pjrt, buffer_ready(&call), "waiting for the device");
-    return await(pjrt, call.event, "a step on the device", err);
+    return await(pjrt, call.event, "waiting for it", err);
 }
 
 void pjrt_buffer_free(Pjrt *pjrt, PjrtBuffer *buffer) {

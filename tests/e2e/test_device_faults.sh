@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# A device that has no memory left or is gone in the middle of a run: one sentence, exit status 1, and the newest
+# checkpoint whole, from which the run goes on elsewhere. With a plugin that computes nothing (fake_plugin.c).
+source "$(dirname "$0")/harness.sh"
+source "$(dirname "$0")/small_pictures.sh"
+fake=$build/tests/libfake_pjrt.so
+[ -r "$fake" ] || die "there is no plugin '$fake'"
+export EFFNET_CACHE=
+
+small_pictures "$work/data" dark light
+small_recipe "$work/recipe.yaml"
+train=("$effnet" train "$work/recipe.yaml" --data "$work/data" --threads 1 --set epochs=5 --set checkpoint.every_steps=3)
+there=(--device "xla:$fake")
+
+echo "-- the fake device itself: a whole run, its results told a step or two later and none of them lost"
+run 0 "${train[@]}" "${there[@]}" --out "$work/whole"
+[ "$(grep -c '"loss":1.0' "$work/whole/log.jsonl")" -ge 10 ] || die "not every step of ten is in the log"
+run 0 "${train[@]}" "${there[@]}" --out "$work/sparse" --set log_interval=4
+# steps 4 and 8, and the epochs' ends
+[ "$(grep -c '"loss":1.0' "$work/sparse/log.jsonl")" -ge 7 ] || die "lines that wait for queued steps have no loss"
+
+# fails SPEC STEP MESSAGE: the run ends with MESSAGE and has a whole checkpoint of STEP ('none': no checkpoint).
+fails() {
+    rm -rf "$work/run"
+    complains 1 "$3" env FAKE_PJRT="$1" "${train[@]}" "${there[@]}" --out "$work/run"
+    [ "$(wc -l <"$work/err")" -le 12 ] || die "pages of a stack"
+    ! grep -q 'stack of calls' "$work/err" || die "the plugin's stack is shown"
+    if [ "$2" = none ]; then
+        ! compgen -G "$work/run/checkpoints/0*" >/dev/null || die "a checkpoint of a run that never began"
+        return
+    fi
+    [ "$(readlink "$work/run/checkpoints/last")" = "$2" ] || die "the newest checkpoint is not of step $2"
+    run 0 "${train[@]}" --out "$work/run" --resume # on the processor
+    grep -q '"step":10' "$work/run/log.jsonl" || die "the run that went on did not reach its end"
+}
+echo "-- no memory, when the program is compiled, when the state is brought, when it runs"
+fails compile:1:8 none "the device has no memory left while compiling .* smaller batch_size"
+fails upload:1:8 none "the device has no memory left while copying to the device"
+fails execute:1:8 none "the device has no memory left while running the program"
+echo "-- gone: at a step, while a result is fetched, at the moment that it is waited for"
+fails execute:6:14 00000003 "the device failed while running the program: UNAVAILABLE.*the last good checkpoint .*--resume"
+fails download:50:14 00000006 "the device failed .*--resume"
+fails await:20:14 00000002 "the device failed .*--resume"
+
+echo "-- more replicas than devices"
+complains 1 "8 replicas and 4 devices" env FAKE_PJRT_DEVICES=4 "${train[@]}" "${there[@]}" --out "$work/eight" \
+    --set replicas=8 --set batch_size=16 --set accumulate=1
+run 0 "${train[@]}" "${there[@]}" --out "$work/eight" --set replicas=8 --set batch_size=16 --set accumulate=1

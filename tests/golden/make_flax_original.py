@@ -3,11 +3,16 @@
 
     git clone https://github.com/NobuoTsukamoto/jax_examples && git -C jax_examples checkout c05ece5
     python make_flax_original.py jax_examples        # writes flax_original.json beside itself; some minutes
+    python make_flax_original.py jax_examples --devices        # flax_eight.json: twenty steps on eight devices
+    python make_flax_original.py jax_examples --groups         # flax_groups.json: sixteen, batch norm shared by eight
 
 The model (classification/implements/efficientnet.py), the optimizer and its schedule (common/optimizer.py) and the
 average (common/model_ema.py) are that repository's own code, imported from the checkout; nothing of it is kept here.
-What train.py does around them (keys, loss, step) is written down below in our words, for one device: train.py itself
-needs the data set before anything else. Three parts:
+What train.py does around them (keys, loss, step) is written down below in our words: train.py itself needs the data
+set before anything else. On eight devices it is a part of every batch on each, gradients averaged, batch norm and
+masks each device's own, running statistics averaged at the end (sync_batch_stats). With --groups Flax's BatchNorm has
+an axis_name, so that groups of eight of sixteen devices share their moments (as TpuBatchNormalization does). Three
+parts of the run on one device:
 
   initial   EfficientNet-B0 of 1,000 classes from seed 42, with the kernel initialiser of c05ece5 (normal) and with the
             truncated one that the first run had: norm and some elements of every tensor
@@ -41,6 +46,7 @@ DROP_PATH = 0.2
 MASK_CALLS = [0, 1, 2, 49]
 # The rate is small, because at 2e-3 two orders of summation part by 2 % within 20 steps and have nothing in common
 # after 30. The decay begins at twice the warm-up, step 20, and has a stair every seven steps.
+SHARED = "shared"  # the axis of devices whose batch norm is one
 OPTIMIZER = dict(optimizer="rmsprop", rmsprop_decay=0.9, rmsprop_epsilon=0.001, momentum=0.9, rmsprop_initial_scale=1.0,
                  optimizer_schedule="warmup_exponential_decay", initial_learning_rate=0.0, learning_rate=5e-5,
                  warmup_epochs=1, num_epochs=5, exponential_decay_rate=0.9, transition_steps=7, lr_drop_staircase=True,
@@ -115,7 +121,7 @@ def initial_variables(model, device=0, devices=1):
     return variables, jax.random.split(train, devices)[device]
 
 
-def make_loss(model, masks, mode):
+def plain_loss(model, masks, mode):
     def loss(params, statistics, pictures, labels, keys, told):
         masks.begin(mode, told)
         rngs = dict(zip(("dropout", "stochastic_depth"), keys))
@@ -125,7 +131,84 @@ def make_loss(model, masks, mode):
         targets = jax.nn.one_hot(labels, model.num_classes, dtype=logits.dtype)  # the smoothed labels are not used
         return optax.softmax_cross_entropy(logits, targets).mean(), (changed["batch_stats"], heard)
 
-    return jax.jit(jax.value_and_grad(loss, has_aux=True))
+    return loss
+
+
+def make_loss(model, masks, mode):
+    return jax.jit(jax.value_and_grad(plain_loss(model, masks, mode), has_aux=True))
+
+
+class Devices:
+    """What train() needs of a machine with several devices: parts of a batch, and a step that averages over them. They
+    are axes of jax.vmap, groups of `shared` neighbours whose batch norm is one: what pmap and pmean would work out on
+    eight chips; with more devices than processors XLA's collectives wait for one another for ever."""
+
+    def __init__(self, count, shared):
+        self.groups, self.shared, self.count = count // shared, shared, count
+
+    def deal(self, values, order):
+        """(batch, ...) to (groups, shared, pictures, ...); order -1: groups, devices and pictures in reverse."""
+        dealt = values.reshape(self.groups, self.shared, -1, *values.shape[1:])
+        return dealt[::order, ::order, ::order]
+
+    def make_loss(self, model, masks, mode):
+        step = jax.value_and_grad(plain_loss(model, masks, mode), has_aux=True)
+        over = jax.vmap(jax.vmap(step, (None, 0, 0, 0, 0, 0), axis_name=SHARED), (None, 0, 0, 0, 0, 0))
+        mean = lambda leaf: leaf.mean((0, 1))
+
+        @jax.jit
+        def averaged(params, *parts):
+            (loss, auxiliary), grads = over(params, *parts)
+            return (loss.mean(), auxiliary), jax.tree.map(mean, grads)
+
+        return averaged
+
+
+def share_batch_norm():
+    """nn.BatchNorm as the model calls it, with moments over the axis SHARED."""
+    original = nn.BatchNorm
+
+    def shared(*positional, **named):
+        return original(*positional, axis_name=SHARED, **named)
+
+    nn.BatchNorm = shared
+
+
+def train_on_devices(model, original, masks, variables, keys, devices, steps, batch, told=None):
+    """train() on several devices; `told` as there: each device's pictures, and the devices, in reverse."""
+    config = ml_collections.ConfigDict(OPTIMIZER)
+    rate = original["optimizer"].create_learning_rate_fn(config, STEPS_PER_EPOCH)
+    optimizer = original["optimizer"].create_optimizer(config, rate)
+    average = original["model_ema"].ema_v2(EMA_DECAY, debias=False)
+    params = variables["params"]
+    shape = (devices.groups, devices.shared)
+    statistics = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, shape + leaf.shape), variables["batch_stats"])
+    order = 1 if told is None else -1
+    state, ema, ema_statistics = optimizer.init(params), average.init(params), average.init(statistics)
+    gradient = devices.make_loss(model, masks, "hear" if told is None else "tell")
+    update, step_average = jax.jit(optimizer.update), jax.jit(average.update)
+    losses, norms, rates, heard = [], [], [], []
+    for step in range(steps):
+        dropout, depth, keys = (jnp.stack(part) for part in zip(*(jax.random.split(key, 3) for key in keys)))
+        chains = [part.reshape(shape) for part in (dropout, depth)]
+        pictures = jnp.asarray(devices.deal(formula.images(step, batch, SIDE), order))
+        labels = jnp.asarray(devices.deal(formula.labels(step, batch, CLASSES), order))
+        (loss, (statistics, drawn)), grads = gradient(
+            params, statistics, pictures, labels, chains,
+            [mask[::order, ::order, ::order] for mask in told[step]] if told else [])
+        updates, state = update(grads, state, params)
+        params = optax.apply_updates(params, updates)
+        _, ema = step_average(params, ema)
+        _, ema_statistics = step_average(statistics, ema_statistics)
+        losses.append(float(loss))
+        norms.append(float(np.sqrt(sum(np.sum(np.square(np.asarray(g, np.float64))) for g in jax.tree.leaves(grads)))))
+        rates.append(float(rate(step)))
+        heard.append([np.asarray(mask) for mask in drawn])
+        print(f"{step} lr {rates[-1]:.6f} loss {losses[-1]:.7f} gradient norm {norms[-1]:.5f}", flush=True)
+    mean = lambda tree: jax.tree.map(lambda leaf: leaf.mean((0, 1)), tree)  # sync_batch_stats
+    trees = {"parameters": params, "slot_0": state[1][0].nu, "slot_1": jax.tree.map(jnp.negative, state[1][2].trace),
+             "ema_parameters": ema.ema, "statistics": mean(statistics), "ema_statistics": mean(ema_statistics.ema)}
+    return losses, norms, rates, {name: flat(tree) for name, tree in trees.items()}, heard
 
 
 def train(model, original, masks, variables, key, told=None):
@@ -201,14 +284,55 @@ def import_original(folder):
     return {"model": efficientnet, "optimizer": optimizer, "model_ema": model_ema}
 
 
+def digits(values):
+    return [float(f"{value:.9g}") for value in values]
+
+
+def add_run(document, run, other):
+    """Losses, norms and final tensors of a run, and of the same in another order."""
+    (losses, norms, rates, final, _), (other_losses, other_norms, _, other_final, _) = run, other
+    document["run"] = {"lr": digits(rates), "losses": digits(losses), "gradient_norms": digits(norms),
+                       "other_losses": digits(other_losses), "other_gradient_norms": digits(other_norms)}
+    document["statistics"] = [[name, *values.shape] for name, values in final["statistics"].items()]
+    for quantity, tensors in final.items():
+        document["run"][quantity] = formula.describe_all(tensors, tensors, other_final[quantity], formula.OTHER_SAMPLES)
+    worst = max(abs(a / b - 1) for a, b in zip(losses, other_losses))
+    print(f"losses in another order: {worst:.1e} apart")
+
+
+def write_devices(original, made_by, devices, steps, name):
+    """Steps on several devices, two pictures each."""
+    batch = 2 * devices.count
+    model = original["model"].EfficientNet(num_classes=CLASSES, init_stochastic_depth_rate=DROP_PATH)
+    masks = Masks()
+    variables, _ = initial_variables(model, 0, devices.count)
+    keys = [initial_variables(model, device, devices.count)[1] for device in range(devices.count)]
+    if devices.shared > 1:
+        share_batch_norm()
+    first = train_on_devices(model, original, masks, variables, keys, devices, steps, batch)
+    other = train_on_devices(model, original, masks, variables, keys, devices, steps, batch, first[4])
+    document = {"made_by": made_by, "devices": devices.count, "shared": devices.shared, "batch": batch}
+    document["parameters"] = [[name, *values.shape] for name, values in first[3]["parameters"].items()]
+    add_run(document, first, other)
+    formula.write(pathlib.Path(__file__).with_name(name), document)
+
+
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("checkout", type=pathlib.Path)
-    original = import_original(arguments.parse_args().checkout)
+    arguments.add_argument("--devices", action="store_true", help="flax_eight.json: twenty steps on eight devices")
+    arguments.add_argument("--groups", action="store_true", help="flax_groups.json: twelve steps on sixteen")
+    options = arguments.parse_args()
+    original = import_original(options.checkout)
+    made_by = (f"make_flax_original.py: jax_examples c05ece5, flax {flax.__version__}, optax {optax.__version__}, "
+               f"jax {jax.__version__}")
+    if options.devices:
+        return write_devices(original, made_by, Devices(8, 1), 20, "flax_eight.json")
+    if options.groups:
+        return write_devices(original, made_by, Devices(16, 8), 12, "flax_groups.json")
     network = original["model"].EfficientNet
     document = {
-        "made_by": f"make_flax_original.py: jax_examples c05ece5, flax {flax.__version__}, optax {optax.__version__}, "
-                   f"jax {jax.__version__}",
+        "made_by": made_by,
         "initial": {},
     }
     def describe_initial():
@@ -231,20 +355,9 @@ def main():
     jax.config.update("jax_threefry_partitionable", True)
 
     variables, key = initial_variables(network(**model))
-    losses, norms, rates, final, heard = train(network(**model), original, masks, variables, key)
-    document["masks"] = describe_masks(heard)
-    other_losses, other_norms, _, other, _ = train(network(**model), original, masks, variables, key, heard)
-
-    def digits(values):
-        return [float(f"{value:.9g}") for value in values]
-
-    document["run"] = {"lr": digits(rates), "losses": digits(losses), "gradient_norms": digits(norms),
-                       "other_losses": digits(other_losses), "other_gradient_norms": digits(other_norms)}
-    document["statistics"] = [[name, *values.shape] for name, values in final["statistics"].items()]
-    for quantity, tensors in final.items():
-        document["run"][quantity] = formula.describe_all(tensors, tensors, other[quantity], formula.OTHER_SAMPLES)
-    worst = max(abs(a / b - 1) for a, b in zip(losses, other_losses))
-    print(f"losses in another order: {worst:.1e} apart")
+    run = train(network(**model), original, masks, variables, key)
+    document["masks"] = describe_masks(run[4])
+    add_run(document, run, train(network(**model), original, masks, variables, key, run[4]))
     formula.write(pathlib.Path(__file__).with_name("flax_original.json"), document)
 
 

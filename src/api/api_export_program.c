@@ -58,7 +58,7 @@ effnet_status effnet_recipe_save_stablehlo(const effnet_recipe *recipe, const ch
     TRY(recipe_need_batch(&recipe->recipe, "a program", error));
     TRY(model_config_from_recipe(&recipe->recipe, 0, &config, error));
     step_spec_from_recipe(&recipe->recipe, &spec);
-    TRY(network_build(&config, &network, error));
+    TRY(network_from_recipe(&recipe->recipe, &config, &network, error));
     const bool mixed = recipe->recipe.mixup > 0 || recipe->recipe.cutmix > 0;
     const XlaStepOptions write = {.bytes = chosen.bytes, .soft_targets = mixed};
     effnet_status status = xla_write_step(&network, &spec, &write, &program, error);

@@ -79,6 +79,8 @@ typedef struct ExecutorInfo {
     int workers, devices;
     size_t activation_bytes; /* of a step, where known; of a device the most that was in use */
     size_t memory_bytes;     /* of this machine for steps and evaluations, the state aside; 0: not known */
+    size_t device_bytes;     /* of each device for a step, about, before anything is compiled; 0: no device */
+    size_t device_memory;    /* what each device has; 0: not known */
     double compile_seconds;  /* spent on programs so far */
 } ExecutorInfo;
 

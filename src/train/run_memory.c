@@ -18,6 +18,17 @@ void run_memory_expect(const Run *run, int evaluation_batch, RunMemory *out) {
                        .pictures = RING * (batch + evaluation_batch) * picture};
 }
 
+void run_memory_note_device(const ExecutorInfo *info, RunNotes *notes) {
+    char text[300];
+    if (info->device_memory == 0 || info->device_bytes <= info->device_memory) return;
+    number_print(
+        text, sizeof text,
+        "a step takes about %.3g GiB of a device that has %.3g: where it does not fit, make batch_size smaller "
+        "or accumulate larger, or set amp: bf16",
+        (double)info->device_bytes / 0x1p30, (double)info->device_memory / 0x1p30);
+    run_note(notes, "%s", text);
+}
+
 effnet_status run_memory_check(const RunMemory *memory, const Machine *machine, const Recipe *recipe, bool anyway,
                                RunNotes *notes, effnet_error *err) {
     const double gib = 1 << 30;

@@ -19,5 +19,7 @@ void run_memory_expect(const Run *run, int evaluation_batch, RunMemory *out);
 /* EFFNET_ERROR_MEMORY where it is more than is free, with the keys that change it; `anyway`: a note instead. */
 effnet_status run_memory_check(const RunMemory *memory, const Machine *machine, const Recipe *recipe, bool anyway,
                                RunNotes *notes, effnet_error *err);
+/* A note where a step is likely to be too large for a device. */
+void run_memory_note_device(const ExecutorInfo *info, RunNotes *notes);
 
 #endif

@@ -180,6 +180,8 @@ effnet_status run_start(Run *run, effnet_error *err) {
     machine_here(&machine);
     run_memory_expect(run, evaluation_batch(run->recipe), &memory);
     TRY(run_memory_check(&memory, &machine, run->recipe, run->options->memory_anyway, &run->notes, err));
+    const ExecutorInfo info = executor_info(run->trainer.executor);
+    run_memory_note_device(&info, &run->notes);
     run->memory_bytes = memory.activations + memory.state + memory.pictures;
     TRY(trainer_start(&run->trainer, err));
     return open_loaders(run, err);

@@ -14,6 +14,9 @@ there=(--device "xla:$fake")
 
 echo "-- the fake device itself: a whole run, its results told a step or two later and none of them lost"
 run 0 "${train[@]}" "${there[@]}" --out "$work/whole"
+grep -qE '^run: fake engine, .*; memory about .* GiB free, on the device about 0\.[0-9]+ GiB; seed' "$work/out" ||
+    die "what a step takes of the device is not told"
+! grep -q 'a step takes about' "$work/out" || die "warned of a device that is large enough"
 [ "$(grep -c '"loss":1.0' "$work/whole/log.jsonl")" -ge 10 ] || die "not every step of ten is in the log"
 run 0 "${train[@]}" "${there[@]}" --out "$work/sparse" --set log_interval=4
 # steps 4 and 8, and the epochs' ends
@@ -46,3 +49,7 @@ echo "-- more replicas than devices"
 complains 1 "8 replicas and 4 devices" env FAKE_PJRT_DEVICES=4 "${train[@]}" "${there[@]}" --out "$work/eight" \
     --set replicas=8 --set batch_size=16 --set accumulate=1
 run 0 "${train[@]}" "${there[@]}" --out "$work/eight" --set replicas=8 --set batch_size=16 --set accumulate=1
+
+echo "-- a step that is too large for the device is told of before it is compiled"
+run 0 env FAKE_PJRT_MEMORY=50000000 "${train[@]}" "${there[@]}" --out "$work/large"
+grep -q 'a step takes about 0.[0-9]* GiB of a device that has 0.0466' "$work/out" || die "a device that is too small is not told of"

@@ -3,6 +3,8 @@
 
     check_stablehlo.py parse EFFNET [MODEL ...]                  the training step of every variant, parsed and verified by
                                                                  jaxlib's MLIR
+    check_stablehlo.py fuzz EFFNET COUNT [SEED]                  steps and inference of networks and recipes drawn at random,
+                                                                 parsed and verified likewise
     check_stablehlo.py run INFERENCE.mlir WEIGHTS.safetensors    run by JAX on the formula's pictures: logits, a line each
 
 Needs jax (and nothing of effnet but the program). Exit status 77 where jax is missing, 1 where a program is refused.
@@ -16,6 +18,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+from random import Random
 
 try:
     import jax
@@ -59,6 +62,54 @@ def check_variants(effnet, models):
             print(f"{model}: the step with {' '.join(changes)}, {out.stat().st_size / 1e6:.1f} MB: well formed", flush=True)
 
 
+def draw_settings(random):
+    """A recipe that the program takes, as `--set` arguments: any size of network, pictures and batch, any switch."""
+    replicas, accumulate = random.choice([1, 1, 2, 3, 8, 16]), random.choice([1, 1, 2, 3])
+    shared = random.choice(["none", "running_average", "tpu_groups", "all"])
+    if shared != "none":
+        accumulate = 1
+    drawn = {
+        "model": random.choice(MODELS), "width_coefficient": round(random.uniform(0.3, 1.6), 2),
+        "depth_coefficient": round(random.uniform(0.2, 1.3), 2), "resolution": random.randint(8, 160),
+        "num_classes": random.choice([1, 2, 3, 10, 257, 1000]), "replicas": replicas, "accumulate": accumulate,
+        "batch_size": replicas * accumulate * random.randint(1, 5), "bn_sync": shared,
+        "opt": random.choice(["rmsprop", "sgd", "adamw", "lars", "lamb"]), "amp": random.choice(["none", "bf16"]),
+        "padding": random.choice(["same", "symmetric"]), "drop": random.choice([0, 0.3]),
+        "drop_path": random.choice([0, 0.2]), "model_ema": random.choice(["true", "false"]),
+        "clip_grad": random.choice([0, 1]), "smoothing": random.choice([0, 0.1]), "mixup": random.choice([0, 0.2]),
+        "bn_variance": random.choice(["biased", "unbiased"]), "se_round": random.choice(["floor", "even"]),
+        "freeze": random.choice(["", "", "1", "5", "bn", "blocks.2"]), "layer_decay": random.choice([1, 1, 0.8]),
+    }
+    if random.random() < 0.3:
+        drawn |= {"masks": "flax", "accumulate": 1, "batch_size": replicas * random.randint(1, 5)}
+    return [part for key, value in drawn.items() for part in ("--set", f"{key}={value}")]
+
+
+def fuzz(effnet, count, seed):
+    random, refused = Random(seed), {}
+    with tempfile.TemporaryDirectory() as folder:
+        recipe, out = pathlib.Path(folder, "recipe.yaml"), pathlib.Path(folder, "out.mlir")
+        recipe.write_text("num_classes: 1000\n")
+        for number in range(count):
+            settings = draw_settings(random) + (["--uint8"] if random.random() < 0.5 else [])
+            out.unlink(missing_ok=True)
+            done = subprocess.run([effnet, "export", recipe, out, *settings], stderr=subprocess.PIPE, text=True,
+                                  stdout=subprocess.DEVNULL)
+            if done.returncode == 1 and done.stderr.startswith("effnet export: "):  # a sentence: no such network
+                reason = re.sub(r"\d+", "N", done.stderr.strip())[15:75]
+                refused[reason] = refused.get(reason, 0) + 1
+                continue
+            if done.returncode != 0:
+                sys.exit(f"run {number}: exit status {done.returncode} of {' '.join(settings)}\n{done.stderr}")
+            try:
+                parse(out)
+            except Exception as error:
+                sys.exit(f"run {number}: {' '.join(settings)}\n{error}")
+    print(f"{count - sum(refused.values())} programs well formed, {sum(refused.values())} recipes refused by name")
+    for reason, times in sorted(refused.items(), key=lambda item: -item[1]):
+        print(f"  {times}: {reason}")
+
+
 def tensors(path):
     data = pathlib.Path(path).read_bytes()
     size, = struct.unpack("<Q", data[:8])
@@ -90,6 +141,8 @@ def run(program, weights):
 
 if len(sys.argv) > 2 and sys.argv[1] == "parse":
     check_variants(sys.argv[2], sys.argv[3:])
+elif len(sys.argv) in (4, 5) and sys.argv[1] == "fuzz":
+    fuzz(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]) if len(sys.argv) == 5 else 1)
 elif len(sys.argv) == 4 and sys.argv[1] == "run":
     run(*sys.argv[2:])
 else:

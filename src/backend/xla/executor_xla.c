@@ -459,6 +459,27 @@ static effnet_status xla_create(const Network *network, const StepSpec *spec, co
     return status;
 }
 
+/* Of a step on one device: the state's vectors, gradient and constants, the pictures, and every tensor of a part once,
+ * as it is stored: what the backward pass reads. XLA's own figure for B0 at 224, 256 pictures in bf16 on an H100 is
+ * 8.0 GB, this one's 8.6. */
+static size_t step_bytes(const XlaExecutor *xla) {
+    const Network *network = xla->network;
+    const size_t share = (size_t)(xla->spec.batch / xla->spec.replicas), part = share / (size_t)xla->spec.accumulate;
+    size_t elements = 0, bytes = network->parameter_floats * sizeof(float); /* the gradient */
+    if (xla->options.evaluates_only) return 0;
+    for (int i = 0; i < network->num_ops; i++) {
+        const TensorShape of = network->tensors[network->ops[i].output];
+        elements += (size_t)of.height * (size_t)of.width * (size_t)of.channels;
+    }
+    for (int i = 0; i < xla->step_program.num_arguments; i++) {
+        const XlaValue *value = &xla->step_program.arguments[i];
+        size_t count = value->type == XLA_U8 ? 1 : sizeof(float);
+        for (int d = 0; d < value->rank; d++) count *= (size_t)value->shape[d];
+        bytes += count;
+    }
+    return bytes + part * elements * (xla->spec.bf16 ? sizeof(uint16_t) : sizeof(float));
+}
+
 static ExecutorInfo xla_info(Executor *executor) {
     XlaExecutor *xla = xla_of(executor);
     xla->info = pjrt_info(xla->pjrt);
@@ -468,6 +489,8 @@ static ExecutorInfo xla_info(Executor *executor) {
                           .workers = 1,
                           .devices = xla->spec.replicas,
                           .activation_bytes = (size_t)xla->info.peak_bytes,
+                          .device_bytes = step_bytes(xla),
+                          .device_memory = (size_t)xla->info.memory_bytes,
                           .compile_seconds = xla->compile_seconds};
 }
 

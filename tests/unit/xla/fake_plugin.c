@@ -4,7 +4,8 @@
  *
  * FAKE_PJRT in the environment is CALL:N:CODE, say execute:7:14: the N-th (from 1) call of that kind (compile, upload,
  * execute, download, await) fails with an error of this code (8: out of memory, 14: unavailable), and so does every
- * later one, as those of a device that is gone. FAKE_PJRT_DEVICES: how many devices there are, 8. */
+ * later one, as those of a device that is gone. FAKE_PJRT_DEVICES: how many devices there are, 8;
+ * FAKE_PJRT_MEMORY: the bytes of each, 1 GiB. */
 #include "backend/xla/pjrt_abi.h"
 
 #include <stdio.h>
@@ -134,7 +135,8 @@ static PJRT_Error *device_kind(PjrtDeviceText *in) {
 static PJRT_Error *device_memory(PjrtMemoryStats *in) {
     in->in_use = 1 << 20;
     in->has_limit = true;
-    in->limit = (int64_t)1 << 30;
+    const char *limit = getenv("FAKE_PJRT_MEMORY");
+    in->limit = limit ? atoll(limit) : (int64_t)1 << 30;
     return NULL;
 }
 

@@ -4,15 +4,13 @@
     git clone https://github.com/NobuoTsukamoto/jax_examples && git -C jax_examples checkout c05ece5
     python make_flax_original.py jax_examples        # writes flax_original.json beside itself; some minutes
     python make_flax_original.py jax_examples --devices        # flax_eight.json: twenty steps on eight devices
-    python make_flax_original.py jax_examples --groups         # flax_groups.json: sixteen, batch norm shared by eight
 
 The model (classification/implements/efficientnet.py), the optimizer and its schedule (common/optimizer.py) and the
 average (common/model_ema.py) are that repository's own code, imported from the checkout; nothing of it is kept here.
 What train.py does around them (keys, loss, step) is written down below in our words: train.py itself needs the data
 set before anything else. On eight devices it is a part of every batch on each, gradients averaged, batch norm and
-masks each device's own, running statistics averaged at the end (sync_batch_stats). With --groups Flax's BatchNorm has
-an axis_name, so that groups of eight of sixteen devices share their moments (as TpuBatchNormalization does). Three
-parts of the run on one device:
+masks each device's own, running statistics averaged at the end (sync_batch_stats). Three parts of the run on one
+device:
 
   initial   EfficientNet-B0 of 1,000 classes from seed 42, with the kernel initialiser of c05ece5 (normal) and with the
             truncated one that the first run had: norm and some elements of every tensor
@@ -46,7 +44,6 @@ DROP_PATH = 0.2
 MASK_CALLS = [0, 1, 2, 49]
 # The rate is small, because at 2e-3 two orders of summation part by 2 % within 20 steps and have nothing in common
 # after 30. The decay begins at twice the warm-up, step 20, and has a stair every seven steps.
-SHARED = "shared"  # the axis of devices whose batch norm is one
 OPTIMIZER = dict(optimizer="rmsprop", rmsprop_decay=0.9, rmsprop_epsilon=0.001, momentum=0.9, rmsprop_initial_scale=1.0,
                  optimizer_schedule="warmup_exponential_decay", initial_learning_rate=0.0, learning_rate=5e-5,
                  warmup_epochs=1, num_epochs=5, exponential_decay_rate=0.9, transition_steps=7, lr_drop_staircase=True,
@@ -139,39 +136,32 @@ def make_loss(model, masks, mode):
 
 
 class Devices:
-    """What train() needs of a machine with several devices: parts of a batch, and a step that averages over them. They
-    are axes of jax.vmap, groups of `shared` neighbours whose batch norm is one: what pmap and pmean would work out on
-    eight chips; with more devices than processors XLA's collectives wait for one another for ever."""
+    """What train() needs of a machine with several devices: parts of a batch, and a step that averages over them."""
 
-    def __init__(self, count, shared):
-        self.groups, self.shared, self.count = count // shared, shared, count
+    def __init__(self, count):
+        self.count = count
 
     def deal(self, values, order):
-        """(batch, ...) to (groups, shared, pictures, ...); order -1: groups, devices and pictures in reverse."""
-        dealt = values.reshape(self.groups, self.shared, -1, *values.shape[1:])
-        return dealt[::order, ::order, ::order]
+        """(batch, ...) to (devices, pictures, ...); order -1: devices and pictures in reverse."""
+        return values.reshape(self.count, -1, *values.shape[1:])[::order, ::order]
 
     def make_loss(self, model, masks, mode):
-        step = jax.value_and_grad(plain_loss(model, masks, mode), has_aux=True)
-        over = jax.vmap(jax.vmap(step, (None, 0, 0, 0, 0, 0), axis_name=SHARED), (None, 0, 0, 0, 0, 0))
-        mean = lambda leaf: leaf.mean((0, 1))
+        """One device after the other, and the mean of what pmap and pmean would work out at once: with more devices
+        than processors XLA's collectives wait for one another for ever, and under vmap the gradients of the depthwise
+        convolutions want 68 GB."""
+        step = make_loss(model, masks, mode)
 
-        @jax.jit
         def averaged(params, *parts):
-            (loss, auxiliary), grads = over(params, *parts)
-            return (loss.mean(), auxiliary), jax.tree.map(mean, grads)
+            losses, auxiliary, gradients = [], [], []
+            for device in range(self.count):
+                (loss, aux), grads = step(params, *jax.tree.map(lambda leaf: leaf[device], parts))
+                losses.append(loss)
+                auxiliary.append(aux)
+                gradients.append(grads)
+            mean = jax.tree.map(lambda *leaves: jnp.stack(leaves).mean(0), *gradients)
+            return (jnp.stack(losses).mean(), jax.tree.map(lambda *leaves: jnp.stack(leaves), *auxiliary)), mean
 
         return averaged
-
-
-def share_batch_norm():
-    """nn.BatchNorm as the model calls it, with moments over the axis SHARED."""
-    original = nn.BatchNorm
-
-    def shared(*positional, **named):
-        return original(*positional, axis_name=SHARED, **named)
-
-    nn.BatchNorm = shared
 
 
 def train_on_devices(model, original, masks, variables, keys, devices, steps, batch, told=None):
@@ -181,8 +171,7 @@ def train_on_devices(model, original, masks, variables, keys, devices, steps, ba
     optimizer = original["optimizer"].create_optimizer(config, rate)
     average = original["model_ema"].ema_v2(EMA_DECAY, debias=False)
     params = variables["params"]
-    shape = (devices.groups, devices.shared)
-    statistics = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, shape + leaf.shape), variables["batch_stats"])
+    statistics = jax.tree.map(lambda leaf: jnp.stack([leaf] * devices.count), variables["batch_stats"])
     order = 1 if told is None else -1
     state, ema, ema_statistics = optimizer.init(params), average.init(params), average.init(statistics)
     gradient = devices.make_loss(model, masks, "hear" if told is None else "tell")
@@ -190,12 +179,11 @@ def train_on_devices(model, original, masks, variables, keys, devices, steps, ba
     losses, norms, rates, heard = [], [], [], []
     for step in range(steps):
         dropout, depth, keys = (jnp.stack(part) for part in zip(*(jax.random.split(key, 3) for key in keys)))
-        chains = [part.reshape(shape) for part in (dropout, depth)]
         pictures = jnp.asarray(devices.deal(formula.images(step, batch, SIDE), order))
         labels = jnp.asarray(devices.deal(formula.labels(step, batch, CLASSES), order))
         (loss, (statistics, drawn)), grads = gradient(
-            params, statistics, pictures, labels, chains,
-            [mask[::order, ::order, ::order] for mask in told[step]] if told else [])
+            params, statistics, pictures, labels, (dropout, depth),
+            [mask[::order, ::order] for mask in told[step]] if told else [])
         updates, state = update(grads, state, params)
         params = optax.apply_updates(params, updates)
         _, ema = step_average(params, ema)
@@ -205,7 +193,7 @@ def train_on_devices(model, original, masks, variables, keys, devices, steps, ba
         rates.append(float(rate(step)))
         heard.append([np.asarray(mask) for mask in drawn])
         print(f"{step} lr {rates[-1]:.6f} loss {losses[-1]:.7f} gradient norm {norms[-1]:.5f}", flush=True)
-    mean = lambda tree: jax.tree.map(lambda leaf: leaf.mean((0, 1)), tree)  # sync_batch_stats
+    mean = lambda tree: jax.tree.map(lambda leaf: leaf.mean(0), tree)  # sync_batch_stats
     trees = {"parameters": params, "slot_0": state[1][0].nu, "slot_1": jax.tree.map(jnp.negative, state[1][2].trace),
              "ema_parameters": ema.ema, "statistics": mean(statistics), "ema_statistics": mean(ema_statistics.ema)}
     return losses, norms, rates, {name: flat(tree) for name, tree in trees.items()}, heard
@@ -307,11 +295,9 @@ def write_devices(original, made_by, devices, steps, name):
     masks = Masks()
     variables, _ = initial_variables(model, 0, devices.count)
     keys = [initial_variables(model, device, devices.count)[1] for device in range(devices.count)]
-    if devices.shared > 1:
-        share_batch_norm()
     first = train_on_devices(model, original, masks, variables, keys, devices, steps, batch)
     other = train_on_devices(model, original, masks, variables, keys, devices, steps, batch, first[4])
-    document = {"made_by": made_by, "devices": devices.count, "shared": devices.shared, "batch": batch}
+    document = {"made_by": made_by, "devices": devices.count, "batch": batch}
     document["parameters"] = [[name, *values.shape] for name, values in first[3]["parameters"].items()]
     add_run(document, first, other)
     formula.write(pathlib.Path(__file__).with_name(name), document)
@@ -321,15 +307,12 @@ def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("checkout", type=pathlib.Path)
     arguments.add_argument("--devices", action="store_true", help="flax_eight.json: twenty steps on eight devices")
-    arguments.add_argument("--groups", action="store_true", help="flax_groups.json: twelve steps on sixteen")
     options = arguments.parse_args()
     original = import_original(options.checkout)
     made_by = (f"make_flax_original.py: jax_examples c05ece5, flax {flax.__version__}, optax {optax.__version__}, "
                f"jax {jax.__version__}")
     if options.devices:
-        return write_devices(original, made_by, Devices(8, 1), 20, "flax_eight.json")
-    if options.groups:
-        return write_devices(original, made_by, Devices(16, 8), 12, "flax_groups.json")
+        return write_devices(original, made_by, Devices(8), 20, "flax_eight.json")
     network = original["model"].EfficientNet
     document = {
         "made_by": made_by,

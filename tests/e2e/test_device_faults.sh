@@ -16,7 +16,7 @@ echo "-- the fake device itself: a whole run, its results told a step or two lat
 run 0 "${train[@]}" "${there[@]}" --out "$work/whole"
 grep -qE '^run: fake engine, .*; memory about .* GiB free, on the device about 0\.[0-9]+ GiB; seed' "$work/out" ||
     die "what a step takes of the device is not told"
-! grep -q 'a step takes about' "$work/out" || die "warned of a device that is large enough"
+! grep -q "a step takes about" "$work/out" "$work/err" || die "warned of a device that is large enough"
 [ "$(grep -c '"loss":1.0' "$work/whole/log.jsonl")" -ge 10 ] || die "not every step of ten is in the log"
 run 0 "${train[@]}" "${there[@]}" --out "$work/sparse" --set log_interval=4
 # steps 4 and 8, and the epochs' ends
@@ -52,4 +52,4 @@ run 0 "${train[@]}" "${there[@]}" --out "$work/eight" --set replicas=8 --set bat
 
 echo "-- a step that is too large for the device is told of before it is compiled"
 run 0 env FAKE_PJRT_MEMORY=50000000 "${train[@]}" "${there[@]}" --out "$work/large"
-grep -q 'a step takes about 0.[0-9]* GiB of a device that has 0.0466' "$work/out" || die "a device that is too small is not told of"
+grep -q "a step takes about 0.[0-9]* GiB of a device that has 0.0466" "$work/out" "$work/err" || die "a device that is too small is not told of"

@@ -11,23 +11,51 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-/* Finds where to cut: the offset of the first line that is torn, no JSON object with a step, or of a later step. */
-static long offset_to_keep(RunLog *log, int64_t step) {
+/* What is to stay of a log. */
+typedef struct Kept {
+    long whole; /* bytes from its beginning in which every line is good */
+    char *rest; /* good lines behind one that is none, one after the other; NULL: there are none */
+    size_t rest_size;
+} Kept;
+
+static bool keep_line(Kept *kept, const char *text, size_t length, long *behind) {
+    if (*behind < 0) {
+        kept->whole += (long)length;
+        return true;
+    }
+    char *larger = realloc(kept->rest, kept->rest_size + length);
+    if (!larger) return false;
+    memcpy(larger + kept->rest_size, text, length);
+    kept->rest = larger;
+    kept->rest_size += length;
+    return true;
+}
+
+/* Up to the first line that is torn or of a later step; a line between that is no JSON object with a step is left out. */
+static bool find_kept(RunLog *log, int64_t step, Kept *kept) {
     char *text = NULL;
     size_t capacity = 0;
-    long keep = 0;
-    for (ssize_t length; (length = getline(&text, &capacity, log->stream)) > 0; keep += length) {
+    long behind = -1; /* where the first line that is none begins */
+    bool good = true, later = false;
+    *kept = (Kept){0};
+    errno = 0;
+    for (ssize_t length; good && !later && (length = getline(&text, &capacity, log->stream)) > 0;) {
         if (text[length - 1] != '\n') break;
         json_t *line = json_loadb(text, (size_t)length, 0, NULL);
         json_t *at = json_object_get(line, "step");
         int64_t line_step = json_integer_value(at);
-        bool good = json_is_integer(at) && line_step <= step;
-        if (good && json_is_number(json_object_get(line, "top1"))) log->evaluated_step = line_step;
+        later = json_is_integer(at) && line_step > step;
+        if (!json_is_integer(at)) {
+            if (behind < 0) behind = kept->whole;
+        } else if (!later) {
+            if (json_is_number(json_object_get(line, "top1"))) log->evaluated_step = line_step;
+            good = keep_line(kept, text, (size_t)length, &behind);
+        }
         json_decref(line);
-        if (!good) break;
     }
+    good = good && errno != ENOMEM && !ferror(log->stream);
     free(text);
-    return keep;
+    return good;
 }
 
 effnet_status run_log_open(RunLog *log, const char *folder, effnet_error *err) {
@@ -43,16 +71,33 @@ effnet_status run_log_open(RunLog *log, const char *folder, effnet_error *err) {
     return EFFNET_OK;
 }
 
-effnet_status run_log_cut(RunLog *log, int64_t step, effnet_error *err) {
+/* The log as it was, beside it, before lines in its middle are left out. */
+static effnet_status set_aside(RunLog *log, effnet_error *err) {
+    char path[sizeof log->path + 10];
+    AtomicFile copy = {0};
+    snprintf(path, sizeof path, "%s.damaged", log->path);
+    TRY(atomic_file_open(&copy, path, err));
     rewind(log->stream);
-    long keep = offset_to_keep(log, step);
-    if (ferror(log->stream) || fseek(log->stream, 0, SEEK_END) != 0 || ftruncate(fileno(log->stream), keep) != 0) {
-        int reason = errno;
-        run_log_close(log);
-        return fail(err, EFFNET_ERROR_IO, "cannot cut '%s' back to step %lld: %s", log->path, (long long)step,
-                    strerror(reason));
-    }
-    return EFFNET_OK;
+    for (int c; (c = getc(log->stream)) != EOF;) putc(c, copy.stream);
+    return atomic_file_commit(&copy, err);
+}
+
+effnet_status run_log_cut(RunLog *log, int64_t step, effnet_error *err) {
+    Kept kept;
+    rewind(log->stream);
+    bool done = find_kept(log, step, &kept);
+    effnet_status status = done && kept.rest ? set_aside(log, err) : EFFNET_OK;
+    done = done && status == EFFNET_OK && fseek(log->stream, 0, SEEK_END) == 0 &&
+           ftruncate(fileno(log->stream), kept.whole) == 0;
+    if (done && kept.rest)
+        done = fwrite(kept.rest, 1, kept.rest_size, log->stream) == kept.rest_size && fflush(log->stream) == 0;
+    free(kept.rest);
+    if (done) return EFFNET_OK;
+    int reason = errno;
+    run_log_close(log);
+    if (status != EFFNET_OK) return status;
+    return fail(err, EFFNET_ERROR_IO, "cannot cut '%s' back to step %lld: %s", log->path, (long long)step,
+                strerror(reason));
 }
 
 void run_log_close(RunLog *log) {

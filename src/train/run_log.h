@@ -20,8 +20,9 @@ typedef struct RunLog {
 
 /* Opens folder/log.jsonl to append, and locks it; nothing in it is changed. */
 effnet_status run_log_open(RunLog *log, const char *folder, effnet_error *err);
-/* Lines of steps after `step` (those that a killed run wrote after the checkpoint it goes on from), a torn last line
- * and everything behind a line that is none are cut off: the log stays one curve. Closes the log where that fails. */
+/* Lines of steps after `step` (those that a killed run wrote after the checkpoint it goes on from) and a torn last line
+ * are cut off: the log stays one curve. Lines between that are none, damage, are left out, and the log as it was kept
+ * as log.jsonl.damaged. Closes the log where that fails. */
 effnet_status run_log_cut(RunLog *log, int64_t step, effnet_error *err);
 /* The sink (`context`: the RunLog) of intervals and epochs. */
 RunSinkFunction run_log_take;

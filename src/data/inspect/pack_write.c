@@ -289,7 +289,7 @@ static effnet_status lock_part(Writer *writer, struct stat *status, effnet_error
 }
 
 static effnet_status open_part(Writer *writer, effnet_error *err) {
-    EffpackHead head;
+    EffpackHead head = {0};
     struct stat status;
     TRY(lock_part(writer, &status, err));
     writer->at = sizeof head;
@@ -300,7 +300,9 @@ static effnet_status open_part(Writer *writer, effnet_error *err) {
         return fail(err, EFFNET_ERROR_ARGUMENT,
                     "'%s' was begun from another source or with other options; finish that, or remove it",
                     writer->part);
-    if (!whole && status.st_size > 0 && status.st_size >= (int64_t)sizeof head)
+    static const EffpackHead unwritten; /* stopped between making the file and writing its head */
+    bool begun = status.st_size == (int64_t)sizeof head && memcmp(&head, &unwritten, sizeof head) == 0;
+    if (!whole && !begun && status.st_size >= (int64_t)sizeof head)
         return fail(err, EFFNET_ERROR_FORMAT, "'%s' is there and is no effpack that was stopped; remove it",
                     writer->part);
     if (whole) {

@@ -9,6 +9,7 @@
 #include <glob.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static bool is_file(const char *path) {
     struct stat status;
@@ -67,7 +68,12 @@ static effnet_status read_pattern(const char *pattern, NameList *out, effnet_err
 effnet_status file_list_read(const char *root, NameList *out, effnet_error *err) {
     if (root[0] == '@') return read_list(root + 1, out, err);
     if (path_is_folder(root)) return read_folder(root, out, err);
-    if (path_exists(root)) return name_list_add(out, root, err);
+    if (path_exists(root)) {
+        int descriptor;
+        TRY(file_open(root, &descriptor, NULL, err)); /* a pipe or a device is refused by its kind */
+        close(descriptor);
+        return name_list_add(out, root, err);
+    }
     if (strpbrk(root, "*?[")) return read_pattern(root, out, err);
     return fail(err, EFFNET_ERROR_IO, "cannot open the data folder '%s': %s", root, strerror(errno));
 }

@@ -361,6 +361,28 @@ static void test_log_is_cut_back(void **state) {
     assert_log("cut");
 }
 
+/* A byte that went bad in the middle costs its line and no other; the log as it was is kept. */
+static void test_log_damaged_in_the_middle(void **state) {
+    (void)state;
+    run_well(make_recipe(), "spoilt", false, 7, NULL);
+    char path[512], aside[540], *bytes;
+    size_t size;
+    effnet_error err;
+    snprintf(path, sizeof path, "%s/spoilt/log.jsonl", root);
+    snprintf(aside, sizeof aside, "%s.damaged", path);
+    assert_int_equal(file_read(path, 1 << 20, &bytes, &size, &err), EFFNET_OK);
+    char *second = strchr(bytes, '\n') + 1;
+    FILE *file = fopen(path, "w");
+    fwrite(bytes, 1, (size_t)(second - bytes), file);
+    fprintf(file, "{\"epoch\":1,\"st\1p\":2}\n");
+    fputs(second, file);
+    fclose(file);
+    free(bytes);
+    run_well(make_recipe(), "spoilt", true, 0, NULL);
+    assert_log("spoilt");
+    assert_true(path_exists(aside));
+}
+
 /* The evaluation at the end of an epoch was not reached: it is made up for. */
 static void test_missing_evaluation_is_made_up(void **state) {
     (void)state;
@@ -604,6 +626,7 @@ int main(void) {
         cmocka_unit_test(test_resume_is_exact),
         cmocka_unit_test(test_interruption),
         cmocka_unit_test(test_log_is_cut_back),
+        cmocka_unit_test(test_log_damaged_in_the_middle),
         cmocka_unit_test(test_missing_evaluation_is_made_up),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_nan_keeps_the_last_good_checkpoint),

@@ -57,8 +57,9 @@ static effnet_status find_files(Averaging *run, const char *const *paths, int co
 
 /* May differ: how and for how long they were trained, and on what. */
 static bool may_differ(const char *key) {
-    static const char *const keys[] = {"effnet.step",   "effnet.train_pictures", "effnet.train_listing",
-                                       "effnet.origin", "effnet.bn_momentum",    "effnet.class_names"};
+    static const char *const keys[] = {
+        "effnet.step",   "effnet.train_pictures", "effnet.train_listing", "effnet.evaluated_listing",
+        "effnet.origin", "effnet.bn_momentum",    "effnet.class_names"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (strcmp(keys[i], key) == 0) return true;
     return false;

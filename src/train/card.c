@@ -60,7 +60,7 @@ static json_t *labels_to_json(const ModelCard *card) {
     return labels;
 }
 
-enum { MOST_METADATA = 32 };
+enum { MOST_METADATA = 40 };
 
 typedef struct Pairs {
     char **texts; /* key, value, ..., NULL: room for MOST_METADATA pairs */
@@ -120,6 +120,7 @@ effnet_status card_metadata(const ModelCard *card, char ***out, effnet_error *er
         add_json(&pairs, "effnet.train_pictures", json_integer(card->pictures));
         add_text(&pairs, "effnet.train_listing", card->listing);
     }
+    if (card->evaluated_listing[0]) add_text(&pairs, "effnet.evaluated_listing", card->evaluated_listing);
     if (card->origin) add_json(&pairs, "effnet.origin", label_to_json(card->origin));
     if (card->class_names) add_json(&pairs, "effnet.class_names", labels_to_json(card));
     if (pairs.failed) {
@@ -312,6 +313,8 @@ static effnet_status read_fields(const CardTexts *texts, ModelCard *card, effnet
         TRY(read_integer(texts, "effnet.train_pictures", 0, INT64_MAX, &card->pictures, err));
         snprintf(card->listing, sizeof card->listing, "%s", listing);
     }
+    const char *evaluated = text_of(texts, "effnet.evaluated_listing");
+    if (evaluated) snprintf(card->evaluated_listing, sizeof card->evaluated_listing, "%s", evaluated);
     TRY(read_origin(texts, card, err));
     return read_labels(texts, card, err);
 }

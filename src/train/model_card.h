@@ -15,7 +15,8 @@ typedef struct ModelCard {
     int64_t step;       /* optimizer steps behind the weights; 0 where unknown */
     int64_t pictures;   /* trained on, and their listing (data_listing.h); "" where unknown */
     char listing[41];
-    char *origin; /* where the weights come from, in sentences, one a line; NULL: not told */
+    char evaluated_listing[41]; /* of the pictures that its accuracies are of */
+    char *origin;               /* where the weights come from, in sentences, one a line; NULL: not told */
 } ModelCard;
 
 #endif

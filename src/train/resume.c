@@ -139,6 +139,11 @@ effnet_status resume_check_data(const char *checkpoint, Run *run, effnet_error *
     differ_in_classes(&saved, &run->card, parts[0], sizeof parts[0]);
     differ_in_pictures(&saved, &run->card, parts[1], sizeof parts[1]);
     differ_in_engine(&recipe, run->recipe, parts[2], sizeof parts[2]);
+    if (saved.evaluated_listing[0] && strcmp(saved.evaluated_listing, run->card.evaluated_listing) != 0)
+        run_note(&run->notes,
+                 "the evaluation pictures are others than those before step %lld: accuracies from here on, and "
+                 "which checkpoint is the best, can't be compared with the earlier ones",
+                 (long long)saved.step);
     model_card_free(&saved);
     for (int i = 0; i < 3; i++) {
         size_t used = strlen(all);

@@ -92,7 +92,8 @@ static effnet_status open_data(Run *run, effnet_error *err) {
         TRY(recipe_class_names(recipe, (int)recipe->num_classes, &run->card.class_names, err));
     }
     run->card.pictures = dataset_size(run->train_set);
-    return data_listing(run->train_set, recipe->data, run->card.listing, err);
+    TRY(data_listing(run->train_set, recipe->data, run->card.listing, err));
+    return data_listing(run->val_set, recipe->data, run->card.evaluated_listing, err);
 }
 
 static effnet_status open_network(Run *run, effnet_error *err) {
@@ -108,6 +109,7 @@ static effnet_status open_network(Run *run, effnet_error *err) {
     run->card.pictures = data.pictures;
     run->card.several = dataset_has_sets(run->train_set);
     memcpy(run->card.listing, data.listing, sizeof data.listing);
+    memcpy(run->card.evaluated_listing, data.evaluated_listing, sizeof data.evaluated_listing);
     int used = snprintf(run->origin, sizeof run->origin, "trained by effnet %s with the recipe %s", effnet_version(),
                         recipe->name);
     if (run->options->init)

@@ -40,6 +40,15 @@ mv "$work/swapped/train/blue/03.bmp" "$work/swapped/train/blue/x.bmp"
 refused 'some of the 36 training pictures have other names or labels' --data "$work/swapped"
 refused "the engine was 'fast' and is now 'reference'" --data "$work/d" --engine reference
 
+# other pictures to evaluate on: the accuracies are no longer of one kind
+cp -r "$work/d" "$work/other_val"
+rm "$work"/other_val/val/*/00.bmp
+cp -r "$work/run" "$work/run_other_val"
+train 0 --data "$work/other_val" --out "$work/run_other_val" --resume --set epochs=3
+told "the evaluation pictures are others than those before step"
+train 0 --data "$work/d" --out "$work/run_moved" --resume --set epochs=4
+! grep -q "evaluation pictures are others" "$work/err" || die "they are the same"
+
 # said so, it goes on, and says what it goes on with
 train 0 --data "$work/renamed" --out "$work/run" --resume-anyway --set epochs=3
 told "resume-anyway: 3 of the 3 classes"

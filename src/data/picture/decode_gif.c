@@ -59,6 +59,18 @@ static effnet_status read_row(GifFileType *file, int y, GifPixelType *row, uint8
     return EFFNET_OK;
 }
 
+/* Memory for the canvas once there is a picture on it, and its bytes could hold so many pixels: one of LZW's codes of 12
+ * bits stands for at most 4,096. Twenty bytes must not take 600 MB. */
+static effnet_status begin_canvas(GifFileType *file, Decoder *decoder, const char *name, effnet_error *err) {
+    const GifBytes *from = file->UserData;
+    const GifImageDesc *image = &file->Image;
+    if (image->Width > 0 && image->Height > 0 && (size_t)image->Width * (size_t)image->Height / 4096 > from->left)
+        return fail(err, EFFNET_ERROR_FORMAT, "'%s' is a corrupt GIF: it ends early", name);
+    TRY(decoder_reserve(decoder, file->SHeight, file->SWidth, 3, name, err));
+    fill_background(file, decoder->pixels);
+    return EFFNET_OK;
+}
+
 /* The image whose head was read last; interlaced ones in four passes (GIF89a, appendix E). */
 static effnet_status read_image(GifFileType *file, uint8_t *pixels, const char *name, effnet_error *err) {
     static const int first[] = {0, 4, 2, 1, 0}, step[] = {8, 8, 4, 2, 1};
@@ -91,6 +103,7 @@ static effnet_status read_records(GifFileType *file, Decoder *decoder, const cha
             if (images++)
                 return fail(err, EFFNET_ERROR_UNSUPPORTED, "'%s' is an animated GIF; save one picture of it", name);
             if (DGifGetImageDesc(file) != GIF_OK) return corrupt(file, name, err);
+            TRY(begin_canvas(file, decoder, name, err));
             TRY(read_image(file, decoder->pixels, name, err));
         } else if (record == EXTENSION_RECORD_TYPE) {
             GifByteType *block;
@@ -116,11 +129,7 @@ effnet_status decode_gif(Decoder *decoder, const uint8_t *bytes, size_t size, co
         return fail(err, EFFNET_ERROR_FORMAT, "'%s' is a corrupt GIF: %s", name,
                     reason ? reason : "its head is damaged");
     }
-    effnet_status status = decoder_reserve(decoder, file->SHeight, file->SWidth, 3, name, err);
-    if (status == EFFNET_OK) {
-        fill_background(file, decoder->pixels);
-        status = read_records(file, decoder, name, err);
-    }
+    effnet_status status = read_records(file, decoder, name, err);
     if (status == EFFNET_OK)
         *out = (Picture){.height = file->SHeight, .width = file->SWidth, .pixels = decoder->pixels};
     decoder->orientation = 1;

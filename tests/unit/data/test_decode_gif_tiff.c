@@ -1,6 +1,7 @@
 /* test_decode_gif_tiff.c - still GIFs and TIFFs give the pixels that Pillow 12 reads of the same files, which lie in
  * the fuzzer's corpus; animations, several pages and damage are refused; nothing is printed. */
 #include "data/picture/decode.h"
+#include "data/picture/decode_formats.h"
 #include "base/file.h"
 
 #include <setjmp.h>
@@ -67,7 +68,26 @@ static void damage_is_told(void **state) {
     refused("II*\0\x08\0\0\0\0\0\0\0\0\0", 14, "TIFF");
 }
 
+/* A few bytes that promise 14,080 x 14,080 pixels take no memory for them. */
+static void a_promise_takes_no_memory(void **state) {
+    (void)state;
+    static const char files[][38] = {
+        "GIF89a\0\x37\0\x37\0\0\0;",
+        "GIF89a\0\x37\0\x37\0\0\0,\0\0\0\0\0\x37\0\x37\x80\0\0\0\xff\xff\xff\x08\x02\x01\x01\0;",
+    };
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        Decoder decoder = {0};
+        Picture picture;
+        effnet_error err = {0};
+        assert_int_equal(decode_gif(&decoder, (const uint8_t *)files[i], sizeof files[i], "some.gif", &picture, &err),
+                         EFFNET_ERROR_FORMAT);
+        assert_int_equal(decoder.pixel_capacity, 0);
+        decoder_release(&decoder);
+    }
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(the_pixels_of_pillow), cmocka_unit_test(damage_is_told)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(the_pixels_of_pillow), cmocka_unit_test(damage_is_told),
+                                       cmocka_unit_test(a_promise_takes_no_memory)};
     return cmocka_run_group_tests_name("decode_gif_tiff", tests, NULL, NULL);
 }

@@ -72,7 +72,7 @@ check "clang-format" tools/check_format.sh
 check "shell scripts parse" bash -c 'for f in $(git ls-files '*.sh') .ci/run; do bash -n "$f" || exit 1; done'
 
 step "gcc, release"
-check "gcc builds without a warning" build release && tests gcc build
+check "gcc builds without a warning" build release all effnet_libraries && tests gcc build
 
 step "clang, release"
 # Every unit, the program, and of the tests those that are run.

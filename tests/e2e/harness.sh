@@ -81,10 +81,11 @@ same_checkpoint() {
     done
 }
 
-# small_recipe FILE: the demo's recipe, made small and quick: batches of 32, no averaging of the curve.
+# small_fashion [whole]: $train, the demo's recipe with batches of 32 and a network of half the width and depth, or the whole.
 small_fashion() {
     train=("$effnet" train "$source/recipes/fashion-mnist-b0.yaml" --data "$fashion" --set batch_size=32
            --set eval_batch_size=250 --set log_interval=5)
+    [ "${1:-}" = whole ] || train+=(--set width_coefficient=0.5 --set depth_coefficient=0.5)
 }
 
 # install_into FOLDER: the program and the libraries of this build, built where they are not yet; a sanitized build has

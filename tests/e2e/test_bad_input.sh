@@ -3,7 +3,7 @@
 # crash, never silence; and what was good before stays good.
 source "$(dirname "$0")/harness.sh"
 need_fashion
-small_fashion
+small_fashion whole
 
 # ---- a little folder of class folders, and a recipe for it ----
 data=$work/data

@@ -29,7 +29,7 @@ complains 2 usage "$work/predict"
 complains 1 nowhere "$work/predict" "$work/nowhere" "$work/0.png"
 
 need_fashion
-small_fashion
+small_fashion whole
 run 0 "${train[@]}" --out "$work/run" --steps 3
 run 0 "$build/tools/idx_to_png" "$fashion/t10k-images-idx3-ubyte.gz" 0 "$work/0.png"
 run 0 "$work/predict" "$work/run" "$work/0.png"

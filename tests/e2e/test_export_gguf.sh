@@ -3,7 +3,7 @@
 # it is installed, reads the same tensors, labels and preprocessing.
 source "$(dirname "$0")/harness.sh"
 need_fashion
-small_fashion
+small_fashion whole
 run 0 "${train[@]}" --out "$work/run" --steps 1
 weights=$work/run/checkpoints/last/ema.safetensors
 run 0 "$effnet" export "$weights" "$work/mine.gguf"

@@ -5,7 +5,7 @@
 source "$(dirname "$0")/harness.sh"
 command -v python3 >/dev/null || skip "no python3"
 need_fashion
-small_fashion
+small_fashion whole
 
 mkdir "$work/served"
 run 0 "${train[@]}" --out "$work/run" --steps 1

@@ -18,7 +18,7 @@ complains 1 "junk.safetensors" "$effnet" import "$work/junk.safetensors" "$work/
 [ ! -e "$work/out.safetensors" ] || die "a failed import left a file"
 
 need_fashion
-small_fashion
+small_fashion whole
 echo "-- there and back"
 run 0 "${train[@]}" --out "$work/run" --steps 2
 run 0 "$build/tools/idx_to_png" "$fashion/t10k-images-idx3-ubyte.gz" 5 "$work/5.png"

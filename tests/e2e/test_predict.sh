@@ -2,7 +2,7 @@
 # effnet predict: JSON of the agreed shape, labels from the data, scores that are probabilities, several pictures.
 source "$(dirname "$0")/harness.sh"
 need_fashion
-small_fashion
+small_fashion whole
 
 run 0 "${train[@]}" --out "$work/run" --steps 3
 model=$work/run/checkpoints/last

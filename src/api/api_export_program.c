@@ -60,7 +60,8 @@ effnet_status effnet_recipe_save_stablehlo(const effnet_recipe *recipe, const ch
     step_spec_from_recipe(&recipe->recipe, &spec);
     TRY(network_from_recipe(&recipe->recipe, &config, &network, error));
     const bool mixed = recipe->recipe.mixup > 0 || recipe->recipe.cutmix > 0;
-    const XlaStepOptions write = {.bytes = chosen.bytes, .soft_targets = mixed};
+    const XlaStepOptions write = {
+        .bytes = chosen.bytes, .soft_targets = mixed, .weighted = recipe->recipe.class_weights[0] != 0};
     effnet_status status = xla_write_step(&network, &spec, &write, &program, error);
     if (status == EFFNET_OK) status = keep(path, &network, &program, "The training step", error);
     network_free(&network);

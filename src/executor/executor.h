@@ -47,8 +47,8 @@ typedef struct ExecutorBatch {
     const int32_t *labels, *others; /* (N), below num_classes */
     const float *shares;            /* (N), 0 to 1 */
     const float *targets;           /* (N, num_classes), 0 to 1, in place of them: of several labels a picture, with
-                                       STEP_LOSS_BINARY and FOCAL alone; NULL: the labels. Host alone */
-    const float *weights;           /* (N) what each picture counts in the loss; NULL: 1 each. Host alone */
+                                       STEP_LOSS_BINARY and FOCAL alone; NULL: the labels */
+    const float *weights;           /* (N) what each picture counts in the loss; NULL: 1 each */
     bool norms;                     /* of a step: weight_norm and update_norm are asked for */
     bool wait;                      /* of a step: its result is to come back with the call, and all before it */
 } ExecutorBatch;

@@ -92,11 +92,6 @@ effnet_status run_check_training(Run *run, effnet_error *err) {
             op->name, part, shape->height, shape->width, (long long)recipe->batch_size, (long long)recipe_parts(recipe),
             network->config.resolution);
     }
-    if (recipe->class_weights[0] && strcmp(recipe->device, "cpu") != 0 && recipe->device[0])
-        return fail(err, EFFNET_ERROR_UNSUPPORTED,
-                    "class_weights is '%.60s', which device: %.40s cannot; leave it empty, write sampler: balanced, or "
-                    "use device: cpu",
-                    recipe->class_weights, recipe->device);
     if (recipe->lr == 0 && recipe->lr_base == 0)
         run_note(&run->notes, "the learning rate is 0 (lr and lr_base): no weight will change");
     return EFFNET_OK;

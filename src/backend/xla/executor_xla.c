@@ -211,6 +211,11 @@ static effnet_status upload_batch(XlaExecutor *xla, int replica, const ExecutorB
     const void *pictures = batch->pixels ? (const void *)(batch->pixels + first * picture)
                                          : (const void *)(batch->images + first * picture);
     TRY(put(xla, replica, argument_of(program, XLA_PICTURES), pictures, err));
+    if (batch->weights) TRY(put(xla, replica, argument_of(program, XLA_WEIGHTS), batch->weights + first, err));
+    if (batch->targets) {
+        const float *targets = batch->targets + first * (size_t)xla->network->config.num_classes;
+        return put(xla, replica, argument_of(program, XLA_TARGETS), targets, err);
+    }
     TRY(put(xla, replica, argument_of(program, XLA_LABELS), batch->labels + first, err));
     if (!xla->program_options.soft_targets) return EFFNET_OK;
     const int32_t *others = batch->others ? batch->others : batch->labels;
@@ -268,7 +273,10 @@ static effnet_status prepare_step(XlaExecutor *xla, const ExecutorBatch *batch, 
     XlaStepOptions *now = &xla->program_options, wanted = *now;
     wanted.bytes = batch->pixels != NULL;
     wanted.soft_targets |= batch->others != NULL;
-    if (wanted.bytes != now->bytes || wanted.soft_targets != now->soft_targets) {
+    wanted.dense = batch->targets != NULL;
+    wanted.weighted = batch->weights != NULL;
+    if (wanted.bytes != now->bytes || wanted.soft_targets != now->soft_targets || wanted.dense != now->dense ||
+        wanted.weighted != now->weighted) {
         const TrainState *state;
         XlaProgram program;
         TRY(xla_state(&xla->base, &state, err));

@@ -27,6 +27,8 @@ typedef enum XlaRole {
     XLA_LABELS,    /* i32 (share) */
     XLA_OTHERS,    /* i32 (share): second labels (Mixup, CutMix), only where asked for */
     XLA_SHARES,    /* f32 (share): what the first label has of the target, with XLA_OTHERS */
+    XLA_TARGETS,   /* f32 (share, classes), 0 to 1: in place of labels, only where asked for */
+    XLA_WEIGHTS,   /* f32 (share): what each picture counts in the loss, only where asked for */
     XLA_MASK_KEYS, /* ui32 (accumulate, residuals + 1, 2): a Threefry key for each drop path and, last, the dropout */
     XLA_RATES,     /* f32 (XLA_RATES_COUNT): what changes from step to step */
     XLA_DECAYS,    /* f32 vector: 1 for a weight that decays, else 0; the same at every step */
@@ -81,6 +83,8 @@ enum {
 typedef struct XlaStepOptions {
     bool bytes;        /* pictures come as ui8 */
     bool soft_targets; /* others and shares are arguments */
+    bool dense;        /* targets are, in place of labels */
+    bool weighted;     /* weights are */
     unsigned shifts;   /* XLA_SHIFT_...; of inference the first alone */
 } XlaStepOptions;
 

@@ -73,10 +73,14 @@ HloValue xla_activation_slope(Hlo *hlo, Activation activation, HloValue z);
  * count from there, Flax's from 0). */
 void xla_masks(XlaNetwork *net, HloValue keys, HloValue first);
 
-/* Sum over the part's pictures of the loss, and its gradient times `scale`. others, shares: id -1 where there are none.
- */
-HloValue xla_loss(XlaNetwork *net, HloValue logits, HloValue labels, HloValue others, HloValue shares, double scale,
-                  HloValue *gradient);
+/* What the part's pictures are taught, as step/loss.h has it; id -1 where there is none. */
+typedef struct XlaTargets {
+    HloValue labels, others, shares; /* (N) */
+    HloValue dense;                  /* (N, classes), in place of them */
+    HloValue weights;                /* (N) */
+} XlaTargets;
+/* Sum over the part's pictures of the loss, and its gradient (N, classes) times `scale`; logits (N, classes), f32. */
+HloValue xla_loss(XlaNetwork *net, HloValue logits, const XlaTargets *given, double scale, HloValue *gradient);
 
 typedef struct XlaUpdate {
     HloValue parameters, slots[2], averaged_parameters, averaged_statistics; /* in and out; id -1: none */

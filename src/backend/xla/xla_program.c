@@ -34,6 +34,7 @@ static void describe_step(const Network *network, const StepSpec *spec, const Xl
                           XlaProgram *program) {
     const int64_t share = spec->batch / spec->replicas, parameters = (int64_t)network->parameter_floats;
     const int64_t pictures[4] = {share, network->input_height, network->input_width, 3};
+    const int64_t targets[2] = {share, network->config.num_classes};
     const int64_t keys[3] = {spec->accumulate, network->num_residuals + 1, 2}, rates = XLA_RATES_COUNT;
     add_state(program, XLA_PARAMETERS, network->parameter_floats);
     add_state(program, XLA_STATISTICS, network->statistic_floats);
@@ -47,11 +48,15 @@ static void describe_step(const Network *network, const StepSpec *spec, const Xl
     add_argument(program, XLA_DECAYS, XLA_F32, 1, &parameters);
     if (xla_has_scales(network)) add_argument(program, XLA_SCALES, XLA_F32, 1, &parameters);
     add_argument(program, XLA_PICTURES, options->bytes ? XLA_U8 : XLA_F32, 4, pictures);
-    add_argument(program, XLA_LABELS, XLA_I32, 1, &share);
-    if (options->soft_targets) {
+    if (options->dense)
+        add_argument(program, XLA_TARGETS, XLA_F32, 2, targets);
+    else
+        add_argument(program, XLA_LABELS, XLA_I32, 1, &share);
+    if (options->soft_targets && !options->dense) {
         add_argument(program, XLA_OTHERS, XLA_I32, 1, &share);
         add_argument(program, XLA_SHARES, XLA_F32, 1, &share);
     }
+    if (options->weighted) add_argument(program, XLA_WEIGHTS, XLA_F32, 1, &share);
     add_argument(program, XLA_MASK_KEYS, XLA_U32, 3, keys);
     add_argument(program, XLA_RATES, XLA_F32, 1, &rates);
     add_value(program->results, &program->num_results, XLA_LOSS, XLA_F32, 0, NULL);
@@ -109,9 +114,12 @@ static bool write_part(const Writer *writer, HloValue index, HloValue statistics
         if (spec->replicas > 1) place = ADD(place, MULTIPLY(hlo_replica(hlo), hlo_scalar(hlo, XLA_U32, (double)share)));
         xla_masks(&net, hlo_reshape(hlo, keys, 2, rows), place);
         HloValue logits = xla_forward(&net, part_of(writer, XLA_PICTURES, first, part)), gradient;
-        out->loss =
-            xla_loss(&net, logits, part_of(writer, XLA_LABELS, first, part), part_of(writer, XLA_OTHERS, first, part),
-                     part_of(writer, XLA_SHARES, first, part), 1.0 / spec->batch, &gradient);
+        const XlaTargets given = {.labels = part_of(writer, XLA_LABELS, first, part),
+                                  .others = part_of(writer, XLA_OTHERS, first, part),
+                                  .shares = part_of(writer, XLA_SHARES, first, part),
+                                  .dense = part_of(writer, XLA_TARGETS, first, part),
+                                  .weights = part_of(writer, XLA_WEIGHTS, first, part)};
+        out->loss = xla_loss(&net, logits, &given, 1.0 / spec->batch, &gradient);
         xla_backward(&net, gradient);
         out->gradient = xla_join(hlo, net.parameter_gradients, network->num_parameters);
         out->statistics = xla_join(hlo, net.new_statistics, network->num_statistics);
@@ -234,10 +242,6 @@ static effnet_status check_step(const StepSpec *spec, effnet_error *err) {
         return fail(err, EFFNET_ERROR_ARGUMENT,
                     "batch_size %d is no multiple of replicas %d times accumulate %d; a device computes equal parts",
                     spec->batch, spec->replicas, spec->accumulate);
-    if (spec->loss != STEP_LOSS_CROSS_ENTROPY)
-        return fail(err, EFFNET_ERROR_UNSUPPORTED,
-                    "loss is '%s', which device: xla cannot; write loss: cross_entropy, or use device: cpu",
-                    spec->loss == STEP_LOSS_BINARY ? "binary" : "focal");
     if (spec->bn_sync == STEP_BN_GROUPS && (spec->bn_group < 1 || spec->replicas % spec->bn_group != 0))
         return fail(err, EFFNET_ERROR_ARGUMENT, "groups of %d among %d replicas: they do not divide", spec->bn_group,
                     spec->replicas);

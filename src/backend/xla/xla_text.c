@@ -18,6 +18,8 @@ static const char *role_text(XlaRole role) {
         [XLA_LABELS] = "labels (N)",
         [XLA_OTHERS] = "second labels (N) of mixed pictures",
         [XLA_SHARES] = "what the first label has of the target (N), 0 to 1",
+        [XLA_TARGETS] = "targets of each class (N, classes), 0 to 1",
+        [XLA_WEIGHTS] = "what each picture counts in the loss (N)",
         [XLA_MASK_KEYS] = "Threefry keys of the masks (part, residual block and, last, dropout; high and low word)",
         [XLA_RATES] = "learning rate; 1 - d of the averages; lr / (1 - b1^t), 1 / sqrt(1 - b2^t), 1 / (1 - b1^t)",
         [XLA_DECAYS] = "1 where weight decay takes hold of a parameter, else 0",

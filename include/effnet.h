@@ -589,6 +589,24 @@ typedef struct effnet_evaluation {
 EFFNET_API effnet_status effnet_evaluate(effnet_model *model, const char *data, const effnet_evaluate_options *options,
                                          effnet_evaluation *out, effnet_error *error);
 
+/* How far what a layer gives is from what the same weights give in fp32, as shares of the fp32 values' root mean square. */
+typedef struct effnet_layer_error {
+    size_t struct_size;
+    const char *layer;        /* a block's output, "blocks.1.0"; "gap", what the classifier sees; "logits" */
+    double relative, largest; /* of the differences the root mean square, and the largest */
+} effnet_layer_error;
+
+typedef struct effnet_dtype_options {
+    size_t struct_size;
+    int pictures; /* that many, evenly spaced over the evaluation split; 0: 32 */
+    void (*layer)(void *context, const effnet_layer_error *error); /* called for each layer, in their order */
+    void *context;
+} effnet_dtype_options;
+
+/* What the dtype that the model was opened with (bf16, int8) costs, layer by layer, on pictures of `data`. */
+EFFNET_API effnet_status effnet_dtype_errors(effnet_model *model, const char *data, const effnet_dtype_options *options,
+                                             effnet_error *error);
+
 typedef struct effnet_comparison {
     size_t struct_size;
     int64_t pictures;                                   /* that both could read */

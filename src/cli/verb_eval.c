@@ -1,5 +1,6 @@
 /* verb_eval.c - effnet eval: accuracy of a trained model on a folder of pictures. */
 #include "common_options.h"
+#include "eval_against_fp32.h"
 #include "interrupt.h"
 #include "progress.h"
 #include "text.h"
@@ -9,8 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static int print_json(const char *checkpoint, const effnet_model *model, const effnet_evaluation *evaluation,
-                      bool mirrored) {
+static json_t *to_json(const char *checkpoint, const effnet_model *model, const effnet_evaluation *evaluation,
+                       bool mirrored) {
     const char *known = effnet_model_weights(model), *weights = *known ? known : "file";
     json_t *object = json_object();
     json_object_set_new(object, "checkpoint", json_text(checkpoint));
@@ -32,7 +33,7 @@ static int print_json(const char *checkpoint, const effnet_model *model, const e
     json_object_set_new(object, "loss", json_rounded(evaluation->loss, 7));
     json_object_set_new(object, "seconds", json_rounded(evaluation->seconds, 5));
     json_object_set_new(object, "images_per_s", json_rounded(evaluation->images_per_s, 5));
-    return json_print("eval", object);
+    return object;
 }
 
 static void print_text(const effnet_model *model, const effnet_evaluation *evaluation, bool mirrored) {
@@ -55,34 +56,57 @@ static void print_text(const effnet_model *model, const effnet_evaluation *evalu
            evaluation->images_per_s);
 }
 
-static int evaluate(const char *checkpoint, const char *data, const effnet_model_options *options, int batch,
-                    int workers, const char *folder, bool mirrored, bool json) {
+typedef struct EvalArguments {
+    const char *checkpoint, *data, *folder, *dtype;
+    int batch, workers;
+    bool mirrored, json, against_fp32, allow_loss;
+} EvalArguments;
+
+/* Both forms, and what the dtype cost where that is asked for. */
+static int tell(const EvalArguments *arguments, effnet_model *model, const effnet_model_options *options,
+                const effnet_evaluate_options *evaluate_options, const effnet_evaluation *evaluation) {
+    json_t *object = arguments->json ? to_json(arguments->checkpoint, model, evaluation, arguments->mirrored) : NULL;
+    effnet_evaluate_options again = *evaluate_options; /* the report is of the dtype that was asked for */
+    again.report = NULL;
+    const AgainstFp32 against = {.checkpoint = arguments->checkpoint,
+                                 .data = arguments->data,
+                                 .dtype = arguments->dtype,
+                                 .model_options = options,
+                                 .evaluate_options = &again,
+                                 .allow_loss = arguments->allow_loss};
+    bool accepted = true;
+    int status = EXIT_OK;
+    if (!object) print_text(model, evaluation, arguments->mirrored);
+    if (!object && arguments->folder) printf("report  %s/report.html\n", arguments->folder);
+    if (arguments->against_fp32) status = against_fp32(&against, model, evaluation->top1, object, &accepted);
+    if (status != EXIT_OK)
+        json_decref(object);
+    else if (object)
+        status = json_print("eval", object);
+    return accepted ? status : EXIT_FAILED;
+}
+
+static int evaluate(const EvalArguments *arguments, const effnet_model_options *options) {
     effnet_model *model = NULL;
     effnet_evaluation evaluation = {.struct_size = sizeof evaluation};
     effnet_error error;
     ProgressDisplay display;
     const effnet_evaluate_options evaluate_options = {.struct_size = sizeof evaluate_options,
-                                                      .batch = batch,
-                                                      .workers = workers,
+                                                      .batch = arguments->batch,
+                                                      .workers = arguments->workers,
                                                       .progress = progress_show,
                                                       .progress_context = &display,
-                                                      .report = folder,
-                                                      .mirrored = mirrored};
+                                                      .report = arguments->folder,
+                                                      .mirrored = arguments->mirrored};
     progress_begin_beside(&display);
-    effnet_status status = effnet_model_open(checkpoint, options, &model, &error);
+    effnet_status status = effnet_model_open(arguments->checkpoint, options, &model, &error);
     interrupt_install();
-    if (status == EFFNET_OK) status = effnet_evaluate(model, data, &evaluate_options, &evaluation, &error);
+    if (status == EFFNET_OK) status = effnet_evaluate(model, arguments->data, &evaluate_options, &evaluation, &error);
     progress_end(&display);
-    int printed = EXIT_OK;
-    if (status != EFFNET_OK)
-        printed = report("eval", &error);
-    else if (json)
-        printed = print_json(checkpoint, model, &evaluation, mirrored);
-    else
-        print_text(model, &evaluation, mirrored);
-    if (status == EFFNET_OK && folder && !json) printf("report  %s/report.html\n", folder);
+    const int told =
+        status == EFFNET_OK ? tell(arguments, model, options, &evaluate_options, &evaluation) : report("eval", &error);
     effnet_model_free(model);
-    return printed;
+    return told;
 }
 
 int verb_eval(int argc, char **argv) {
@@ -92,10 +116,11 @@ int verb_eval(int argc, char **argv) {
                 "its .safetensors files. Every picture of the validation split counts once.\n",
         .examples = "  effnet eval runs/fashion/checkpoints/best --data /usr/share/datasets/fashion-mnist\n"
                     "  effnet eval runs/bees --data hymenoptera_data --weights raw --json\n"
-                    "  effnet eval runs/bees --data hymenoptera_data --report bees-report\n",
+                    "  effnet eval runs/bees --data hymenoptera_data --report bees-report\n"
+                    "  effnet eval runs/bees --data hymenoptera_data --dtype int8 --against-fp32\n",
     };
     const char *data = NULL, *weights = "ema", *engine = NULL, *device = NULL, *dtype = "fp32", *folder = NULL;
-    bool json = false, mirrored = false;
+    bool json = false, mirrored = false, against = false, allow_loss = false;
     int64_t batch = 0, threads = 0, workers = 0;
     const Option options[] = {
         {.name = "data",
@@ -113,6 +138,15 @@ int verb_eval(int argc, char **argv) {
         OPTION_ROW_ENGINE(&engine),
         OPTION_ROW_DEVICE(&device),
         OPTION_ROW_DTYPE(&dtype),
+        {.name = "against-fp32",
+         .target = &against,
+         .kind = OPTION_FLAG,
+         .help = "with --dtype: evaluate in fp32 too, and measure every layer's error; the exit status is 1 where more "
+                 "than a point of top-1 is lost"},
+        {.name = "allow-loss",
+         .target = &allow_loss,
+         .kind = OPTION_FLAG,
+         .help = "of --against-fp32: status 0 all the same"},
         OPTION_ROW_JSON(&json, "one JSON object"),
         {0}};
     CommandLine line;
@@ -121,6 +155,9 @@ int verb_eval(int argc, char **argv) {
     if (line.count == 0) return usage_error("eval", "no checkpoint given");
     if (line.count > 1) return usage_error("eval", "unexpected argument '%.60s'", line.arguments[1]);
     if (!data) return usage_error("eval", "--data DIR is missing: the pictures to evaluate on");
+    if (against && strcmp(dtype, "fp32") == 0)
+        return usage_error("eval", "--against-fp32 compares another --dtype, bf16 or int8, with fp32");
+    if (allow_loss && !against) return usage_error("eval", "--allow-loss is for --against-fp32");
     const effnet_model_options model_options = {
         .struct_size = sizeof model_options,
         .threads = (int)threads,
@@ -129,5 +166,15 @@ int verb_eval(int argc, char **argv) {
         .device = device,
         .dtype = dtype,
     };
-    return evaluate(line.arguments[0], data, &model_options, (int)batch, (int)workers, folder, mirrored, json);
+    const EvalArguments arguments = {.checkpoint = line.arguments[0],
+                                     .data = data,
+                                     .folder = folder,
+                                     .dtype = dtype,
+                                     .batch = (int)batch,
+                                     .workers = (int)workers,
+                                     .mirrored = mirrored,
+                                     .json = json,
+                                     .against_fp32 = against,
+                                     .allow_loss = allow_loss};
+    return evaluate(&arguments, &model_options);
 }

@@ -49,6 +49,8 @@ complains 2 "no checkpoint given" "$effnet" eval
 complains 2 "--data DIR is missing" "$effnet" eval somewhere
 complains 2 "--weights is 'best'; allowed: ema\|raw" "$effnet" eval somewhere --data x --weights best
 complains 2 "unexpected argument 'two'" "$effnet" eval one two --data x
+complains 2 "--against-fp32 compares another --dtype" "$effnet" eval one --data x --against-fp32
+complains 2 "--allow-loss is for --against-fp32" "$effnet" eval one --data x --allow-loss
 complains 2 "no checkpoint" "$effnet" predict
 complains 2 "no picture given" "$effnet" predict somewhere
 complains 2 "--topk is '0'" "$effnet" predict somewhere x.png --topk 0

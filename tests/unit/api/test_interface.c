@@ -64,6 +64,7 @@ static void call_all_with_null(effnet_model *model, effnet_recipe *recipe, effne
     effnet_preprocessing preprocessing = {.struct_size = sizeof preprocessing};
     const effnet_picture picture = {.pixels = pixels, .height = 1, .width = 1};
     const effnet_outputs outputs = {.struct_size = sizeof outputs, .logits = values};
+    const effnet_dtype_options dtype_options = {.struct_size = sizeof dtype_options};
     int shape[3];
     char text[10];
 
@@ -125,6 +126,9 @@ static void call_all_with_null(effnet_model *model, effnet_recipe *recipe, effne
     REFUSED(effnet_average(NULL, 1, NULL, &made, &error));
     REFUSED(effnet_average(&(const char *){NULL}, 1, NULL, &made, &error));
     REFUSED(effnet_average(&(const char *){"a"}, 1, NULL, NULL, &error));
+    REFUSED(effnet_dtype_errors(NULL, "a", &dtype_options, &error));
+    REFUSED(effnet_dtype_errors(model, NULL, &dtype_options, &error));
+    REFUSED(effnet_dtype_errors(model, "a", NULL, &error));
     REFUSED(effnet_evaluate(NULL, "a", NULL, &evaluation, &error));
     REFUSED(effnet_evaluate(model, NULL, NULL, &evaluation, &error));
     REFUSED(effnet_evaluate(model, "a", NULL, NULL, &error));

@@ -1,0 +1,210 @@
+/* test_dtype_errors.c - effnet_dtype_errors: nothing in fp32; in bf16 and int8 every block, the pooled features and the
+ * logits, in order, the last as effnet_run's logits have it; the program refuses what loses more than a point. */
+#include "api/handles.h"
+#include "unit/data/make_pictures.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { SIDE = 64, CLASSES = 4, PICTURES = 11, MOST_LAYERS = 40 };
+
+static ScratchFolder folder;
+static effnet_error error;
+static char data[300];
+
+static void must(effnet_status status) {
+    if (status != EFFNET_OK) fail_msg("%s", error.message);
+}
+
+static effnet_model *make(const char *dtype) {
+    effnet_model *model;
+    const effnet_model_options options = {.struct_size = sizeof options,
+                                          .num_classes = CLASSES,
+                                          .resolution = SIDE,
+                                          .threads = 2,
+                                          .seed = 3,
+                                          .dtype = dtype,
+                                          .depth_coefficient = 0.5};
+    must(effnet_model_create("efficientnet_lite0", &options, &model, &error));
+    return model;
+}
+
+static void picture_path(int i, char out[400]) {
+    snprintf(out, 400, "%s/class-%d/%02d.jpg", data, i % CLASSES, i);
+}
+
+static void write_pictures(void) {
+    char path[400];
+    snprintf(data, sizeof data, "%s", scratch_path(&folder, "data"));
+    mkdir(data, 0700);
+    for (int i = 0; i < PICTURES; i++) {
+        snprintf(path, sizeof path, "%s/class-%d", data, i % CLASSES);
+        mkdir(path, 0700);
+        uint8_t *pixels = pattern_picture(70 + 5 * i, 120 - 4 * i);
+        const Bytes jpeg = make_jpeg(pixels, 70 + 5 * i, 120 - 4 * i, TJPF_RGB, TJSAMP_444, 0);
+        picture_path(i, path);
+        scratch_write(path, jpeg.data, jpeg.size);
+        free(jpeg.data);
+        free(pixels);
+    }
+}
+
+typedef struct Told {
+    int count;
+    char names[MOST_LAYERS][40];
+    double relative[MOST_LAYERS], largest[MOST_LAYERS];
+} Told;
+
+static void take(void *context, const effnet_layer_error *layer) {
+    Told *told = context;
+    assert_true(told->count < MOST_LAYERS);
+    snprintf(told->names[told->count], sizeof told->names[0], "%s", layer->layer);
+    told->relative[told->count] = layer->relative;
+    told->largest[told->count++] = layer->largest;
+}
+
+static void logits_of(effnet_model *model, float *out) {
+    for (int i = 0; i < PICTURES; i++) {
+        char path[400];
+        picture_path(i, path);
+        const effnet_picture picture = {.path = path};
+        const effnet_outputs outputs = {.struct_size = sizeof outputs, .logits = out + (size_t)i * CLASSES};
+        must(effnet_run(model, &picture, 1, &outputs, &error));
+    }
+}
+
+static void layers(void **state) {
+    (void)state;
+    static const struct {
+        const char *dtype;
+        double least, most; /* of each layer's relative error */
+    } cases[] = {{"fp32", 0, 0}, {"bf16", 1e-4, 0.03}, {"int8", 1e-4, 0.2}};
+    float plain[PICTURES * CLASSES], chosen[PICTURES * CLASSES];
+    double of_gap[3];
+    for (int i = 0; i < 3; i++) {
+        effnet_model *model = make(cases[i].dtype);
+        Told told = {0};
+        const effnet_dtype_options options = {.struct_size = sizeof options, .layer = take, .context = &told};
+        must(effnet_dtype_errors(model, data, &options, &error));
+        const int blocks = model->network.num_blocks;
+        assert_int_equal(told.count, blocks + 2);
+        for (int k = 0; k < blocks; k++) assert_string_equal(told.names[k], model->network.blocks[k].name);
+        assert_string_equal(told.names[blocks], "gap");
+        assert_string_equal(told.names[blocks + 1], "logits");
+        for (int k = 0; k < told.count; k++) {
+            if (!(told.relative[k] >= cases[i].least && told.relative[k] <= cases[i].most))
+                fail_msg("%s, %s: an error of %g", cases[i].dtype, told.names[k], told.relative[k]);
+            assert_true(told.largest[k] >= told.relative[k]);
+        }
+        of_gap[i] = told.relative[blocks];
+        logits_of(model, i ? chosen : plain);
+        double square = 0, difference = 0;
+        for (int k = 0; i && k < PICTURES * CLASSES; k++) {
+            square += (double)plain[k] * (double)plain[k];
+            difference += pow((double)chosen[k] - (double)plain[k], 2);
+        }
+        const double wanted = i ? sqrt(difference / square) : 0;
+        if (!(fabs(told.relative[blocks + 1] - wanted) <= 1e-6))
+            fail_msg("%s: the logits' error is %.8g, not %.8g", cases[i].dtype, told.relative[blocks + 1], wanted);
+        effnet_model_free(model);
+    }
+    assert_true(of_gap[2] > of_gap[1]);
+}
+
+static int compare_floats(const void *a, const void *b) {
+    const float left = *(const float *)a, right = *(const float *)b;
+    return left < right ? -1 : left > right;
+}
+
+/* The program's exit status; -1: it is not there. */
+static int run_eval(const char *weights, const char *set, const char *option, char *output, size_t size) {
+    char program[400] = "", command[2000];
+    const ssize_t length = readlink("/proc/self/exe", program, sizeof program - 20);
+    char *slash = length > 0 ? strrchr(program, '/') : NULL;
+    if (!slash) return -1;
+    snprintf(slash, 20, "/../effnet");
+    if (access(program, X_OK) != 0) return -1;
+    snprintf(command, sizeof command, "'%s' eval '%s' --data '%s' --dtype int8 --against-fp32 %s 2>&1", program,
+             weights, set, option);
+    FILE *stream = popen(command, "r");
+    assert_non_null(stream);
+    output[fread(output, 1, size - 1, stream)] = 0;
+    const int status = pclose(stream);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 1000;
+}
+
+/* A classifier of two classes whose border runs between what fp32 and what int8 make of one picture; labels are those that
+ * fp32 gives. So fp32 has all right, int8 has not, and `effnet eval --against-fp32` refuses it unless told. */
+static void refused_by_the_program(void **state) {
+    (void)state;
+    float plain[PICTURES * CLASSES], bytes[PICTURES * CLASSES], order[PICTURES];
+    effnet_model *model = make("int8"), *exact = make("fp32");
+    logits_of(exact, plain);
+    logits_of(model, bytes);
+    for (int i = 0; i < PICTURES; i++) order[i] = plain[i * CLASSES + 1] - plain[i * CLASSES];
+    qsort(order, PICTURES, sizeof *order, compare_floats);
+    int middle = 0;
+    while (plain[middle * CLASSES + 1] - plain[middle * CLASSES] != order[PICTURES / 2]) middle++;
+    const float one = order[PICTURES / 2], other = bytes[middle * CLASSES + 1] - bytes[middle * CLASSES];
+    assert_true(fabsf(one - other) > 1e-5F * fabsf(one));
+    const Parameter *bias = network_find(&exact->network, "classifier.bias", &(bool){false});
+    assert_non_null(bias);
+    float *values = exact->parameters + bias->offset;
+    values[0] += (one + other) / 2;
+    for (int c = 2; c < CLASSES; c++) values[c] -= 1e6F;
+    char weights[300], set[300], from[400], to[500], output[8000];
+    snprintf(weights, sizeof weights, "%s", scratch_path(&folder, "border.safetensors"));
+    snprintf(set, sizeof set, "%s", scratch_path(&folder, "labelled"));
+    must(effnet_model_save(exact, weights, &error));
+    mkdir(set, 0700);
+    for (int i = 0; i < PICTURES; i++) {
+        const int label = plain[i * CLASSES + 1] - plain[i * CLASSES] > (one + other) / 2;
+        snprintf(to, sizeof to, "%s/%d", set, label);
+        mkdir(to, 0700);
+        snprintf(to, sizeof to, "%s/%d/%02d.jpg", set, label, i);
+        picture_path(i, from);
+        assert_int_equal(link(from, to), 0);
+    }
+    effnet_model_free(exact);
+    effnet_model_free(model);
+    const int status = run_eval(weights, set, "", output, sizeof output);
+    if (status < 0) skip();
+    if (status != 1 || !strstr(output, "int8 loses ") || !strstr(output, "more than 1; --allow-loss takes it") ||
+        !strstr(output, "fp32    top-1 100.00 %") || !strstr(output, "\nblocks.1.0 "))
+        fail_msg("status %d: %s", status, output);
+    assert_int_equal(run_eval(weights, set, "--allow-loss", output, sizeof output), 0);
+}
+
+static void refusals(void **state) {
+    (void)state;
+    effnet_model *model = make("bf16");
+    effnet_dtype_options options = {.struct_size = sizeof options};
+    assert_int_equal(effnet_dtype_errors(model, data, &options, &error), EFFNET_ERROR_ARGUMENT);
+    assert_non_null(strstr(error.message, "`layer` is NULL"));
+    options.layer = take;
+    options.pictures = -1;
+    assert_int_equal(effnet_dtype_errors(model, data, &options, &error), EFFNET_ERROR_ARGUMENT);
+    effnet_model_free(model);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(layers),
+        cmocka_unit_test(refused_by_the_program),
+        cmocka_unit_test(refusals),
+    };
+    folder = scratch_folder_create();
+    write_pictures();
+    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    scratch_folder_remove(&folder);
+    return failed;
+}

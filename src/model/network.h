@@ -13,8 +13,7 @@
 #define EFFNET_MODEL_NETWORK_H
 
 #include "base/error.h"
-
-typedef enum Activation { ACTIVATION_NONE, ACTIVATION_SWISH, ACTIVATION_RELU6 } Activation;
+#include "model/activation_kind.h"
 
 typedef struct ModelConfig {
     char name[32];       /* "efficientnet_b0" */

@@ -22,9 +22,10 @@
 #ifndef EFFNET_BACKEND_CPU_KERNELS_H
 #define EFFNET_BACKEND_CPU_KERNELS_H
 
-#include "model/network.h"
+#include "model/activation_kind.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 enum { TILE_CHANNELS = 64, TILE_ROWS = 96, TILE_STEP = 32 };
 enum { INT8_DEPTH = 4096 }; /* gemm_tile_int8 takes no more */

@@ -20,7 +20,7 @@
 #include "backend/cpu/amx/gemm_amx.h"
 #include "backend/cpu/amx/tile_blocks.h"
 #include "backend/cpu/kernels/common.h"
-#include "base/memory.h"
+#include "base/sizes.h"
 
 enum {
     STEP = TILE_STEP,                /* values along the depth of one instruction */

@@ -10,7 +10,7 @@
 #include "backend/cpu/amx/gemm_amx.h"
 #include "backend/cpu/amx/tile_blocks.h"
 #include "backend/cpu/kernels/byte_rows.h"
-#include "base/memory.h"
+#include "base/sizes.h"
 
 enum { BYTE_STEP = TILE_ROW_BYTES }; /* bytes along the depth of one instruction */
 

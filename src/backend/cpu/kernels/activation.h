@@ -11,7 +11,7 @@
 #ifndef EFFNET_ACTIVATION_H
 #define EFFNET_ACTIVATION_H
 
-#include "model/network.h"
+#include "model/activation_kind.h"
 
 /* `held` lies within [-86.6, 86.6]; of a NaN anything. */
 static inline Vector vector_sigmoid_held(Vector held) {

@@ -10,7 +10,7 @@
 #include "backend/cpu/kernels/common.h"
 #include "backend/cpu/kernels/row_blocks.h"
 
-#include "base/memory.h"
+#include "base/sizes.h"
 
 enum { PANEL = GEMM_VECTORS * LANES, STEPS = TILE_CHANNELS / DEPTH_UNIT };
 

@@ -3,7 +3,7 @@
 #include "backend/cpu/kernels/byte_rows.h"
 #include "backend/cpu/kernels/row_blocks.h"
 
-#include "base/memory.h"
+#include "base/sizes.h"
 
 #include <math.h>
 

@@ -3,11 +3,12 @@
  * A pass is cut into tasks by the shape of the work alone; a task writes its own rows of the output and its own
  * partial sums, and partial sums are combined in task order: the bits do not depend on the number of threads.
  *
+ *   cpu_layout.c       the table of passes; the engine's memory
  *   cpu_batch_norm.c   moments -> mean, scale, bias; sums -> alpha, beta, delta and the gradients of scale and bias
  *   cpu_pack.c         weights into the kernels' layouts, once a step
  *   cpu_weight_gradients.c   sums of weight gradients over pixels and tasks
  *   cpu_conv.c         stem, expand and head, forward and backward
- *   cpu_depthwise.c    depthwise, forward and backward, with the expand convolution on the fly where that is not stored
+ *   cpu_depthwise*.c   depthwise, forward and backward, with the expand convolution on the fly where that is not stored
  *   cpu_gram.c         such a convolution's batch norm from the second moments of its input
  *   cpu_project*.c, cpu_squeeze.c   squeeze-excite and projection, forward and backward (cpu_project.h)
  *   cpu_residual.c     residual; the sums of a projection's batch norm
@@ -239,7 +240,7 @@ void kept_weights_gradient(PassRun *run, int pixels);
 
 /* ---- cpu_gram.c ---- */
 /* Floats of a task's partial second moments, of scratch, and of a packed block of `block` expanded channels. */
-size_t gram_slot_floats(int channels);
+size_t gram_slot_floats(const CpuEngine *engine, const Pass *pass);
 size_t gram_scratch(const CpuEngine *engine, const Pass *pass);
 size_t gram_packed_block(const CpuEngine *engine, const GramState *gram, int block);
 /* Loads of x that give x - mean(x), after gram_forward. */
@@ -274,5 +275,18 @@ size_t project_scratch(const CpuEngine *engine, const Pass *pass);
 /* Floats of shared_tiles and, in *sums, of shared_sums that the pass needs. */
 size_t project_shared_tiles(const CpuEngine *engine, const Pass *pass, size_t *sums);
 size_t head_scratch(const CpuEngine *engine, const Pass *pass);
+
+/* ---- cpu_layout.c ---- */
+/* A kind of pass: who runs it and what it needs, in floats; NULL: nothing. */
+typedef struct PassRow {
+    void (*run)(PassRun *run);
+    size_t (*scratch)(const CpuEngine *engine, const Pass *pass); /* a thread's */
+    size_t (*slots)(const CpuEngine *engine, const Pass *pass);   /* of partial gradients or second moments, a task's */
+    size_t (*tiles)(const CpuEngine *engine, const Pass *pass, size_t *sums); /* shared_tiles, and *sums shared_sums */
+    size_t (*kept)(const CpuEngine *engine, const Pass *pass);                /* shared_tiles, in another use of them */
+} PassRow;
+extern const PassRow pass_rows[]; /* by PassKind */
+/* Floats of the engine's memory but for the arena; base NULL: they are counted, else handed out from there on. */
+size_t cpu_lay_out(CpuEngine *engine, float *base);
 
 #endif

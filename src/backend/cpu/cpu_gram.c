@@ -50,9 +50,13 @@ static void first_means(const PassRun *run, const GramState *gram, int pixels, f
         mean[i] = bn ? (double)(scratch[i] - bn->mean[i]) * bn->scale[i] + bn->bias[i] : (double)scratch[i];
 }
 
-size_t gram_slot_floats(int channels) {
+static size_t second_moments(int channels) {
     size_t c = (size_t)channels;
     return 2 * (c + c * c); /* doubles: sums, and sums of products */
+}
+
+size_t gram_slot_floats(const CpuEngine *engine, const Pass *pass) {
+    return second_moments(engine->network->tensors[engine->network->ops[pass->op].input].channels);
 }
 
 size_t gram_scratch(const CpuEngine *engine, const Pass *pass) {
@@ -62,7 +66,7 @@ size_t gram_scratch(const CpuEngine *engine, const Pass *pass) {
 }
 
 static double *gram_slot(const CpuEngine *engine, const GramState *gram, int task) {
-    return (double *)(void *)(engine->slots + (size_t)task * gram_slot_floats(gram->in));
+    return (double *)(void *)(engine->slots + (size_t)task * second_moments(gram->in));
 }
 
 static void gram_task(void *context, int task, int thread) {
@@ -211,7 +215,7 @@ void gram_forward(PassRun *run) {
     copy_filters(run, gram);
     first_means(run, gram, pixels, thread_scratch(engine, 0), gram->mean);
     set_centred(run, gram, gram->mean);
-    run_split(run, pixels, slot_count(gram_slot_floats(gram->in)), TILE_ROWS);
+    run_split(run, pixels, slot_count(second_moments(gram->in)), TILE_ROWS);
     thread_team_run(engine->team, gram_task, run, run->tasks);
     for (int i = 0; i < gram->in; i++) {
         double sum = 0;

@@ -1,4 +1,5 @@
-/* engine_cpu.c - the CPU engine behind engine.h: compiles the plan, lays out its memory once, runs its passes. */
+/* engine_cpu.c - the CPU engine behind engine.h: compiles the plan, lays out its memory once (cpu_layout.c), runs its
+ * passes. */
 #include "backend/cpu/cpu_engine.h"
 
 #include "backend/cpu/isa.h"
@@ -7,147 +8,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* ---- memory: everything but the arena in one block, sized by one walk and handed out by the same walk ---------- */
-
-typedef struct Layout {
-    float *base; /* NULL while measuring */
-    size_t floats;
-} Layout;
-
-static float *take(Layout *layout, size_t floats) {
-    float *block = layout->base ? layout->base + layout->floats : NULL;
-    layout->floats += round_up(floats, MEMORY_ALIGNMENT / sizeof(float));
-    return block;
-}
-
-static void lay_out_batch_norm(Layout *layout, BnState *state, int channels) {
-    state->channels = channels;
-    float **vectors[] = {&state->mean,  &state->inverse, &state->scale, &state->bias,
-                         &state->alpha, &state->beta,    &state->delta, &state->folded};
-    for (size_t i = 0; i < sizeof vectors / sizeof vectors[0]; i++) *vectors[i] = take(layout, (size_t)channels);
-}
-
-static void lay_out_gate(Layout *layout, const CpuEngine *engine, GateState *state, int channels, int squeezed) {
-    size_t batch = (size_t)engine->options.batch, c = (size_t)channels, s = (size_t)squeezed;
-    const CpuKernels *kernels = engine->exact;
-    state->channels = channels;
-    state->squeezed = squeezed;
-    state->pooled = take(layout, batch * c);
-    state->hidden_sum = take(layout, batch * s);
-    state->hidden = take(layout, batch * s);
-    state->gate = take(layout, batch * c);
-    state->packed_reduce = take(layout, packed_floats(kernels, channels, squeezed));
-    state->packed_expand = take(layout, packed_floats(kernels, squeezed, channels));
-    if (!engine->options.training) return;
-    state->gate_gradient = take(layout, batch * c);
-    state->hidden_gradient = take(layout, batch * s);
-    state->packed_reduce_back = take(layout, packed_floats(kernels, squeezed, channels));
-    state->packed_expand_back = take(layout, packed_floats(kernels, channels, squeezed));
-}
-
-static double *take_doubles(Layout *layout, size_t count) {
-    return (double *)(void *)take(layout, 2 * count);
-}
-
-static void lay_out_gram(Layout *layout, const CpuEngine *engine, GramState *state, int in_channels, int out_channels) {
-    size_t in = (size_t)in_channels, out = (size_t)out_channels;
-    state->in = in_channels;
-    state->out = out_channels;
-    float **centred[] = {&state->centred_mean, &state->centred_scale, &state->centred_bias};
-    for (int i = 0; i < 3; i++) *centred[i] = take(layout, in);
-    state->mean = take_doubles(layout, in);
-    state->offset = take_doubles(layout, in);
-    state->covariance = take_doubles(layout, in * in);
-    state->correlated = take_doubles(layout, out * in);
-    state->mix = take_doubles(layout, out);
-    state->share = take_doubles(layout, out);
-    state->rows = take_doubles(layout, (in + 1) * in);
-    state->mixed = take(layout, (in + 1) * in);
-    state->packed_mixed = take(layout, packed_floats(engine->kernels, in_channels + 1, in_channels));
-    state->filters = take(layout, out * in);
-    state->scaled = take(layout, out * in);
-    /* Every block of channels is as deep as the first: at most one block more than there are channels. */
-    state->packed_scaled = take(layout, 2 * packed_floats(engine->kernels, (int)round_up(out, 64), in_channels));
-}
-
-/* Floats of partial weight gradients, or of second moments, that the passes keep at most. */
-static size_t slot_floats(CpuEngine *engine) {
-    const Network *network = engine->network;
-    size_t most = 0;
-    for (int i = 0; i < engine->plan.num_passes; i++) {
-        const Pass *pass = &engine->plan.passes[i];
-        const Op *op = &network->ops[pass->op];
-        size_t in = (size_t)network->tensors[op->input].channels, out = (size_t)network->tensors[op->output].channels;
-        size_t floats = 0;
-        if (pass->kind == PASS_CONV_BACKWARD || pass->kind == PASS_PROJECT_BACKWARD)
-            floats = in * out * (size_t)op->kernel * (size_t)op->kernel;
-        if (pass->kind == PASS_DEPTHWISE_BACKWARD) floats = depthwise_slot_floats(engine, pass);
-        if (pass->kind == PASS_GRAM_FORWARD) floats = gram_slot_floats((int)in);
-        if (floats * (size_t)slot_count(floats) > most) most = floats * (size_t)slot_count(floats);
-    }
-    return most;
-}
-
-static void lay_out(CpuEngine *engine, Layout *layout) {
-    const Network *network = engine->network;
-    bool training = engine->options.training;
-    size_t scratch = 0, channels = 0, tiles = 0, sums = 0;
-    for (int i = 0; i < network->num_ops; i++) {
-        const Op *op = &network->ops[i];
-        int in = network->tensors[op->input].channels, out = network->tensors[op->output].channels;
-        size_t taps = (size_t)op->kernel * (size_t)op->kernel;
-        if ((size_t)out > channels) channels = (size_t)out;
-        if (op->kind == OP_BATCH_NORM) lay_out_batch_norm(layout, &engine->batch_norms[i], out);
-        if (op->kind == OP_SQUEEZE_EXCITE) lay_out_gate(layout, engine, &engine->gates[i], out, op->squeezed);
-        if (op->kind == OP_DEPTHWISE) {
-            size_t floats = round_up((size_t)out, (size_t)engine->kernels->lanes) * taps;
-            engine->packed[i] = take(layout, floats);
-            if (training) engine->packed_back[i] = take(layout, floats);
-        }
-        if (op->kind == OP_CONV || op->kind == OP_DENSE) {
-            int depth = op->kind == OP_CONV ? in * (int)taps : in;
-            const CpuKernels *kernels = products(engine, op);
-            engine->packed[i] = take(layout, packed_floats(kernels, depth, out));
-            if (training && op->kernel <= 1) engine->packed_back[i] = take(layout, packed_floats(kernels, out, in));
-        }
-    }
-    for (int i = 0; i < engine->plan.num_passes; i++) {
-        const Pass *pass = &engine->plan.passes[i];
-        size_t floats = head_scratch(engine, pass);
-        if (pass->kind == PASS_CONV_FORWARD || pass->kind == PASS_CONV_BACKWARD) floats = conv_scratch(engine, pass);
-        if (pass->kind == PASS_DEPTHWISE_FORWARD || pass->kind == PASS_DEPTHWISE_BACKWARD)
-            floats = depthwise_scratch(engine, pass);
-        if (pass->kind == PASS_GRAM_FORWARD || pass->kind == PASS_EXPAND_BACKWARD) floats = gram_scratch(engine, pass);
-        if (pass->kind == PASS_GRAM_FORWARD && training) {
-            const Op *op = &network->ops[pass->op];
-            lay_out_gram(layout, engine, &engine->grams[pass->op], network->tensors[op->input].channels,
-                         network->tensors[op->output].channels);
-        }
-        if (pass->kind == PASS_PROJECT_FORWARD || pass->kind == PASS_PROJECT_BACKWARD) {
-            size_t pass_sums, pass_tiles = project_shared_tiles(engine, pass, &pass_sums);
-            if (pass_tiles > tiles) tiles = pass_tiles;
-            if (pass_sums > sums) sums = pass_sums;
-        }
-        if (pass->kind == PASS_PROJECT_FORWARD || pass->kind == PASS_PROJECT_BACKWARD)
-            floats = project_scratch(engine, pass);
-        if (floats > scratch) scratch = floats;
-        if (pass->kind == PASS_CONV_BACKWARD || pass->kind == PASS_PROJECT_BACKWARD) {
-            size_t kept = weights_kept(engine, pass);
-            if (kept > tiles) tiles = kept;
-        }
-    }
-    size_t small = tile_floats(TILE_CHANNELS) + tile_floats((int)channels); /* small_weights_gradient's two tiles */
-    if (small > scratch) scratch = small;
-    engine->scratch_floats = round_up(scratch, 1024);
-    engine->scratch = take(layout, engine->scratch_floats * (size_t)thread_team_size(engine->team));
-    engine->shared_tiles = take(layout, tiles);
-    engine->shared_sums = take(layout, sums);
-    engine->slots = training ? take(layout, slot_floats(engine)) : NULL;
-    engine->partial = (double *)(void *)take(layout, 2 * MAX_TASKS * 2 * channels);
-    engine->partial_count = (double *)(void *)take(layout, 2 * MAX_TASKS);
-    engine->exchanged = take_doubles(layout, 3 * channels + 1); /* two vectors; and what exchange_moments works in */
-}
 
 static void cpu_free(Engine *base) {
     CpuEngine *engine = (CpuEngine *)base;
@@ -239,14 +99,11 @@ static effnet_status allocate(CpuEngine *engine, effnet_error *err) {
     TRY(plan_build(engine->network, &options, &engine->plan, err));
     TRY(make_times(engine, err));
     TRY(find_ready(engine, err));
-    Layout layout = {0};
-    lay_out(engine, &layout);
-    engine->memory_floats = layout.floats;
+    engine->memory_floats = cpu_lay_out(engine, NULL);
     void *block;
-    TRY(memory_allocate(layout.floats, sizeof(float), "the engine's weights and scratch", &block, err));
+    TRY(memory_allocate(engine->memory_floats, sizeof(float), "the engine's weights and scratch", &block, err));
     engine->memory = block;
-    layout = (Layout){.base = engine->memory};
-    lay_out(engine, &layout);
+    cpu_lay_out(engine, engine->memory);
     TRY(memory_allocate(engine->plan.arena_bytes, 1, "activations", &block, err));
     engine->arena = block;
     return EFFNET_OK;
@@ -301,19 +158,9 @@ void run_split(PassRun *run, int units, int most, int multiple) {
     run->tasks = (units + run->per_task - 1) / run->per_task;
 }
 
-static void (*const pass_functions[])(PassRun *) = {
-    [PASS_CONV_FORWARD] = conv_forward,         [PASS_DEPTHWISE_FORWARD] = depthwise_forward,
-    [PASS_PROJECT_FORWARD] = project_forward,   [PASS_RESIDUAL_FORWARD] = residual_forward,
-    [PASS_POOL_FORWARD] = pool_forward,         [PASS_DENSE_FORWARD] = dense_forward,
-    [PASS_DENSE_BACKWARD] = dense_backward,     [PASS_POOL_BACKWARD] = pool_backward,
-    [PASS_CONV_BACKWARD] = conv_backward,       [PASS_REDUCE_BACKWARD] = reduce_backward,
-    [PASS_PROJECT_BACKWARD] = project_backward, [PASS_DEPTHWISE_BACKWARD] = depthwise_backward,
-    [PASS_GRAM_FORWARD] = gram_forward,         [PASS_EXPAND_BACKWARD] = expand_backward,
-};
-
 static effnet_status run_pass(PassRun *run, EnginePassTime *time) {
     double began = clock_seconds();
-    pass_functions[run->pass->kind](run);
+    pass_rows[run->pass->kind].run(run);
     double seconds = clock_seconds() - began;
     time->seconds += seconds;
     if (time->runs++ == 0 || seconds < time->best) time->best = seconds;

@@ -12,7 +12,10 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "data/feed/loader.h"
 #include "executor/replica.h"
-#include "train/train.h"
+#include "step/optimizer.h"
+#include "train/accuracy.h"
+#include "train/from_recipe.h"
+#include "train/trainer.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -28,6 +31,7 @@ typedef struct Run {
     Dataset *dataset;
     Loader *loader;
     Trainer trainer;
+    ReplicaRoom room;
 } Run;
 
 /* Mean loss of every logits row with every label of the batch; its gradient. */
@@ -69,14 +73,19 @@ static effnet_status open_run(Run *run, const char *data, effnet_error *err) {
     LoaderOptions options = {.dataset = run->dataset, .training = true, .batch = BATCH, .seed = 42, .cache = true};
     preprocess_from_recipe(recipe, recipe->resolution, &options.preprocess);
     TRY(loader_create(&options, &run->loader, err));
-    return trainer_create(recipe, &run->network, run->team, 1000, 0, &run->trainer,
-                          err); /* never started: its state stays */
+    TRY(trainer_create(recipe, &run->network, run->team, 1000, 0, &run->trainer,
+                       err)); /* not started: its state stays */
+    StepSpec spec;
+    const EngineVtable *engine;
+    step_spec_from_recipe(recipe, &spec);
+    TRY(engine_find(NULL, &engine, err));
+    return replica_room_create(&run->network, &spec, engine, run->team, &run->room, err);
 }
 
 static effnet_status step(Run *run, bool keepdims, double *loss, int *right, effnet_error *err) {
     static float gradient[BATCH * CLASSES];
     Trainer *trainer = &run->trainer;
-    ReplicaRoom *room = host_executor_room(trainer->executor);
+    ReplicaRoom *room = &run->room;
     StepSpec spec;
     step_spec_from_recipe(&run->recipe, &spec);
     Batch batch;
@@ -116,6 +125,7 @@ static effnet_status experiment(const char *data, bool keepdims, int steps, effn
         fflush(stdout);
         sum = right_sum = 0;
     }
+    replica_room_free(&run.room);
     trainer_free(&run.trainer);
     loader_free(run.loader);
     dataset_free(run.dataset);

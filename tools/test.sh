@@ -32,7 +32,11 @@ check() {
     case $status in
         0) passed=$((passed + 1)); echo "passed   $name" ;;
         77) skipped=$((skipped + 1)); echo "skipped  $name: $(tail -n 1 "$scratch/output")" ;;
-        *) failed=$((failed + 1)); failures+=("$name"); echo "FAILED   $name"; tail -n 40 "$scratch/output" ;;
+        *)
+            failed=$((failed + 1)); failures+=("$name"); echo "FAILED   $name"
+            grep -E 'error:|^FAILED' "$scratch/output" | head -n 20 # a build goes on after its first error
+            tail -n 30 "$scratch/output"
+            ;;
     esac
     return $status
 }

@@ -31,7 +31,7 @@ effnet_status label_sets_add(LabelSets *sets, const int32_t *labels, int count, 
 
 int label_sets_of(const LabelSets *sets, int64_t picture, const int32_t **labels) {
     const int64_t end = picture + 1 < sets->pictures ? sets->begins[picture + 1] : sets->used;
-    *labels = sets->labels + sets->begins[picture];
+    *labels = sets->labels ? sets->labels + sets->begins[picture] : NULL; /* none of any picture */
     return (int)(end - sets->begins[picture]);
 }
 

@@ -2,15 +2,13 @@
  * of its own batch; they are added up in doubles, batch by batch. Drop path and dropout are off. */
 #include "train/batch_norm_estimate.h"
 
-#include "base/clock.h"
 #include "base/memory.h"
 #include "data/feed/loader.h"
 #include "engine/engine.h"
+#include "train/picture_progress.h"
 
 #include <math.h>
 #include <string.h>
-
-static const double report_seconds = 0.45;
 
 typedef struct Estimating {
     const BatchNormEstimate *estimate;
@@ -21,32 +19,8 @@ typedef struct Estimating {
     Loader *loader;
     float *statistics, *logits; /* of a batch; nobody looks at the logits */
     double *sums;
-    double began, reported;
+    PictureProgress progress;
 } Estimating;
-
-/* True where the caller asks to stop. */
-static bool report(Estimating *run, const char *message) {
-    const BatchNormEstimate *estimate = run->estimate;
-    const double now = clock_seconds();
-    if (!estimate->progress || (!message && now - run->reported < report_seconds && run->done < run->steps))
-        return false;
-    run->reported = now;
-    effnet_progress progress = {.struct_size = sizeof progress,
-                                .phase = "statistics",
-                                .step = run->done * run->batch,
-                                .steps = run->steps * run->batch,
-                                .seconds = now - run->began,
-                                .top1 = -1,
-                                .top5 = -1,
-                                .ema_top1 = -1,
-                                .ema_top5 = -1,
-                                .message = message};
-    if (run->done > 0 && progress.seconds > 0) {
-        progress.images_per_s = (double)progress.step / progress.seconds;
-        progress.seconds_left = (double)(progress.steps - progress.step) / progress.images_per_s;
-    }
-    return estimate->progress(estimate->progress_context, &progress);
-}
 
 static effnet_status open_all(Estimating *run, effnet_error *err) {
     const BatchNormEstimate *estimate = run->estimate;
@@ -72,12 +46,10 @@ static effnet_status open_all(Estimating *run, effnet_error *err) {
 
 static effnet_status run_batches(Estimating *run, effnet_error *err) {
     const BatchNormEstimate *estimate = run->estimate;
-    char warning[500];
     for (; run->done < run->steps; run->done++) {
         Batch batch;
         TRY(loader_next(run->loader, &batch, err));
-        bool stop = false;
-        while (loader_take_warning(run->loader, warning, sizeof warning)) stop = report(run, warning) || stop;
+        const bool stop = picture_progress_warn(&run->progress, run->done * run->batch, run->loader);
         const EngineForward call = {.batch = batch.size,
                                     .images = batch.images,
                                     .parameters = estimate->parameters,
@@ -86,7 +58,8 @@ static effnet_status run_batches(Estimating *run, effnet_error *err) {
                                     .logits = run->logits};
         TRY(engine_forward(run->engine, &call, err));
         for (size_t i = 0; i < run->network.statistic_floats; i++) run->sums[i] += (double)run->statistics[i];
-        if (report(run, NULL) || stop) return fail(err, EFFNET_INTERRUPTED, "interrupted; nothing was written");
+        if (picture_progress_tell(&run->progress, run->done * run->batch) || stop)
+            return fail(err, EFFNET_INTERRUPTED, "interrupted; nothing was written");
     }
     return EFFNET_OK;
 }
@@ -107,17 +80,20 @@ static effnet_status finish(const Estimating *run, effnet_error *err) {
 
 effnet_status batch_norm_estimate(const BatchNormEstimate *estimate, int64_t *used, effnet_error *err) {
     const int64_t all = dataset_size(estimate->dataset);
-    const double now = clock_seconds();
     *used = 0;
     if (all < 1) return fail(err, EFFNET_ERROR_ARGUMENT, "there are no pictures to estimate batch norm statistics on");
     Estimating run = {.estimate = estimate,
                       .network = *estimate->network,
                       .batch = all < estimate->batch ? (int)all : estimate->batch,
-                      .began = now,
-                      .reported = now - report_seconds};
+                      .progress = {.tell = estimate->progress,
+                                   .context = estimate->progress_context,
+                                   .phase = "statistics",
+                                   .message_phase = "statistics"}};
     run.network.config.bn_momentum = 0;
     const int64_t batches = all / run.batch, wanted = (estimate->pictures + run.batch - 1) / run.batch;
     run.steps = wanted < batches ? wanted : batches;
+    run.progress.pictures = run.steps * run.batch;
+    picture_progress_begin(&run.progress);
     effnet_status status = open_all(&run, err);
     if (status == EFFNET_OK) status = run_batches(&run, err);
     if (status == EFFNET_OK) status = finish(&run, err);

@@ -1,14 +1,13 @@
 /* features.c - see features.h. */
 #include "train/features.h"
 
-#include "base/clock.h"
 #include "base/memory.h"
 #include "data/transform/mirror.h"
+#include "train/picture_progress.h"
 
 #include <string.h>
 
 enum { BATCH = 32 };
-static const double report_seconds = 0.45;
 
 typedef struct Collecting {
     const FeatureOptions *options;
@@ -16,32 +15,9 @@ typedef struct Collecting {
     Engine *engine;
     Loader *loader;
     float *mirror; /* (BATCH, side, side, 3) */
-    double began, reported;
+    PictureProgress progress;
     int64_t done;
 } Collecting;
-
-static bool report(Collecting *run, const char *message) {
-    const FeatureOptions *options = run->options;
-    const double now = clock_seconds();
-    const int64_t all = dataset_size(options->dataset) * options->views;
-    if (!options->progress || (!message && now - run->reported < report_seconds && run->done < all)) return false;
-    run->reported = now;
-    effnet_progress progress = {.struct_size = sizeof progress,
-                                .phase = message ? "train" : "features",
-                                .step = run->done,
-                                .steps = all,
-                                .seconds = now - run->began,
-                                .top1 = -1,
-                                .top5 = -1,
-                                .ema_top1 = -1,
-                                .ema_top5 = -1,
-                                .message = message};
-    if (run->done > 0 && progress.seconds > 0) {
-        progress.images_per_s = (double)run->done / progress.seconds;
-        progress.seconds_left = (double)(all - run->done) / progress.images_per_s;
-    }
-    return options->progress(options->progress_context, &progress);
-}
 
 static effnet_status add_rows(Collecting *run, const Batch *batch, const float *images, effnet_error *err) {
     FeatureSet *out = run->out;
@@ -63,11 +39,9 @@ static effnet_status add_rows(Collecting *run, const Batch *batch, const float *
 
 static effnet_status run_batches(Collecting *run, effnet_error *err) {
     const Network *network = run->options->network;
-    char warning[500];
     for (Batch batch;;) {
         TRY(loader_next(run->loader, &batch, err));
-        bool stop = false;
-        while (loader_take_warning(run->loader, warning, sizeof warning)) stop = report(run, warning) || stop;
+        bool stop = picture_progress_warn(&run->progress, run->done, run->loader);
         if (batch.size == 0) return EFFNET_OK;
         TRY(add_rows(run, &batch, batch.images, err));
         if (run->mirror) {
@@ -75,7 +49,7 @@ static effnet_status run_batches(Collecting *run, effnet_error *err) {
             TRY(add_rows(run, &batch, run->mirror, err));
         }
         run->done += batch.size;
-        stop = report(run, NULL) || stop;
+        stop = picture_progress_tell(&run->progress, run->done) || stop;
         if (stop) return fail(err, EFFNET_INTERRUPTED, "interrupted before the first step");
     }
 }
@@ -150,8 +124,14 @@ static effnet_status run_views(Collecting *run, effnet_error *err) {
 
 effnet_status features_collect(const FeatureOptions *options, FeatureSet *out, effnet_error *err) {
     *out = (FeatureSet){0};
-    const double now = clock_seconds();
-    Collecting run = {.options = options, .out = out, .began = now, .reported = now - report_seconds};
+    Collecting run = {.options = options,
+                      .out = out,
+                      .progress = {.tell = options->progress,
+                                   .context = options->progress_context,
+                                   .phase = "features",
+                                   .message_phase = "train",
+                                   .pictures = dataset_size(options->dataset) * options->views}};
+    picture_progress_begin(&run.progress);
     effnet_status status = open_all(&run, err);
     if (status == EFFNET_OK) status = run_views(&run, err);
     loader_free(run.loader);

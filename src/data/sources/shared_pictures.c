@@ -1,13 +1,12 @@
 /* shared_pictures.c - see shared_pictures.h. */
 #include "data/sources/shared_pictures.h"
 
-#include "base/sha1.h"
 #include "data/sources/source_share.h"
 
 #include <stdlib.h>
 
 typedef struct Seen {
-    uint64_t hash; /* the first 64 bits of the digest of what is stored */
+    uint64_t hash; /* dataset_hash */
     bool shared;
 } Seen;
 
@@ -16,15 +15,11 @@ static int by_hash(const void *a, const void *b) {
     return left->hash < right->hash ? -1 : left->hash > right->hash;
 }
 
-/* *bytes goes down by what was read; false where the picture cannot be had, which its reader tells of. */
+/* *bytes goes down by what was read. */
 static bool hash_picture(const Dataset *dataset, int64_t index, Decoder *decoder, int64_t *bytes, uint64_t *hash) {
-    uint8_t digest[20];
-    Blob blob;
-    if (dataset_fetch(dataset, index, decoder, &blob, NULL) != EFFNET_OK) return false;
-    *bytes -= (int64_t)blob.size;
-    sha1_digest(blob.bytes, blob.size, digest);
-    *hash = 0;
-    for (int i = 0; i < 8; i++) *hash = *hash << 8 | digest[i];
+    size_t size;
+    if (!dataset_hash(dataset, index, decoder, hash, &size)) return false;
+    *bytes -= (int64_t)size;
     return true;
 }
 

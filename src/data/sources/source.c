@@ -3,6 +3,7 @@
 #include "data/sources/source.h"
 #include "base/memory.h"
 #include "base/number_text.h"
+#include "base/sha1.h"
 #include "base/text_file.h"
 #include "data/picture/decode.h"
 
@@ -102,6 +103,17 @@ effnet_status dataset_fetch(const Dataset *dataset, int64_t index, Decoder *deco
         return fail(err, EFFNET_ERROR_ARGUMENT, "there is no picture %lld: the data set has %lld", (long long)index,
                     (long long)dataset->size);
     return dataset->methods->fetch(dataset, index, decoder, out, err);
+}
+
+bool dataset_hash(const Dataset *dataset, int64_t index, Decoder *decoder, uint64_t *hash, size_t *size) {
+    uint8_t digest[20];
+    Blob blob;
+    if (dataset_fetch(dataset, index, decoder, &blob, NULL) != EFFNET_OK) return false;
+    sha1_digest(blob.bytes, blob.size, digest);
+    *hash = 0;
+    for (int i = 0; i < 8; i++) *hash = *hash << 8 | digest[i];
+    *size = blob.size;
+    return true;
 }
 
 /* Grey or planes to (height, width, 3). */

@@ -69,6 +69,8 @@ effnet_status dataset_read_region(const Dataset *dataset, int64_t index, Decoder
                                   Region *out, effnet_error *err);
 /* The stored bytes, not decoded. */
 effnet_status dataset_fetch(const Dataset *dataset, int64_t index, Decoder *decoder, Blob *out, effnet_error *err);
+/* The first 64 bits of the SHA-1 of those bytes, *size of them; false where they cannot be read, which a reader tells of. */
+bool dataset_hash(const Dataset *dataset, int64_t index, Decoder *decoder, uint64_t *hash, size_t *size);
 /* The order of an epoch: order (size of the data set), a function of the key alone. */
 void dataset_order(const Dataset *dataset, RandomKey key, uint32_t *order);
 /* Something that cannot be used was passed over while opening: counted, and told of later. */

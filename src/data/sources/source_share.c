@@ -1,6 +1,5 @@
 /* source_share.c - see source_share.h. */
 #include "data/sources/source_share.h"
-#include "base/sha1.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -96,13 +95,9 @@ bool source_part_of_text(const char *text, SourcePart *out) {
 
 /* The first 53 bits of the digest of what is stored, as a number in [0, 1); 1 where it cannot be read. */
 static double hash_of(const Dataset *whole, int64_t index, Decoder *decoder) {
-    uint8_t digest[20];
-    uint64_t number = 0;
-    Blob blob;
-    if (dataset_fetch(whole, index, decoder, &blob, NULL) != EFFNET_OK) return 1;
-    sha1_digest(blob.bytes, blob.size, digest);
-    for (int i = 0; i < 8; i++) number = number << 8 | digest[i];
-    return (double)(number >> 11) * 0x1p-53;
+    uint64_t hash;
+    size_t size;
+    return dataset_hash(whole, index, decoder, &hash, &size) ? (double)(hash >> 11) * 0x1p-53 : 1;
 }
 
 /* The least and the greatest hash of a class. */

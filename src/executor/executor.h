@@ -125,11 +125,8 @@ effnet_status executor_check_batch(const ExecutorBatch *batch, int most, int cla
 
 /* The calls of the table. */
 effnet_status executor_load(Executor *executor, TrainState *state, effnet_error *err);
-/* Of executor_step `result` is this very step's, which is waited for; NULL: nobody asks. */
-effnet_status executor_step(Executor *executor, const ExecutorBatch *batch, double learning_rate, StepResult *result,
+effnet_status executor_step(Executor *executor, const ExecutorBatch *batch, double learning_rate, StepResults *results,
                             effnet_error *err);
-effnet_status executor_queue_step(Executor *executor, const ExecutorBatch *batch, double learning_rate,
-                                  StepResults *results, effnet_error *err);
 effnet_status executor_evaluate(Executor *executor, ExecutorWeights weights, const ExecutorBatch *batch, float *logits,
                                 effnet_error *err);
 effnet_status executor_state(Executor *executor, const TrainState **out, effnet_error *err);

@@ -72,20 +72,10 @@ effnet_status executor_check_batch(const ExecutorBatch *batch, int most, int cla
     return check_labels(batch->others, batch->size, classes, err);
 }
 
-effnet_status executor_queue_step(Executor *executor, const ExecutorBatch *batch, double learning_rate,
-                                  StepResults *results, effnet_error *err) {
+effnet_status executor_step(Executor *executor, const ExecutorBatch *batch, double learning_rate, StepResults *results,
+                            effnet_error *err) {
     *results = (StepResults){0};
     return executor->vtable->step(executor, batch, learning_rate, results, err);
-}
-
-effnet_status executor_step(Executor *executor, const ExecutorBatch *batch, double learning_rate, StepResult *result,
-                            effnet_error *err) {
-    ExecutorBatch pictures = *batch;
-    StepResults results;
-    pictures.wait = result != NULL;
-    TRY(executor_queue_step(executor, &pictures, learning_rate, &results, err));
-    if (result) *result = results.list[results.count - 1];
-    return EFFNET_OK;
 }
 
 effnet_status executor_evaluate(Executor *executor, ExecutorWeights weights, const ExecutorBatch *batch, float *logits,

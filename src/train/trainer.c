@@ -52,28 +52,22 @@ void trainer_free(Trainer *trainer) {
     memset(trainer, 0, sizeof *trainer);
 }
 
-/* What both ways of asking begin with: the batch is looked at, the rate is the schedule's. */
-static effnet_status begin_step(const Trainer *trainer, const ExecutorBatch *batch, double *rate, effnet_error *err) {
-    *rate = schedule_learning_rate(trainer->recipe, trainer->step, trainer->steps_per_epoch);
-    return executor_check_batch(batch, (int)trainer->recipe->batch_size, trainer->network->config.num_classes, err);
-}
-
-effnet_status trainer_step(Trainer *trainer, const ExecutorBatch *batch, StepResult *result, double *lr,
-                           effnet_error *err) {
-    double rate;
-    TRY(begin_step(trainer, batch, &rate, err));
-    TRY(executor_step(trainer->executor, batch, rate, result, err));
+effnet_status trainer_queue_step(Trainer *trainer, const ExecutorBatch *batch, StepResults *results, double *lr,
+                                 effnet_error *err) {
+    TRY(executor_check_batch(batch, (int)trainer->recipe->batch_size, trainer->network->config.num_classes, err));
+    const double rate = schedule_learning_rate(trainer->recipe, trainer->step, trainer->steps_per_epoch);
+    TRY(executor_step(trainer->executor, batch, rate, results, err));
     trainer->step++;
     if (lr) *lr = rate;
     return EFFNET_OK;
 }
 
-effnet_status trainer_queue_step(Trainer *trainer, const ExecutorBatch *batch, StepResults *results, double *lr,
-                                 effnet_error *err) {
-    double rate;
-    TRY(begin_step(trainer, batch, &rate, err));
-    TRY(executor_queue_step(trainer->executor, batch, rate, results, err));
-    trainer->step++;
-    if (lr) *lr = rate;
+effnet_status trainer_step(Trainer *trainer, const ExecutorBatch *batch, StepResult *result, double *lr,
+                           effnet_error *err) {
+    ExecutorBatch pictures = *batch;
+    StepResults results;
+    pictures.wait = result != NULL;
+    TRY(trainer_queue_step(trainer, &pictures, &results, lr, err));
+    if (result) *result = results.list[results.count - 1];
     return EFFNET_OK;
 }

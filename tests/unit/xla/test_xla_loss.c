@@ -2,7 +2,6 @@
  * target and with weights, in programs of that part alone. Runs through a CPU plugin; skipped where none is installed
  * (tools/setup.sh test). */
 #include "backend/xla/pjrt.h"
-#include "backend/xla/plugins.h"
 #include "backend/xla/xla_network.h"
 #include "base/random.h"
 #include "step/loss.h"
@@ -12,12 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h> /* last: it has a macro fail() */
+#include "unit/xla/xla_fixture.h" /* last: cmocka has a macro fail() */
 
 enum { IMAGES = 6, CLASSES = 5 };
 enum { LOGITS, LABELS, OTHERS, SHARES, DENSE, WEIGHTS, ARGUMENTS };
@@ -29,10 +23,6 @@ typedef struct Case {
     StepSpec spec;
     bool mixed, dense, weighted;
 } Case;
-
-static void must(effnet_status status, const effnet_error *error) {
-    if (status != EFFNET_OK) fail_msg("%s", error->message);
-}
 
 static XlaProgram write_program(const Case *what) {
     XlaProgram program = {.replicas = 1, .num_arguments = ARGUMENTS, .num_results = 2};
@@ -132,11 +122,7 @@ static void as_on_the_host(void **state) {
 int main(void) {
     char path[PLUGIN_PATH];
     effnet_error error;
-    if (plugin_find("xla:cpu", path, &error) != EFFNET_OK) {
-        printf("skipped: %s\n", error.message);
-        return 77;
-    }
-    setenv("TF_CPP_MIN_LOG_LEVEL", "2", 0);
+    if (!xla_plugin(path)) return XLA_SKIPPED;
     if (pjrt_open(path, 1, &pjrt, &error) != EFFNET_OK) {
         printf("%s\n", error.message);
         return 1;

@@ -3,7 +3,6 @@
  * one parameter and one gradient of zeros among the others (whose trust ratio is 1). Runs through a CPU plugin; skipped
  * where none is installed (tools/setup.sh test). */
 #include "backend/xla/pjrt.h"
-#include "backend/xla/plugins.h"
 #include "backend/xla/xla_network.h"
 #include "engine/engine.h"
 #include "step/optimizer.h"
@@ -13,12 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h> /* last: it has a macro fail() */
+#include "unit/xla/xla_fixture.h" /* last: cmocka has a macro fail() */
 
 enum { STEPS = 2, FEW = 14 };
 
@@ -31,10 +25,6 @@ typedef struct Case {
     StepSpec spec;
     bool scaled; /* parameters 5 and 6 are frozen, 8 and 9 have learning rates of their own */
 } Case;
-
-static void must(effnet_status status, const effnet_error *error) {
-    if (status != EFFNET_OK) fail_msg("%s", error->message);
-}
 
 /* Everything that goes in: places in the program's arguments. */
 enum {
@@ -257,11 +247,7 @@ static void as_on_the_host(void **state) {
 int main(void) {
     char path[PLUGIN_PATH];
     effnet_error error;
-    if (plugin_find("xla:cpu", path, &error) != EFFNET_OK) {
-        printf("skipped: %s\n", error.message);
-        return 77;
-    }
-    setenv("TF_CPP_MIN_LOG_LEVEL", "2", 0);
+    if (!xla_plugin(path)) return XLA_SKIPPED;
     ModelConfig config;
     if (model_config_by_name("efficientnet_b0", &config, &error) != EFFNET_OK) return 1;
     config.width = 0.1;

@@ -4,7 +4,6 @@
  *
  * A small network of every kind of op, with dropout and drop path, so that masks must be the same bits: a mask that
  * differs moves the loss by far more than any tolerance here. */
-#include "backend/xla/plugins.h"
 #include "base/random.h"
 #include "executor/executor.h"
 #include "model/freeze.h"
@@ -20,12 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h> /* last: it has a macro fail() */
+#include "unit/xla/xla_fixture.h" /* last: cmocka has a macro fail() */
 
 enum { BATCH = 8, SIDE = 48, CLASSES = 10, STEPS = 2 };
 
@@ -44,10 +38,6 @@ typedef struct Outcome {
     TrainState state; /* a copy */
     float logits[BATCH * CLASSES];
 } Outcome;
-
-static void must(effnet_status status, const effnet_error *error) {
-    if (status != EFFNET_OK) fail_msg("%s", error->message);
-}
 
 static float *copy_of(const float *values, size_t count) {
     if (!values) return NULL;
@@ -120,11 +110,14 @@ static Outcome run(const Case *what, bool accelerated) {
                                  .shares = what->soft ? shares : NULL,
                                  .targets = what->dense ? targets : NULL,
                                  .weights = what->dense ? weights : NULL,
-                                 .norms = true};
+                                 .norms = true,
+                                 .wait = true};
     Outcome outcome = {0};
     for (int s = 0; s < STEPS; s++) {
-        StepResult result;
-        must(executor_step(executor, &batch, 0.002, &result, &error), &error);
+        StepResults results;
+        must(executor_step(executor, &batch, 0.002, &results, &error), &error);
+        assert_int_equal(results.count, 1);
+        const StepResult result = results.list[0];
         outcome.loss[s] = result.loss;
         outcome.norm[s] = result.gradient_norm;
         outcome.weight_norm[s] = result.weight_norm;
@@ -311,12 +304,8 @@ static void bf16(void **state) {
 
 int main(void) {
     char path[PLUGIN_PATH];
-    effnet_error error;
     const char *named = getenv("EFFNET_TEST_PLUGIN");
-    if (!(named && *named) && plugin_find("xla:cpu", path, &error) != EFFNET_OK) {
-        printf("skipped: %s\n", error.message);
-        return 77;
-    }
+    if (!(named && *named) && !xla_plugin(path)) return XLA_SKIPPED;
     snprintf(device, sizeof device, "xla:%s", named && *named ? named : path);
     setenv("TF_CPP_MIN_LOG_LEVEL", "2", 0);
     setenv("EFFNET_CACHE", "", 1);

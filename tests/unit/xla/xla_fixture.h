@@ -1,0 +1,33 @@
+/* xla_fixture.h - what the tests of accelerators begin with: the plugin for the processor, quiet and without programs of an
+ * earlier build. */
+#ifndef EFFNET_TESTS_UNIT_XLA_XLA_FIXTURE_H
+#define EFFNET_TESTS_UNIT_XLA_XLA_FIXTURE_H
+
+#include "backend/xla/plugins.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h> /* last: it has a macro fail() */
+
+enum { XLA_SKIPPED = 77 };
+
+static inline void must(effnet_status status, const effnet_error *error) {
+    if (status != EFFNET_OK) fail_msg("%s", error->message);
+}
+
+/* Its file; false, and said why, where none is installed (tools/setup.sh test): then main returns XLA_SKIPPED. */
+static inline bool xla_plugin(char path[PLUGIN_PATH]) {
+    effnet_error error;
+    setenv("TF_CPP_MIN_LOG_LEVEL", "2", 0);
+    if (plugin_find("xla:cpu", path, &error) == EFFNET_OK) return true;
+    printf("skipped: %s\n", error.message);
+    return false;
+}
+
+#endif

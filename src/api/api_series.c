@@ -2,23 +2,18 @@
 #include "api/api_series.h"
 
 #include "base/file.h"
+#include "report/run_curves.h"
 #include "train/batch_fit.h"
 #include "train/loop.h"
 #include "train/resume.h"
 
-#include <errno.h>
-#include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 effnet_status api_series_is_meant(const Recipe *recipe, const char *out, bool resume, bool *series, effnet_error *err) {
-    const bool there = series_is_in(out);
-    *series = there || series_is_wanted(recipe);
-    if (!there || resume) return EFFNET_OK;
-    return fail(err, EFFNET_ERROR_ARGUMENT,
-                "'%.200s' already holds a series of runs (series.json); go on with it by --resume, or choose another "
-                "--out",
-                out);
+    *series = series_is_in(out) || series_is_wanted(recipe);
+    return resume ? EFFNET_OK : series_check_new(out, err);
 }
 
 /* ---- training ---- */
@@ -32,29 +27,26 @@ typedef struct TrainSeries {
 /* Its last evaluation, out of its log: a run that had reached its end before the series was interrupted evaluates
  * nothing when it is resumed. */
 static effnet_status read_last_evaluation(const char *folder, SeriesOutcome *out, effnet_error *err) {
-    static const char *const keys[] = {"average_precision", "ema_top1", "top1"}; /* the first there is counts */
-    char path[1100], *line = NULL;
-    size_t capacity = 0;
-    TRY(path_join(path, sizeof path, folder, "log.jsonl", err));
-    FILE *log = fopen(path, "r");
-    if (!log) return fail(err, EFFNET_ERROR_IO, "cannot read '%s': %s", path, strerror(errno));
+    static const struct {
+        const char *key;
+        int curve;
+    } metrics[] = {/* the first that a line has counts */
+                   {"average_precision", CURVE_AVERAGE_PRECISION},
+                   {"ema_top1", CURVE_EMA_TOP1},
+                   {"top1", CURVE_TOP1}};
+    RunCurves curves;
+    TRY(run_curves_read(folder, &curves, err));
     out->metric = NULL;
-    for (ssize_t length; (length = getline(&line, &capacity, log)) > 0;) {
-        json_t *object = json_loadb(line, (size_t)length, 0, NULL);
-        const json_t *found = NULL;
-        for (int i = 2; i >= 0; i--) {
-            const json_t *value = json_object_get(object, keys[i]);
-            if (!json_is_number(value)) continue;
-            found = value;
-            out->metric = keys[i];
+    for (int64_t line = curves.count - 1; line >= 0 && !out->metric; line--)
+        for (size_t i = 0; i < sizeof metrics / sizeof *metrics && !out->metric; i++) {
+            const double value = curves.values[metrics[i].curve][line];
+            if (isnan(value)) continue;
+            out->metric = metrics[i].key;
+            out->accuracy = value;
         }
-        if (found) out->accuracy = json_number_value(found);
-        json_decref(object);
-    }
-    free(line);
-    fclose(log);
+    run_curves_free(&curves);
     if (out->metric) return EFFNET_OK;
-    return fail(err, EFFNET_ERROR_FORMAT, "'%s' has no evaluation", path);
+    return fail(err, EFFNET_ERROR_FORMAT, "the log of '%s' has no evaluation", folder);
 }
 
 static effnet_status train_part(void *context, const SeriesPart *part, SeriesOutcome *out, effnet_error *err) {

@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const keys[CURVES] = {"epoch",        "step",      "loss",          "lr",
-                                         "images_per_s", "seconds",   "gradient_norm", "weight_norm",
-                                         "update_norm",  "data_wait", "top1",          "ema_top1"};
+static const char *const keys[CURVES] = {
+    "epoch",       "step",        "loss",      "lr",   "images_per_s", "seconds",          "gradient_norm",
+    "weight_norm", "update_norm", "data_wait", "top1", "ema_top1",     "average_precision"};
 
 static bool make_room(RunCurves *curves) {
     if (curves->count < curves->capacity) return true;

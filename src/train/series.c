@@ -42,6 +42,14 @@ bool series_is_in(const char *out) {
     return path_join(path, sizeof path, out, "series.json", NULL) == EFFNET_OK && path_exists(path);
 }
 
+effnet_status series_check_new(const char *out, effnet_error *err) {
+    if (!series_is_in(out)) return EFFNET_OK;
+    return fail(err, EFFNET_ERROR_ARGUMENT,
+                "'%.200s' already holds a series of runs (series.json); go on with it by --resume, or choose another "
+                "--out",
+                out);
+}
+
 /* ---- the record ---- */
 
 static effnet_status create_record(Series *series, effnet_error *err) {
@@ -151,12 +159,8 @@ static effnet_status open_record(Series *series, effnet_error *err) {
     const char *out = series->options.out;
     TRY(path_join(series->path, sizeof series->path, out, "series.json", err));
     TRY(run_state_check_new(out, err));
+    if (!series->options.resume) TRY(series_check_new(out, err));
     if (path_exists(series->path)) {
-        if (!series->options.resume)
-            return fail(err, EFFNET_ERROR_ARGUMENT,
-                        "'%.200s' already holds a series of runs (series.json); go on with it by --resume, or choose "
-                        "another --out",
-                        out);
         TRY(read_record(series, err));
         TRY(compare_record(series, err));
     } else if (series->options.resume) {

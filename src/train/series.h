@@ -56,6 +56,9 @@ bool series_is_wanted(const Recipe *recipe);
 /* Does the folder hold one? */
 bool series_is_in(const char *out);
 
+/* An error where it does. */
+effnet_status series_check_new(const char *out, effnet_error *err);
+
 /* Nothing is written yet. Freed by series_free. */
 effnet_status series_open(const SeriesOptions *options, Series **out, effnet_error *err);
 void series_free(Series *series);

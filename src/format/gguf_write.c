@@ -5,9 +5,10 @@
 #include "base/crc32c.h"
 #include "base/file.h"
 #include "base/float16.h"
+#include "base/sizes.h"
+#include "format/elements.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,10 +24,6 @@ static bool is_half(const GgufOptions *options, const Parameter *parameter) {
 
 static size_t bytes_of(const GgufOptions *options, const Parameter *parameter) {
     return parameter->count * (is_half(options, parameter) ? 2 : 4);
-}
-
-static size_t align(size_t size) {
-    return (size + GGUF_ALIGNMENT - 1) / GGUF_ALIGNMENT * GGUF_ALIGNMENT;
 }
 
 /* ---- before the data ---- */
@@ -109,7 +106,7 @@ static effnet_status make_head(const Network *network, const GgufOptions *option
         for (int d = parameter->rank - 1; d >= 0; d--) put(stream, (uint64_t)parameter->shape[d], 8);
         put(stream, is_half(options, parameter) ? GGUF_TENSOR_F16 : GGUF_TENSOR_F32, 4);
         put(stream, offset, 8);
-        offset = align(offset + bytes_of(options, parameter));
+        offset = round_up(offset + bytes_of(options, parameter), GGUF_ALIGNMENT);
     }
     for (size_t at = (size_t)ftell(stream); at % GGUF_ALIGNMENT; at++) putc(0, stream);
     if (fclose(stream) == 0) return EFFNET_OK;
@@ -140,7 +137,7 @@ static bool write_tensor(FILE *stream, uint32_t *sum, const float *values, const
         if (!write_block(stream, sum, chunk, part * width)) return false;
         done += part;
     }
-    return write_block(stream, sum, zeros, align(size) - size);
+    return write_block(stream, sum, zeros, round_up(size, GGUF_ALIGNMENT) - size);
 }
 
 static bool write_all(FILE *stream, const char *head, size_t size, long sum_place, const Network *network,
@@ -161,13 +158,13 @@ effnet_status gguf_round(const Network *network, float *parameters, effnet_error
         const Parameter *parameter = &network->parameters[i];
         for (size_t k = 0; parameter->rank > 1 && k < parameter->count; k++) {
             float *value = parameters + parameter->offset + k;
-            const unsigned bits = float16_bits(*value), exponent = bits >> 10 & 31, fraction = bits & 1023;
-            if (exponent == 31)
+            const uint16_t bits = float16_bits(*value);
+            const unsigned char stored[2] = {(unsigned char)bits, (unsigned char)(bits >> 8)};
+            if ((bits >> 10 & 31) == 31) /* infinity, NaN */
                 return fail(err, EFFNET_ERROR_NUMERIC,
                             "'%s' has the value %g, which float16 cannot hold; write float32", parameter->name,
                             (double)*value);
-            const double size = exponent ? ldexp(1024 + fraction, (int)exponent - 25) : ldexp(fraction, -24);
-            *value = (float)(bits & 0x8000 ? -size : size);
+            elements_to_float(ELEMENT_F16, stored, value, 1);
         }
     }
     return EFFNET_OK;

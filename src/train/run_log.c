@@ -18,8 +18,8 @@ typedef struct Kept {
     size_t rest_size;
 } Kept;
 
-static bool keep_line(Kept *kept, const char *text, size_t length, long *behind) {
-    if (*behind < 0) {
+static bool keep_line(Kept *kept, const char *text, size_t length, bool behind) {
+    if (!behind) {
         kept->whole += (long)length;
         return true;
     }
@@ -35,8 +35,7 @@ static bool keep_line(Kept *kept, const char *text, size_t length, long *behind)
 static bool find_kept(RunLog *log, int64_t step, Kept *kept) {
     char *text = NULL;
     size_t capacity = 0;
-    long behind = -1; /* where the first line that is none begins */
-    bool good = true, later = false;
+    bool good = true, later = false, behind = false; /* behind a line that is none */
     *kept = (Kept){0};
     errno = 0;
     for (ssize_t length; good && !later && (length = getline(&text, &capacity, log->stream)) > 0;) {
@@ -46,10 +45,10 @@ static bool find_kept(RunLog *log, int64_t step, Kept *kept) {
         int64_t line_step = json_integer_value(at);
         later = json_is_integer(at) && line_step > step;
         if (!json_is_integer(at)) {
-            if (behind < 0) behind = kept->whole;
+            behind = true;
         } else if (!later) {
             if (json_is_number(json_object_get(line, "top1"))) log->evaluated_step = line_step;
-            good = keep_line(kept, text, (size_t)length, &behind);
+            good = keep_line(kept, text, (size_t)length, behind);
         }
         json_decref(line);
     }

@@ -113,8 +113,11 @@ effnet_status effnet_explain_save(effnet_model *model, const effnet_picture *pic
     if (!map) return fail(error, EFFNET_ERROR_MEMORY, "no memory for a map of %d x %d", shape[0], shape[1]);
     Decoder decoder = {0};
     Picture decoded, drawn = {0};
-    effnet_status status = effnet_explain(model, picture, class_index, map, of, error);
-    if (status == EFFNET_OK) status = model_decode(model, picture, "the picture", &decoder, &decoded, error);
+    effnet_status status = model_decode(model, picture, "the picture", &decoder, &decoded, error);
+    if (status == EFFNET_OK) {
+        const effnet_picture pixels = {.pixels = decoded.pixels, .width = decoded.width, .height = decoded.height};
+        status = effnet_explain(model, &pixels, class_index, map, of, error);
+    }
     if (status == EFFNET_OK) status = draw(model, &decoded, map, shape, &drawn, error);
     if (status == EFFNET_OK) status = picture_write(&drawn, path, error);
     decoder_release(&decoder);

@@ -43,18 +43,11 @@ static void picture_path(int i, char out[400]) {
 }
 
 static void write_pictures(void) {
-    char path[400];
+    char relative[60];
     snprintf(data, sizeof data, "%s", scratch_path(&folder, "data"));
-    mkdir(data, 0700);
     for (int i = 0; i < PICTURES; i++) {
-        snprintf(path, sizeof path, "%s/class-%d", data, i % CLASSES);
-        mkdir(path, 0700);
-        uint8_t *pixels = pattern_picture(70 + 5 * i, 120 - 4 * i);
-        const Bytes jpeg = make_jpeg(pixels, 70 + 5 * i, 120 - 4 * i, TJPF_RGB, TJSAMP_444, 0);
-        picture_path(i, path);
-        scratch_write(path, jpeg.data, jpeg.size);
-        free(jpeg.data);
-        free(pixels);
+        snprintf(relative, sizeof relative, "data/class-%d/%02d.jpg", i % CLASSES, i);
+        place_file(&folder, relative, make_pattern_jpeg(70 + 5 * i, 120 - 4 * i));
     }
 }
 

@@ -224,19 +224,12 @@ static void evaluated(void **state) {
     (void)state;
     enum { PICTURES = 6 };
     effnet_model *model = make("efficientnet_lite0", "fp32", NULL);
-    char data[300], path[400];
+    char data[300], path[400], relative[60];
     double losses[2];
     snprintf(data, sizeof data, "%s", scratch_path(&folder, "data"));
-    mkdir(data, 0700);
     for (int i = 0; i < PICTURES; i++) {
-        snprintf(path, sizeof path, "%s/class-%d", data, i % CLASSES);
-        mkdir(path, 0700);
-        uint8_t *pixels = pattern_picture(80 + 7 * i, 110 - 9 * i);
-        const Bytes jpeg = make_jpeg(pixels, 80 + 7 * i, 110 - 9 * i, TJPF_RGB, TJSAMP_444, 0);
-        snprintf(path, sizeof path, "%s/class-%d/%d.jpg", data, i % CLASSES, i);
-        scratch_write(path, jpeg.data, jpeg.size);
-        free(jpeg.data);
-        free(pixels);
+        snprintf(relative, sizeof relative, "data/class-%d/%d.jpg", i % CLASSES, i);
+        place_file(&folder, relative, make_pattern_jpeg(80 + 7 * i, 110 - 9 * i));
     }
     for (int both = 0; both < 2; both++) {
         double loss = 0;

@@ -70,6 +70,14 @@ static inline Bytes make_plain_jpeg(int height, int width, int red, int green, i
     return made;
 }
 
+/* A JPEG of pattern_picture, 4:4:4. */
+static inline Bytes make_pattern_jpeg(int height, int width) {
+    uint8_t *pixels = pattern_picture(height, width);
+    Bytes made = make_jpeg(pixels, height, width, TJPF_RGB, TJSAMP_444, 0);
+    free(pixels);
+    return made;
+}
+
 /* `stored`: samples as PNG stores them (rows padded to bytes, 16 bits big-endian). */
 static inline Bytes make_png(const void *stored, size_t stored_size, int height, int width, int color_type, int depth,
                              struct spng_plte *palette, struct spng_trns *transparency) {

@@ -136,7 +136,7 @@ def make_loss(model, masks, mode):
 
 
 class Devices:
-    """What train() needs of a machine with several devices: parts of a batch, and a step that averages over them."""
+    """What train() needs of a machine: parts of a batch, one a device, and a step that averages over them."""
 
     def __init__(self, count):
         self.count = count
@@ -164,8 +164,9 @@ class Devices:
         return averaged
 
 
-def train_on_devices(model, original, masks, variables, keys, devices, steps, batch, told=None):
-    """train() on several devices; `told` as there: each device's pictures, and the devices, in reverse."""
+def train(model, original, masks, variables, keys, devices, steps, batch, told=None):
+    """Losses, gradient norms, rates, final tensors by quantity, masks of each step, each with the devices as their first
+    axis. `told`: the masks of an earlier run, and its batches, with devices and pictures in reverse."""
     config = ml_collections.ConfigDict(OPTIMIZER)
     rate = original["optimizer"].create_learning_rate_fn(config, STEPS_PER_EPOCH)
     optimizer = original["optimizer"].create_optimizer(config, rate)
@@ -194,44 +195,10 @@ def train_on_devices(model, original, masks, variables, keys, devices, steps, ba
         heard.append([np.asarray(mask) for mask in drawn])
         print(f"{step} lr {rates[-1]:.6f} loss {losses[-1]:.7f} gradient norm {norms[-1]:.5f}", flush=True)
     mean = lambda tree: jax.tree.map(lambda leaf: leaf.mean(0), tree)  # sync_batch_stats
-    trees = {"parameters": params, "slot_0": state[1][0].nu, "slot_1": jax.tree.map(jnp.negative, state[1][2].trace),
-             "ema_parameters": ema.ema, "statistics": mean(statistics), "ema_statistics": mean(ema_statistics.ema)}
-    return losses, norms, rates, {name: flat(tree) for name, tree in trees.items()}, heard
-
-
-def train(model, original, masks, variables, key, told=None):
-    """STEPS steps; losses, gradient norms, rates, final tensors by quantity, masks of each step. `told`: the masks of
-    an earlier run, and its batches, in reverse."""
-    config = ml_collections.ConfigDict(OPTIMIZER)
-    rate = original["optimizer"].create_learning_rate_fn(config, STEPS_PER_EPOCH)
-    optimizer = original["optimizer"].create_optimizer(config, rate)
-    average = original["model_ema"].ema_v2(EMA_DECAY, debias=False)
-    params, statistics = variables["params"], variables["batch_stats"]
-    order = 1 if told is None else -1
-    state, ema, ema_statistics = optimizer.init(params), average.init(params), average.init(statistics)
-    gradient = make_loss(model, masks, "hear" if told is None else "tell")
-    update, step_average = jax.jit(optimizer.update), jax.jit(average.update)
-    losses, norms, rates, heard = [], [], [], []
-    for step in range(STEPS):
-        dropout, depth, key = jax.random.split(key, 3)
-        pictures = jnp.asarray(formula.images(step, BATCH, SIDE)[::order])
-        labels = jnp.asarray(formula.labels(step, BATCH, CLASSES)[::order])
-        (loss, (statistics, drawn)), grads = gradient(params, statistics, pictures, labels,
-                                                      (dropout, depth),
-                                                      [mask[::order] for mask in told[step]] if told else ())
-        updates, state = update(grads, state, params)
-        params = optax.apply_updates(params, updates)
-        _, ema = step_average(params, ema)
-        _, ema_statistics = step_average(statistics, ema_statistics)
-        losses.append(float(loss))
-        norms.append(float(np.sqrt(sum(np.sum(np.square(np.asarray(g, np.float64))) for g in jax.tree.leaves(grads)))))
-        rates.append(float(rate(step)))
-        heard.append([np.asarray(mask) for mask in drawn])
-        print(f"{step} lr {rates[-1]:.6f} loss {losses[-1]:.7f} gradient norm {norms[-1]:.5f}", flush=True)
     # chain(add_decayed_weights, rmsprop = chain(scale_by_rms, scale_by_learning_rate, trace)); the trace holds the
     # update with its sign
     trees = {"parameters": params, "slot_0": state[1][0].nu, "slot_1": jax.tree.map(jnp.negative, state[1][2].trace),
-             "ema_parameters": ema.ema, "statistics": statistics, "ema_statistics": ema_statistics.ema}
+             "ema_parameters": ema.ema, "statistics": mean(statistics), "ema_statistics": mean(ema_statistics.ema)}
     return losses, norms, rates, {name: flat(tree) for name, tree in trees.items()}, heard
 
 
@@ -295,8 +262,8 @@ def write_devices(original, made_by, devices, steps, name):
     masks = Masks()
     variables, _ = initial_variables(model, 0, devices.count)
     keys = [initial_variables(model, device, devices.count)[1] for device in range(devices.count)]
-    first = train_on_devices(model, original, masks, variables, keys, devices, steps, batch)
-    other = train_on_devices(model, original, masks, variables, keys, devices, steps, batch, first[4])
+    first = train(model, original, masks, variables, keys, devices, steps, batch)
+    other = train(model, original, masks, variables, keys, devices, steps, batch, first[4])
     document = {"made_by": made_by, "devices": devices.count, "batch": batch}
     document["parameters"] = [[name, *values.shape] for name, values in first[3]["parameters"].items()]
     add_run(document, first, other)
@@ -338,9 +305,10 @@ def main():
     jax.config.update("jax_threefry_partitionable", True)
 
     variables, key = initial_variables(network(**model))
-    run = train(network(**model), original, masks, variables, key)
-    document["masks"] = describe_masks(run[4])
-    add_run(document, run, train(network(**model), original, masks, variables, key, run[4]))
+    alone = [network(**model), original, masks, variables, [key], Devices(1), STEPS, BATCH]
+    run = train(*alone)
+    document["masks"] = describe_masks([[mask[0] for mask in drawn] for drawn in run[4]])
+    add_run(document, run, train(*alone, run[4]))
     formula.write(pathlib.Path(__file__).with_name("flax_original.json"), document)
 
 

@@ -82,10 +82,12 @@ static inline void small_run_create(SmallRun *run, int optimizer, bool ema) {
     config.resolution = 32;
     small_run_must(network_build(&config, &run->network, &err), &err);
     small_run_must(train_state_create(&run->network, &run->recipe, &run->state, &err), &err);
-    run->card = (ModelCard){.config = config, .resolution = 32, .crop_pct = 0.875, .interpolation = 1, .pad_to = 32};
+    run->card =
+        (ModelCard){.config = config,
+                    .transform = {.height = 32, .width = 32, .crop_pct = 0.875, .interpolation = 1, .pad_to = 32}};
     for (int c = 0; c < 3; c++) {
-        run->card.mean[c] = run->recipe.mean[c];
-        run->card.std[c] = run->recipe.std[c];
+        run->card.transform.mean[c] = run->recipe.mean[c];
+        run->card.transform.std[c] = run->recipe.std[c];
     }
 }
 

@@ -162,7 +162,7 @@ static effnet_status estimate(Averaging *run, effnet_error *err) {
     const BatchNormEstimate estimate = {.network = &run->model->network,
                                         .parameters = run->model->parameters,
                                         .statistics = run->model->statistics,
-                                        .preprocess = &run->model->preprocess,
+                                        .transform = &run->model->card.transform,
                                         .dataset = dataset,
                                         .batch = options->batch ? options->batch : DEFAULT_BATCH,
                                         .pictures = options->pictures ? options->pictures : DEFAULT_PICTURES,

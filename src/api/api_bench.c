@@ -92,7 +92,7 @@ static effnet_status prepare(Bench *bench, effnet_error *err) {
         TRY(model_find_file(options->model, false, file, sizeof file, err));
         TRY(weights_read_card(file, &card, err));
         config = card.config;
-        config.resolution = card.resolution;
+        config.resolution = card.transform.height;
         recipe_from_card(&card, &bench->recipe);
         model_card_free(&card);
     } else {

@@ -27,7 +27,7 @@ static effnet_status read_pictures(Measuring *run, const Dataset *dataset, int w
         effnet_error why;
         effnet_status status = dataset_read(dataset, size * i / wanted, &picture, &why);
         if (status == EFFNET_OK) {
-            status = preprocess_eval(&run->plain.preprocess, &picture,
+            status = preprocess_eval(&run->plain.card.transform, &picture,
                                      run->images + (size_t)run->pictures * run->image_floats, &why);
             picture_free(&picture);
         }
@@ -122,7 +122,7 @@ effnet_status effnet_dtype_errors(effnet_model *model, const char *data, const e
     if (model->device)
         return fail(error, EFFNET_ERROR_UNSUPPORTED,
                     "layers are measured on the processor; open the model without `device`");
-    const size_t side = (size_t)model->card.resolution;
+    const size_t side = (size_t)model->card.transform.height;
     Measuring run = {.plain = *model,
                      .chosen = *model,
                      .image_floats = side * side * 3,

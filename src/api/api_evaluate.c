@@ -25,7 +25,7 @@ static effnet_status model_logits(void *context, int set, const ExecutorBatch *b
     (void)set;
     TRY(model_state_run(judge->model, judge->state, batch->images, batch->size, logits, NULL, err));
     if (!judge->mirrored) return EFFNET_OK;
-    const int side = judge->model->card.resolution;
+    const int side = judge->model->card.transform.height;
     images_mirror(batch->images, batch->size, side, side, judge->mirrored);
     TRY(model_state_run(judge->model, judge->state, judge->mirrored, batch->size, judge->logits, NULL, err));
     model_mean_of_views(judge->model, logits, judge->logits, batch->size);
@@ -33,7 +33,7 @@ static effnet_status model_logits(void *context, int set, const ExecutorBatch *b
 }
 
 static effnet_status make_room_to_mirror(Judge *judge, int batch, effnet_error *err) {
-    const size_t side = (size_t)judge->model->card.resolution, count = (size_t)batch;
+    const size_t side = (size_t)judge->model->card.transform.height, count = (size_t)batch;
     TRY(memory_allocate_floats(count, side * side * 3, "the mirrored pictures", &judge->mirrored, err));
     return memory_allocate_floats(count, (size_t)judge->model->network.config.num_classes, "their logits",
                                   &judge->logits, err);
@@ -44,7 +44,7 @@ effnet_status model_evaluate_looking(effnet_model *model, const Dataset *dataset
                                      effnet_error *err) {
     const LoaderOptions options = {
         .dataset = dataset,
-        .preprocess = model->preprocess,
+        .preprocess = preprocess_of_transform(&model->card.transform),
         .batch = chosen->batch,
         .workers = chosen->workers,
         .bad_images = BAD_IMAGES_SKIP,
@@ -105,8 +105,8 @@ void model_describe(const effnet_model *model, char *out, size_t size) {
     char step[40] = "";
     const char *kind = effnet_model_weights(model);
     if (model->card.step) snprintf(step, sizeof step, " of step %lld", (long long)model->card.step);
-    snprintf(out, size, "%s at %dx%d, %sweights%s", model->network.config.name, model->card.resolution,
-             model->card.resolution,
+    snprintf(out, size, "%s at %dx%d, %sweights%s", model->network.config.name, model->card.transform.height,
+             model->card.transform.height,
              strcmp(kind, "ema") == 0   ? "averaged "
              : strcmp(kind, "raw") == 0 ? "raw "
                                         : "",

@@ -19,14 +19,13 @@ typedef struct Window {
 } Window;
 
 static Window find_window(const effnet_model *model, const Picture *picture) {
-    const PreprocessOptions *options = &model->preprocess;
-    const Box box = preprocess_box(options, picture->height, picture->width, NULL);
-    const Window whole = {box.top, box.left, box.height, box.width};
-    if (options->val_crop != VAL_CROP_RESIZE_SHORTER) return whole;
-    const ResizedCrop crop = crop_of_resized(box.height, box.width, options->resolution, options->crop_pct);
-    const double down = whole.height / crop.height, across = whole.width / crop.width;
-    return (Window){whole.top + crop.top * down, whole.left + crop.left * across, options->resolution * down,
-                    options->resolution * across};
+    const EvaluationTransform *transform = &model->card.transform;
+    const PictureCrop crop = preprocess_eval_crop(transform, picture->height, picture->width);
+    const Window whole = {crop.box.top, crop.box.left, crop.box.height, crop.box.width};
+    if (crop.resized.height == 0) return whole;
+    const double down = whole.height / crop.resized.height, across = whole.width / crop.resized.width;
+    return (Window){whole.top + crop.resized.top * down, whole.left + crop.resized.left * across,
+                    transform->height * down, transform->width * across};
 }
 
 typedef struct Drawing {

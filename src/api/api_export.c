@@ -5,7 +5,6 @@
 #include "format/c_source.h"
 #include "format/gguf.h"
 #include "format/onnx.h"
-#include "train/from_recipe.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -28,16 +27,13 @@ effnet_status effnet_model_save_onnx(const effnet_model *model, const char *path
                                      effnet_error *error) {
     effnet_onnx_options chosen;
     char **metadata;
-    Recipe recipe;
     NEED(model);
     NEED(path);
     TRY(options_copy(options, &chosen, sizeof chosen, "effnet_onnx_options", error));
     TRY(describe(model, &metadata, error));
-    recipe_defaults(&recipe);
-    recipe_from_card(&model->card, &recipe);
     const OnnxOptions write = {.opset = chosen.opset,
                                .keep_batch_norm = chosen.keep_batch_norm,
-                               .pictures = chosen.preprocessing ? &recipe : NULL,
+                               .pictures = chosen.preprocessing ? &model->card.transform : NULL,
                                .several = model->card.several,
                                .metadata = (const char *const *)metadata};
     effnet_status status = onnx_write(path, &model->network, model->parameters, model->statistics, &write, error);
@@ -64,9 +60,7 @@ effnet_status effnet_model_save_gguf(const effnet_model *model, const char *path
     if (status == EFFNET_OK) status = describe(&written, &metadata, error);
     if (status == EFFNET_OK) {
         const GgufOptions write = {.half = chosen.half,
-                                   .resolution = model->card.resolution,
-                                   .mean = model->card.mean,
-                                   .std = model->card.std,
+                                   .transform = &model->card.transform,
                                    .labels = labels,
                                    .metadata = (const char *const *)metadata};
         status = gguf_write(path, &model->network, written.parameters, model->statistics, &write, error);
@@ -79,16 +73,13 @@ effnet_status effnet_model_save_gguf(const effnet_model *model, const char *path
 
 effnet_status effnet_model_save_c(const effnet_model *model, const char *path, effnet_error *error) {
     Golden golden;
-    Recipe recipe;
     NEED(model);
     NEED(path);
     const char **labels = model_labels(model, error);
     if (!labels) return error ? error->status : EFFNET_ERROR_MEMORY;
     effnet_status status = golden_make(model, &golden, error);
     if (status == EFFNET_OK) {
-        recipe_defaults(&recipe);
-        recipe_from_card(&model->card, &recipe);
-        const CSourceOptions options = {.pictures = &recipe,
+        const CSourceOptions options = {.pictures = &model->card.transform,
                                         .labels = labels,
                                         .several = model->card.several,
                                         .notes = effnet_model_notes(model),

@@ -36,8 +36,8 @@ effnet_status effnet_model_save_stablehlo(const effnet_model *model, const char 
                     "dtype int8 is the processor's; StableHLO is written as fp32 or "
                     "bf16");
     StepSpec spec = {.batch = 1, .replicas = 1, .accumulate = 1, .bf16 = model->dtype.bf16};
-    memcpy(spec.mean, model->preprocess.mean, sizeof spec.mean);
-    memcpy(spec.std, model->preprocess.std, sizeof spec.std);
+    memcpy(spec.mean, model->card.transform.mean, sizeof spec.mean);
+    memcpy(spec.std, model->card.transform.std, sizeof spec.std);
     const XlaStepOptions write = {.bytes = chosen.bytes};
     TRY(xla_write_inference(&model->network, &spec, chosen.batch ? chosen.batch : 1, &write, &program, error));
     return keep(path, &model->network, &program, "Inference", error);

@@ -99,9 +99,10 @@ static void note_result(const ModelCard *card, ImportSettings *found) {
     import_settings_note(found,
                          "run with: resolution %d, crop_pct %.6g, %s, mean %.4g,%.4g,%.4g, std %.4g,%.4g,%.4g, %s "
                          "padding, bn_eps %g",
-                         card->resolution, card->crop_pct,
-                         card->interpolation == INTERPOLATION_BILINEAR ? "bilinear" : "bicubic", card->mean[0],
-                         card->mean[1], card->mean[2], card->std[0], card->std[1], card->std[2],
+                         card->transform.height, card->transform.crop_pct,
+                         card->transform.interpolation == INTERPOLATION_BILINEAR ? "bilinear" : "bicubic",
+                         card->transform.mean[0], card->transform.mean[1], card->transform.mean[2],
+                         card->transform.std[0], card->transform.std[1], card->transform.std[2],
                          card->config.padding == MODEL_PADDING_SAME ? "same" : "symmetric", card->config.bn_eps);
 }
 

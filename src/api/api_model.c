@@ -47,24 +47,6 @@ static effnet_status allocate_parts(effnet_model *model, effnet_team *team, int 
     return EFFNET_OK;
 }
 
-/* As the card says; what only training needs is the default. */
-static void prepare_preprocess(effnet_model *model) {
-    const ModelCard *card = &model->card;
-    PreprocessOptions *options = &model->preprocess;
-    Recipe recipe;
-    recipe_defaults(&recipe);
-    preprocess_from_recipe(&recipe, card->resolution, options);
-    options->val_crop = card->val_crop;
-    options->interpolation = card->interpolation;
-    options->resize = card->resize;
-    options->overshoot = card->overshoot;
-    options->pad_to = card->pad_to;
-    options->crop_pct = card->crop_pct;
-    options->exif_orientation = card->exif_orientation;
-    memcpy(options->mean, card->mean, sizeof options->mean);
-    memcpy(options->std, card->std, sizeof options->std);
-}
-
 effnet_status model_allocate(ModelCard *card, effnet_team *team, int threads, const char *engine, effnet_model **out,
                              effnet_error *err) {
     *out = NULL;
@@ -75,8 +57,7 @@ effnet_status model_allocate(ModelCard *card, effnet_team *team, int threads, co
     }
     model->card = *card;
     memset(card, 0, sizeof *card);
-    model->card.config.resolution = model->card.resolution;
-    prepare_preprocess(model);
+    model->card.config.resolution = model->card.transform.height;
     effnet_status status = engine_find(engine, &model->engine_kind, err);
     if (status == EFFNET_OK) status = allocate_parts(model, team, threads, err);
     if (status != EFFNET_OK) {
@@ -158,7 +139,7 @@ effnet_status effnet_model_open(const char *path, const effnet_model_options *op
         return fail(error, EFFNET_ERROR_ARGUMENT, "'%s' has %d classes, not the %d asked for", file, has,
                     chosen.num_classes);
     }
-    if (chosen.resolution) card.resolution = chosen.resolution;
+    if (chosen.resolution) card.transform.height = card.transform.width = chosen.resolution;
     effnet_model *model;
     TRY(model_allocate(&card, chosen.team, chosen.threads, chosen.engine, &model, error));
     model->dtype = dtype;
@@ -204,7 +185,7 @@ int effnet_model_classes(const effnet_model *model) {
 }
 
 int effnet_model_resolution(const effnet_model *model) {
-    return model ? model->card.resolution : 0;
+    return model ? model->card.transform.height : 0;
 }
 
 const char *effnet_model_file(const effnet_model *model) {

@@ -51,8 +51,8 @@ static effnet_status make_room(const effnet_model *model, int most, effnet_error
     device->executor = NULL;
     device->writes = 0;
     StepSpec spec = {.batch = most, .replicas = 1, .accumulate = 1, .bn_group = 1, .bf16 = model->dtype.bf16};
-    memcpy(spec.mean, model->preprocess.mean, sizeof spec.mean);
-    memcpy(spec.std, model->preprocess.std, sizeof spec.std);
+    memcpy(spec.mean, model->card.transform.mean, sizeof spec.mean);
+    memcpy(spec.std, model->card.transform.std, sizeof spec.std);
     const ExecutorOptions options = {
         .device = device->name, .evaluation_batch = most, .evaluates_only = true, .team = model->team};
     TRY(executor_create(&model->network, &spec, &options, &device->executor, err));

@@ -38,7 +38,7 @@ static effnet_status take_pixels(const effnet_picture *picture, const char *name
 
 effnet_status model_decode(const effnet_model *model, const effnet_picture *picture, const char *name, Decoder *decoder,
                            Picture *out, effnet_error *err) {
-    *decoder = (Decoder){.upright = model->preprocess.exif_orientation, .most_pixels = model->most_pixels};
+    *decoder = (Decoder){.upright = model->card.transform.exif_orientation, .most_pixels = model->most_pixels};
     const int ways = (picture->path != NULL) + (picture->bytes != NULL) + (picture->pixels != NULL);
     if (ways != 1)
         return fail(err, EFFNET_ERROR_ARGUMENT, "%s is given in %d ways; give one of path, bytes and pixels", name,
@@ -56,7 +56,7 @@ effnet_status model_prepare(const effnet_model *model, const effnet_picture *pic
     Decoder decoder;
     Picture decoded;
     effnet_status status = model_decode(model, picture, name, &decoder, &decoded, err);
-    if (status == EFFNET_OK) status = preprocess_eval(&model->preprocess, &decoded, out, err);
+    if (status == EFFNET_OK) status = preprocess_eval(&model->card.transform, &decoded, out, err);
     decoder_release(&decoder);
     return status;
 }
@@ -73,14 +73,14 @@ effnet_status effnet_model_preprocessing(const effnet_model *model, effnet_prepr
     NEED(model);
     NEED(out);
     TRY(result_clear(out, "effnet_preprocessing", error));
-    const PreprocessOptions *options = &model->preprocess;
-    effnet_preprocessing told = {.height = model->card.resolution,
-                                 .width = model->card.resolution,
-                                 .crop_pct = options->crop_pct,
-                                 .pad_to = options->pad_to,
-                                 .exif_orientation = options->exif_orientation};
-    memcpy(told.mean, options->mean, sizeof told.mean);
-    memcpy(told.std, options->std, sizeof told.std);
+    const EvaluationTransform *transform = &model->card.transform;
+    effnet_preprocessing told = {.height = transform->height,
+                                 .width = transform->width,
+                                 .crop_pct = transform->crop_pct,
+                                 .pad_to = transform->pad_to,
+                                 .exif_orientation = transform->exif_orientation};
+    memcpy(told.mean, transform->mean, sizeof told.mean);
+    memcpy(told.std, transform->std, sizeof told.std);
     Recipe recipe;
     recipe_defaults(&recipe);
     recipe_from_card(&model->card, &recipe);

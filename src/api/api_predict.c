@@ -19,7 +19,7 @@ effnet_status effnet_logits(effnet_model *model, const float *images, int batch,
     NEED(logits);
     if (batch < 1) return fail(error, EFFNET_ERROR_ARGUMENT, "batch is %d; allowed: 1 or more", batch);
     const int part = batch < PART ? batch : PART;
-    const size_t side = (size_t)model->card.resolution, classes = (size_t)model->network.config.num_classes;
+    const size_t side = (size_t)model->card.transform.height, classes = (size_t)model->network.config.num_classes;
     ModelState *state;
     TRY(model_state_take(model, part, 0, &state, error));
     effnet_status status = EFFNET_OK;
@@ -202,7 +202,7 @@ static effnet_status run_part(Run *run, int count, effnet_error *err) {
     }
     if (good) TRY(model_state_run(run->model, run->state, run->images, good, run->logits, run->kept, err));
     if (good && run->mirrored) {
-        const int side = run->model->card.resolution;
+        const int side = run->model->card.transform.height;
         images_mirror(run->images, good, side, side, run->mirrored);
         TRY(model_state_run(run->model, run->state, run->mirrored, good, run->mirrored_logits, NULL, err));
         model_mean_of_views(run->model, run->logits, run->mirrored_logits, good);
@@ -260,7 +260,7 @@ effnet_status effnet_run(effnet_model *model, const effnet_picture *pictures, in
     if (chosen.features) TRY(model_find_feature(model, chosen.feature, &keep, &shape, error));
     if (!count) return EFFNET_OK;
     const int part = count < PART ? count : PART;
-    const size_t side = (size_t)model->card.resolution;
+    const size_t side = (size_t)model->card.transform.height;
     Run run = {.model = model,
                .count = count,
                .outputs = &chosen,

@@ -104,7 +104,7 @@ static effnet_status find_config(const char *recipe_or_model, ModelConfig *out, 
         TRY(model_find_file(recipe_or_model, false, file, sizeof file, err));
         TRY(weights_read_card(file, &card, err));
         *out = card.config;
-        out->resolution = card.resolution;
+        out->resolution = card.transform.height;
         model_card_free(&card);
         return EFFNET_OK;
     }

@@ -37,8 +37,7 @@ typedef struct ModelState {
 
 struct effnet_model {
     Network network;
-    ModelCard card; /* owns its class names */
-    PreprocessOptions preprocess;
+    ModelCard card;                 /* owns its class names */
     int64_t most_pixels;            /* of a picture's file that is decoded; 0: as many as can be */
     float *parameters, *statistics; /* the network's blocks */
     uint64_t writes;                /* times they were changed */
@@ -84,7 +83,7 @@ effnet_status result_clear(void *result, const char *name, effnet_error *err);
 /* What the caller knows of `filled` (size bytes), struct_size left alone. */
 void result_write(void *result, const void *filled, size_t size);
 
-/* A model of card->config with zeroed weights, at card->resolution, which computes with `team`, or where that is NULL
+/* A model of card->config with zeroed weights, at card->transform's size, which computes with `team`, or where that is NULL
  * with `threads` of its own. Takes the card over, also where it fails. */
 effnet_status model_allocate(ModelCard *card, effnet_team *team, int threads, const char *engine, effnet_model **out,
                              effnet_error *err);

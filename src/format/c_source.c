@@ -390,7 +390,7 @@ static effnet_status write_source(CWriter *writer, effnet_error *err) {
     fputs("};\n\n", stream);
     TRY(write_weights(writer, err));
     c_source_layers(stream, writer->network);
-    c_source_prepare(stream, writer->prefix, writer->options->pictures, writer->network->input_height);
+    c_source_prepare(stream, writer->prefix, writer->options->pictures);
     TRY(write_network(writer, err));
     write_predict(writer);
     write_test(writer);

@@ -4,14 +4,16 @@
 #define EFFNET_FORMAT_C_SOURCE_H
 
 #include "model/network.h"
-#include "recipe/recipe.h"
+#include "recipe/evaluation_transform.h"
+
+#include <stdio.h>
 
 typedef struct CSourceOptions {
-    const Recipe *pictures;    /* how they are prepared: as for onnx_add_picture */
-    const char *const *labels; /* (classes) */
-    const char *notes;         /* where the weights come from, lines; may be "" */
-    bool several;              /* probabilities: each class's own (sigmoid); else of all together (softmax) */
-    const uint8_t *golden;     /* a picture (golden_height, golden_width, 3) that the files' own test runs on, ... */
+    const EvaluationTransform *pictures; /* how they are prepared: as for onnx_add_picture */
+    const char *const *labels;           /* (classes) */
+    const char *notes;                   /* where the weights come from, lines; may be "" */
+    bool several;                        /* probabilities: each class's own (sigmoid); else of all together (softmax) */
+    const uint8_t *golden; /* a picture (golden_height, golden_width, 3) that the files' own test runs on, ... */
     int golden_height, golden_width;
     const float *golden_logits; /* ... and what it must give (classes) */
 } CSourceOptions;
@@ -26,7 +28,7 @@ effnet_status c_source_write(const char *path, const Network *network, const flo
 /* Functions of the layers that the network has. */
 void c_source_layers(FILE *stream, const Network *network);
 /* PREFIX_prepare: a picture of any size becomes the network's input. */
-void c_source_prepare(FILE *stream, const char *prefix, const Recipe *how, int side);
+void c_source_prepare(FILE *stream, const char *prefix, const EvaluationTransform *how);
 
 /* ---- c_source_arena.c, private ---- */
 

@@ -190,7 +190,7 @@ static const char point[] =
     "}\n"
     "\n";
 
-static void write_weigh(FILE *stream, const Recipe *how) {
+static void write_weigh(FILE *stream, const EvaluationTransform *how) {
     const bool bicubic = how->interpolation == INTERPOLATION_BICUBIC, is_pillow = how->resize == RESIZE_PILLOW;
     const char *a = is_pillow || how->resize == RESIZE_TENSORFLOW ? "-0.5" : "-0.75";
     if (bicubic)
@@ -211,7 +211,7 @@ static void write_weigh(FILE *stream, const Recipe *how) {
 }
 
 /* The box of the picture that is used, and its two axes; may reach over the edges. */
-static void write_box(FILE *stream, const Recipe *how, int side) {
+static void write_box(FILE *stream, const EvaluationTransform *how, int side) {
     char share[40];
     number_print(share, sizeof share, "%.17g", how->crop_pct);
     if (how->pad_to)
@@ -255,15 +255,12 @@ static void write_triple(FILE *stream, const char *name, const double *values) {
     fprintf(stream, "    static const float %s[3] = {%s, %s, %s};\n", name, text[0], text[1], text[2]);
 }
 
-void c_source_prepare(FILE *stream, const char *prefix, const Recipe *how, int side) {
+void c_source_prepare(FILE *stream, const char *prefix, const EvaluationTransform *how) {
+    const int side = how->width;
     const bool keep = how->overshoot == OVERSHOOT_KEEP;
     const bool clips = how->resize == RESIZE_PILLOW && how->interpolation == INTERPOLATION_BICUBIC && !keep;
-    double mean[3], std[3], scale[3], shift[3];
-    recipe_normalisation(how, mean, std);
-    for (int c = 0; c < 3; c++) {
-        scale[c] = 1 / (255 * std[c]);
-        shift[c] = -mean[c] / std[c];
-    }
+    double scale[3], shift[3];
+    evaluation_transform_levels(how, scale, shift);
     fputs("/* ---- a picture becomes the network's input --------------------------------------------------- */\n\n",
           stream);
     write_weigh(stream, how);

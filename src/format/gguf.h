@@ -13,11 +13,11 @@
 #define EFFNET_FORMAT_GGUF_H
 
 #include "model/network.h"
+#include "recipe/evaluation_transform.h"
 
 typedef struct GgufOptions {
     bool half; /* convolutions and classifier in float16 */
-    int resolution;
-    const double *mean, *std;    /* (3) */
+    const EvaluationTransform *transform;
     const char *const *labels;   /* (classes) */
     const char *const *metadata; /* pairs key, value, ..., NULL */
 } GgufOptions;

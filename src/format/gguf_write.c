@@ -74,13 +74,13 @@ static void put_own_pairs(FILE *stream, const Network *network, const GgufOption
     put_integer(stream, "general.file_type", options->half ? 1 : 0);
     put_text(stream, GGUF_SUM_KEY, "00000000");
     *sum_place = ftell(stream) - GGUF_SUM_DIGITS;
-    put_integer(stream, "efficientnet.resolution", (uint32_t)options->resolution);
+    put_integer(stream, "efficientnet.resolution", (uint32_t)options->transform->height);
     put_key(stream, "efficientnet.bn_eps", GGUF_F32);
     put_float(stream, network->config.bn_eps);
     put_array(stream, "efficientnet.mean", GGUF_F32, 3);
-    for (int c = 0; c < 3; c++) put_float(stream, options->mean[c]);
+    for (int c = 0; c < 3; c++) put_float(stream, options->transform->mean[c]);
     put_array(stream, "efficientnet.std", GGUF_F32, 3);
-    for (int c = 0; c < 3; c++) put_float(stream, options->std[c]);
+    for (int c = 0; c < 3; c++) put_float(stream, options->transform->std[c]);
     put_array(stream, "efficientnet.class_names", GGUF_STRING, network->config.num_classes);
     for (int c = 0; c < network->config.num_classes; c++) put_string(stream, options->labels[c]);
 }

@@ -8,16 +8,16 @@
 #define EFFNET_FORMAT_ONNX_H
 
 #include "model/network.h"
-#include "recipe/recipe.h"
+#include "recipe/evaluation_transform.h"
 
 enum { ONNX_OPSET_LEAST = 13, ONNX_OPSET_MOST = 21, ONNX_OPSET = 17 };
 
 typedef struct OnnxOptions {
-    int opset;                   /* ONNX_OPSET_LEAST to ONNX_OPSET_MOST; 0: ONNX_OPSET */
-    bool keep_batch_norm;        /* BatchNormalization nodes; else folded into the convolutions before them */
-    const Recipe *pictures;      /* pictures go in, prepared as its keys say; NULL: bare */
-    bool several;                /* with pictures in: each class's own probability (Sigmoid); else Softmax */
-    const char *const *metadata; /* pairs key, value, ..., NULL; may be NULL */
+    int opset;                           /* ONNX_OPSET_LEAST to ONNX_OPSET_MOST; 0: ONNX_OPSET */
+    bool keep_batch_norm;                /* BatchNormalization nodes; else folded into the convolutions before them */
+    const EvaluationTransform *pictures; /* pictures go in, prepared as its keys say; NULL: bare */
+    bool several;                        /* with pictures in: each class's own probability (Sigmoid); else Softmax */
+    const char *const *metadata;         /* pairs key, value, ..., NULL; may be NULL */
 } OnnxOptions;
 
 effnet_status onnx_write(const char *path, const Network *network, const float *parameters, const float *statistics,

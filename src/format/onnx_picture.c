@@ -18,7 +18,7 @@ enum { MOST_SIDE = 30000 }; /* of a picture, as everywhere in data/ */
 
 typedef struct Builder {
     OnnxGraph *graph;
-    const Recipe *how;
+    const EvaluationTransform *how;
     int side;
 } Builder;
 
@@ -339,7 +339,7 @@ static char *clipped(Builder *builder, const char *name, char *levels) {
 }
 
 static char *resized(Builder *builder, Canvas in) {
-    const Recipe *how = builder->how;
+    const EvaluationTransform *how = builder->how;
     const bool keep = how->overshoot == OVERSHOOT_KEEP;
     char *shorter = NULL;
     if (how->val_crop == VAL_CROP_RESIZE_SHORTER) shorter = two(builder, "shorter", "Min", in.height, in.width);
@@ -356,20 +356,20 @@ static char *resized(Builder *builder, Canvas in) {
 
 /* level * 1 / (255 std) - mean / std. */
 static char *normalised(Builder *builder, char *levels) {
-    double mean[3], std[3];
-    recipe_normalisation(builder->how, mean, std);
+    double scales[3], shifts[3];
+    evaluation_transform_levels(builder->how, scales, shifts);
     char *names[2] = {onnx_name(builder->graph, "level_scale"), onnx_name(builder->graph, "level_shift")};
     float *scale = onnx_constant(builder->graph, names[0], 3, (int[]){3, 1, 1});
     float *shift = onnx_constant(builder->graph, names[1], 3, (int[]){3, 1, 1});
     for (int c = 0; scale && shift && c < 3; c++) {
-        scale[c] = (float)(1 / (255 * std[c]));
-        shift[c] = (float)(-mean[c] / std[c]);
+        scale[c] = (float)scales[c];
+        shift[c] = (float)shifts[c];
     }
     return two(builder, "normalised", "Add", two(builder, "scaled", "Mul", levels, names[0]), names[1]);
 }
 
-char *onnx_add_picture(OnnxGraph *graph, const Recipe *how, int side) {
-    Builder builder = {graph, how, side};
+char *onnx_add_picture(OnnxGraph *graph, const EvaluationTransform *how) {
+    Builder builder = {graph, how, how->width};
     char *shape = one(&builder, "shape", "Shape", onnx_name(graph, ONNX_PICTURE));
     Canvas canvas = {.pixels = onnx_name(graph, ONNX_PICTURE),
                      .height = two(&builder, "height", "Gather", shape, whole_number(&builder, 1)),

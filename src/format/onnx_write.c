@@ -238,7 +238,7 @@ effnet_status onnx_write(const char *path, const Network *network, const float *
                        .metadata = options->metadata};
     if (pictures) {
         model.input = (OnnxPort){ONNX_PICTURE, ONNX_UINT8, 3, {-'H', -'W', 3}};
-        exporter.tensors[0] = onnx_add_picture(&exporter.graph, options->pictures, network->input_height);
+        exporter.tensors[0] = onnx_add_picture(&exporter.graph, options->pictures);
     } else {
         exporter.tensors[0] = onnx_name(&exporter.graph, "input");
     }

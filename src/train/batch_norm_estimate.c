@@ -35,7 +35,7 @@ static effnet_status open_all(Estimating *run, effnet_error *err) {
     const EngineOptions options = {.batch = run->batch, .training = true, .team = estimate->team};
     TRY(engine_create(kind, &run->network, &options, &run->engine, err));
     const LoaderOptions loader = {.dataset = estimate->dataset,
-                                  .preprocess = *estimate->preprocess,
+                                  .preprocess = preprocess_of_transform(estimate->transform),
                                   .training = true,
                                   .plain = true,
                                   .batch = run->batch,

@@ -14,9 +14,8 @@
 typedef struct BatchNormEstimate {
     const Network *network;
     const float *parameters;
-    float *statistics; /* network->statistic_floats; what stood there does not matter */
-    const PreprocessOptions
-        *preprocess;        /* pictures as evaluation sees them: those of whom the statistics will be used */
+    float *statistics;                    /* network->statistic_floats; what stood there does not matter */
+    const EvaluationTransform *transform; /* pictures as those see them of whom the statistics will be used */
     const Dataset *dataset; /* in an order drawn at random, for batches of one class have other statistics */
     int batch;              /* pictures whose statistics are taken together; all, where there are fewer */
     int64_t pictures;       /* that many suffice, rounded up to whole batches */

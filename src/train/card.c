@@ -98,22 +98,25 @@ effnet_status card_metadata(const ModelCard *card, char ***out, effnet_error *er
     add_json(&pairs, "effnet.width_coefficient", json_real(config->width));
     add_json(&pairs, "effnet.depth_coefficient", json_real(config->depth));
     add_json(&pairs, "effnet.num_classes", json_integer(config->num_classes));
-    add_json(&pairs, "effnet.resolution", json_integer(card->resolution));
+    add_json(&pairs, "effnet.resolution", json_integer(card->transform.height));
     add_text(&pairs, "effnet.padding", padding_names[config->padding != MODEL_PADDING_SAME]);
     add_json(&pairs, "effnet.bn_eps", json_real(config->bn_eps));
     add_json(&pairs, "effnet.bn_momentum", json_real(config->bn_momentum));
     add_text(&pairs, "effnet.bn_variance", variance_names[config->bn_unbiased]);
     add_text(&pairs, "effnet.head_width", head_width_names[config->head_fixed]);
     add_text(&pairs, "effnet.se_round", se_round_names[config->squeeze_even]);
-    add_json(&pairs, "effnet.mean", json_pack("[f,f,f]", card->mean[0], card->mean[1], card->mean[2]));
-    add_json(&pairs, "effnet.std", json_pack("[f,f,f]", card->std[0], card->std[1], card->std[2]));
-    add_json(&pairs, "effnet.crop_pct", json_real(card->crop_pct));
-    add_text(&pairs, "effnet.interpolation", interpolation_names[card->interpolation != INTERPOLATION_BILINEAR]);
-    add_text(&pairs, "effnet.resize", resize_names[card->resize & 3]);
-    add_text(&pairs, "effnet.overshoot", overshoot_names[card->overshoot != OVERSHOOT_CLIP]);
-    add_text(&pairs, "effnet.val_crop", val_crop_names[card->val_crop % 3]);
-    add_json(&pairs, "effnet.pad_to", json_integer(card->pad_to));
-    if (card->exif_orientation) add_text(&pairs, "effnet.exif_orientation", "true");
+    add_json(&pairs, "effnet.mean",
+             json_pack("[f,f,f]", card->transform.mean[0], card->transform.mean[1], card->transform.mean[2]));
+    add_json(&pairs, "effnet.std",
+             json_pack("[f,f,f]", card->transform.std[0], card->transform.std[1], card->transform.std[2]));
+    add_json(&pairs, "effnet.crop_pct", json_real(card->transform.crop_pct));
+    add_text(&pairs, "effnet.interpolation",
+             interpolation_names[card->transform.interpolation != INTERPOLATION_BILINEAR]);
+    add_text(&pairs, "effnet.resize", resize_names[card->transform.resize & 3]);
+    add_text(&pairs, "effnet.overshoot", overshoot_names[card->transform.overshoot != OVERSHOOT_CLIP]);
+    add_text(&pairs, "effnet.val_crop", val_crop_names[card->transform.val_crop % 3]);
+    add_json(&pairs, "effnet.pad_to", json_integer(card->transform.pad_to));
+    if (card->transform.exif_orientation) add_text(&pairs, "effnet.exif_orientation", "true");
     if (card->several) add_text(&pairs, "effnet.labels", "several");
     add_json(&pairs, "effnet.step", json_integer(card->step));
     if (card->listing[0]) {
@@ -284,7 +287,7 @@ static effnet_status read_fields(const CardTexts *texts, ModelCard *card, effnet
     TRY(read_integer(texts, "effnet.num_classes", 1, 100000, &value, err));
     config->num_classes = (int)value;
     TRY(read_integer(texts, "effnet.resolution", 1, 2048, &value, err));
-    card->resolution = config->resolution = (int)value;
+    config->resolution = card->transform.height = card->transform.width = (int)value;
     TRY(read_choice(texts, "effnet.padding", padding_names, &config->padding, err));
     TRY(read_number(texts, "effnet.bn_eps", 1e-12, 1, &config->bn_eps, err));
     TRY(read_number(texts, "effnet.bn_momentum", 0, 1, &config->bn_momentum, err));
@@ -294,17 +297,17 @@ static effnet_status read_fields(const CardTexts *texts, ModelCard *card, effnet
     TRY(read_newer_choice(texts, "effnet.se_round", se_round_names, &even, err));
     config->head_fixed = fixed == 1;
     config->squeeze_even = even == 1;
-    TRY(read_triple(texts, "effnet.mean", 0, 1, card->mean, err));
-    TRY(read_triple(texts, "effnet.std", 1e-3, 10, card->std, err));
-    TRY(read_number(texts, "effnet.crop_pct", 0.05, 1, &card->crop_pct, err));
-    TRY(read_choice(texts, "effnet.interpolation", interpolation_names, &card->interpolation, err));
-    TRY(read_newer_choice(texts, "effnet.resize", resize_names, &card->resize, err));
-    TRY(read_newer_choice(texts, "effnet.overshoot", overshoot_names, &card->overshoot, err));
-    TRY(read_choice(texts, "effnet.val_crop", val_crop_names, &card->val_crop, err));
+    TRY(read_triple(texts, "effnet.mean", 0, 1, card->transform.mean, err));
+    TRY(read_triple(texts, "effnet.std", 1e-3, 10, card->transform.std, err));
+    TRY(read_number(texts, "effnet.crop_pct", 0.05, 1, &card->transform.crop_pct, err));
+    TRY(read_choice(texts, "effnet.interpolation", interpolation_names, &card->transform.interpolation, err));
+    TRY(read_newer_choice(texts, "effnet.resize", resize_names, &card->transform.resize, err));
+    TRY(read_newer_choice(texts, "effnet.overshoot", overshoot_names, &card->transform.overshoot, err));
+    TRY(read_choice(texts, "effnet.val_crop", val_crop_names, &card->transform.val_crop, err));
     TRY(read_integer(texts, "effnet.pad_to", 0, 2048, &value, err));
-    card->pad_to = (int)value;
+    card->transform.pad_to = (int)value;
     const char *upright = text_of(texts, "effnet.exif_orientation"); /* absent: false */
-    card->exif_orientation = upright && strcmp(upright, "true") == 0;
+    card->transform.exif_orientation = upright && strcmp(upright, "true") == 0;
     const char *labels = text_of(texts, "effnet.labels"); /* absent: one */
     card->several = labels && strcmp(labels, "several") == 0;
     TRY(read_integer(texts, "effnet.step", 0, INT64_MAX, &card->step, err));

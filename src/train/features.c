@@ -105,8 +105,9 @@ static effnet_status open_view(Collecting *run, int view, effnet_error *err) {
     loader.cache = false;
     loader.drop_remainder = false;
     if (shares[view] > 0) {
-        if (loader.preprocess.val_crop == VAL_CROP_NONE) loader.preprocess.val_crop = VAL_CROP_CENTER;
-        loader.preprocess.crop_pct = shares[view];
+        if (loader.preprocess.transform.val_crop == VAL_CROP_NONE)
+            loader.preprocess.transform.val_crop = VAL_CROP_CENTER;
+        loader.preprocess.transform.crop_pct = shares[view];
     }
     return loader_create(&loader, &run->loader, err);
 }

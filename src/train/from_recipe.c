@@ -38,18 +38,8 @@ effnet_status network_from_recipe(const Recipe *recipe, const ModelConfig *confi
 }
 
 void model_card_from_recipe(const Recipe *recipe, const ModelConfig *config, ModelCard *out) {
-    *out = (ModelCard){
-        .config = *config,
-        .resolution = config->resolution,
-        .crop_pct = recipe->crop_pct,
-        .interpolation = recipe->interpolation,
-        .resize = recipe->resize,
-        .overshoot = recipe->overshoot,
-        .val_crop = recipe->val_crop,
-        .pad_to = (int)recipe->pad_to,
-        .exif_orientation = recipe->exif_orientation,
-    };
-    recipe_normalisation(recipe, out->mean, out->std);
+    *out = (ModelCard){.config = *config};
+    evaluation_transform_from_recipe(recipe, config->resolution, config->resolution, &out->transform);
 }
 
 void recipe_from_card(const ModelCard *card, Recipe *recipe) {
@@ -60,22 +50,13 @@ void recipe_from_card(const ModelCard *card, Recipe *recipe) {
         recipe->width_coefficient = config->width == published.width ? 0 : config->width;
         recipe->depth_coefficient = config->depth == published.depth ? 0 : config->depth;
     }
-    recipe->resolution = card->resolution;
     recipe->padding = config->padding == MODEL_PADDING_SAME ? PADDING_SAME : PADDING_SYMMETRIC;
     recipe->bn_eps = config->bn_eps;
     recipe->bn_momentum = config->bn_momentum;
     recipe->bn_variance = config->bn_unbiased ? BN_VARIANCE_UNBIASED : BN_VARIANCE_BIASED;
     recipe->head_width = config->head_fixed ? HEAD_WIDTH_FIXED : HEAD_WIDTH_SCALED;
     recipe->se_round = config->squeeze_even ? SE_ROUND_EVEN : SE_ROUND_FLOOR;
-    recipe->crop_pct = card->crop_pct;
-    recipe->interpolation = card->interpolation;
-    recipe->resize = card->resize;
-    recipe->overshoot = card->overshoot;
-    recipe->val_crop = card->val_crop;
-    recipe->pad_to = card->pad_to;
-    recipe->exif_orientation = card->exif_orientation;
-    memcpy(recipe->mean, card->mean, sizeof recipe->mean); /* normalize: true, so that a later mean counts */
-    memcpy(recipe->std, card->std, sizeof recipe->std);
+    recipe_take_transform(&card->transform, recipe);
 }
 
 _Static_assert((int)STEP_ADAMW == OPTIMIZER_ADAMW && (int)STEP_SGD == OPTIMIZER_SGD, "a StepSpec counts as the recipe");

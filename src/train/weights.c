@@ -114,15 +114,8 @@ effnet_status weights_read_card(const char *safetensors_path, ModelCard *out, ef
             Recipe defaults;
             recipe_defaults(&defaults);
             out->config.num_classes = (int)classifier.shape[0];
-            out->resolution = out->config.resolution;
-            memcpy(out->mean, defaults.mean, sizeof out->mean);
-            memcpy(out->std, defaults.std, sizeof out->std);
-            out->crop_pct = defaults.crop_pct;
-            out->interpolation = defaults.interpolation;
-            out->resize = defaults.resize;
-            out->overshoot = defaults.overshoot;
-            out->val_crop = defaults.val_crop;
-            out->pad_to = (int)defaults.pad_to;
+            evaluation_transform_from_recipe(&defaults, out->config.resolution, out->config.resolution,
+                                             &out->transform);
         }
     }
     safetensors_close(file);

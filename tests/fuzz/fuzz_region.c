@@ -8,12 +8,12 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* A box inside of the picture, by a byte: from sixteenths of its sides on. */
-static Box choose(const void *context, int height, int width) {
+static PictureCrop choose(const void *context, int height, int width) {
     const int byte = *(const uint8_t *)context;
     Box box = {.top = height * (byte & 15) / 17, .left = width * (byte >> 4) / 17};
     box.height = (height - box.top + 1) / 2;
     box.width = (width - box.left + 1) / 2;
-    return box;
+    return (PictureCrop){.box = box};
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

@@ -80,7 +80,8 @@ static inline void write_formula_weights(const char *path) {
         golden_initial(&network.parameters[i], parameters + network.parameters[i].offset);
     for (int i = 0; i < network.num_statistics; i++)
         golden_initial(&network.statistics[i], statistics + network.statistics[i].offset);
-    const ModelCard card = {.config = config, .resolution = SIDE, .std = {1, 1, 1}, .crop_pct = 0.875};
+    const ModelCard card = {.config = config,
+                            .transform = {.height = SIDE, .width = SIDE, .std = {1, 1, 1}, .crop_pct = 0.875}};
     must(weights_write(path, &network, parameters, statistics, &card, &err), &err);
     free(parameters);
     free(statistics);

@@ -59,7 +59,9 @@ static void forward(const Network *network, const float *images, const float *pa
 }
 
 static void write_example(const char *path, const char *model, int padding, int classes, uint64_t seed) {
-    ModelCard card = {.resolution = SIDE, .crop_pct = 0.875, .mean = {0.5, 0.5, 0.5}, .std = {0.5, 0.5, 0.5}};
+    ModelCard card = {
+        .transform = {
+            .height = SIDE, .width = SIDE, .crop_pct = 0.875, .mean = {0.5, 0.5, 0.5}, .std = {0.5, 0.5, 0.5}}};
     must(model_config_by_name(model, &card.config, &err));
     card.config.padding = padding;
     card.config.num_classes = classes;

@@ -94,9 +94,9 @@ typedef struct Crop {
     RandomKey key;
 } Crop;
 
-static Box choose_crop(const void *context, int height, int width) {
+static PictureCrop choose_crop(const void *context, int height, int width) {
     const Crop *crop = context;
-    return preprocess_box(crop->options, height, width, &crop->key);
+    return preprocess_crop(crop->options, height, width, &crop->key);
 }
 
 static bool augments(const LoaderOptions *options) {
@@ -110,22 +110,22 @@ static effnet_status get_region(Loader *loader, Worker *worker, uint32_t index, 
     Picture picture;
     const RandomKey *drawn = augments(options) ? key : NULL;
     if (loader->cache && picture_cache_find(loader->cache, index, &picture)) {
-        *out = region_of_picture(&picture, preprocess_box(&options->preprocess, picture.height, picture.width, drawn));
+        *out = region_of_picture(&picture, preprocess_crop(&options->preprocess, picture.height, picture.width, drawn));
         return EFFNET_OK;
     }
     bool keep = loader->cache && !picture_cache_is_full(loader->cache);
     if (!keep && drawn && preprocess_box_is_inside(&options->preprocess)) {
         const Crop crop = {.options = &options->preprocess, .key = *key};
         /* the other ways of resizing skip pixels when they shrink, and would see others */
-        bool scaled = options->decode == DECODE_SCALED && options->preprocess.resize == RESIZE_PILLOW;
+        bool scaled = options->decode == DECODE_SCALED && options->preprocess.transform.resize == RESIZE_PILLOW;
         const RegionRequest request = {.choose = choose_crop,
                                        .context = &crop,
-                                       .least = scaled ? SCALED_LEAST * options->preprocess.resolution : 0};
+                                       .least = scaled ? SCALED_LEAST * options->preprocess.transform.width : 0};
         return dataset_read_region(options->dataset, index, &worker->decoder, &request, out, err);
     }
     TRY(dataset_read_with(options->dataset, index, &worker->decoder, &picture, err));
     if (keep) picture_cache_add(loader->cache, index, &picture);
-    *out = region_of_picture(&picture, preprocess_box(&options->preprocess, picture.height, picture.width, drawn));
+    *out = region_of_picture(&picture, preprocess_crop(&options->preprocess, picture.height, picture.width, drawn));
     return EFFNET_OK;
 }
 
@@ -236,7 +236,7 @@ static void mix_slot(const Loader *loader, Slot *slot) {
         if (number) key = random_fold_in(key, number);
         key = random_fold_in(random_fold_in(key, (uint32_t)(slot->step >> 32)), (uint32_t)slot->step);
         const int at = m * size;
-        mix_batch(&options->mix, key, size, options->preprocess.resolution,
+        mix_batch(&options->mix, key, size, options->preprocess.transform.width,
                   slot->images + (size_t)at * loader->image_floats, slot->spare, slot->labels + at, slot->others + at,
                   slot->shares + at);
         const size_t classes = (size_t)dataset_num_classes(options->dataset);
@@ -367,7 +367,7 @@ effnet_status loader_options_from_recipe(const Recipe *recipe, int resolution, c
                            .bad_images = recipe->bad_images,
                            .decode = recipe->decode,
                            .cache = recipe->cache};
-    preprocess_from_recipe(recipe, resolution, &out->preprocess);
+    preprocess_from_recipe(recipe, resolution, resolution, &out->preprocess);
     return preprocess_augment_from_recipe(recipe, &out->preprocess, err);
 }
 
@@ -457,7 +457,7 @@ static effnet_status fill_loader(Loader *loader, effnet_error *err) {
     LoaderOptions *options = &loader->options;
     void *block;
     int workers = options->workers ? options->workers : processors_available();
-    size_t side = (size_t)options->preprocess.resolution;
+    size_t side = (size_t)options->preprocess.transform.width;
     const BatchShape shape = shape_of(options);
     TRY(batch_order_create(&loader->order, options->dataset, &shape, options->seed, err));
     loader->image_floats = 3 * side * side;
@@ -481,7 +481,7 @@ static effnet_status fill_loader(Loader *loader, effnet_error *err) {
     loader->workers = block;
     for (int i = 0; i < workers; i++) {
         loader->workers[i].loader = loader;
-        loader->workers[i].decoder.upright = options->preprocess.exif_orientation;
+        loader->workers[i].decoder.upright = options->preprocess.transform.exif_orientation;
         int failed = start_thread(&loader->workers[i]);
         if (failed)
             return fail(err, EFFNET_ERROR_MEMORY, "cannot start loader thread %d of %d: %s", i + 1, workers,

@@ -72,7 +72,7 @@ static void draw_levels(const Sheet *sheet, int row, int column, const Picture *
 static void levels_of_image(const PreprocessOptions *preprocess, const float *image, const Picture *out) {
     size_t count = 3 * (size_t)out->height * (size_t)out->width;
     for (size_t i = 0; i < count; i++) {
-        double level = image[i] * preprocess->std[i % 3] + preprocess->mean[i % 3];
+        double level = image[i] * preprocess->transform.std[i % 3] + preprocess->transform.mean[i % 3];
         level = level > 0 ? level * 255 + 0.5 : 0; /* NaN becomes 0 */
         out->pixels[i] = (uint8_t)(level < 255 ? level : 255);
     }
@@ -116,7 +116,7 @@ static effnet_status draw_batches(Sheet *sheet, const Recipe *recipe, const Shee
     Loader *loader;
     PreprocessOptions preprocess;
     TRY(open_loader(recipe, options, dataset, &loader, &preprocess, err));
-    int side = preprocess.resolution, place = 0;
+    int side = preprocess.transform.width, place = 0;
     Picture square = {.height = side, .width = side, .pixels = malloc(3 * (size_t)side * (size_t)side)};
     effnet_status status = square.pixels ? EFFNET_OK : fail(err, EFFNET_ERROR_MEMORY, "no memory for a picture");
     if (status == EFFNET_OK && !sheet->picture.pixels) status = sheet_create(sheet, side, err);
@@ -208,7 +208,7 @@ static effnet_status draw_operations_of_first(Sheet *sheet, const Recipe *recipe
     bare.aa[0] = 0;
     bare.color_jitter = bare.grayscale_prob = bare.reprob = bare.mixup = bare.cutmix = 0;
     TRY(open_loader(&bare, options, dataset, &loader, &preprocess, err));
-    int side = preprocess.resolution;
+    int side = preprocess.transform.width;
     Picture plain = {.height = side, .width = side, .pixels = malloc(3 * (size_t)side * (size_t)side)};
     effnet_status status = plain.pixels ? EFFNET_OK : fail(err, EFFNET_ERROR_MEMORY, "no memory for a picture");
     if (status == EFFNET_OK) status = loader_next(loader, &batch, err);

@@ -40,6 +40,13 @@ typedef struct ResizedCrop {
 } ResizedCrop;
 ResizedCrop crop_of_resized(int height, int width, int side, double share);
 
+/* What is made of a picture, found once and passed on: the box is resized to the network's input; or, where `resized` says
+ * a size, to that, and of it the input's part is taken. */
+typedef struct PictureCrop {
+    Box box;
+    ResizedCrop resized; /* height 0: none */
+} PictureCrop;
+
 /* A canvas of at least `side` a side with the picture in its middle, as a box of the picture. */
 Box crop_canvas(int height, int width, int side);
 

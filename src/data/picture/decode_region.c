@@ -42,9 +42,9 @@ static void place_region(const Box *box, int eighths, int height, int width, Reg
 /* After jpeg_read_header. May jump. */
 static effnet_status read_rows(Decoder *decoder, struct jpeg_decompress_struct *jpeg, const char *name,
                                const RegionRequest *request, Region *out, effnet_error *err) {
-    const Box box = request->choose(request->context, out->height, out->width);
     int bottom, right;
-    out->box = box;
+    out->crop = request->choose(request->context, out->height, out->width);
+    const Box box = out->crop.box;
     jpeg->scale_num = (unsigned)scale_for(box, request->least);
     jpeg->scale_denom = EIGHTHS;
     jpeg->out_color_space = JCS_RGB;

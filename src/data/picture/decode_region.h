@@ -16,21 +16,22 @@
 
 #include <stdbool.h>
 
-/* Pixels of a part of a picture, and which box of it is wanted. A whole picture is a region too: region_of_picture. */
+/* Pixels of a part of a picture, and which crop of it is wanted. A whole picture is a region too: region_of_picture. */
 typedef struct Region {
     Picture picture;   /* the part */
     int height, width; /* of the whole, at full scale */
     int top, left;     /* of the part's first pixel, in pixels of the scaled whole */
     int eighths;       /* scale: 8 is full */
-    Box box;           /* in the whole's pixels at full scale */
+    PictureCrop crop;  /* in the whole's pixels at full scale */
 } Region;
 
-static inline Region region_of_picture(const Picture *picture, Box box) {
-    return (Region){.picture = *picture, .height = picture->height, .width = picture->width, .eighths = 8, .box = box};
+static inline Region region_of_picture(const Picture *picture, PictureCrop crop) {
+    return (Region){
+        .picture = *picture, .height = picture->height, .width = picture->width, .eighths = 8, .crop = crop};
 }
 
-/* Says which box of a picture of this size is needed; it must lie inside. */
-typedef Box RegionChooser(const void *context, int height, int width);
+/* Says which crop of a picture of this size is needed; its box must lie inside. */
+typedef PictureCrop RegionChooser(const void *context, int height, int width);
 
 typedef struct RegionRequest {
     RegionChooser *choose;

@@ -13,23 +13,24 @@
 
 enum { STREAM_POLICY = 0x706F6C69, STREAM_ERASE = 0x65726173 }; /* "poli", "eras": apart from crop.h's draws */
 
-void preprocess_from_recipe(const Recipe *recipe, int resolution, PreprocessOptions *out) {
+void preprocess_from_recipe(const Recipe *recipe, int height, int width, PreprocessOptions *out) {
     *out = (PreprocessOptions){
-        .resolution = resolution,
         .train_crop = recipe->train_crop,
-        .val_crop = recipe->val_crop,
-        .interpolation = recipe->interpolation,
-        .resize = recipe->resize,
-        .overshoot = recipe->overshoot,
         .crop_padding = (int)recipe->crop_padding,
-        .pad_to = (int)recipe->pad_to,
         .hflip = recipe->hflip,
-        .crop_pct = recipe->crop_pct,
-        .exif_orientation = recipe->exif_orientation,
     };
+    evaluation_transform_from_recipe(recipe, height, width, &out->transform);
     memcpy(out->scale, recipe->scale, sizeof out->scale);
     memcpy(out->ratio, recipe->ratio, sizeof out->ratio);
-    recipe_normalisation(recipe, out->mean, out->std);
+}
+
+PreprocessOptions preprocess_of_transform(const EvaluationTransform *transform) {
+    PreprocessOptions options;
+    Recipe recipe;
+    recipe_defaults(&recipe);
+    preprocess_from_recipe(&recipe, transform->height, transform->width, &options);
+    options.transform = *transform;
+    return options;
 }
 
 effnet_status preprocess_augment_from_recipe(const Recipe *recipe, PreprocessOptions *out, effnet_error *err) {
@@ -37,14 +38,30 @@ effnet_status preprocess_augment_from_recipe(const Recipe *recipe, PreprocessOpt
     return augment_policy_from_recipe(recipe, &out->policy, err);
 }
 
-effnet_status preprocess_check(const PreprocessOptions *options, effnet_error *err) {
-    if (options->resolution < 1 || options->resolution > PICTURE_MAX_SIDE)
-        return fail(err, EFFNET_ERROR_ARGUMENT, "resolution is %d; allowed are 1 to %d", options->resolution,
+static effnet_status check_transform(const EvaluationTransform *transform, effnet_error *err) {
+    const int sides[] = {transform->height, transform->width};
+    for (int i = 0; i < 2; i++)
+        if (sides[i] < 1 || sides[i] > PICTURE_MAX_SIDE)
+            return fail(err, EFFNET_ERROR_ARGUMENT, "resolution is %d; allowed are 1 to %d", sides[i],
+                        (int)PICTURE_MAX_SIDE);
+    if (transform->pad_to < 0 || transform->pad_to > PICTURE_MAX_SIDE)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "pad_to is %d; allowed are 0 to %d", transform->pad_to,
                     (int)PICTURE_MAX_SIDE);
-    if (options->pad_to < 0 || options->pad_to > PICTURE_MAX_SIDE || options->crop_padding < 0 ||
-        options->crop_padding > PICTURE_MAX_SIDE)
-        return fail(err, EFFNET_ERROR_ARGUMENT, "pad_to is %d and crop_padding %d; allowed are 0 to %d",
-                    options->pad_to, options->crop_padding, (int)PICTURE_MAX_SIDE);
+    if (!(transform->crop_pct > 0 && transform->crop_pct <= 1))
+        return fail(err, EFFNET_ERROR_ARGUMENT, "crop_pct is %g; wanted a share above 0, at most 1",
+                    transform->crop_pct);
+    for (int c = 0; c < 3; c++)
+        if (!(transform->std[c] > 0))
+            return fail(err, EFFNET_ERROR_ARGUMENT, "std is [%g, %g, %g]; every channel's must be above 0",
+                        transform->std[0], transform->std[1], transform->std[2]);
+    return EFFNET_OK;
+}
+
+effnet_status preprocess_check(const PreprocessOptions *options, effnet_error *err) {
+    TRY(check_transform(&options->transform, err));
+    if (options->crop_padding < 0 || options->crop_padding > PICTURE_MAX_SIDE)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "crop_padding is %d; allowed are 0 to %d", options->crop_padding,
+                    (int)PICTURE_MAX_SIDE);
     if (!(options->scale[0] > 0 && options->scale[0] <= options->scale[1] && options->scale[1] <= 1))
         return fail(err, EFFNET_ERROR_ARGUMENT,
                     "scale is [%g, %g]; wanted a lower and an upper share, above 0, at most 1", options->scale[0],
@@ -52,12 +69,6 @@ effnet_status preprocess_check(const PreprocessOptions *options, effnet_error *e
     if (!(options->ratio[0] > 0 && options->ratio[0] <= options->ratio[1]))
         return fail(err, EFFNET_ERROR_ARGUMENT, "ratio is [%g, %g]; wanted a lower and an upper ratio, above 0",
                     options->ratio[0], options->ratio[1]);
-    if (!(options->crop_pct > 0 && options->crop_pct <= 1))
-        return fail(err, EFFNET_ERROR_ARGUMENT, "crop_pct is %g; wanted a share above 0, at most 1", options->crop_pct);
-    for (int c = 0; c < 3; c++)
-        if (!(options->std[c] > 0))
-            return fail(err, EFFNET_ERROR_ARGUMENT, "std is [%g, %g, %g]; every channel's must be above 0",
-                        options->std[0], options->std[1], options->std[2]);
     return EFFNET_OK;
 }
 
@@ -70,18 +81,44 @@ void preprocess_release(PreprocessBuffers *buffers) {
 
 /* ---- which box ---- */
 
-static Box choose_box(const PreprocessOptions *options, int height, int width, const RandomKey *key) {
-    int crop = key ? options->train_crop : options->val_crop == VAL_CROP_CENTER ? TRAIN_CROP_CENTER : TRAIN_CROP_NONE;
-    switch (crop) { /* resize_shorter: the whole, and what is left out of it falls away after resizing */
+/* Moved from the canvas, whose place in the picture is given, to the picture. */
+static PictureCrop in_picture(PictureCrop crop, Box canvas) {
+    crop.box.top += canvas.top;
+    crop.box.left += canvas.left;
+    return crop;
+}
+
+PictureCrop preprocess_eval_crop(const EvaluationTransform *transform, int height, int width) {
+    const Box canvas = crop_canvas(height, width, transform->pad_to);
+    PictureCrop crop = {.box = {0, 0, canvas.height, canvas.width}};
+    if (transform->val_crop == VAL_CROP_CENTER)
+        crop.box = crop_center(canvas.height, canvas.width, transform->crop_pct);
+    else if (transform->val_crop == VAL_CROP_RESIZE_SHORTER)
+        crop.resized = crop_of_resized(canvas.height, canvas.width, transform->height, transform->crop_pct);
+    return in_picture(crop, canvas);
+}
+
+static Box choose_box(const PreprocessOptions *options, int height, int width, RandomKey key) {
+    switch (options->train_crop) {
     case TRAIN_CROP_RANDOM_RESIZED:
-        return crop_random_resized(height, width, options->scale, options->ratio, *key);
+        return crop_random_resized(height, width, options->scale, options->ratio, key);
     case TRAIN_CROP_PAD:
-        return crop_padded(height, width, options->crop_padding, *key);
+        return crop_padded(height, width, options->crop_padding, key);
     case TRAIN_CROP_CENTER:
-        return crop_center(height, width, options->crop_pct);
+        return crop_center(height, width, options->transform.crop_pct);
     default:
         return (Box){0, 0, height, width};
     }
+}
+
+PictureCrop preprocess_crop(const PreprocessOptions *options, int height, int width, const RandomKey *key) {
+    if (!key) return preprocess_eval_crop(&options->transform, height, width);
+    const Box canvas = crop_canvas(height, width, options->transform.pad_to);
+    return in_picture((PictureCrop){.box = choose_box(options, canvas.height, canvas.width, *key)}, canvas);
+}
+
+bool preprocess_box_is_inside(const PreprocessOptions *options) {
+    return options->transform.pad_to == 0 && options->train_crop != TRAIN_CROP_PAD;
 }
 
 /* ---- boxes without resizing ---- */
@@ -163,18 +200,6 @@ static effnet_status extract(const Picture *picture, Box box, PreprocessBuffers 
 
 /* ---- all together ---- */
 
-Box preprocess_box(const PreprocessOptions *options, int height, int width, const RandomKey *key) {
-    Box canvas = crop_canvas(height, width, options->pad_to);
-    Box box = choose_box(options, canvas.height, canvas.width, key);
-    box.top += canvas.top;
-    box.left += canvas.left;
-    return box;
-}
-
-bool preprocess_box_is_inside(const PreprocessOptions *options) {
-    return options->pad_to == 0 && options->train_crop != TRAIN_CROP_PAD;
-}
-
 /* A box of the whole in the pixels of a region that is scaled. */
 static effnet_status resize_scaled(const Region *region, Box box, const ResizeOptions *resize,
                                    PreprocessBuffers *buffers, float *out, effnet_error *err) {
@@ -187,16 +212,17 @@ static effnet_status resize_scaled(const Region *region, Box box, const ResizeOp
                          out, err);
 }
 
-/* `shorter`: the shorter side first, then the central square. */
-static effnet_status crop_and_resize(const PreprocessOptions *options, const Region *region, bool shorter,
-                                     const ResizeOptions *resize, PreprocessBuffers *buffers, float *out,
-                                     effnet_error *err) {
+/* The region's crop, resized. */
+static effnet_status crop_and_resize(const Region *region, const ResizeOptions *resize, PreprocessBuffers *buffers,
+                                     float *out, effnet_error *err) {
     const Picture *picture = &region->picture;
-    Box box = region->box;
+    const ResizedCrop *resized = &region->crop.resized;
+    const bool first_resized = resized->height > 0; /* and cropped then */
+    Box box = region->crop.box;
     if (region->eighths != 8) return resize_scaled(region, box, resize, buffers, out, err);
     box.top -= region->top;
     box.left -= region->left;
-    if (!shorter && box.height == options->resolution && box.width == options->resolution) {
+    if (!first_resized && box.height == resize->height && box.width == resize->side) {
         copy_box(picture, box, resize, out);
         return EFFNET_OK;
     }
@@ -208,9 +234,8 @@ static effnet_status crop_and_resize(const PreprocessOptions *options, const Reg
         stride = 3 * (size_t)box.width;
         box.top = box.left = 0;
     }
-    if (!shorter) return resize_box(&buffers->resizer, pixels, stride, box, resize, out, err);
-    const ResizedCrop resized = crop_of_resized(box.height, box.width, options->resolution, options->crop_pct);
-    return resize_then_crop(&buffers->resizer, pixels, stride, box, resized, resize, out, err);
+    if (!first_resized) return resize_box(&buffers->resizer, pixels, stride, box, resize, out, err);
+    return resize_then_crop(&buffers->resizer, pixels, stride, box, *resized, resize, out, err);
 }
 
 static effnet_status reserve_levels(PreprocessBuffers *buffers, size_t needed, effnet_error *err) {
@@ -239,16 +264,16 @@ static void floats_to_levels(const float *restrict from, size_t count, int refer
 /* `out` holds the levels as floats before they are whole. */
 static effnet_status augment(const PreprocessOptions *options, const Region *region, RandomKey key,
                              const ResizeOptions *resize, PreprocessBuffers *buffers, float *out, effnet_error *err) {
-    int side = options->resolution;
-    size_t pixels = (size_t)side * (size_t)side;
+    const int height = options->transform.height, width = options->transform.width;
+    size_t pixels = (size_t)height * (size_t)width;
     ResizeOptions plain = *resize;
     for (int c = 0; c < 3; c++) {
         plain.scale[c] = 1;
         plain.bias[c] = 0;
     }
     TRY(reserve_levels(buffers, 3 * pixels, err));
-    TRY(crop_and_resize(options, region, false, &plain, buffers, out, err));
-    Picture square = {.height = side, .width = side, .pixels = buffers->levels[0]};
+    TRY(crop_and_resize(region, &plain, buffers, out, err));
+    Picture square = {.height = height, .width = width, .pixels = buffers->levels[0]};
     floats_to_levels(out, 3 * pixels, options->policy.reference, square.pixels);
     augment_policy_apply(&options->policy, random_fold_in(key, STREAM_POLICY), &square, &buffers->levels[1]);
     buffers->levels[0] = square.pixels;
@@ -256,49 +281,56 @@ static effnet_status augment(const PreprocessOptions *options, const Region *reg
     return EFFNET_OK;
 }
 
+static ResizeOptions resize_options(const EvaluationTransform *transform, bool flip) {
+    ResizeOptions resize = {.height = transform->height,
+                            .side = transform->width,
+                            .interpolation = transform->interpolation,
+                            .method = transform->resize,
+                            .keep_overshoot = transform->overshoot == OVERSHOOT_KEEP,
+                            .flip = flip};
+    double scale[3], bias[3];
+    evaluation_transform_levels(transform, scale, bias);
+    for (int c = 0; c < 3; c++) {
+        resize.scale[c] = (float)scale[c];
+        resize.bias[c] = (float)bias[c];
+    }
+    return resize;
+}
+
 effnet_status preprocess_region(const PreprocessOptions *options, const Region *region, const RandomKey *key,
                                 PreprocessBuffers *buffers, float *out, effnet_error *err) {
-    ResizeOptions resize = {.side = options->resolution,
-                            .interpolation = options->interpolation,
-                            .method = options->resize,
-                            .keep_overshoot = options->overshoot == OVERSHOOT_KEEP,
-                            .flip = key && crop_flips(options->hflip, *key)};
-    for (int c = 0; c < 3; c++) { /* (level / 255 - mean) / std */
-        resize.scale[c] = (float)(1 / (255 * options->std[c]));
-        resize.bias[c] = (float)(-options->mean[c] / options->std[c]);
-    }
-    if (!key)
-        return crop_and_resize(options, region, options->val_crop == VAL_CROP_RESIZE_SHORTER, &resize, buffers, out,
-                               err);
-    if (augment_policy_is_empty(&options->policy))
-        TRY(crop_and_resize(options, region, false, &resize, buffers, out, err));
+    const ResizeOptions resize = resize_options(&options->transform, key && crop_flips(options->hflip, *key));
+    if (!key || augment_policy_is_empty(&options->policy))
+        TRY(crop_and_resize(region, &resize, buffers, out, err));
     else
         TRY(augment(options, region, *key, &resize, buffers, out, err));
-    if (options->erase.probability > 0)
-        augment_erase(&options->erase, random_fold_in(*key, STREAM_ERASE), options->resolution, out);
+    if (key && options->erase.probability > 0)
+        augment_erase(&options->erase, random_fold_in(*key, STREAM_ERASE), options->transform.width, out);
     return EFFNET_OK;
 }
 
 effnet_status preprocess_picture(const PreprocessOptions *options, const Picture *picture, const RandomKey *key,
                                  PreprocessBuffers *buffers, float *out, effnet_error *err) {
-    const Region whole = region_of_picture(picture, preprocess_box(options, picture->height, picture->width, key));
+    const Region whole = region_of_picture(picture, preprocess_crop(options, picture->height, picture->width, key));
     return preprocess_region(options, &whole, key, buffers, out, err);
-}
-
-static effnet_status preprocess_once(const PreprocessOptions *options, const Picture *picture, const RandomKey *key,
-                                     float *out, effnet_error *err) {
-    PreprocessBuffers buffers = {0};
-    effnet_status status = preprocess_check(options, err);
-    if (status == EFFNET_OK) status = preprocess_picture(options, picture, key, &buffers, out, err);
-    preprocess_release(&buffers);
-    return status;
 }
 
 effnet_status preprocess_train(const PreprocessOptions *options, const Picture *picture, RandomKey key, float *out,
                                effnet_error *err) {
-    return preprocess_once(options, picture, &key, out, err);
+    PreprocessBuffers buffers = {0};
+    effnet_status status = preprocess_check(options, err);
+    if (status == EFFNET_OK) status = preprocess_picture(options, picture, &key, &buffers, out, err);
+    preprocess_release(&buffers);
+    return status;
 }
 
-effnet_status preprocess_eval(const PreprocessOptions *options, const Picture *picture, float *out, effnet_error *err) {
-    return preprocess_once(options, picture, NULL, out, err);
+effnet_status preprocess_eval(const EvaluationTransform *transform, const Picture *picture, float *out,
+                              effnet_error *err) {
+    PreprocessBuffers buffers = {0};
+    TRY(check_transform(transform, err));
+    const ResizeOptions resize = resize_options(transform, false);
+    const Region whole = region_of_picture(picture, preprocess_eval_crop(transform, picture->height, picture->width));
+    effnet_status status = crop_and_resize(&whole, &resize, &buffers, out, err);
+    preprocess_release(&buffers);
+    return status;
 }

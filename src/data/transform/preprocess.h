@@ -1,4 +1,4 @@
-/* preprocess.h - from a picture of any size to the (R, R, 3) floats the network sees. */
+/* preprocess.h - from a picture of any size to the (height, width, 3) floats the network sees. */
 #ifndef EFFNET_DATA_TRANSFORM_PREPROCESS_H
 #define EFFNET_DATA_TRANSFORM_PREPROCESS_H
 
@@ -7,30 +7,31 @@
 #include "data/transform/augment_policy.h"
 #include "data/picture/decode_region.h"
 #include "data/transform/resize.h"
+#include "recipe/evaluation_transform.h"
 #include "recipe/recipe.h"
 
 typedef struct PreprocessOptions {
-    int resolution;                          /* output side */
-    int train_crop, val_crop, interpolation; /* recipe.h's choices */
-    int resize, overshoot;
-    int crop_padding, pad_to;
-    double scale[2], ratio[2], hflip, crop_pct;
-    double mean[3], std[3];
-    bool exif_orientation; /* pictures stand upright before anything else: the decoder's business */
-    AugmentPolicy policy;  /* training only, as is: */
+    EvaluationTransform transform; /* size, resizing and colours are training's too */
+    int train_crop;                /* training only, as all that follows; recipe.h's choice */
+    int crop_padding;
+    double scale[2], ratio[2], hflip;
+    AugmentPolicy policy;
     EraseOptions erase;
 } PreprocessOptions;
 
 /* Everything but policy and erase, which stay empty. */
-void preprocess_from_recipe(const Recipe *recipe, int resolution, PreprocessOptions *out);
+void preprocess_from_recipe(const Recipe *recipe, int height, int width, PreprocessOptions *out);
+/* Of evaluation alone; what training has is the recipe's defaults. */
+PreprocessOptions preprocess_of_transform(const EvaluationTransform *transform);
 /* policy and erase: the recipe's keys from `aa` to `recount`. */
 effnet_status preprocess_augment_from_recipe(const Recipe *recipe, PreprocessOptions *out, effnet_error *err);
 
-/* out (resolution, resolution, 3) floats, (pixel/255 - mean) / std; with mean 0 and std 1/255 (normalize: false) the
+/* out (height, width, 3) floats, (pixel/255 - mean) / std; with mean 0 and std 1/255 (normalize: false) the
  * levels 0..255 exactly. Training: random crop and flip, augmentation, every choice drawn from `key` alone. */
 effnet_status preprocess_train(const PreprocessOptions *options, const Picture *picture, RandomKey key, float *out,
                                effnet_error *err);
-effnet_status preprocess_eval(const PreprocessOptions *options, const Picture *picture, float *out, effnet_error *err);
+effnet_status preprocess_eval(const EvaluationTransform *transform, const Picture *picture, float *out,
+                              effnet_error *err);
 
 /* The same with buffers that a thread keeps from picture to picture: {0} is a new one. `key` NULL: evaluation. */
 typedef struct PreprocessBuffers {
@@ -44,12 +45,13 @@ typedef struct PreprocessBuffers {
 void preprocess_release(PreprocessBuffers *buffers);
 effnet_status preprocess_picture(const PreprocessOptions *options, const Picture *picture, const RandomKey *key,
                                  PreprocessBuffers *buffers, float *out, effnet_error *err);
-/* The same of a region, whose box is the one that preprocess_box names, and which must hold it. */
+/* The same of a region, whose crop is the one that preprocess_crop names, and which must hold it. */
 effnet_status preprocess_region(const PreprocessOptions *options, const Region *region, const RandomKey *key,
                                 PreprocessBuffers *buffers, float *out, effnet_error *err);
-/* The part of a picture of this size that is used, in its own pixels; it may reach over the edges, but for where
+/* The part of a picture of this size that is used, in its own pixels; its box may reach over the edges, but for where
  * preprocess_box_is_inside says that training never does. */
-Box preprocess_box(const PreprocessOptions *options, int height, int width, const RandomKey *key);
+PictureCrop preprocess_crop(const PreprocessOptions *options, int height, int width, const RandomKey *key);
+PictureCrop preprocess_eval_crop(const EvaluationTransform *transform, int height, int width);
 bool preprocess_box_is_inside(const PreprocessOptions *options);
 /* Contradictions and values out of range, before any picture is read. */
 effnet_status preprocess_check(const PreprocessOptions *options, effnet_error *err);

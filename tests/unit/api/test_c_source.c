@@ -169,12 +169,12 @@ static void same_probabilities(void **state) {
             must(network_build(&model->card.config, &model->network, &error), &error);
         }
         model->card.several = cases[i].several;
-        model->card.val_crop = model->preprocess.val_crop = cases[i].val_crop;
-        model->card.resize = model->preprocess.resize = cases[i].resize;
-        model->card.interpolation = model->preprocess.interpolation = cases[i].interpolation;
-        model->card.overshoot = model->preprocess.overshoot = cases[i].overshoot;
-        model->card.pad_to = model->preprocess.pad_to = cases[i].pad_to;
-        model->card.crop_pct = model->preprocess.crop_pct = 0.83;
+        model->card.transform.val_crop = cases[i].val_crop;
+        model->card.transform.resize = cases[i].resize;
+        model->card.transform.interpolation = cases[i].interpolation;
+        model->card.transform.overshoot = cases[i].overshoot;
+        model->card.transform.pad_to = cases[i].pad_to;
+        model->card.transform.crop_pct = 0.83;
         must(effnet_model_save_c(model, path, &error), &error);
         const char *compiler = compilers[i % 2 && has(compilers[1])];
         void *loaded = compile(&folder, compiler, path, (int)i);

@@ -160,7 +160,7 @@ static PreprocessOptions options_with(const char *key, const char *value) {
     PreprocessOptions options;
     recipe_defaults(&recipe);
     assert_int_equal(recipe_set(&recipe, key, value, NULL), EFFNET_OK);
-    preprocess_from_recipe(&recipe, 64, &options);
+    preprocess_from_recipe(&recipe, 64, 64, &options);
     assert_int_equal(preprocess_augment_from_recipe(&recipe, &options, NULL), EFFNET_OK);
     return options;
 }
@@ -192,8 +192,8 @@ static void preprocessing_augments_by_key(void **state) {
             changed += sum / FLOATS > 0.02; /* a level is 0.017 */
         }
         if (changed < 15) fail_msg("%s: %s changed %d of 40 pictures", keys[k][0], keys[k][1], changed);
-        assert_int_equal(preprocess_eval(&none, &picture, plain, NULL), EFFNET_OK);
-        assert_int_equal(preprocess_eval(&options, &picture, got, NULL), EFFNET_OK);
+        assert_int_equal(preprocess_eval(&none.transform, &picture, plain, NULL), EFFNET_OK);
+        assert_int_equal(preprocess_eval(&options.transform, &picture, got, NULL), EFFNET_OK);
         assert_memory_equal(got, plain, FLOATS * sizeof *got);
     }
     free(plain);
@@ -213,7 +213,7 @@ static void whole_levels_are_near(void **state) {
         assert_int_equal(preprocess_train(&none, &picture, random_key(1), plain, NULL), EFFNET_OK);
         assert_int_equal(preprocess_train(&options, &picture, random_key(1), got, NULL), EFFNET_OK);
         for (int i = 0; i < FLOATS; i++) {
-            double level = 255 * none.std[i % 3], below = ((double)plain[i] - (double)got[i]) * level;
+            double level = 255 * none.transform.std[i % 3], below = ((double)plain[i] - (double)got[i]) * level;
             double least = reference == AA_OPS_PILLOW ? -.501 : -1e-3, most = reference == AA_OPS_PILLOW ? .501 : 1.001;
             if (!(below >= least && below <= most)) fail_msg("level cut by %g at %d", below, i);
         }

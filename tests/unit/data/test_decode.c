@@ -152,9 +152,9 @@ static Bytes without_segments(Bytes bytes, int marker) {
     return made;
 }
 
-static Box whole_box(const void *context, int height, int width) {
+static PictureCrop whole_box(const void *context, int height, int width) {
     (void)context;
-    return (Box){0, 0, height, width};
+    return (PictureCrop){.box = {0, 0, height, width}};
 }
 
 /* A JPEG without its own tables is the same error whatever was decoded before it, whole or in part; one without Huffman

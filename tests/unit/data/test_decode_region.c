@@ -10,10 +10,10 @@
 #include <math.h>
 #include <unistd.h>
 
-static Box choose_given(const void *context, int height, int width) {
+static PictureCrop choose_given(const void *context, int height, int width) {
     const Box *box = context;
     assert_true(box->top + box->height <= height && box->left + box->width <= width);
-    return *box;
+    return (PictureCrop){.box = *box};
 }
 
 static bool decode_box(Decoder *decoder, Bytes bytes, Box box, int least, Region *out) {
@@ -125,19 +125,18 @@ static void scaled_is_near(void **state) {
     Decoder decoder = {0};
     Picture whole;
     assert_int_equal(picture_decode(bytes.data, bytes.size, "whole", &whole, NULL), EFFNET_OK);
-    PreprocessOptions options = {.resolution = SIDE,
-                                 .interpolation = INTERPOLATION_BICUBIC,
-                                 .std = {1, 1, 1},
-                                 .scale = {.02, 1},
-                                 .ratio = {.75, 1.33},
-                                 .train_crop = TRAIN_CROP_RANDOM_RESIZED};
+    PreprocessOptions options = {
+        .transform = {.height = SIDE, .width = SIDE, .interpolation = INTERPOLATION_BICUBIC, .std = {1, 1, 1}},
+        .scale = {.02, 1},
+        .ratio = {.75, 1.33},
+        .train_crop = TRAIN_CROP_RANDOM_RESIZED};
     static float got[3 * SIDE * SIDE], want[3 * SIDE * SIDE];
     int seen[9] = {0};
     PreprocessBuffers buffers = {0};
     for (uint32_t i = 0; i < 60; i++) {
         RandomKey key = random_fold_in(random_key(2), i);
         Region region;
-        Box box = preprocess_box(&options, HEIGHT, WIDTH, &key);
+        Box box = preprocess_crop(&options, HEIGHT, WIDTH, &key).box;
         assert_true(decode_box(&decoder, bytes, box, 2 * SIDE, &region));
         seen[region.eighths]++;
         assert_int_equal(preprocess_region(&options, &region, &key, &buffers, got, NULL), EFFNET_OK);
@@ -171,12 +170,11 @@ static void photographs(void **state) {
     Dataset *dataset;
     assert_int_equal(dataset_open(folder.path, SPLIT_TRAIN, NULL, &dataset, NULL), EFFNET_OK);
     enum { SIDE = 64, FLOATS = 3 * SIDE * SIDE };
-    PreprocessOptions options = {.resolution = SIDE,
-                                 .interpolation = INTERPOLATION_BICUBIC,
-                                 .std = {1, 1, 1},
-                                 .scale = {.08, 1},
-                                 .ratio = {.75, 1.33},
-                                 .train_crop = TRAIN_CROP_RANDOM_RESIZED};
+    PreprocessOptions options = {
+        .transform = {.height = SIDE, .width = SIDE, .interpolation = INTERPOLATION_BICUBIC, .std = {1, 1, 1}},
+        .scale = {.08, 1},
+        .ratio = {.75, 1.33},
+        .train_crop = TRAIN_CROP_RANDOM_RESIZED};
     float *got = malloc(FLOATS * sizeof *got), *want = malloc(FLOATS * sizeof *want);
     PreprocessBuffers buffers = {0};
     Decoder decoder = {0};
@@ -187,7 +185,7 @@ static void photographs(void **state) {
         Picture whole;
         assert_int_equal(dataset_read(dataset, i, &whole, NULL), EFFNET_OK);
         assert_int_equal(preprocess_picture(&options, &whole, &key, &buffers, want, NULL), EFFNET_OK);
-        Box box = preprocess_box(&options, whole.height, whole.width, &key);
+        Box box = preprocess_crop(&options, whole.height, whole.width, &key).box;
         for (int least = 0; least <= 2 * SIDE; least += 2 * SIDE) {
             const RegionRequest request = {.choose = choose_given, .context = &box, .least = least};
             Region region;

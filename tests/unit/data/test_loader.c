@@ -28,16 +28,17 @@ static LoaderOptions options_for(const Dataset *dataset, bool training) {
                            .batch = 8,
                            .workers = 2,
                            .seed = 42,
-                           .preprocess = {.resolution = SIDE,
+                           .preprocess = {.transform = {.height = SIDE,
+                                                        .width = SIDE,
+                                                        .val_crop = VAL_CROP_NONE,
+                                                        .pad_to = SIDE,
+                                                        .crop_pct = 1,
+                                                        .std = {1, 1, 1}},
                                           .train_crop = TRAIN_CROP_PAD,
-                                          .val_crop = VAL_CROP_NONE,
                                           .crop_padding = 2,
-                                          .pad_to = SIDE,
                                           .scale = {.08, 1},
                                           .ratio = {.75, 1.5},
-                                          .hflip = .5,
-                                          .crop_pct = 1,
-                                          .std = {1, 1, 1}}};
+                                          .hflip = .5}};
 }
 
 /* A sum of all bits of the next batches, which depends on their order. */
@@ -424,7 +425,7 @@ static void free_at_any_time(void **state) {
     Dataset *dataset = open_split(folder.path, SPLIT_TRAIN);
     for (int i = 0; i < 60; i++) {
         LoaderOptions options = options_for(dataset, i & 1);
-        options.preprocess.resolution = i % 3 ? SIDE : 200;
+        options.preprocess.transform.height = options.preprocess.transform.width = i % 3 ? SIDE : 200;
         options.workers = 1 + i % 4;
         options.ahead = 1 + i % 5;
         Loader *loader = create_loader(&options);
@@ -473,7 +474,7 @@ static void wrong_options_are_named(void **state) {
         options.workers = wrong[i].workers;
         options.ahead = wrong[i].ahead;
         options.first_step = wrong[i].first_step;
-        options.preprocess.resolution = wrong[i].resolution;
+        options.preprocess.transform.height = options.preprocess.transform.width = wrong[i].resolution;
         Loader *loader;
         effnet_error err = {0};
         assert_int_equal(loader_create(&options, &loader, &err), EFFNET_ERROR_ARGUMENT);

@@ -7,18 +7,19 @@
 
 #include <math.h>
 
-static const PreprocessOptions usual = {.resolution = 32,
+static const PreprocessOptions usual = {.transform = {.height = 32,
+                                                      .width = 32,
+                                                      .val_crop = VAL_CROP_CENTER,
+                                                      .interpolation = INTERPOLATION_BICUBIC,
+                                                      .pad_to = 32,
+                                                      .crop_pct = 1,
+                                                      .mean = {.485, .456, .406},
+                                                      .std = {.229, .224, .225}},
                                         .train_crop = TRAIN_CROP_PAD,
-                                        .val_crop = VAL_CROP_CENTER,
-                                        .interpolation = INTERPOLATION_BICUBIC,
                                         .crop_padding = 4,
-                                        .pad_to = 32,
                                         .scale = {.08, 1},
                                         .ratio = {.75, 4.0 / 3},
-                                        .hflip = .5,
-                                        .crop_pct = 1,
-                                        .mean = {.485, .456, .406},
-                                        .std = {.229, .224, .225}};
+                                        .hflip = .5};
 
 /* Level of picture pixel (y, x), black outside. */
 static double level_at(const Picture *picture, int y, int x, int c) {
@@ -29,13 +30,14 @@ static double level_at(const Picture *picture, int y, int x, int c) {
 /* What a box without resizing must give. */
 static void expect_box(const char *name, const Picture *picture, Box box, bool flip, const PreprocessOptions *options,
                        const float *got) {
-    int side = options->resolution;
+    int side = options->transform.width;
     float *want = malloc(3 * (size_t)side * (size_t)side * sizeof *want);
     for (int y = 0; y < side; y++)
         for (int x = 0; x < side; x++)
             for (int c = 0; c < 3; c++) {
                 double level = level_at(picture, box.top + y, box.left + (flip ? side - 1 - x : x), c);
-                want[3 * (side * y + x) + c] = (float)((level / 255 - options->mean[c]) / options->std[c]);
+                want[3 * (side * y + x) + c] =
+                    (float)((level / 255 - options->transform.mean[c]) / options->transform.std[c]);
             }
     const int shape[3] = {side, side, 3};
     assert_true(compare_floats(name, got, want, 3 * (size_t)side * (size_t)side, shape, 3, 1e-6));
@@ -58,7 +60,7 @@ static void small_pictures_are_padded_and_shifted(void **state) {
         expect_box("padded crop", &picture, box, flip, &usual, got);
     }
     assert_true(flips > 70 && flips < 130);
-    assert_int_equal(preprocess_eval(&usual, &picture, got, NULL), EFFNET_OK);
+    assert_int_equal(preprocess_eval(&usual.transform, &picture, got, NULL), EFFNET_OK);
     expect_box("evaluation", &picture, (Box){-2, -2, 32, 32}, false, &usual, got);
     free(picture.pixels);
 }
@@ -68,8 +70,8 @@ static void large_padding_is_black(void **state) {
     (void)state;
     Picture picture = {5, 5, pattern_picture(5, 5)};
     PreprocessOptions options = usual;
-    options.pad_to = 0;
-    options.resolution = 5;
+    options.transform.pad_to = 0;
+    options.transform.height = options.transform.width = 5;
     options.crop_padding = 20;
     float got[75];
     int black = 0;
@@ -81,7 +83,8 @@ static void large_padding_is_black(void **state) {
         expect_box("far padding", &picture, box, crop_flips(.5, key), &options, got);
     }
     assert_true(black > 200);
-    options.resolution = 7; /* the same with resizing: edges from the copy with black filled in */
+    options.transform.height = options.transform.width =
+        7; /* the same with resizing: edges from the copy with black filled in */
     float large[147];
     for (uint32_t i = 0; i < 300; i++)
         assert_int_equal(preprocess_train(&options, &picture, random_fold_in(random_key(4), i), large, NULL),
@@ -96,12 +99,12 @@ static void padding_comes_before_resizing(void **state) {
     Picture padded = {32, 32, calloc(1, 3 * 32 * 32)};
     for (int y = 0; y < 28; y++) memcpy(padded.pixels + 3 * (32 * (y + 2) + 6), picture.pixels + 3 * 20 * y, 3 * 20);
     PreprocessOptions options = usual;
-    options.resolution = 48;
+    options.transform.height = options.transform.width = 48;
     float got[3 * 48 * 48], want[3 * 48 * 48];
-    for (options.val_crop = 0; options.val_crop < 3; options.val_crop++) {
-        options.crop_pct = .9;
-        assert_int_equal(preprocess_eval(&options, &picture, got, NULL), EFFNET_OK);
-        assert_int_equal(preprocess_eval(&options, &padded, want, NULL), EFFNET_OK);
+    for (options.transform.val_crop = 0; options.transform.val_crop < 3; options.transform.val_crop++) {
+        options.transform.crop_pct = .9;
+        assert_int_equal(preprocess_eval(&options.transform, &picture, got, NULL), EFFNET_OK);
+        assert_int_equal(preprocess_eval(&options.transform, &padded, want, NULL), EFFNET_OK);
         assert_memory_equal(got, want, sizeof got);
     }
     for (options.train_crop = 0; options.train_crop < 4; options.train_crop++) {
@@ -118,9 +121,9 @@ static void crops_are_their_boxes(void **state) {
     (void)state;
     Picture picture = {90, 130, pattern_picture(90, 130)};
     PreprocessOptions options = usual;
-    options.pad_to = 0;
-    options.crop_pct = .8;
-    options.resolution = 24;
+    options.transform.pad_to = 0;
+    options.transform.crop_pct = .8;
+    options.transform.height = options.transform.width = 24;
     RandomKey key = random_key(77);
     Box boxes[4] = {crop_random_resized(90, 130, usual.scale, usual.ratio, key),
                     crop_padded(90, 130, 0, key),
@@ -136,7 +139,7 @@ static void crops_are_their_boxes(void **state) {
         assert_int_equal(preprocess_train(&options, &picture, key, got, NULL), EFFNET_OK);
         assert_int_equal(resize_box(&resizer, picture.pixels, 3 * 130, boxes[crop], &resize, want, NULL), EFFNET_OK);
         for (int i = 0; i < 3 * 24 * 24; i++)
-            want[i] = (float)(((double)want[i] / 255 - usual.mean[i % 3]) / usual.std[i % 3]);
+            want[i] = (float)(((double)want[i] / 255 - usual.transform.mean[i % 3]) / usual.transform.std[i % 3]);
         assert_true(compare_floats("crop", got, want, 3 * 24 * 24, NULL, 0, 1e-6));
         resizer_release(&resizer);
     }
@@ -150,11 +153,12 @@ static void recipe_is_copied(void **state) {
     recipe_defaults(&recipe);
     recipe.crop_padding = 7;
     recipe.train_crop = TRAIN_CROP_CENTER;
-    preprocess_from_recipe(&recipe, 99, &options);
-    assert_int_equal(options.resolution, 99);
+    preprocess_from_recipe(&recipe, 99, 99, &options);
+    assert_int_equal(options.transform.width, 99);
     assert_int_equal(options.crop_padding, 7);
     assert_int_equal(options.train_crop, TRAIN_CROP_CENTER);
-    assert_true(options.std[1] == .224 && options.mean[2] == .406 && options.scale[0] == .08 && options.hflip == .5);
+    assert_true(options.transform.std[1] == .224 && options.transform.mean[2] == .406 && options.scale[0] == .08 &&
+                options.hflip == .5);
     assert_int_equal(preprocess_check(&options, NULL), EFFNET_OK);
 }
 
@@ -165,9 +169,12 @@ static void wrong_options_are_named(void **state) {
     struct {
         const char *name;
         double *value, wrong;
-    } numbers[] = {{"scale", &options.scale[0], 2},    {"scale", &options.scale[0], NAN},
-                   {"ratio", &options.ratio[1], .1},   {"std", &options.std[2], 0},
-                   {"crop_pct", &options.crop_pct, 0}, {"crop_pct", &options.crop_pct, 1.5}};
+    } numbers[] = {{"scale", &options.scale[0], 2},
+                   {"scale", &options.scale[0], NAN},
+                   {"ratio", &options.ratio[1], .1},
+                   {"std", &options.transform.std[2], 0},
+                   {"crop_pct", &options.transform.crop_pct, 0},
+                   {"crop_pct", &options.transform.crop_pct, 1.5}};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         options = usual;
         *numbers[i].value = numbers[i].wrong;
@@ -175,7 +182,7 @@ static void wrong_options_are_named(void **state) {
         assert_non_null(strstr(err.message, numbers[i].name));
     }
     options = usual;
-    options.resolution = 0;
+    options.transform.height = options.transform.width = 0;
     assert_int_equal(preprocess_check(&options, &err), EFFNET_ERROR_ARGUMENT);
     options = usual;
     options.crop_padding = -1;

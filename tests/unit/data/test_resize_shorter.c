@@ -15,18 +15,17 @@ static void equals_pillow(void **state) {
     while (fscanf(stream, "#%*[^\n]\n") > 0) {
     }
     while (fscanf(stream, "%15s %d %d %d %lf", name, &height, &width, &side, &share) == 5) {
-        const PreprocessOptions options = {.resolution = side,
-                                           .val_crop = VAL_CROP_RESIZE_SHORTER,
-                                           .interpolation = strcmp(name, "bicubic") == 0 ? INTERPOLATION_BICUBIC
-                                                                                         : INTERPOLATION_BILINEAR,
-                                           .crop_pct = share,
-                                           .scale = {1, 1},
-                                           .ratio = {1, 1},
-                                           .std = {1 / 255.0, 1 / 255.0, 1 / 255.0}};
+        const EvaluationTransform transform = {.height = side,
+                                               .width = side,
+                                               .val_crop = VAL_CROP_RESIZE_SHORTER,
+                                               .interpolation = strcmp(name, "bicubic") == 0 ? INTERPOLATION_BICUBIC
+                                                                                             : INTERPOLATION_BILINEAR,
+                                               .crop_pct = share,
+                                               .std = {1 / 255.0, 1 / 255.0, 1 / 255.0}};
         Picture picture = {height, width, pattern_picture(height, width)};
         float *got = calloc(3 * (size_t)side * (size_t)side, sizeof *got);
         effnet_error err = {0};
-        if (preprocess_eval(&options, &picture, got, &err) != EFFNET_OK) fail_msg("%s", err.message);
+        if (preprocess_eval(&transform, &picture, got, &err) != EFFNET_OK) fail_msg("%s", err.message);
         double sum = 0;
         for (int i = 0; i < 3 * side * side; i++) {
             int want;

@@ -363,11 +363,11 @@ static void test_bytes(void **state) {
     assert_true(pixels && floats);
     for (size_t i = 0; i < (size_t)BATCH * IMAGE; i++) pixels[i] = (uint8_t)random_bits(random_key(3), i);
     PreprocessOptions options;
-    preprocess_from_recipe(&recipe, RESOLUTION, &options);
-    options.val_crop = VAL_CROP_NONE;
+    preprocess_from_recipe(&recipe, RESOLUTION, RESOLUTION, &options);
+    options.transform.val_crop = VAL_CROP_NONE;
     for (size_t n = 0; n < BATCH; n++) {
         const Picture picture = {.height = RESOLUTION, .width = RESOLUTION, .pixels = pixels + n * IMAGE};
-        assert_int_equal(preprocess_eval(&options, &picture, floats + n * IMAGE, NULL), EFFNET_OK);
+        assert_int_equal(preprocess_eval(&options.transform, &picture, floats + n * IMAGE, NULL), EFFNET_OK);
     }
     const ExecutorBatch batches[2] = {{.size = BATCH, .images = floats, .labels = labels},
                                       {.size = BATCH, .pixels = pixels, .labels = labels}};

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "compare.h"
 #include "format/onnx_read.h"
+#include "recipe/recipe.h"
 #include "onnx_example.h"
 #include "scratch_folder.h"
 
@@ -328,7 +329,7 @@ static bool is_made(const Onnx__ModelProto *model, size_t nodes, const char *nam
 
 /* Every tensor is made once and before it is read; nothing stands for the network's input but what becomes of the
  * picture. What the nodes compute is ONNX Runtime's test (test_onnx_pictures.sh). */
-static void check_picture_graph(const char *path, const Recipe *how) {
+static void check_picture_graph(const char *path, const EvaluationTransform *how) {
     char *bytes;
     size_t size;
     effnet_error err;
@@ -375,8 +376,10 @@ static void pictures_inside(void **state) {
     const char *path = scratch_path(&folder, "model.onnx");
     for (int i = 0; i < 3 * 4 * 2 * 2; i++) {
         effnet_error err = {0};
-        Recipe how;
-        recipe_defaults(&how);
+        Recipe recipe;
+        EvaluationTransform how;
+        recipe_defaults(&recipe);
+        evaluation_transform_from_recipe(&recipe, 32, 32, &how);
         how.val_crop = i % 3;
         how.resize = i / 3 % 4;
         how.interpolation = i / 12 % 2;

@@ -509,8 +509,8 @@ static void test_recipe_to_model(void **state) {
     assert_true(config.head_fixed && config.squeeze_even);
     ModelCard card;
     model_card_from_recipe(&recipe, &config, &card);
-    assert_int_equal(card.overshoot, OVERSHOOT_KEEP);
-    for (int c = 0; c < 3; c++) assert_true(card.mean[c] == 0 && card.std[c] == 1 / 255.0);
+    assert_int_equal(card.transform.overshoot, OVERSHOOT_KEEP);
+    for (int c = 0; c < 3; c++) assert_true(card.transform.mean[c] == 0 && card.transform.std[c] == 1 / 255.0);
 }
 
 /* Width and depth of one's own: the network that the recipe asks for, told by its weights, and back into a recipe. */
@@ -566,8 +566,9 @@ static void test_card_keeps_switches(void **state) {
     if (weights_write(path, &network, parameters, statistics, &card, &err) != EFFNET_OK) fail_msg("%s", err.message);
     if (weights_read_card(path, &got, &err) != EFFNET_OK) fail_msg("%s", err.message);
     assert_true(got.config.head_fixed && got.config.squeeze_even);
-    assert_int_equal(got.overshoot, OVERSHOOT_KEEP);
-    for (int c = 0; c < 3; c++) assert_true(got.mean[c] == 0 && fabs(got.std[c] - 1 / 255.0) <= 1e-15);
+    assert_int_equal(got.transform.overshoot, OVERSHOOT_KEEP);
+    for (int c = 0; c < 3; c++)
+        assert_true(got.transform.mean[c] == 0 && fabs(got.transform.std[c] - 1 / 255.0) <= 1e-15);
     Network again;
     if (network_build(&got.config, &again, &err) != EFFNET_OK) fail_msg("%s", err.message);
     if (weights_read(path, &again, parameters, statistics, false, NULL, &err) != EFFNET_OK) fail_msg("%s", err.message);

@@ -35,9 +35,9 @@ static void test_round_trip(void **unused) {
     run.card.config.bn_eps = 1e-5;
     run.card.config.bn_momentum = 0.9;
     run.card.config.bn_unbiased = true;
-    run.card.mean[1] = 0.1;
-    run.card.val_crop = VAL_CROP_RESIZE_SHORTER;
-    run.card.interpolation = INTERPOLATION_BILINEAR;
+    run.card.transform.mean[1] = 0.1;
+    run.card.transform.val_crop = VAL_CROP_RESIZE_SHORTER;
+    run.card.transform.interpolation = INTERPOLATION_BILINEAR;
     expect(weights_write(path, &run.network, run.state.parameters, run.state.statistics, &run.card, &err), EFFNET_OK,
            &err, "");
 
@@ -47,14 +47,14 @@ static void test_round_trip(void **unused) {
     assert_int_equal(card.config.num_classes, 5);
     assert_int_equal(card.config.padding, MODEL_PADDING_SYMMETRIC);
     assert_true(card.config.bn_eps == 1e-5 && card.config.bn_momentum == 0.9 && card.config.bn_unbiased);
-    assert_int_equal(card.resolution, 32);
+    assert_int_equal(card.transform.height, 32);
     assert_int_equal(card.config.resolution, 32);
-    assert_memory_equal(card.mean, run.card.mean, sizeof card.mean);
-    assert_memory_equal(card.std, run.card.std, sizeof card.std);
-    assert_true(card.crop_pct == run.card.crop_pct);
-    assert_int_equal(card.interpolation, INTERPOLATION_BILINEAR);
-    assert_int_equal(card.val_crop, VAL_CROP_RESIZE_SHORTER);
-    assert_int_equal(card.pad_to, 32);
+    assert_memory_equal(card.transform.mean, run.card.transform.mean, sizeof card.transform.mean);
+    assert_memory_equal(card.transform.std, run.card.transform.std, sizeof card.transform.std);
+    assert_true(card.transform.crop_pct == run.card.transform.crop_pct);
+    assert_int_equal(card.transform.interpolation, INTERPOLATION_BILINEAR);
+    assert_int_equal(card.transform.val_crop, VAL_CROP_RESIZE_SHORTER);
+    assert_int_equal(card.transform.pad_to, 32);
     assert_int_equal(card.step, 1234567890123);
     assert_string_equal(card.class_names[1], names[1]);
     assert_string_equal(card.class_names[2], "bad\357\277\275byte"); /* U+FFFD */
@@ -149,8 +149,8 @@ static void test_without_card(void **unused) {
         expect(weights_read_card(path, &card, &err), EFFNET_OK, &err, "");
         assert_string_equal(card.config.name, models[i].name);
         assert_int_equal(card.config.num_classes, 17);
-        assert_int_equal(card.resolution, models[i].resolution);
-        assert_true(card.mean[0] == 0.485 && card.crop_pct == 0.875);
+        assert_int_equal(card.transform.height, models[i].resolution);
+        assert_true(card.transform.mean[0] == 0.485 && card.transform.crop_pct == 0.875);
         assert_null(card.class_names);
         Known back = known_create(models[i].name, 17);
         memset(back.parameters, 0, back.network.parameter_floats * sizeof(float));

@@ -1,0 +1,42 @@
+/* evaluation_transform.c - see evaluation_transform.h. */
+#include "recipe/evaluation_transform.h"
+
+#include "recipe/recipe.h"
+
+#include <string.h>
+
+void evaluation_transform_from_recipe(const Recipe *recipe, int height, int width, EvaluationTransform *out) {
+    *out = (EvaluationTransform){
+        .height = height,
+        .width = width,
+        .val_crop = recipe->val_crop,
+        .interpolation = recipe->interpolation,
+        .resize = recipe->resize,
+        .overshoot = recipe->overshoot,
+        .pad_to = (int)recipe->pad_to,
+        .exif_orientation = recipe->exif_orientation,
+        .crop_pct = recipe->crop_pct,
+    };
+    recipe_normalisation(recipe, out->mean, out->std);
+}
+
+void recipe_take_transform(const EvaluationTransform *transform, Recipe *recipe) {
+    recipe->resolution = transform->height;
+    recipe->val_crop = transform->val_crop;
+    recipe->interpolation = transform->interpolation;
+    recipe->resize = transform->resize;
+    recipe->overshoot = transform->overshoot;
+    recipe->pad_to = transform->pad_to;
+    recipe->exif_orientation = transform->exif_orientation;
+    recipe->crop_pct = transform->crop_pct;
+    recipe->normalize = true;
+    memcpy(recipe->mean, transform->mean, sizeof recipe->mean);
+    memcpy(recipe->std, transform->std, sizeof recipe->std);
+}
+
+void evaluation_transform_levels(const EvaluationTransform *transform, double scale[3], double bias[3]) {
+    for (int c = 0; c < 3; c++) { /* (byte / 255 - mean) / std */
+        scale[c] = 1 / (255 * transform->std[c]);
+        bias[c] = -transform->mean[c] / transform->std[c];
+    }
+}

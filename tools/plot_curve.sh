@@ -3,7 +3,7 @@
 #
 #   tools/plot_curve.sh [-o OUT.png|OUT.svg] [-t TITLE] [NAME=]LOG.jsonl...
 #
-# LOG.jsonl is what `effnet train` writes (runs/NAME/log.jsonl); lines of other programs with at least `epoch` and
+# LOG.jsonl is what `effnet train` writes (runs/NAME/log.jsonl; the folder will do); lines of other programs with at least `epoch` and
 # some of `loss`, `top1`, `ema_top1` (per cent) do as well. A curve is called NAME, or by its run folder. OUT defaults
 # to curve.png beside the first log. Where a run has not been evaluated yet, the length of its epochs isn't known: then all
 # curves go over steps, and without any evaluation the right half is left out. Needs gnuplot.
@@ -42,16 +42,26 @@ columns() {
                   if (epoch[i] != "NaN")
                       print (unit == "step" && step[i] != "NaN" ? step[i] : per_epoch && step[i] != "NaN" ? step[i] / per_epoch : epoch[i]),
                             (steps && mean[i] ? "NaN" : loss[i]), top1[i], ema[i] }
-    ' "$1"
+    ' <"$1" # not as a word of awk's, to which a name with '=' is no file
 }
 
-unit=epoch evaluated=0
+# A single loss is a point: a line through it would show nothing.
+lines() { awk '$2 != "NaN" { n++ } END { print (n > 1 ? "lines" : "points pt 7") }' "$1"; }
+
+# $log and $name (or nothing) of an argument: LOG, NAME=LOG, either a run folder
+take() {
+    name= log=$1
+    if [ ! -e "$log" ]; then name=${1%%=*} log=${1#*=}; fi
+    [ ! -d "$log" ] || log=$log/log.jsonl
+    [ -f "$log" ] && [ -r "$log" ] || { echo "plot_curve.sh: cannot read '$log'; give a run's log.jsonl or its folder" >&2; exit 1; }
+}
+
+unit=epoch evaluated=0 learnt=0
 for argument in "$@"; do
-    log=$argument
-    [ -e "$log" ] || log=${argument#*=}
-    if grep -qE '"(ema_)?top1"' "$log" 2>/dev/null; then
+    take "$argument"
+    if grep -qE '"(ema_)?top1"' -- "$log" 2>/dev/null; then
         evaluated=1
-    elif grep -q '"step"' "$log" 2>/dev/null; then
+    elif grep -q '"step"' -- "$log" 2>/dev/null; then
         unit=step
     fi
 done
@@ -59,17 +69,16 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 losses= accuracies= number=0
 for argument in "$@"; do
-    name= log=$argument
-    if [ ! -e "$log" ]; then name=${argument%%=*} log=${argument#*=}; fi
-    [ -r "$log" ] || { echo "plot_curve.sh: cannot read '$log'" >&2; exit 1; }
-    [ -n "$name" ] || name=$(basename "$(dirname "$(realpath "$log")")")
+    take "$argument"
+    [ -n "$name" ] || name=$(basename -- "$(dirname -- "$(realpath -- "$log")")")
     number=$((number + 1))
     columns "$log" >"$folder/$number"
-    [ -s "$folder/$number" ] || { echo "plot_curve.sh: '$log' has no line with an epoch" >&2; exit 1; }
-    [ -n "$out" ] || out=$(dirname "$log")/curve.png
+    awk '$2 != "NaN" || $3 != "NaN" || $4 != "NaN" { n++ } END { exit !n }' "$folder/$number" || { echo "plot_curve.sh: '$log' has no line with an epoch and a loss or top1" >&2; exit 1; }
+    [ -n "$out" ] || out=$(dirname -- "$log")/curve.png
+    ! awk '$2 != "NaN" { n++ } END { exit !n }' "$folder/$number" || learnt=1
     name=$(tr -d '"\\' <<<"$name")
     data="\"$folder/$number\""
-    losses+="${losses:+, }$data using 1:2 with lines lw 2 lc $number title \"$name\""
+    losses+="${losses:+, }$data using 1:2 with $(lines "$folder/$number") lw 2 lc $number title \"$name\""
     accuracies+="${accuracies:+, }$data using 1:4 with linespoints lw 2 pt 7 ps 0.6 lc $number title \"$name, averaged weights\""
     accuracies+=", $data using 1:3 with linespoints lw 1.5 dt 2 pt 6 ps 0.6 lc $number title \"$name, raw weights\""
 done
@@ -79,17 +88,19 @@ case $out in
     *.png) terminal='pngcairo size 1000,420 font "sans,10"' ;;
     *) echo "plot_curve.sh: '$out' must end in .png or .svg" >&2; exit 2 ;;
 esac
+# Drawn beside and moved: gnuplot that cannot open its output draws into the terminal and calls that success.
+drawn=$folder/drawn
 gnuplot <<PLOT
 set terminal $terminal
-set output "$out"
+set output "$drawn"
 set datafile missing "NaN"
 set linetype 1 lc rgb "#1f5fa8"; set linetype 2 lc rgb "#d1661a"; set linetype 3 lc rgb "#2d8a4e"; set linetype 4 lc rgb "#8a3fa0"
 set border 3 lc rgb "#555555"; set tics nomirror; set grid y lc rgb "#dddddd" lt 1
-set multiplot layout 1,$((evaluated ? 2 : 1)) title "${title//[\"\\]/}" noenhanced
+set multiplot layout 1,$((evaluated + learnt)) title "${title//[\"\\]/}" noenhanced
 set xlabel "$unit"; set xrange [0:*]; set key noenhanced samplen 2 spacing 1.1
-set ylabel "training loss"; set key top right
-plot $losses
+$([ $learnt = 0 ] || printf '%s\n' 'set ylabel "training loss"; set key top right' "plot $losses")
 $([ $evaluated = 0 ] || printf '%s\n' 'set ylabel "top-1, %"; set key bottom right; set yrange [*:100]' "plot $accuracies")
 unset multiplot
 PLOT
+cp -- "$drawn" "$out" || { echo "plot_curve.sh: cannot write '$out'" >&2; exit 1; }
 echo "plot_curve.sh: $out"

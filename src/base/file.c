@@ -77,14 +77,22 @@ static effnet_status check_regular(const char *path, mode_t mode, effnet_error *
     return fail(err, EFFNET_ERROR_IO, "cannot read '%s': it is %s; wanted a file", path, kind_name(mode));
 }
 
+effnet_status file_cannot_open(const char *path, int reason, effnet_error *err) {
+    if (reason == EMFILE)
+        return fail(err, EFFNET_ERROR_MEMORY,
+                    "cannot open '%s': this process has as many files open as it may; allow more (ulimit -n)", path);
+    return fail(err, reason == ENFILE || reason == ENOMEM ? EFFNET_ERROR_MEMORY : EFFNET_ERROR_IO,
+                "cannot open '%s': %s", path, strerror(reason));
+}
+
 effnet_status file_open(const char *path, int *descriptor, int64_t *size, effnet_error *err) {
     struct stat status;
     *descriptor = -1;
-    if (stat(path, &status) != 0) return fail(err, EFFNET_ERROR_IO, "cannot open '%s': %s", path, strerror(errno));
+    if (stat(path, &status) != 0) return file_cannot_open(path, errno, err);
     TRY(check_regular(path, status.st_mode,
                       err)); /* before opening, which a pipe's and a device's driver would notice */
     int opened = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (opened < 0) return fail(err, EFFNET_ERROR_IO, "cannot open '%s': %s", path, strerror(errno));
+    if (opened < 0) return file_cannot_open(path, errno, err);
     effnet_status result = EFFNET_OK;
     if (fstat(opened, &status) != 0)
         result = fail(err, EFFNET_ERROR_IO, "cannot read '%s': %s", path, strerror(errno));

@@ -21,6 +21,10 @@ effnet_status atomic_file_commit(AtomicFile *file, effnet_error *err);
 /* Gives up: removes the temporary file. Harmless after a commit or on a zeroed struct. */
 void atomic_file_abort(AtomicFile *file);
 
+/* The error of an open, opendir or stat that failed for `reason` (errno). Files and memory that this process may have are
+ * no fault of the file: they are EFFNET_ERROR_MEMORY, so that who leaves out what cannot be read doesn't leave it out. */
+effnet_status file_cannot_open(const char *path, int reason, effnet_error *err);
+
 /* Opens a regular file to read; *size (may be NULL) becomes its bytes. A folder, a named pipe, a socket or a device is
  * refused at once, by its kind, and never waited for. */
 effnet_status file_open(const char *path, int *descriptor, int64_t *size, effnet_error *err);

@@ -3,12 +3,14 @@
 
 #include "base/number_text.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { PATH_BYTES = 4200, GROUP_BYTES = 2048 };
 
@@ -69,10 +71,13 @@ static void look_at_group(const char *folder, Machine *machine) {
     if (read_number(folder, "cpu.cfs_quota_us", &quota) && read_number(folder, "cpu.cfs_period_us", &period) &&
         period > 0)
         take_quota(machine, (double)quota / (double)period);
-    if (read_number(folder, "memory.max", &limit)) {
-        read_number(folder, "memory.current", &used);
-        take_memory(machine, limit, used, file_cache(folder, "inactive_file"));
-    }
+    /* Beyond memory.high nothing is killed, but everything stands still while the kernel looks for pages to take back. */
+    static const char *const limits[] = {"memory.max", "memory.high"};
+    for (int i = 0; i < 2; i++)
+        if (read_number(folder, limits[i], &limit)) {
+            read_number(folder, "memory.current", &used);
+            take_memory(machine, limit, used, file_cache(folder, "inactive_file"));
+        }
     if (read_number(folder, "memory.limit_in_bytes", &limit)) {
         read_number(folder, "memory.usage_in_bytes", &used);
         take_memory(machine, limit, used, file_cache(folder, "total_inactive_file"));
@@ -111,9 +116,11 @@ static void look_at_groups(const char *root, Machine *machine) {
     while (fgets(line, sizeof line, file)) {
         line[strcspn(line, "\n")] = 0;
         char *controllers = strchr(line, ':'), *group = controllers ? strchr(controllers + 1, ':') : NULL;
-        if (!group || strstr(group, "/..")) continue;
+        if (!group) continue;
         controllers++;
         *group++ = 0;
+        if (strncmp(group, "/..", 3) == 0 && (group[3] == '/' || group[3] == 0))
+            *group = 0; /* outside of what this process's namespace shows: the mount's root is all there is to see */
         static const char *const v1[] = {"cpu", "memory"};
         if (!*controllers) {
             snprintf(mount, sizeof mount, "%s/sys/fs/cgroup", root);
@@ -129,6 +136,10 @@ static void look_at_groups(const char *root, Machine *machine) {
             char copy[GROUP_BYTES];
             snprintf(copy, sizeof copy, "%s", group);
             snprintf(mount, sizeof mount, "%s/sys/fs/cgroup/%s", root, v1[i]);
+            look_upwards(mount, copy, machine);
+            if (strcmp(controllers, v1[i]) == 0) continue;
+            snprintf(copy, sizeof copy, "%s", group); /* "cpu,cpuacct", where no link "cpu" stands beside it */
+            snprintf(mount, sizeof mount, "%s/sys/fs/cgroup/%s", root, controllers);
             look_upwards(mount, copy, machine);
         }
     }
@@ -148,13 +159,46 @@ static void look_at_memory(const char *root, Machine *machine) {
     fclose(file);
 }
 
+/* Limits of this process (ulimit -v, ulimit -d, which batch systems set for the memory that was asked for), with what
+ * it has of them: /proc/self/limits and the pages of /proc/self/statm, "size resident shared text lib data dt". */
+static void look_at_limits(const char *root, Machine *machine) {
+    char path[PATH_BYTES], line[256], folder[PATH_BYTES];
+    long long size = 0, data = 0, limit;
+    snprintf(folder, sizeof folder, "%s/proc/self", root);
+    if (!read_text(folder, "statm", line, sizeof line) || sscanf(line, "%lld %*d %*d %*d %*d %lld", &size, &data) != 2)
+        size = data = 0;
+    if ((size_t)snprintf(path, sizeof path, "%s/limits", folder) >= sizeof path) return;
+    FILE *file = fopen(path, "re");
+    if (!file) return;
+    const int64_t page = sysconf(_SC_PAGESIZE);
+    while (fgets(line, sizeof line, file)) {
+        if (sscanf(line, "Max address space %lld", &limit) == 1) take_memory(machine, limit, size * page, 0);
+        if (sscanf(line, "Max data size %lld", &limit) == 1) take_memory(machine, limit, data * page, 0);
+    }
+    fclose(file);
+}
+
+/* The kernel refuses a set that is smaller than its own, which on the largest machines has more than 1,024 places. */
+static int allowed_processors(void) {
+    for (int places = CPU_SETSIZE; places <= CPU_SETSIZE << 8; places *= 2) {
+        cpu_set_t *set = CPU_ALLOC((size_t)places);
+        const size_t size = CPU_ALLOC_SIZE((size_t)places);
+        if (!set) return 1;
+        const int failed = sched_getaffinity(0, size, set) == 0 ? 0 : errno;
+        const int count = failed ? 0 : CPU_COUNT_S(size, set);
+        CPU_FREE(set);
+        if (!failed) return count > 0 ? count : 1;
+        if (failed != EINVAL) return 1;
+    }
+    return 1;
+}
+
 void machine_look(const char *root, Machine *out) {
-    cpu_set_t set;
-    *out = (Machine){.allowed = 1};
-    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0) out->allowed = CPU_COUNT(&set);
+    *out = (Machine){.allowed = allowed_processors()};
     look_at_memory(root, out);
     if (out->memory == 0) out->memory_free = INT64_MAX; /* nothing is known: the groups may say more */
     look_at_groups(root, out);
+    look_at_limits(root, out);
     if (out->memory_limit && (out->memory == 0 || out->memory_limit < out->memory)) out->memory = out->memory_limit;
     if (out->memory == 0) out->memory_free = 0;
     out->processors = out->allowed;
@@ -172,7 +216,7 @@ void machine_describe(const Machine *machine, char *buffer, size_t size) {
     char quota[60] = "", limit[60] = "";
     if (machine->quota > 0) number_print(quota, sizeof quota, " (cgroup quota %.3g)", machine->quota);
     if (machine->memory_limit)
-        number_print(limit, sizeof limit, "cgroup limit %.3g GiB, ", (double)machine->memory_limit / gib);
+        number_print(limit, sizeof limit, "limit %.3g GiB, ", (double)machine->memory_limit / gib);
     number_print(buffer, size, "processors: %d of %d%s, memory: %.3g GiB (%s%.3g GiB free)", machine->processors,
                  machine->allowed, quota, (double)machine->memory / gib, limit, (double)machine->memory_free / gib);
 }

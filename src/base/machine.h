@@ -1,6 +1,7 @@
 /* machine.h - what of the machine this process may use: in a container the processors and the memory of its control
  * group, not the machine's. Linux's control groups, both versions (kernel: Documentation/admin-guide/cgroup-v1,
- * cgroup-v2.rst); the process's own group and every group above it count. */
+ * cgroup-v2.rst); the process's own group and every group above it count. So do the process's own limits (ulimit -v,
+ * ulimit -d). */
 #ifndef EFFNET_BASE_MACHINE_H
 #define EFFNET_BASE_MACHINE_H
 
@@ -12,7 +13,7 @@ typedef struct Machine {
     int allowed;    /* processors of the affinity mask */
     double quota;   /* processors' worth of time; 0: no quota */
     int64_t memory; /* bytes: of the machine's and the limit the smaller */
-    int64_t memory_limit; /* of the control groups; 0: none */
+    int64_t memory_limit; /* of the control groups and the process; 0: none */
     int64_t memory_free;  /* what can still be taken within both */
 } Machine;
 
@@ -20,7 +21,7 @@ typedef struct Machine {
 void machine_look(const char *root, Machine *out);
 /* machine_look(""). Cheap: a few small files are read. */
 void machine_here(Machine *out);
-/* "processors: 2 of 64 (cgroup quota 1.5), memory: 7.5 GiB (cgroup limit; 6.1 GiB free)" */
+/* "processors: 2 of 64 (cgroup quota 1.5), memory: 7.5 GiB (limit 7.5 GiB, 6.1 GiB free)" */
 void machine_describe(const Machine *machine, char *buffer, size_t size);
 
 #endif

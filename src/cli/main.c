@@ -9,6 +9,7 @@
 #include "verbs.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -74,6 +75,7 @@ static int finish(int status) {
 
 int main(int argc, char **argv) {
     standard_streams_open();
+    signal(SIGXFSZ, SIG_IGN); /* a file beyond `ulimit -f`: an error of that write, with a message, no sudden end */
     if (argc < 2) {
         fprintf(stderr, "effnet: no verb given; 'effnet help' lists the verbs\n");
         return EXIT_USAGE;

@@ -18,7 +18,7 @@ static bool is_file(const char *path) {
 
 static effnet_status read_folder(const char *root, NameList *out, effnet_error *err) {
     DIR *stream = opendir(root);
-    if (!stream) return fail(err, EFFNET_ERROR_IO, "cannot open the folder '%s': %s", root, strerror(errno));
+    if (!stream) return file_cannot_open(root, errno, err);
     effnet_status status = EFFNET_OK;
     const struct dirent *item;
     while (status == EFFNET_OK && (item = readdir(stream))) {

@@ -72,7 +72,7 @@ static bool name_is_strange_picture(const char *name) {
 static effnet_status list_folder(const char *folder, NameList *files, NameList *folders, Dataset *dataset,
                                  effnet_error *err) {
     DIR *stream = opendir(folder);
-    if (!stream) return fail(err, EFFNET_ERROR_IO, "cannot open the folder '%s': %s", folder, strerror(errno));
+    if (!stream) return file_cannot_open(folder, errno, err);
     effnet_status status = EFFNET_OK;
     while (status == EFFNET_OK) {
         errno = 0;

@@ -363,6 +363,9 @@ typedef struct effnet_stablehlo_options {
     size_t struct_size;
     int batch;  /* pictures of inference; 0: 1 */
     bool bytes; /* pictures come as bytes and are normalised by the program */
+    /* For an NVIDIA GPU alone: depthwise convolutions are kernels of this library in the program, as train and eval run
+     * them there, several times faster than XLA's own. NVIDIA's libnvrtc must be installed. */
+    bool cuda_kernels;
 } effnet_stablehlo_options;
 
 /* The model's inference as the text of a StableHLO module, for JAX, IREE and others: (parameters, statistics, pictures

@@ -122,7 +122,7 @@ int verb_export(int argc, char **argv) {
     };
     const char *weights = "ema", *format = NULL, *dtype = "fp32";
     int64_t resolution = 0, batch = 0, opset = 0;
-    bool json = false, keep_batch_norm = false, bytes = false, preprocessing = false, half = false;
+    bool json = false, keep_batch_norm = false, bytes = false, preprocessing = false, half = false, cuda_kernels = false;
     OptionList settings = {0};
     const Option options[] = {OPTION_ROW_WEIGHTS(&weights),
                               OPTION_ROW_RESOLUTION(&resolution, "input side; 0, the default: the checkpoint's"),
@@ -159,6 +159,10 @@ int verb_export(int argc, char **argv) {
                                .target = &bytes,
                                .kind = OPTION_FLAG,
                                .help = "StableHLO: pictures are bytes and normalised by the program"},
+                              {.name = "cuda-kernels",
+                               .target = &cuda_kernels,
+                               .kind = OPTION_FLAG,
+                               .help = "StableHLO: for an NVIDIA GPU alone, with kernels of our own in it, as train runs it"},
                               {.name = "half",
                                .target = &half,
                                .kind = OPTION_FLAG,
@@ -185,7 +189,7 @@ int verb_export(int argc, char **argv) {
                  .keep_batch_norm = keep_batch_norm,
                  .opset = (int)opset,
                  .preprocessing = preprocessing},
-        .stablehlo = {.struct_size = sizeof export.stablehlo, .batch = (int)batch, .bytes = bytes},
+        .stablehlo = {.struct_size = sizeof export.stablehlo, .batch = (int)batch, .bytes = bytes, .cuda_kernels = cuda_kernels},
         .gguf = {.struct_size = sizeof export.gguf, .half = half},
         .json = json,
     };

@@ -12,6 +12,7 @@
  * what it had; that is noticed when a loss is asked for, or AHEAD steps later. */
 #include "executor/executor.h"
 
+#include "backend/xla/nvrtc.h"
 #include "backend/xla/pjrt.h"
 #include "backend/xla/pjrt_cache.h"
 #include "backend/xla/plugins.h"
@@ -43,6 +44,8 @@ typedef struct XlaExecutor {
     XlaStepOptions program_options;
     Pjrt *pjrt;
     PjrtInfo info;
+    Nvrtc *kernels;            /* of depthwise convolutions, where the device is an NVIDIA GPU */
+    effnet_error kernel_error; /* why there are none, or not all */
     char cache[1024];
     XlaProgram step_program, inference_program;
     PjrtExecutable *step, *inference;
@@ -331,7 +334,10 @@ static effnet_status prepare_inference(XlaExecutor *xla, bool bytes, effnet_erro
     pjrt_executable_free(xla->inference);
     xla->inference = NULL;
     xla_program_free(&xla->inference_program);
-    const XlaStepOptions options = {.bytes = bytes, .shifts = xla->program_options.shifts & XLA_SHIFT_FORWARD};
+    const XlaStepOptions options = {.bytes = bytes,
+                                    .shifts = xla->program_options.shifts & XLA_SHIFT_FORWARD,
+                                    .kernels = xla->kernels,
+                                    .kernel_error = &xla->kernel_error};
     TRY(xla_write_inference(xla->network, &xla->spec, xla->options.evaluation_batch, &options, &xla->inference_program,
                             err));
     return compile(xla, &xla->inference_program, &xla->inference, err);
@@ -393,6 +399,13 @@ static unsigned choose_shifts(void) {
     return forced && *forced ? (unsigned)strtoul(forced, NULL, 10) & 15 : 0;
 }
 
+/* Depthwise convolutions of our own (depthwise.cu) on NVIDIA GPUs, unless others are asked for by EFFNET_XLA_SHIFTS or
+ * they are turned off, to measure without them, by EFFNET_XLA_KERNELS=0. */
+static bool wants_kernels(const XlaExecutor *xla) {
+    const char *off = getenv("EFFNET_XLA_KERNELS"), *shifts = getenv("EFFNET_XLA_SHIFTS");
+    return strcmp(xla->info.platform, "cuda") == 0 && !(off && strcmp(off, "0") == 0) && !(shifts && *shifts);
+}
+
 static void xla_free(Executor *executor) {
     XlaExecutor *xla = xla_of(executor);
     while (xla->in_flight > 0) land(xla, NULL, NULL);
@@ -401,6 +414,7 @@ static void xla_free(Executor *executor) {
     pjrt_executable_free(xla->inference);
     xla_program_free(&xla->step_program);
     xla_program_free(&xla->inference_program);
+    nvrtc_close(xla->kernels);
     pjrt_close(xla->pjrt);
     train_state_free(&xla->state);
     free(xla->arguments);
@@ -436,6 +450,10 @@ static effnet_status begin(XlaExecutor *xla, effnet_error *err) {
     else
         pjrt_cache_folder(xla->cache, sizeof xla->cache);
     xla->program_options.shifts = choose_shifts();
+    if (wants_kernels(xla) && nvrtc_open(&xla->kernels, &xla->kernel_error) == EFFNET_OK) {
+        xla->program_options.kernels = xla->kernels;
+        xla->program_options.kernel_error = &xla->kernel_error;
+    }
     if (xla->options.evaluation_batch < 1) xla->options.evaluation_batch = xla->spec.batch / xla->spec.replicas;
     xla->arguments = calloc(values, sizeof *xla->arguments);
     xla->results = calloc(values, sizeof *xla->results);

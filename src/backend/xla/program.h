@@ -80,12 +80,18 @@ enum {
     XLA_SHIFT_WEIGHTS = 8,      /* the gradient of the kernel */
 };
 
+struct Nvrtc;
+
 typedef struct XlaStepOptions {
     bool bytes;        /* pictures come as ui8 */
     bool soft_targets; /* others and shares are arguments */
     bool dense;        /* targets are, in place of labels */
     bool weighted;     /* weights are */
     unsigned shifts;   /* XLA_SHIFT_...; of inference the first alone */
+    /* Compiles kernels of our own for depthwise convolutions, for a program that an NVIDIA GPU runs; NULL: they are the
+     * compiler's. Where one fails, the program is written without it and *kernel_error says why. */
+    struct Nvrtc *kernels;
+    effnet_error *kernel_error;
 } XlaStepOptions;
 
 /* Whether a parameter is frozen or has a learning rate of its own. */

@@ -539,6 +539,55 @@ HloValue hlo_convolution(Hlo *hlo, HloValue x, HloValue kernel, const HloConvolu
     return made;
 }
 
+/* ---- a kernel of our own ---- */
+
+/* In quotes, as MLIR escapes: two digits of 16 behind a backslash. */
+static void put_string(Hlo *hlo, const char *text) {
+    put(hlo, "\"");
+    while (*text) {
+        const size_t plain = strcspn(text, "\"\\\n\t\r");
+        put(hlo, "%.*s", (int)plain, text);
+        text += plain;
+        if (*text) put(hlo, "\\%02X", (unsigned)(unsigned char)*text++);
+    }
+    put(hlo, "\"");
+}
+
+/* dense<[3, 2, 1, 0]>: the last dimension varies fastest. */
+static void put_dense_layout(Hlo *hlo, HloValue a) {
+    put(hlo, "dense<[");
+    for (int i = a.rank - 1; i >= 0; i--) put(hlo, "%d%s", i, i ? ", " : "");
+    put(hlo, "]> : tensor<%dxindex>", a.rank);
+}
+
+HloValue hlo_kernel(Hlo *hlo, const HloKernel *kernel, const HloValue *operands, int count, XlaType type, int rank,
+                    const int64_t *shape) {
+    HloValue made = value_of(hlo, type, rank, shape);
+    expect(hlo, kernel->blocks > 0 && kernel->blocks <= INT32_MAX);
+    begin(hlo, made, "custom_call @\"__gpu$xla.gpu.ptx\"(");
+    for (int i = 0; i < count; i++) {
+        if (i) put(hlo, ", ");
+        put_name(hlo, operands[i]);
+    }
+    put(hlo, ") {backend_config = \"\", mhlo.backend_config = {name = ");
+    put_string(hlo, kernel->name);
+    put(hlo, ", kernel_type = \"ptx\", kernel_data = ");
+    put_string(hlo, kernel->ptx);
+    put(hlo,
+        ", grid_x = %" PRId64 " : i32, grid_y = 1 : i32, grid_z = 1 : i32, block_x = %d : i32, block_y = 1 : i32, "
+        "block_z = 1 : i32, shared_mem_bytes = 0 : i32}, operand_layouts = [",
+        kernel->blocks, kernel->threads);
+    for (int i = 0; i < count; i++) {
+        if (i) put(hlo, ", ");
+        put_dense_layout(hlo, operands[i]);
+    }
+    put(hlo, "], result_layouts = [");
+    put_dense_layout(hlo, made);
+    put(hlo, "]}");
+    put_signature(hlo, operands, count, made);
+    return made;
+}
+
 /* ---- between replicas ---- */
 
 HloValue hlo_all_reduce(Hlo *hlo, HloValue a, int replicas, int group) {

@@ -48,6 +48,13 @@ typedef struct HloConvolution {
     XlaType type;
 } HloConvolution;
 
+/* A kernel for an NVIDIA GPU: PTX whose function `name` takes the operands' and then the result's address. */
+typedef struct HloKernel {
+    const char *name, *ptx;
+    int64_t blocks;
+    int threads; /* of a block */
+} HloKernel;
+
 Hlo *hlo_create(void); /* NULL: no memory */
 /* The text, which the caller frees, and the writer's end; NULL where memory ran out or shapes did not
  * fit. */
@@ -95,6 +102,11 @@ HloValue hlo_largest(Hlo *hlo, HloValue a, unsigned dimensions);
  */
 HloValue hlo_dot(Hlo *hlo, HloValue a, int a_along, HloValue b, int b_along, XlaType type, bool exact);
 HloValue hlo_convolution(Hlo *hlo, HloValue x, HloValue kernel, const HloConvolution *convolution, bool exact);
+
+/* A result of the kernel; operands and result dense, the last dimension varying fastest. XLA for GPUs alone knows it
+ * (custom call __gpu$xla.gpu.ptx, xla/service/gpu/kernel_call.h). */
+HloValue hlo_kernel(Hlo *hlo, const HloKernel *kernel, const HloValue *operands, int count, XlaType type, int rank,
+                    const int64_t *shape);
 
 /* The sum over `group` neighbouring replicas, of `replicas`. */
 HloValue hlo_all_reduce(Hlo *hlo, HloValue a, int replicas, int group);

@@ -1,4 +1,5 @@
-/* xla_depthwise.c - depthwise convolutions, as the compiler's convolutions or as sums of shifted maps.
+/* xla_depthwise.c - depthwise convolutions, as the compiler's convolutions, as sums of shifted maps, or, on an NVIDIA
+ * GPU, by kernels of our own (xla_cuda_depthwise.c).
  *
  * As a convolution of as many groups as channels: what JAX and TensorFlow write. The gradient of the input is the
  * convolution of the output's gradient, with zeros between its pixels where the stride is 2, by the kernel turned
@@ -8,15 +9,9 @@
  * As shifts, for compilers whose grouped convolutions are slow: y = sum over taps of x shifted by the tap times the
  * tap's weight, K * K slices of a padded map which the compiler fuses to one loop over it; a gradient of the kernel is
  * a sum over all pixels for each tap, all taps in one pass. Sums are fp32 either way. */
-#include "backend/xla/xla_network.h"
+#include "backend/xla/xla_taps.h"
 
 #include <string.h>
-
-typedef struct Taps {
-    int kernel, stride;
-    int64_t images, in[2], out[2], channels; /* in, out: height and width */
-    int pad[2][2];                           /* zeros before and behind the input, along each */
-} Taps;
 
 static Taps taps_of(const XlaNetwork *net, const Op *op) {
     TensorShape in = net->network->tensors[op->input], out = net->network->tensors[op->output];
@@ -140,7 +135,8 @@ static HloValue shift_weights(Hlo *hlo, const Taps *taps, HloValue x, HloValue d
 HloValue xla_depthwise_forward(XlaNetwork *net, const Op *op, HloValue x) {
     Hlo *hlo = net->hlo;
     const Taps taps = taps_of(net, op);
-    HloValue kernel = net->parameters[op->weight];
+    HloValue kernel = net->parameters[op->weight], made;
+    if (xla_cuda_depthwise_forward(net, &taps, x, kernel, &made)) return made;
     if (!(net->options->shifts & XLA_SHIFT_FORWARD))
         return convolve(net, &taps, x, hlo_convert(hlo, net->stored, kernel));
     HloValue map = padded(hlo, &taps, x);
@@ -151,7 +147,8 @@ HloValue xla_depthwise_forward(XlaNetwork *net, const Op *op, HloValue x) {
 HloValue xla_depthwise_backward(XlaNetwork *net, const Op *op, HloValue x, HloValue dy) {
     Hlo *hlo = net->hlo;
     const Taps taps = taps_of(net, op);
-    HloValue kernel = net->parameters[op->weight];
+    HloValue kernel = net->parameters[op->weight], dx;
+    if (xla_cuda_depthwise_backward(net, &taps, x, dy, kernel, &dx, &net->parameter_gradients[op->weight])) return dx;
     net->parameter_gradients[op->weight] = net->options->shifts & XLA_SHIFT_WEIGHTS
                                                ? shift_weights(hlo, &taps, x, dy)
                                                : F32(convolve_weights(net, &taps, x, dy));

@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT / "tests/golden"))
 import golden_formula as formula
 
 STEPS, BATCH, SIDE, CLASSES = 50, 8, 64, 10
-SETTINGS = ["num_classes=10", "resolution=64", "batch_size=8", "accumulate=1", "lr=5e-5", "warmup_epochs=1",
+SETTINGS = ["num_classes=10", "replicas=1", "resolution=64", "batch_size=8", "accumulate=1", "lr=5e-5", "warmup_epochs=1",
             "decay_steps=7", "decay_rate=0.9", "weight_decay=0.02"]
 
 

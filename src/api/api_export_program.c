@@ -3,6 +3,7 @@
 #include "api/handles.h"
 
 #include "backend/xla/nvrtc.h"
+#include "backend/xla/pjrt_cache.h"
 #include "backend/xla/program.h"
 #include "train/from_recipe.h"
 
@@ -20,6 +21,7 @@ static effnet_status check_options(const effnet_stablehlo_options *options, effn
 typedef struct Writing {
     XlaStepOptions options;
     Nvrtc *kernels;
+    char cache[1024];
     effnet_error kernel_error;
     XlaProgram program;
 } Writing;
@@ -27,7 +29,8 @@ typedef struct Writing {
 static effnet_status begin(Writing *writing, const effnet_stablehlo_options *chosen, effnet_error *err) {
     *writing = (Writing){.options = {.bytes = chosen->bytes}};
     if (!chosen->cuda_kernels) return EFFNET_OK;
-    TRY(nvrtc_open(&writing->kernels, err));
+    pjrt_cache_folder(writing->cache, sizeof writing->cache);
+    TRY(nvrtc_open(writing->cache, &writing->kernels, err));
     writing->options.kernels = writing->kernels;
     writing->options.kernel_error = &writing->kernel_error;
     return EFFNET_OK;

@@ -76,6 +76,7 @@ typedef struct ExecutorInfo {
     const char *name;   /* "host", "xla" */
     const char *engine; /* of the host executor: "cpu", "reference"; else the plugin's platform: "cuda", "tpu" */
     const char *isa;    /* "avx512bf16", ...; a device's kind: "NVIDIA H100 80GB HBM3" */
+    const char *note;   /* what of the device is not as fast as it could be, and what to do; "" or NULL: nothing */
     int workers, devices;
     size_t activation_bytes; /* of a step, where known; of a device the most that was in use */
     size_t memory_bytes;     /* of this machine for steps and evaluations, the state aside; 0: not known */

@@ -46,6 +46,7 @@ typedef struct XlaExecutor {
     PjrtInfo info;
     Nvrtc *kernels;            /* of depthwise convolutions, where the device is an NVIDIA GPU */
     effnet_error kernel_error; /* why there are none, or not all */
+    char note[600];
     char cache[1024];
     XlaProgram step_program, inference_program;
     PjrtExecutable *step, *inference;
@@ -450,7 +451,7 @@ static effnet_status begin(XlaExecutor *xla, effnet_error *err) {
     else
         pjrt_cache_folder(xla->cache, sizeof xla->cache);
     xla->program_options.shifts = choose_shifts();
-    if (wants_kernels(xla) && nvrtc_open(&xla->kernels, &xla->kernel_error) == EFFNET_OK) {
+    if (wants_kernels(xla) && nvrtc_open(xla->cache, &xla->kernels, &xla->kernel_error) == EFFNET_OK) {
         xla->program_options.kernels = xla->kernels;
         xla->program_options.kernel_error = &xla->kernel_error;
     }
@@ -509,9 +510,14 @@ static size_t step_bytes(const XlaExecutor *xla) {
 static ExecutorInfo xla_info(Executor *executor) {
     XlaExecutor *xla = xla_of(executor);
     xla->info = pjrt_info(xla->pjrt);
+    xla->note[0] = 0;
+    if (xla->kernel_error.message[0])
+        snprintf(xla->note, sizeof xla->note, "depthwise convolutions are cuDNN's, which take a third longer: %s",
+                 xla->kernel_error.message);
     return (ExecutorInfo){.name = "xla",
                           .engine = xla->info.platform,
                           .isa = xla->info.kind,
+                          .note = xla->note,
                           .workers = 1,
                           .devices = xla->spec.replicas,
                           .activation_bytes = (size_t)xla->info.peak_bytes,

@@ -1,6 +1,8 @@
 /* nvrtc.c - see nvrtc.h. Functions and numbers: https://docs.nvidia.com/cuda/nvrtc */
 #include "backend/xla/nvrtc.h"
 
+#include "backend/xla/pjrt_cache.h"
+
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +25,10 @@ typedef struct Compiled {
 
 struct Nvrtc {
     void *library;
+    const char *cache;
+    int version[2];
     Compiled *compiled;
+    int (*version_of)(int *, int *);
     int (*create)(NvrtcProgram *, const char *, const char *, int, const char *const *, const char *const *);
     int (*compile)(NvrtcProgram, int, const char *const *);
     int (*log_size)(NvrtcProgram, size_t *);
@@ -40,7 +45,7 @@ static bool find(const Nvrtc *nvrtc, const char *name, void *function) {
     return address != NULL;
 }
 
-effnet_status nvrtc_open(Nvrtc **out, effnet_error *err) {
+effnet_status nvrtc_open(const char *cache, Nvrtc **out, effnet_error *err) {
     static const char *const names[] = {"libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so",
                                         "/usr/local/cuda/lib64/libnvrtc.so"};
     *out = NULL;
@@ -53,10 +58,13 @@ effnet_status nvrtc_open(Nvrtc **out, effnet_error *err) {
         return fail(err, EFFNET_ERROR_IO,
                     "libnvrtc, the compiler of GPU kernels, is not installed: pip install nvidia-cuda-nvrtc");
     }
-    if (find(nvrtc, "nvrtcCreateProgram", &nvrtc->create) && find(nvrtc, "nvrtcCompileProgram", &nvrtc->compile) &&
+    nvrtc->cache = cache && *cache ? cache : NULL;
+    if (find(nvrtc, "nvrtcVersion", &nvrtc->version_of) && find(nvrtc, "nvrtcCreateProgram", &nvrtc->create) &&
+        find(nvrtc, "nvrtcCompileProgram", &nvrtc->compile) &&
         find(nvrtc, "nvrtcGetProgramLogSize", &nvrtc->log_size) && find(nvrtc, "nvrtcGetProgramLog", &nvrtc->log) &&
         find(nvrtc, "nvrtcGetPTXSize", &nvrtc->ptx_size) && find(nvrtc, "nvrtcGetPTX", &nvrtc->ptx) &&
-        find(nvrtc, "nvrtcDestroyProgram", &nvrtc->destroy)) {
+        find(nvrtc, "nvrtcDestroyProgram", &nvrtc->destroy) &&
+        nvrtc->version_of(&nvrtc->version[0], &nvrtc->version[1]) == 0) {
         *out = nvrtc;
         return EFFNET_OK;
     }
@@ -105,6 +113,31 @@ static effnet_status compile(const Nvrtc *nvrtc, Compiled *made, const char *con
     return status;
 }
 
+/* Where it is kept between runs; "" where nothing is. */
+static void cache_file(const Nvrtc *nvrtc, const Compiled *made, char *out, size_t size) {
+    const CachePart parts[] = {{made->source, strlen(made->source)},
+                               {made->macros, strlen(made->macros)},
+                               {nvrtc->version, sizeof nvrtc->version},
+                               {ARCHITECTURE, sizeof ARCHITECTURE}};
+    out[0] = 0;
+    if (nvrtc->cache) pjrt_cache_name(nvrtc->cache, parts, CACHE_PARTS, "ptx", out, size);
+}
+
+static effnet_status fetch(const Nvrtc *nvrtc, Compiled *made, const char *const *options, int count,
+                           effnet_error *err) {
+    char file[4096];
+    size_t bytes = 0;
+    cache_file(nvrtc, made, file, sizeof file);
+    if (file[0] && pjrt_cache_read(file, &made->ptx, &bytes)) {
+        if (made->ptx[bytes - 1] == 0) return EFFNET_OK; /* with its end, as it was written */
+        free(made->ptx);
+        made->ptx = NULL;
+    }
+    TRY(compile(nvrtc, made, options, count, err));
+    if (file[0]) pjrt_cache_write(file, made->ptx, strlen(made->ptx) + 1);
+    return EFFNET_OK;
+}
+
 effnet_status nvrtc_compile(Nvrtc *nvrtc, const char *source, const char *const *macros, int count, const char **ptx,
                             effnet_error *err) {
     char texts[MOST_MACROS][MACRO_TEXT], whole[MOST_MACROS * MACRO_TEXT] = "";
@@ -126,7 +159,7 @@ effnet_status nvrtc_compile(Nvrtc *nvrtc, const char *source, const char *const 
     if (!made) return fail(err, EFFNET_ERROR_MEMORY, "no memory for a GPU kernel");
     made->source = source;
     memcpy(made->macros, whole, sizeof whole);
-    effnet_status status = compile(nvrtc, made, options, count + 1, err);
+    effnet_status status = fetch(nvrtc, made, options, count + 1, err);
     if (status != EFFNET_OK) {
         free(made->ptx);
         free(made);

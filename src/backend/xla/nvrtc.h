@@ -7,8 +7,9 @@
 
 typedef struct Nvrtc Nvrtc;
 
-/* Loads the library: one that is in the process already (plugin_load_needs), of the system, or of /usr/local/cuda. */
-effnet_status nvrtc_open(Nvrtc **out, effnet_error *err);
+/* Loads the library: one that is in the process already (plugin_load_needs), of the system, or of /usr/local/cuda.
+ * cache: folder where what was compiled is kept (some 0.2 s a kernel), or NULL; it must outlive the compiler. */
+effnet_status nvrtc_open(const char *cache, Nvrtc **out, effnet_error *err);
 void nvrtc_close(Nvrtc *nvrtc); /* NULL is allowed */
 
 /* PTX of `source` compiled with macros "NAME=VALUE"; it is the compiler's, kept until the end and given out again for

@@ -290,7 +290,11 @@ effnet_status pjrt_compile(Pjrt *pjrt, const XlaProgram *program, const char *ca
     TRY(compile_options(pjrt, program->replicas, &options, err));
     char file[4096] = "";
     const PjrtInfo info = pjrt_info(pjrt);
-    if (cache) pjrt_cache_name(cache, program, options.bytes, options.used, info.version, info.kind, file, sizeof file);
+    const CachePart parts[CACHE_PARTS] = {{program->text, program->bytes},
+                                          {options.bytes, options.used},
+                                          {info.version, strlen(info.version)},
+                                          {info.kind, strlen(info.kind)}};
+    if (cache) pjrt_cache_name(cache, parts, CACHE_PARTS, "xla", file, sizeof file);
     PJRT_LoadedExecutable *loaded = NULL;
     bool found = file[0] && load_compiled(pjrt, file, &loaded);
     if (!found) {

@@ -24,17 +24,14 @@ void pjrt_cache_folder(char *out, size_t size) {
     if (length <= 0 || (size_t)length >= size) out[0] = 0;
 }
 
-void pjrt_cache_name(const char *folder, const XlaProgram *program, const char *options, size_t options_bytes,
-                     const char *version, const char *kind, char *out, size_t size) {
-    uint8_t digests[4][DIGEST], all[DIGEST];
-    sha1_digest(program->text, program->bytes, digests[0]);
-    sha1_digest(options, options_bytes, digests[1]);
-    sha1_digest(version, strlen(version), digests[2]);
-    sha1_digest(kind, strlen(kind), digests[3]);
-    sha1_digest(digests, sizeof digests, all);
+void pjrt_cache_name(const char *folder, const CachePart *parts, int count, const char *ending, char *out,
+                     size_t size) {
+    uint8_t digests[CACHE_PARTS][DIGEST], all[DIGEST];
+    for (int i = 0; i < count; i++) sha1_digest(parts[i].data, parts[i].bytes, digests[i]);
+    sha1_digest(digests, (size_t)count * DIGEST, all);
     char name[2 * DIGEST + 1];
     for (int i = 0; i < DIGEST; i++) snprintf(name + 2 * i, 3, "%02x", all[i]);
-    if ((size_t)snprintf(out, size, "%s/%s.xla", folder, name) >= size) out[0] = 0;
+    if ((size_t)snprintf(out, size, "%s/%s.%s", folder, name, ending) >= size) out[0] = 0;
 }
 
 bool pjrt_cache_read(const char *file, char **out, size_t *bytes) {

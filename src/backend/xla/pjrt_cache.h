@@ -1,12 +1,21 @@
-/* pjrt_cache.h - compiled programs kept on disk: a file for each program, plugin version, device kind and options. */
+/* pjrt_cache.h - what took long to compile, kept on disk: programs, a file for each program, plugin version, device kind
+ * and options, and kernels, a file for each source, macros and compiler. */
 #ifndef EFFNET_BACKEND_XLA_PJRT_CACHE_H
 #define EFFNET_BACKEND_XLA_PJRT_CACHE_H
 
-#include "backend/xla/program.h"
+#include <stdbool.h>
+#include <stddef.h>
 
-/* FOLDER/<40 digits>.xla, a SHA-1 of all that the result depends on; "" where the path is too long. */
-void pjrt_cache_name(const char *folder, const XlaProgram *program, const char *options, size_t options_bytes,
-                     const char *version, const char *kind, char *out, size_t size);
+/* Something that the result depends on. */
+typedef struct CachePart {
+    const void *data;
+    size_t bytes;
+} CachePart;
+
+enum { CACHE_PARTS = 4 };
+
+/* FOLDER/<40 digits>.ENDING, a SHA-1 of at most CACHE_PARTS parts; "" where the path is too long. */
+void pjrt_cache_name(const char *folder, const CachePart *parts, int count, const char *ending, char *out, size_t size);
 /* The file's content, whose checksum is right; the caller frees it. False: there is none, or it is damaged. */
 bool pjrt_cache_read(const char *file, char **out, size_t *bytes);
 /* Written beside and renamed, with a checksum behind; folders are made. Failure is silence: a cache may be missing. */

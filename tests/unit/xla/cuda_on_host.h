@@ -6,8 +6,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#define KERNEL       static void
-#define INSIDE       static inline __attribute__((unused))
+#define KERNEL static void
+#define INSIDE static inline __attribute__((unused))
 #define UNROLL
 #define __restrict__ restrict
 
@@ -15,9 +15,7 @@ typedef struct float2 {
     float x, y;
 } float2;
 
-static struct {
-    unsigned x;
-} blockIdx, blockDim, threadIdx;
+static struct { unsigned x; } blockIdx, blockDim, threadIdx;
 
 static inline __attribute__((unused)) float __uint_as_float(unsigned bits) {
     float value;

@@ -8,8 +8,10 @@
 #include "base/bfloat16.h"
 #include "base/random.h"
 #include "compare.h"
+#include "scratch_folder.h"
 #include "unit/xla/cuda_on_host.h"
 
+#include <glob.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -131,9 +133,9 @@ static void add_plainly(const Layer *layer, const void *x, const void *dy, const
                     const int j = column * layer->stride - layer->pad[1] + t % layer->taps;
                     if (i < 0 || i >= in[0] || j < 0 || j >= in[1]) continue;
                     for (int c = 0; c < channels; c++) {
-                        const size_t from = (((size_t)n * (size_t)in[0] + (size_t)i) * (size_t)in[1] + (size_t)j) *
-                                                (size_t)channels +
-                                            (size_t)c;
+                        const size_t from =
+                            (((size_t)n * (size_t)in[0] + (size_t)i) * (size_t)in[1] + (size_t)j) * (size_t)channels +
+                            (size_t)c;
                         const size_t to =
                             (((size_t)n * (size_t)out[0] + (size_t)row) * (size_t)out[1] + (size_t)column) *
                                 (size_t)channels +
@@ -146,7 +148,8 @@ static void add_plainly(const Layer *layer, const void *x, const void *dy, const
                 }
 }
 
-static void check(const Layer *layer, const char *what, const void *got, bool stored, const double *want, size_t count) {
+static void check(const Layer *layer, const char *what, const void *got, bool stored, const double *want,
+                  size_t count) {
     char name[64];
     float *values = malloc(count * sizeof *values), *wanted = malloc(count * sizeof *wanted);
     assert_non_null(values);
@@ -178,7 +181,7 @@ static void check(const Layer *layer, const char *what, const void *got, bool st
         double *want_kernel = calloc(taps * channels, sizeof *want_kernel);                                            \
         double *sums = calloc(taps * channels, sizeof *sums);                                                          \
         float *total = calloc(taps * channels, sizeof *total);                                                         \
-        assert_true(partial && want_y && want_dx && want_kernel && sums && total);                                     \
+        assert_true(partial &&want_y &&want_dx &&want_kernel &&sums &&total);                                          \
         for (size_t i = 0; i < chunks * taps * channels; i++) partial[i] = NAN;                                        \
         for (blockIdx.x = 0; blockIdx.x < 8; blockIdx.x++)                                                             \
             for (threadIdx.x = 0; threadIdx.x < BLOCK; threadIdx.x++) {                                                \
@@ -216,20 +219,36 @@ static void test_rounding(void **unused) {
                                float_from_bfloat16(bfloat16_from_float(two.y))};
         assert_true(isnan(want[0]) ? isnan(back.x) && isnan(back.y) : back.x == want[0] && back.y == want[1]);
     }
-    const float2 worst = {__uint_as_float(0x7fffffff), __uint_as_float(0xffffffff)}; /* NaNs that a sum would overflow */
+    const float2 worst = {__uint_as_float(0x7fffffff),
+                          __uint_as_float(0xffffffff)}; /* NaNs that a sum would overflow */
     const float2 back = strided_unpack1(strided_pack1(worst));
     assert_true(isnan(back.x) && isnan(back.y));
 }
 
 static void test_compiled(void **unused) {
     (void)unused;
-    static const char *const macros[] = {"NAME=depthwise_forward", "PART=1", "BFLOAT16=1", "IMAGES=256", "CHANNELS=96",
-                                         "IN_H=112", "IN_W=112", "OUT_H=56", "OUT_W=56", "TAPS=3", "STRIDE=2",
-                                         "PAD_TOP=0", "PAD_LEFT=0", "ROWS=2", "COLUMNS=4", "CHUNKS=1"};
+    static const char *const macros[] = {"NAME=depthwise_forward",
+                                         "PART=1",
+                                         "BFLOAT16=1",
+                                         "IMAGES=256",
+                                         "CHANNELS=96",
+                                         "IN_H=112",
+                                         "IN_W=112",
+                                         "OUT_H=56",
+                                         "OUT_W=56",
+                                         "TAPS=3",
+                                         "STRIDE=2",
+                                         "PAD_TOP=0",
+                                         "PAD_LEFT=0",
+                                         "ROWS=2",
+                                         "COLUMNS=4",
+                                         "CHUNKS=1"};
     enum { COUNT = sizeof macros / sizeof *macros };
     effnet_error error = {0};
     Nvrtc *nvrtc = NULL;
-    if (nvrtc_open(&nvrtc, &error) != EFFNET_OK) {
+    const ScratchFolder cache = scratch_folder_create();
+    if (nvrtc_open(cache.path, &nvrtc, &error) != EFFNET_OK) {
+        scratch_folder_remove(&cache);
         assert_non_null(strstr(error.message, "nvidia-cuda-nvrtc"));
         printf("%s\n", error.message);
         skip();
@@ -242,7 +261,23 @@ static void test_compiled(void **unused) {
     assert_int_equal(nvrtc_compile(nvrtc, "this is no C", macros, 1, &again, &error), EFFNET_ERROR_IO);
     assert_non_null(strstr(error.message, "does not compile"));
     assert_null(again);
+    char *text = strdup(ptx);
     nvrtc_close(nvrtc);
+
+    /* Out of the cache, where a kernel is one file; a damaged one is made again. */
+    glob_t found;
+    assert_int_equal(glob(scratch_path(&cache, "*.ptx"), 0, NULL, &found), 0);
+    assert_int_equal(found.gl_pathc, 1);
+    for (int damaged = 0; damaged < 2; damaged++) {
+        if (damaged) scratch_write(found.gl_pathv[0], "damaged", 7);
+        assert_int_equal(nvrtc_open(cache.path, &nvrtc, &error), EFFNET_OK);
+        assert_int_equal(nvrtc_compile(nvrtc, effnet_depthwise_cu, macros, COUNT, &ptx, &error), EFFNET_OK);
+        assert_string_equal(ptx, text);
+        nvrtc_close(nvrtc);
+    }
+    globfree(&found);
+    free(text);
+    scratch_folder_remove(&cache);
 }
 
 static void test_call(void **unused) {

@@ -135,6 +135,42 @@ grep -q "^train *7 pictures, 1 more lost" "$work/out" || die "a row that is no p
 complains 1 "notes.txt.*bad_images: stop" "$effnet" train "$source/recipes/fashion-mnist-b0.yaml" \
     --data "$work/table" --out "$work/x" --set batch_size=2 --set num_classes=0 --set bad_images=stop --steps 1
 
+echo "-- a column that says which split a row belongs to"
+cp "$work"/?.png "$work/table"
+for form in 'split train val' 'Subset Training Test' 'is_valid False True' 'is_train 1 0'; do
+    set -- $form
+    { echo "path,label,$1"; for index in 0 1 2 3 4 5; do
+        echo "$index.png,class $((index % 2)),$([ "$index" -lt 4 ] && echo "$2" || echo "$3")"; done; } >"$work/table/one.csv"
+    run 0 "$effnet" data check "$work/table/one.csv"
+    tell "column 3 \('$1'\) tells the splits: rows of '"
+    grep -qE '^train +4 pictures' "$work/out" && grep -qE '^val +2 pictures' "$work/out" || die "the splits of '$form'"
+done
+run 0 "$effnet" train "$source/recipes/fashion-mnist-b0.yaml" --data "$work/table/one.csv" --out "$work/one.run" \
+    --set batch_size=2 --set num_classes=2 --steps 1
+grep -q "evaluation: .*: 2 pictures of 2 classes" "$work/out" || die "train takes all rows"
+grep -v ',0$' "$work/table/one.csv" >"$work/table/half.csv"
+complains 1 "has no row of the split 'val'.*val_split" "$effnet" train "$source/recipes/fashion-mnist-b0.yaml" \
+    --data "$work/table/half.csv" --out "$work/x" --set batch_size=2 --set num_classes=2 --steps 1
+printf 'path,label,set\n0.png,a,x7\n1.png,b,x8\n' >"$work/table/odd.csv"
+run 0 "$effnet" data check "$work/table/odd.csv"
+tell "column of splits says 'x7', which is none that is known"
+
+echo "-- tables as programs and people write them"
+printf '# made by hand\npath,label\n0.png,0.0\n,,\n1.png,1.0\npath,label\nfile://%s,10.0\n' "$work/table/2.png" >"$work/table/made.csv"
+run 0 "$effnet" data check "$work/table/made.csv" --json
+grep -q '"classes":11' "$work/out" && grep -q '"class":"10","pictures":1' "$work/out" || die "labels 0.0, 1.0 and 10.0"
+grep -q 'line 2 is the heading' "$work/out" || die 'the heading behind a comment'
+printf 'path,label\n0.png,2\n1.png,nan\n2.png,1\n' >"$work/table/gaps.csv"
+run 1 "$effnet" data check "$work/table/gaps.csv"
+tell "line 3 has no label, where others have a number"
+mkdir "$work/table/sub"
+cp "$work/0.png" "$work/1.png" "$work/table/sub"
+printf 'path,label\nsub\\0.png,a\nsub\\1.png,b\n' >"$work/table/windows.csv"
+printf 'id,breed\n0,a\n1,b\n2.png,b\n' >"$work/table/ids.csv"
+run 0 "$effnet" data check "$work/table/windows.csv"
+run 0 "$effnet" data check "$work/table/ids.csv"
+tell "names of pictures lack their ending, '.png' is put behind them"
+
 echo "-- shards"
 mkdir -p "$work/tars/a" "$work/tars/b" "$work/shards"
 cp "$work"/[1-3].png "$work/tars/a"

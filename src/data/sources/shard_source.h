@@ -60,7 +60,14 @@ enum { TAR_HOLD_LIMIT = 512 << 20 };
 effnet_status source_tar_open(const NameList *paths, const char *const *prefixes, const char *class_prefix,
                               int64_t hold_limit, bool *absent, Dataset **out, effnet_error *err);
 effnet_status source_cifar_open(const NameList *paths, Dataset **out, effnet_error *err);
-effnet_status source_table_open(const NameList *paths, Dataset **out, effnet_error *err);
+/* Of a table with a column of splits those of one, by any of `names`, in the order of preference; `known`: the names of
+ * training and evaluation. *absent is set where the error is that no row has any. NULL: all rows. */
+typedef struct TableWanted {
+    const char *const *names;
+    const char *const *known[2];
+    bool *absent;
+} TableWanted;
+effnet_status source_table_open(const NameList *paths, const TableWanted *wanted, Dataset **out, effnet_error *err);
 
 /* Whether a file's beginning is that of its kind. */
 bool bytes_are_tfrecord(const uint8_t *bytes, size_t size);

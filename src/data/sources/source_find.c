@@ -7,6 +7,7 @@
 #include "data/sources/shard_names.h"
 #include "data/sources/shard_source.h"
 #include "data/sources/source_share.h"
+#include "data/sources/table_split.h"
 #include "base/file.h"
 #include "base/file_kind.h"
 
@@ -81,7 +82,10 @@ static effnet_status open_kind(const NameList *files, FileKind kind, const Wante
     case FILE_CIFAR:
         return source_cifar_open(files, out, err);
     case FILE_TABLE:
-        return source_table_open(files, out, err);
+        return source_table_open(
+            files,
+            &(TableWanted){.names = wanted->names, .known = {train_names, validation_names}, .absent = wanted->absent},
+            out, err);
     case FILE_OTHER:
         break;
     }
@@ -227,17 +231,6 @@ static effnet_status open_split_folder(const char *folder, const char *class_fol
 
 /* ---- folders ---- */
 
-/* "Train", "training_set", "Test images": the split's name in other letters, with what people add to it. */
-static bool folder_is_called(const char *folder, const char *split) {
-    static const char *const added[] = {"", "set", "data", "images", "pictures", "folder", "split"};
-    size_t length = strlen(split);
-    if (strncasecmp(folder, split, length) != 0) return false;
-    const char *rest = folder + length + strspn(folder + length, "_- ");
-    for (size_t i = 0; i < sizeof added / sizeof *added; i++)
-        if (strcasecmp(rest, added[i]) == 0) return !*rest == !folder[length];
-    return false;
-}
-
 /* The folder of ROOT that is the split `name`, by that very name or, where `loosely`, one that people give it (of
  * several the first by name); false where there is none. */
 static bool find_split_folder(const char *root, const char *name, bool loosely, char *path, size_t size) {
@@ -246,7 +239,7 @@ static bool find_split_folder(const char *root, const char *name, bool loosely, 
     char best[NAME_MAX + 1] = "";
     if (!stream) return false;
     for (const struct dirent *item; (item = readdir(stream));)
-        if (folder_is_called(item->d_name, name) && (!*best || strcmp(item->d_name, best) < 0) &&
+        if (split_is_called(item->d_name, name) && (!*best || strcmp(item->d_name, best) < 0) &&
             path_join(path, size, root, item->d_name, NULL) == EFFNET_OK && path_is_folder(path))
             snprintf(best, sizeof best, "%s", item->d_name);
     closedir(stream);

@@ -1,8 +1,11 @@
 /* source_table.c - a CSV or TSV file of path and label, one picture a row, paths from the file's own folder. The first
  * row is a heading where its fields have the usual names (path, file, image_id, ...; label, class, ...), or where one
  * of them names no file and the field below it does; else the first column is the path and the second the label. Blanks
- * around a field do not count. Labels that are all whole numbers number the classes;
- * others name them, numbered in bytewise order. A picture that is not there is noticed when it is read.
+ * around a field do not count, nor do empty rows, rows of '#' before the first, and the heading once more (tables put one
+ * behind the other). Labels that are all whole numbers (3, or 3.0 as a program writes a column with gaps) number the
+ * classes, and NaN, null or the like among them is a missing one; other labels name the classes, numbered in bytewise order.
+ * A column that says which split a row belongs to is obeyed (table_split.h). A picture that is not there is noticed when it
+ * is read.
  *
  * A picture may have any number of labels: in a column called labels, classes, targets or tags, with '|' or ';' between
  * them, or as a list in a row of JSON (json_rows.h). Without any such row the table is one of single labels. */
@@ -13,6 +16,8 @@
 #include "data/sources/label_sets.h"
 #include "data/sources/table_columns.h"
 #include "data/sources/table_file.h"
+#include "data/sources/table_paths.h"
+#include "data/sources/table_split.h"
 #include "base/file.h"
 #include "base/text_file.h"
 
@@ -26,6 +31,8 @@ enum { TABLE_LIMIT = 1 << 30 };
 
 typedef struct TableSource {
     ShardSource source;
+    TableWanted wanted;
+    bool split;     /* a file has a column of splits */
     LabelSets sets; /* all labels of each picture, where one has several; else empty in the end */
 } TableSource;
 
@@ -73,6 +80,8 @@ typedef struct Columns {
     int path, label;
     bool heading; /* the first row names the columns */
     bool plural;  /* the label's column may have several a row */
+    TableSplit split;
+    const char *ending; /* that names of pictures lack, "" or ".jpg" */
 } Columns;
 
 /* The earliest name of the list that a field has. */
@@ -83,28 +92,21 @@ static int find_column(const TableRow *row, const char *const *names) {
     return -1;
 }
 
-static bool names_file(const char *table, const char *field) {
-    char path[2 * SOURCE_PATH_BYTES];
-    if (!*field) return false;
-    if (field[0] == '/') return path_exists(field);
-    return path_beside(path, sizeof path, table, field, NULL) == EFFNET_OK && path_exists(path);
-}
-
 /* Of the first two rows: which columns, and whether the first is a heading. By the usual names of columns, or because
  * its cell names no file where the next row's does. */
 static effnet_status choose_columns(const char *table, const TableRow *first, const TableRow *second, Columns *out,
                                     effnet_error *err) {
     int path = find_column(first, table_path_names), label = find_column(first, table_label_names);
     *out = (Columns){.path = 0, .label = 1};
-    if (path >= 0 && label >= 0 && !names_file(table, first->fields[path])) {
+    if (path >= 0 && label >= 0 && !table_names_file(table, first->fields[path])) {
         *out = (Columns){
             .path = path, .label = label, .heading = true, .plural = table_label_is_plural(first->fields[label])};
         return EFFNET_OK;
     }
     int file = 0;
-    while (file < second->count && !names_file(table, second->fields[file])) file++;
+    while (file < second->count && !table_names_file(table, second->fields[file])) file++;
     if (file >= second->count || file >= first->count || name_is_picture(first->fields[file]) ||
-        names_file(table, first->fields[file])) /* no heading */
+        table_names_file(table, first->fields[file])) /* no heading */
         return EFFNET_OK;
     if (label < 0 || label == file) label = second->count == 2 && first->count == 2 ? 1 - file : -1;
     if (label < 0)
@@ -117,21 +119,49 @@ static effnet_status choose_columns(const char *table, const TableRow *first, co
     return EFFNET_OK;
 }
 
-/* Every label of `set` a whole number below CLASSES_LIMIT: label i of the members becomes it. */
-static bool labels_are_numbers(const NameSet *set, int *numbers) {
+/* What programs write where a number is missing. */
+static bool label_is_missing(const char *text) {
+    static const char *const missing[] = {"nan", "na", "n/a", "null", "none", "<na>", "?", "-"};
+    for (size_t i = 0; i < sizeof missing / sizeof *missing; i++)
+        if (strcasecmp(text, missing[i]) == 0) return true;
+    return false;
+}
+
+/* Every label of `set` a whole number below CLASSES_LIMIT: label i of the members becomes it. `gaps`: a missing one, -1,
+ * may be among them. */
+static bool labels_are_numbers(const NameSet *set, bool gaps, int *numbers) {
+    bool any = !set->list.count;
     for (int i = 0; i < set->list.count; i++) {
         char *end;
         const char *text = set->list.names[i];
         errno = 0;
         long value = strtol(text, &end, 10);
-        if (end == text || *end || errno || value < 0 || value >= CLASSES_LIMIT) return false;
+        const bool whole = end != text;
+        if (whole && *end == '.') end += 1 + strspn(end + 1, "0");
+        numbers[i] = -1;
+        if (gaps && label_is_missing(text)) continue;
+        if (!whole || *end || errno || value < 0 || value >= CLASSES_LIMIT) return false;
         numbers[i] = (int)value;
+        any = true;
     }
-    return true;
+    return any;
 }
 
 static void trim_fields(TableRow *row) {
     for (int i = 0; i < row->count; i++) row->fields[i] = text_trim(row->fields[i]);
+}
+
+static bool row_is_empty(const TableRow *row) {
+    for (int i = 0; i < row->count; i++)
+        if (row->fields[i][0]) return false;
+    return true;
+}
+
+/* Path and label are once more what the heading calls them. */
+static bool row_is_heading(const TableRow *row, const TableRow *heading, const Columns *columns) {
+    return columns->heading && row->count > columns->path && row->count > columns->label &&
+           strcmp(row->fields[columns->path], heading->fields[columns->path]) == 0 &&
+           strcmp(row->fields[columns->label], heading->fields[columns->label]) == 0;
 }
 
 /* A row whose file is there and is no picture: not by its name's ending and not by its first bytes. */
@@ -143,6 +173,12 @@ static bool row_is_no_picture(const ShardSource *source, int file, const char *f
                     : path_beside(path, sizeof path, source->files.files[file].path, field, NULL) == EFFNET_OK;
     struct stat status;
     return fits && stat(path, &status) == 0 && S_ISREG(status.st_mode) && !file_begins_like_picture(path);
+}
+
+/* Labels of a row of another split: the classes are those of all of them. */
+static effnet_status add_labels(char *const *texts, int count, NameSet *labels, effnet_error *err) {
+    for (int i = 0; i < count; i++) TRY(name_set_add(labels, texts[i], &(int){0}, err));
+    return EFFNET_OK;
 }
 
 /* A picture with the texts of its labels, of which there may be none. */
@@ -202,7 +238,10 @@ static effnet_status add_row(TableSource *table, int file, const TableRow *row, 
         TRY(cut_labels(table, source->files.files[file].path, row->line, row->fields[label], texts, &count, err));
     else
         texts[count++] = row->fields[label];
-    return add_picture(table, file, row->line, row->fields[path], texts, count, labels, err);
+    if (!table_split_takes(&columns->split, row)) return add_labels(texts, count, labels, err);
+    char tidy[SOURCE_PATH_BYTES];
+    TRY(table_tidy_path(source->files.files[file].path, row->fields[path], columns->ending, tidy, sizeof tidy, err));
+    return add_picture(table, file, row->line, tidy, texts, count, labels, err);
 }
 
 static void tell_columns(ShardSource *source, const char *name, const TableRow *first, const Columns *columns) {
@@ -214,6 +253,43 @@ static void tell_columns(ShardSource *source, const char *name, const TableRow *
     else
         dataset_tell(&source->dataset, "'%s': no heading; path is column %d, label column %d", name, columns->path + 1,
                      columns->label + 1);
+    if (*columns->ending)
+        dataset_tell(&source->dataset, "'%s': names of pictures lack their ending, '%s' is put behind them", name,
+                     columns->ending);
+    if (columns->split.chosen)
+        dataset_tell(&source->dataset, "'%s': column %d ('%.60s') tells the splits: rows of '%s' are taken", name,
+                     columns->split.column + 1, first->fields[columns->split.column], columns->split.chosen);
+}
+
+/* Rows of '#' before the first; a heading may begin with one. */
+static effnet_status pass_comments(TableReader *reader, TableRow *first, effnet_error *err) {
+    while (first->count && first->fields[0][0] == '#' && !table_names_file(reader->name, first->fields[0])) {
+        first->fields[0] = text_trim(first->fields[0] + 1);
+        if (find_column(first, table_path_names) >= 0 && find_column(first, table_label_names) >= 0) break;
+        TRY(table_next(reader, first, err));
+        trim_fields(first);
+    }
+    return EFFNET_OK;
+}
+
+/* The columns' splits, by a copy of the text: reading changes it. */
+static effnet_status find_splits(TableSource *table, const TableReader *reader, const TableRow *heading,
+                                 const TableRow *first, Columns *columns, effnet_error *err) {
+    const char *strange = NULL;
+    columns->split = (TableSplit){.names = table->wanted.names, .column = -1};
+    if (!columns->heading || !table->wanted.names) return EFFNET_OK;
+    char *copy = strdup(reader->next);
+    if (!copy) return fail(err, EFFNET_ERROR_MEMORY, "no memory to read '%s'", reader->name);
+    TableReader rows = *reader;
+    rows.next = copy;
+    effnet_status status = table_split_find(&columns->split, heading, first, rows, table->wanted.known, &strange, err);
+    if (status == EFFNET_OK && strange)
+        dataset_tell(&table->source.dataset,
+                     "'%s': its column of splits says '%.60s', which is none that is known: it is passed over",
+                     reader->name, strange);
+    table->split |= columns->split.column >= 0;
+    free(copy);
+    return status;
 }
 
 static effnet_status read_rows(TableSource *table, int file, char *text, NameSet *labels, effnet_error *err) {
@@ -224,18 +300,23 @@ static effnet_status read_rows(TableSource *table, int file, char *text, NameSet
     TableRow first, row;
     Columns columns;
     TRY(table_next(&reader, &first, err));
-    TRY(table_next(&reader, &row, err));
     trim_fields(&first);
+    TRY(pass_comments(&reader, &first, err));
+    TRY(table_next(&reader, &row, err));
     trim_fields(&row);
     if (!first.count) {
         dataset_lose(&source->dataset, "'%s' is empty", name);
         return EFFNET_OK;
     }
     TRY(choose_columns(name, &first, &row, &columns, err));
+    TRY(find_splits(table, &reader, &first, &row, &columns, err));
+    const TableRow *picture = columns.heading ? &row : &first;
+    columns.ending = picture->count > columns.path ? table_lacking_ending(name, picture->fields[columns.path]) : "";
     tell_columns(source, name, &first, &columns);
     if (!columns.heading) TRY(add_row(table, file, &first, &columns, reader.separator, labels, err));
     while (row.count) {
-        TRY(add_row(table, file, &row, &columns, reader.separator, labels, err));
+        if (!row_is_empty(&row) && !row_is_heading(&row, &first, &columns))
+            TRY(add_row(table, file, &row, &columns, reader.separator, labels, err));
         TRY(table_next(&reader, &row, err));
         trim_fields(&row);
     }
@@ -300,6 +381,19 @@ static void drop_unlabelled(TableSource *table) {
     label_sets_free(&table->sets);
 }
 
+/* Pictures whose label is none among numbers: -1. */
+static void drop_missing(ShardSource *source) {
+    int64_t kept = 0;
+    for (int64_t i = 0; i < source->dataset.size; i++) {
+        if (source->members[i].label >= 0)
+            source->members[kept++] = source->members[i];
+        else
+            dataset_lose(&source->dataset, "'%s': line %u has no label, where others have a number",
+                         source->files.files[source->members[i].file].path, source->members[i].number);
+    }
+    source->dataset.size = kept;
+}
+
 static void tell_sets(TableSource *table) {
     const int32_t *ignored;
     int64_t none = 0;
@@ -327,9 +421,10 @@ static effnet_status name_labels(TableSource *table, NameSet *labels, effnet_err
     ShardSource *source = &table->source;
     int *numbers = malloc(((size_t)labels->list.count + 1) * sizeof *numbers);
     if (!numbers) return fail(err, EFFNET_ERROR_MEMORY, "no memory for %d classes", labels->list.count);
-    bool numbered = labels_are_numbers(labels, numbers);
+    bool numbered = labels_are_numbers(labels, !source->dataset.sets, numbers);
     for (int64_t i = 0; numbered && labels->list.count && i < source->dataset.size; i++)
         source->members[i].label = numbers[source->members[i].label];
+    if (numbered && !source->dataset.sets) drop_missing(source);
     effnet_status status = source->dataset.sets ? renumber_sets(table, labels, numbers, numbered, err) : EFFNET_OK;
     free(numbers);
     TRY(status);
@@ -365,16 +460,26 @@ static effnet_status fill(TableSource *table, NameSet *labels, effnet_error *err
                     source->files.files[0].path, (long long)source->dataset.size);
     else
         tell_sets(table);
+    if (table->split && !source->dataset.size) {
+        *table->wanted.absent = true;
+        return fail(
+            err, EFFNET_ERROR_IO,
+            "'%s' has no row of the split '%s'; keep a share of the training pictures apart (val_split: 20%%), or "
+            "name another split",
+            source->files.files[0].path, table->wanted.names[0]);
+    }
     TRY(name_labels(table, labels, err));
     return shard_source_finish(source, err);
 }
 
-effnet_status source_table_open(const NameList *paths, Dataset **out, effnet_error *err) {
+effnet_status source_table_open(const NameList *paths, const TableWanted *wanted, Dataset **out, effnet_error *err) {
     ShardSource *source;
     NameSet labels = {0};
     *out = NULL;
     TRY(shard_source_create(&table_methods, paths, sizeof(TableSource), &source, err));
-    effnet_status status = fill((TableSource *)source, &labels, err);
+    TableSource *table = (TableSource *)source;
+    if (wanted) table->wanted = *wanted;
+    effnet_status status = fill(table, &labels, err);
     name_set_free(&labels);
     if (status != EFFNET_OK) {
         dataset_free(&source->dataset);

@@ -138,16 +138,55 @@ char *text_trim(char *text) {
     return text;
 }
 
+size_t text_utf8_length(const char *character) {
+    const unsigned char *text = (const unsigned char *)character;
+    unsigned first = text[0];
+    if (first < 0x80) return 1;
+    size_t length = first >= 0xC2 && first <= 0xDF ? 2 : first >= 0xE0 && first <= 0xEF ? 3 : 4;
+    if (first < 0xC2 || first > 0xF4) return 0;
+    for (size_t i = 1; i < length; i++)
+        if ((text[i] & 0xC0) != 0x80) return 0;
+    if ((first == 0xE0 && text[1] < 0xA0) || (first == 0xED && text[1] > 0x9F)) return 0;
+    if ((first == 0xF0 && text[1] < 0x90) || (first == 0xF4 && text[1] > 0x8F)) return 0;
+    return length;
+}
+
+char *text_escaped(const char *text) {
+    char *out = malloc(4 * strlen(text) + 1), *to = out;
+    while (out && *text) {
+        const size_t length = text_utf8_length(text);
+        if (length)
+            to = (char *)memcpy(to, text, length) + length;
+        else
+            to += sprintf(to, "\\x%02x", (unsigned char)*text);
+        text += length ? length : 1;
+    }
+    if (out) *to = 0;
+    return out;
+}
+
+char *text_folded(const char *text) {
+    if (!is_linked((void (*)(void))utf8proc_NFC)) return NULL;
+    char *folded = (char *)utf8proc_NFKC_Casefold((const utf8proc_uint8_t *)text);
+    if (folded) memmove(folded, text_trim(folded), strlen(text_trim(folded)) + 1);
+    return folded;
+}
+
 void text_normalisation_hint(const char *a, const char *b, char *out, size_t size) {
     *out = 0;
     if (strcmp(a, b) == 0 || !is_linked((void (*)(void))utf8proc_NFC)) return;
     utf8proc_uint8_t *left = utf8proc_NFC((const utf8proc_uint8_t *)a),
                      *right = utf8proc_NFC((const utf8proc_uint8_t *)b);
+    char *folded_left = text_folded(a), *folded_right = text_folded(b);
     if (left && right && strcmp((const char *)left, (const char *)right) == 0)
         snprintf(out, size,
                  "; '%.100s' looks the same and is written with other characters (composed or not: Unicode "
                  "normalisation): rename one of them",
                  b);
+    else if (folded_left && folded_right && strcmp(folded_left, folded_right) == 0)
+        snprintf(out, size, "; '%.100s' differs in letter case, blanks or width alone: rename one of them", b);
     free(left);
     free(right);
+    free(folded_left);
+    free(folded_right);
 }

@@ -19,4 +19,13 @@ char *text_trim(char *text);
  * composed (NFC); else "". */
 void text_normalisation_hint(const char *a, const char *b, char *out, size_t size);
 
+/* The length of the UTF-8 character that `text` begins with; 0 where it begins with none (RFC 3629: no overlong forms, no
+ * surrogates). */
+size_t text_utf8_length(const char *text);
+/* The same with "\\xff" for each byte that is no UTF-8: others stay others. The caller frees it; NULL: no memory. */
+char *text_escaped(const char *text);
+/* The same for comparing: letter case, blanks around it, width and composition left out (NFKC_Casefold). The caller frees
+ * it; NULL: no UTF-8, no memory, or no utf8proc. */
+char *text_folded(const char *text);
+
 #endif

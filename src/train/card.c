@@ -3,6 +3,7 @@
 #include "train/card.h"
 
 #include "base/number_text.h"
+#include "base/text_file.h"
 #include "recipe/recipe.h"
 
 #include <jansson.h>
@@ -20,27 +21,13 @@ static const char *const resize_names[] = {"pillow", "tensorflow", "tensorflow1"
 static const char *const head_width_names[] = {"scaled", "fixed", NULL};
 static const char *const se_round_names[] = {"floor", "even", NULL};
 
-/* The length of the UTF-8 character at `text`, 0 where there is none (RFC 3629: no overlong forms, no
- * surrogates). */
-static size_t utf8_length(const unsigned char *text) {
-    unsigned first = text[0];
-    if (first < 0x80) return 1;
-    size_t length = first >= 0xC2 && first <= 0xDF ? 2 : first >= 0xE0 && first <= 0xEF ? 3 : 4;
-    if (first < 0xC2 || first > 0xF4) return 0;
-    for (size_t i = 1; i < length; i++)
-        if ((text[i] & 0xC0) != 0x80) return 0;
-    if ((first == 0xE0 && text[1] < 0xA0) || (first == 0xED && text[1] > 0x9F)) return 0;
-    if ((first == 0xF0 && text[1] < 0x90) || (first == 0xF4 && text[1] > 0x8F)) return 0;
-    return length;
-}
-
 /* A JSON string of a class name. Names are folder names, so any bytes: what is not UTF-8 becomes U+FFFD. */
 static json_t *label_to_json(const char *label) {
     size_t size = strlen(label), used = 0;
     char *repaired = malloc(3 * size + 1);
     if (!repaired) return NULL;
     for (const char *c = label; *c;) {
-        size_t length = utf8_length((const unsigned char *)c);
+        size_t length = text_utf8_length(c);
         memcpy(repaired + used, length ? c : "\xEF\xBF\xBD", length ? length : 3);
         used += length ? length : 3;
         c += length ? length : 1;

@@ -60,6 +60,25 @@ rm "$work/splits/train/a/camera.nef" "$work/splits/train/loose.png" "$work/split
 complains 1 "[1-4] files of the data are no pictures.*bad_images: stop" "$effnet" train "$source/recipes/fashion-mnist-b0.yaml" \
     --data "$work/splits" --out "$work/x" --set batch_size=2 --set bad_images=stop --steps 1
 
+echo "-- folders of the system, names that are nearly one, names that are no UTF-8"
+strange=$(printf 'caf\xff')
+other=$(printf 'caf\xfe')
+for split in train val; do
+    for class in bird Bird __MACOSX lost+found "$strange" "$other"; do mkdir -p "$work/names/$split/$class"; done
+    for class in bird Bird "$strange" "$other"; do cp "$work/0.png" "$work/names/$split/$class"; done
+    cp "$work/1.png" "$work/names/$split/__MACOSX"
+done
+run 0 "$effnet" data check "$work/names"
+tell "__MACOSX' is the system's, not a class"
+tell "classes 'Bird' and 'bird' differ in letter case"
+run 0 "$effnet" train "$source/recipes/fashion-mnist-b0.yaml" --data "$work/names" --out "$work/names.run" --set batch_size=2 \
+    --set num_classes=0 --steps 1 --no-report
+run 0 "$effnet" eval "$work/names.run" --data "$work/names"
+grep -qF 'caf\xfe, caf\xff' "$work/out" || die "names that are no UTF-8 are not told apart"
+mv "$work/names/val/bird" "$work/names/val/BIRD"
+run 1 "$effnet" data check "$work/names"
+tell "has a class folder 'BIRD' that .* has not.*'Bird' differs in letter case"
+
 echo "-- a folder without splits is parted, and eval says that it reads all of it"
 mkdir -p "$work/flat/a" "$work/flat/b"
 for index in $(seq 0 19); do

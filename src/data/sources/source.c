@@ -252,14 +252,44 @@ static void tell_passed_over(Dataset *dataset) {
                      dataset->passed_over.list.count > 8 ? ", ..." : "");
 }
 
+/* Names are folders' or a table's, so any bytes; what is written down with a model is UTF-8, and must be found again. */
+static void escape_names(NameList *classes) {
+    for (int i = 0; i < classes->count; i++) {
+        char *escaped = text_escaped(classes->names[i]);
+        if (!escaped) continue;
+        free(classes->names[i]);
+        classes->names[i] = escaped;
+    }
+}
+
+/* Two folders of one class, as a file system that minds letter case leaves them. */
+static void tell_alike(Dataset *dataset) {
+    const NameList *classes = &dataset->own_classes;
+    NameSet folded = {0};
+    bool going = dataset->classes_named;
+    for (int i = 0; going && i < classes->count; i++) {
+        char *name = text_folded(classes->names[i]);
+        int number = i;
+        going = name && name_set_add(&folded, name, &number, NULL) == EFFNET_OK && number == i;
+        if (name && number < i)
+            dataset_tell(dataset,
+                         "classes '%.60s' and '%.60s' differ in letter case, blanks or width alone: are they one?",
+                         classes->names[number], classes->names[i]);
+        free(name);
+    }
+    name_set_free(&folded);
+}
+
 void dataset_describe_whole(Dataset *dataset, const char *split, const char *origin) {
     char names[200] = "";
+    escape_names(&dataset->own_classes);
     const NameList *classes = &dataset->own_classes;
     size_t used = 0;
     for (int i = 0; i < classes->count && i < 5 && used + 40 < sizeof names; i++)
         used += (size_t)snprintf(names + used, sizeof names - used, "%s%.30s", i ? ", " : "", classes->names[i]);
     dataset_tell(dataset, "%s: %s: %lld pictures of %d classes, in this order: %s%s", split, origin,
                  (long long)dataset->size, classes->count, names, classes->count > 5 ? ", ..." : "");
+    tell_alike(dataset);
     tell_passed_over(dataset);
 }
 

@@ -67,6 +67,16 @@ static bool name_is_strange_picture(const char *name) {
     return false;
 }
 
+/* Folders that systems put beside people's own: a zip file's from macOS, a network drive's previews, a disk's rests. */
+static bool name_is_systems(const char *name) {
+    static const char *const names[] = {
+        "__MACOSX",    "@eaDir",   "lost+found", "$RECYCLE.BIN", "System Volume Information",
+        "__pycache__", "#recycle", "@Recycle"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcasecmp(name, names[i]) == 0) return true;
+    return false;
+}
+
 /* The files or the folders directly below `folder`, sorted; what is neither becomes a loss of `dataset` (NULL: it does
  * not matter). */
 static effnet_status list_folder(const char *folder, NameList *files, NameList *folders, Dataset *dataset,
@@ -91,6 +101,11 @@ static effnet_status list_folder(const char *folder, NameList *files, NameList *
         FileKind kind = kind_of(path, item->d_type);
         if (kind == KIND_OTHER && dataset)
             dataset_lose(dataset, "cannot read '%.400s': it is no file but a pipe, a socket or a device", path);
+        if (kind == KIND_FOLDER && name_is_systems(item->d_name)) {
+            if (dataset)
+                dataset_tell(dataset, "the folder '%.400s' is the system's, not a class: it is passed over", path);
+            continue;
+        }
         NameList *list = kind == KIND_FILE ? files : kind == KIND_FOLDER ? folders : NULL;
         if (list) status = name_list_add(list, item->d_name, err);
     }

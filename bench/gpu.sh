@@ -23,6 +23,7 @@
 #   build/effnet)  PYTHON with torch, timm, jax, flax, optax (/opt/torch/.venv/bin/python3, else python3)
 #   MODEL RES BATCH (efficientnet_b0 0 256)  LARGE ("512 1024 2048")  SHIFTS ("0 15")  MODEL4 RES4 BATCH4 (efficientnet_b4 380 64)
 #   STEPS measured (20)  PARITY_STEPS (50)  FEED pictures in the packed file (8192)  FEED_STEPS (60)
+#   SKIP contestants that are left out, a regular expression over the names that are printed: 'torch|jax .*b4'
 #   FLAGS more options of `effnet bench`  SLOW a factor on every contestant's time (1)
 # Without a GPU, to try the script: SLOW=4 DEVICE=xla:cpu RES=32 BATCH=4 LARGE=8 MODEL4=efficientnet_b0 RES4=32 BATCH4=2 STEPS=2
 #   PARITY_STEPS=2 FEED=64 FEED_STEPS=3 LIMIT=1200 bench/gpu.sh
@@ -143,6 +144,7 @@ trap 'failures=$((failures + 1)); exit' INT TERM
 contestant() {
     local name=$1 least=$2 most=$3 left=$((limit - (SECONDS - started))) began=$SECONDS status
     shift 3
+    [ -z "${SKIP:-}" ] || ! [[ $name =~ $SKIP ]] || return 0
     most=$((most * ${SLOW:-1}))
     if ((left < least)); then
         echo "-- $name: left out, $left s are left and $least wanted" | tee -a "$log"

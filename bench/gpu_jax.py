@@ -123,7 +123,7 @@ def main():
 
     @jax.jit
     def begin(key):
-        variables = model.init({"params": key, "dropout": key}, images[:1])
+        variables = model.init({"params": key, "dropout": key}, images[:1, :32, :32])  # weights know no side
         parameters, statistics = variables["params"], variables["batch_stats"]
         return parameters, statistics, optimizer.init(parameters), (parameters, statistics), jnp.zeros((), jnp.int32)
 

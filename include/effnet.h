@@ -24,6 +24,7 @@
  *    EFFNET_PLUGINS           a folder to look for plugins in first; then VIRTUAL_ENV, those of python3 in PATH, HOME
  *    EFFNET_CACHE             a folder for what XLA compiled; else XDG_CACHE_HOME or HOME/.cache
  *    EFFNET_XLA_SHIFTS        how depthwise convolutions are written for XLA (docs/accelerators.md)
+ *    EFFNET_XLA_KERNELS       0: by cuDNN's kernels on NVIDIA GPUs, not by this library's
  *  - Pictures are (height, width, 3) bytes, RGB; batches are (N, H, W, 3), channels last.
  *
  * SPDX-License-Identifier: Apache-2.0 */

@@ -8,6 +8,8 @@ if(NOT TARGET effnet_inference_static)
 endif()
 
 set(EFFNET_INFERENCE_MODULES "libjpeg spng libwebp libutf8proc libtiff-4 jansson zlib")
+# Names that are weak in the static libraries (library.cmake) take nothing out of an archive; asked for, they do.
+set(EFFNET_ASKED "-Wl,-u,TIFFClientOpenExt,-u,TIFFReadRGBAImageOriented,-u,TIFFGetFieldDefaulted,-u,DGifOpen,-u,GifErrorString,-u,utf8proc_NFC")
 set(EFFNET_MODULES "${EFFNET_INFERENCE_MODULES} libprotobuf-c yaml-0.1 libarchive")
 file(RELATIVE_PATH EFFNET_PC_UP /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 
@@ -16,7 +18,7 @@ file(RELATIVE_PATH EFFNET_PC_UP /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 # static libraries (acl, zstd, lz4) whose -dev packages nobody needs.
 function(effnet_install name file what definition modules)
     install(TARGETS ${name}_static ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
-    set(libraries "-Wl,--push-state,--no-as-needed,-lgif,-ltiff,-lutf8proc,--pop-state -pthread -ldl -lm")
+    set(libraries "${EFFNET_ASKED} -Wl,--push-state,--no-as-needed,-lgif,-ltiff,-lutf8proc,--pop-state -pthread -ldl -lm")
     if(modules MATCHES libarchive)
         string(REPLACE " libarchive" "" modules "${modules}")
         set(libraries "-larchive ${libraries}")

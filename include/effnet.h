@@ -240,6 +240,10 @@ EFFNET_API effnet_status effnet_predict_file(effnet_model *model, const char *pa
  * class that was explained. */
 EFFNET_API effnet_status effnet_explain(effnet_model *model, const effnet_picture *picture, int class_index, float *map,
                                         effnet_prediction *of, effnet_error *error);
+/* effnet_explain drawn over the picture, as a PNG (or .jpg), at most 1,024 pixels a side: yellow to red where the map is
+ * above 0, red where it is largest; what the network does not see of the picture is dark. */
+EFFNET_API effnet_status effnet_explain_save(effnet_model *model, const effnet_picture *picture, int class_index,
+                                             const char *path, effnet_prediction *of, effnet_error *error);
 /* Logits (N, classes) of a batch (N, resolution, resolution, 3) of normalised float pixels. */
 EFFNET_API effnet_status effnet_logits(effnet_model *model, const float *images, int batch, float *logits,
                                        effnet_error *error);
@@ -252,6 +256,15 @@ EFFNET_API effnet_status effnet_weights_write(effnet_model *model, const char *n
                                               effnet_error *error);
 /* The whole model as one safetensors file in timm's names, written beside and renamed into place. */
 EFFNET_API effnet_status effnet_model_save(const effnet_model *model, const char *path, effnet_error *error);
+
+/* ---- texts ---------------------------------------------------------------------------------------------- */
+
+/* `size` bytes of a text as the library reads every text (recipes, lists, tables, class names): UTF-8 without a mark,
+ * whether they are UTF-8 or UTF-16, a line ended by '\n' whichever system wrote it. *text ends with a zero byte and is
+ * freed by free(). Zero bytes, half a character, and another kind of file (an archive, an HTML page) are
+ * EFFNET_ERROR_FORMAT, with `name` in the message. */
+EFFNET_API effnet_status effnet_text_of_bytes(const char *name, const void *bytes, size_t size, char **text,
+                                              effnet_error *err);
 
 /* What follows is in libeffnet alone; libeffnet-inference, for devices, ends here. */
 #ifndef EFFNET_INFERENCE_ONLY
@@ -276,13 +289,6 @@ typedef struct effnet_import_options {
  * program's name, which is static. */
 EFFNET_API effnet_status effnet_model_import(const char *path, const effnet_import_options *options, effnet_model **out,
                                              const char **naming, effnet_error *error);
-
-/* ---- an explanation to look at --------------------------------------------------------------------------- */
-
-/* effnet_explain drawn over the picture, as a PNG (or .jpg), at most 1,024 pixels a side: yellow to red where the map is
- * above 0, red where it is largest; what the network does not see of the picture is dark. */
-EFFNET_API effnet_status effnet_explain_save(effnet_model *model, const effnet_picture *picture, int class_index,
-                                             const char *path, effnet_prediction *of, effnet_error *error);
 
 /* ---- averaging ------------------------------------------------------------------------------------------ */
 
@@ -687,13 +693,6 @@ EFFNET_API effnet_status effnet_replay(const effnet_recipe *recipe, const effnet
                                        effnet_error *error);
 
 /* ---- data --------------------------------------------------------------------------------------------- */
-
-/* `size` bytes of a text as the library reads every text (recipes, lists, tables, class names): UTF-8 without a mark,
- * whether they are UTF-8 or UTF-16, a line ended by '\n' whichever system wrote it. *text ends with a zero byte and is
- * freed by free(). Zero bytes, half a character, and another kind of file (an archive, an HTML page) are
- * EFFNET_ERROR_FORMAT, with `name` in the message. */
-EFFNET_API effnet_status effnet_text_of_bytes(const char *name, const void *bytes, size_t size, char **text,
-                                              effnet_error *err);
 
 typedef struct effnet_pack_options {
     size_t struct_size;

@@ -1,6 +1,7 @@
 /* linked.h - whether a function of another library is there. In the static libraries the names of libtiff, giflib and
  * utf8proc are weak (cmake/library.cmake), so that a program whose link line is older than their use still links, and
- * lacks what they do: TIFF, GIF and the hint about Unicode normalisation. */
+ * lacks what they do: TIFF, GIF and the hint about Unicode normalisation. The static program (cmake/inference_program.cmake)
+ * may lack libspng. */
 #ifndef EFFNET_BASE_LINKED_H
 #define EFFNET_BASE_LINKED_H
 

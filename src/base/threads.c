@@ -138,33 +138,32 @@ static bool should_pin(int threads, TeamPin asked) {
     return is_word(pin, "1") || others_running() < threads;
 }
 
-/* The index-th processor that this process may use. */
-static void pin_to(pthread_attr_t *attributes, int index) {
-    cpu_set_t allowed, one;
-    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
-    CPU_ZERO(&one);
+/* The index-th processor that this process may use; none: a thread may run on any. */
+static bool find_processor(int index, cpu_set_t *one) {
+    cpu_set_t allowed;
+    CPU_ZERO(one);
+    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return false;
     for (int cpu = 0, seen = 0; cpu < CPU_SETSIZE; cpu++) {
         if (!CPU_ISSET(cpu, &allowed) || seen++ != index) continue;
-        CPU_SET(cpu, &one);
-        pthread_attr_setaffinity_np(attributes, sizeof one, &one);
+        CPU_SET(cpu, one);
+        return true;
     }
+    return false;
 }
 
+/* Pinned once it runs, for musl has no attribute for it; processors were checked before. */
 static int start_worker(Worker *worker, bool pinned, const int *processors) {
     cpu_set_t one;
-    pthread_attr_t attributes;
-    int failed = pthread_attr_init(&attributes);
+    int failed = pthread_create(&worker->thread, NULL, worker_main, worker);
     if (failed) return failed;
     if (processors) {
         CPU_ZERO(&one);
         CPU_SET(processors[worker->index], &one);
-        failed = pthread_attr_setaffinity_np(&attributes, sizeof one, &one);
-    } else if (pinned) {
-        pin_to(&attributes, worker->index);
+        pthread_setaffinity_np(worker->thread, sizeof one, &one);
+    } else if (pinned && find_processor(worker->index, &one)) {
+        pthread_setaffinity_np(worker->thread, sizeof one, &one);
     }
-    if (!failed) failed = pthread_create(&worker->thread, &attributes, worker_main, worker);
-    pthread_attr_destroy(&attributes);
-    return failed;
+    return 0;
 }
 
 static effnet_status check_processors(const int *processors, int threads, effnet_error *err) {

@@ -95,7 +95,7 @@ void print_option_words(const Option *options) {
 }
 
 void print_program_man_page(void) {
-    begin_page("effnet", "effnet", "EfficientNet trained, evaluated and run");
+    begin_page("effnet", "effnet", PROGRAM_ABOUT);
     printf(".B effnet\nVERB ...\n.SH VERBS\n");
     for (const Verb *verb = verb_table; verb->name; verb++) {
         printf(".TP\n.B ");

@@ -13,12 +13,27 @@
 #include <stdio.h>
 #include <string.h>
 
-const Verb verb_table[] = {
 #define VERB(name_, arguments_, about_) {.name = #name_, .arguments = arguments_, .about = about_, .run = verb_##name_},
+#ifdef EFFNET_INFERENCE_ONLY
+#define WHOLE(name_, arguments_, about_)
+#define BEGIN  "  effnet predict model.safetensors picture.png\n  effnet serve model.safetensors\n\n"
+#define STATUS "Exit status: 0; 1 a picture that cannot be read, or another failure; 2 wrong usage.\n"
+#else
+#define WHOLE VERB
+#define BEGIN                                                                                                          \
+    "  effnet train recipes/fashion-mnist-b0.yaml --out runs/fashion\n"                                                \
+    "  effnet predict runs/fashion/checkpoints/best picture.png\n\n"
+#define STATUS                                                                                                         \
+    "Exit status: 0; 1 a failed run; 2 wrong usage; 130 stopped by a signal (Ctrl-C)\n"                                \
+    "or by --time-limit, checkpoint written.\n"
+#endif
+
+const Verb verb_table[] = {
 #include "verbs.def"
-#undef VERB
     {0},
 };
+#undef VERB
+#undef WHOLE
 
 int report(const char *verb, const effnet_error *error) {
     char safe[sizeof error->message];
@@ -34,9 +49,27 @@ static const Verb *find_verb(const char *name) {
     return NULL;
 }
 
+/* Whether it is a verb that only the whole program has, where this one runs models and nothing else. */
+static bool is_left_out(const char *name) {
+#define VERB(name_, arguments_, about_)
+#define WHOLE(name_, arguments_, about_) #name_,
+    static const char *const whole[] = {
+#include "verbs.def"
+        NULL};
+#undef VERB
+#undef WHOLE
+    for (int i = 0; whole[i]; i++)
+        if (strcmp(whole[i], name) == 0) return true;
+    return false;
+}
+
 static int unknown_verb(const char *name) {
     const char *names[sizeof verb_table / sizeof *verb_table] = {NULL};
     char safe[60];
+    if (is_left_out(name)) {
+        fprintf(stderr, "effnet: this program runs models and nothing else; '%s' is a verb of the whole one\n", name);
+        return EXIT_USAGE;
+    }
     for (int i = 0; verb_table[i].name; i++) names[i] = verb_table[i].name;
     const char *nearest = nearest_name(name, names);
     text_for_terminal(name, safe, sizeof safe);
@@ -56,13 +89,9 @@ int verb_help(int argc, char **argv) {
         char *help[] = {argv[1], "--help", NULL};
         return verb ? verb->run(2, help) : unknown_verb(argv[1]);
     }
-    printf("effnet %s: EfficientNet trained, evaluated and run\n\nusage: effnet VERB ...\n\n", effnet_version());
+    printf("effnet %s: " PROGRAM_ABOUT "\n\nusage: effnet VERB ...\n\n", effnet_version());
     for (const Verb *verb = verb_table; verb->name; verb++) printf("  %-10s %s\n", verb->name, verb->about);
-    printf("\n'effnet VERB --help' tells a verb's options, with examples. To begin:\n\n"
-           "  effnet train recipes/fashion-mnist-b0.yaml --out runs/fashion\n"
-           "  effnet predict runs/fashion/checkpoints/best picture.png\n\n"
-           "Exit status: 0; 1 a failed run; 2 wrong usage; 130 stopped by a signal (Ctrl-C)\n"
-           "or by --time-limit, checkpoint written.\n");
+    printf("\n'effnet VERB --help' tells a verb's options, with examples. To begin:\n\n" BEGIN STATUS);
     return EXIT_OK;
 }
 

@@ -6,10 +6,19 @@
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
 
+/* What the program is, in a few words. */
+#ifdef EFFNET_INFERENCE_ONLY
+#define PROGRAM_ABOUT "EfficientNet, run"
+#else
+#define PROGRAM_ABOUT "EfficientNet trained, evaluated and run"
+#endif
+
 /* argv[0] is the verb. Returns the exit status. */
-#define VERB(name, arguments, about) int verb_##name(int argc, char **argv);
+#define VERB(name, arguments, about)  int verb_##name(int argc, char **argv);
+#define WHOLE(name, arguments, about) int verb_##name(int argc, char **argv);
 #include "verbs.def"
 #undef VERB
+#undef WHOLE
 
 typedef struct Verb {
     const char *name, *arguments, *about;

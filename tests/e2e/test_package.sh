@@ -115,3 +115,68 @@ run 0 "$work/root/usr/bin/effnet" version
 for file in bin/effnet include/effnet.h share/man/man1/effnet.1 share/effnet/recipes/imagenet-b0.yaml; do
     [ -s "$work/root/usr/$file" ] || die "the package lacks $file"
 done
+
+echo "-- Debian package of inference alone"
+package=$(ls "$work"/package/effnet-inference_*.deb)
+run 0 dpkg-deb -I "$package"
+grep -qE '^ Depends: .*libjpeg' "$work/out" || die "effnet-inference does not name what it needs"
+if grep -E '^ Depends:' "$work/out" | grep -E 'archive|protobuf|yaml|curl|mpi'; then die "effnet-inference needs what it must not"; fi
+grep -q '^ Conflicts: effnet$' "$work/out" || die "effnet-inference and effnet have the same program"
+run 0 dpkg-deb -x "$package" "$work/device"
+library=$(dirname "$(find "$work/device" -name libeffnet-inference.so)")
+for file in bin/effnet include/effnet.h share/man/man1/effnet-predict.1 share/bash-completion/completions/effnet; do
+    [ -s "$work/device/usr/$file" ] || die "effnet-inference lacks $file"
+done
+[ ! -e "$work/device/usr/share/man/man1/effnet-train.1" ] || die "effnet-inference has a page of training"
+device=$work/device/usr/bin/effnet
+run 0 "$device" version
+run 0 "$device" help --help=words
+[ "$(cut -f1 "$work/out" | paste -sd' ')" = "predict serve completion version help" ] || die "verbs of the program for devices"
+complains 2 "this program runs models and nothing else; 'train' is a verb of the whole one" "$device" train recipe.yaml
+complains 2 "unknown verb 'predit'; nearest: 'predict'" "$device" predit
+flags=$(PKG_CONFIG_PATH=$library/pkgconfig pkg-config --cflags --libs effnet-inference) || die "pkg-config does not find effnet-inference"
+# A model is made through the packaged library; then the same digits from the whole program, the packaged one, and the one
+# that needs no library at all.
+cat >"$work/make.c" <<'C'
+#include <effnet.h>
+int main(int argc, char **argv) {
+    effnet_model *model = 0;
+    effnet_model_options options = {.struct_size = sizeof options, .num_classes = 5, .resolution = 64, .threads = 1};
+    return argc != 2 || effnet_model_create("efficientnet_lite0", &options, &model, 0) || effnet_model_save(model, argv[1], 0);
+}
+C
+run 0 cc -std=c17 "$work/make.c" -o "$work/make" $flags
+run 0 env LD_LIBRARY_PATH="$library" "$work/make" "$work/model.safetensors"
+cp "$source/tests/fuzz/corpus/picture/"{still.gif,rgb.tif,lossy.webp,palette4.bmp,rgb.png} "$work"
+cp "$source/tests/fuzz/corpus/picture/exif.jpg" "$work/photograph.jpg"
+cd "$work"
+pictures=(still.gif rgb.tif lossy.webp palette4.bmp photograph.jpg)
+run 0 "$effnet" predict model.safetensors "${pictures[@]}" rgb.png --jsonl
+cp "$work/out" "$work/wanted"
+[ "$(grep -c '"score"' "$work/wanted")" = 6 ] || die "not every picture was classified"
+run 0 "$device" predict model.safetensors "${pictures[@]}" rgb.png --jsonl
+same "$work/out" "$work/wanted"
+run 0 "$device" predict model.safetensors photograph.jpg --explain why.png
+[ -s "$work/why.png" ] || die "nothing was drawn"
+complains 1 "nowhere" "$device" serve nowhere.safetensors
+
+echo "-- the static program"
+static=$build/static/effnet
+run 0 cmake --build "$build" --target help
+grep -q effnet_device_static "$work/out" || skip "no archives of the libraries to link statically; the rest passed"
+run 0 cmake --build "$build" --target effnet_device_static
+run 1 ldd "$static"
+grep -q "not a dynamic executable" "$work/err" "$work/out" || die "the static program is not static"
+run 0 env -i "$static" predict model.safetensors "${pictures[@]}" --jsonl
+head -n 5 "$work/wanted" >"$work/wanted_static"
+same "$work/out" "$work/wanted_static"
+strip -o "$work/stripped" "$static"
+size=$(stat -c %s "$work/stripped")
+echo "the static program: $size bytes stripped"
+holds "$size > 2000000 && $size < 8000000" # 6.6 MB today
+run "0|1" "$static" predict model.safetensors rgb.png # Debian has no archive of libspng
+[ -s "$work/err" ] && grep -q "rgb.png' is a PNG, and this program was linked without libspng" "$work/err" || grep -q '%' "$work/out" ||
+    die "a PNG is neither read nor refused"
+printf '\0\0\0\030ftypheic\0\0\0\0mif1heic' >picture.heic
+run 1 "$static" predict model.safetensors picture.heic
+grep -q "a static program cannot load libheif" "$work/err" || die "HEIC is refused for another reason"

@@ -4,6 +4,7 @@
  * The library is loaded when the first such picture is met, so that a program runs where it is not installed; the dynamic
  * linker keeps it (RTLD_NODELETE), and nothing here does. Where its header was not there at build time, such pictures are
  * refused. */
+#include "base/linked.h"
 #include "data/picture/decode_formats.h"
 
 #if __has_include(<libheif/heif.h>)
@@ -36,6 +37,12 @@ typedef struct HeifLibrary {
 } HeifLibrary;
 
 static effnet_status load(HeifLibrary *out, const char *name, effnet_error *err) {
+    if (!is_linked((void (*)(void))dlopen))
+        return fail(
+            err, EFFNET_ERROR_UNSUPPORTED,
+            "'%s' is a HEIC or AVIF picture, and a static program cannot load libheif, which reads them; convert "
+            "it to PNG or JPEG",
+            name);
     void *library = dlopen("libheif.so.1", RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (!library)
         return fail(

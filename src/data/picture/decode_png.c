@@ -2,6 +2,7 @@
  * scaled to 0..255, 16-bit samples keep their high byte. Alpha is ignored and the colours stay as stored, as Pillow's
  * convert("RGB") and TensorFlow's decode_png(channels=3) have it, so that a transparent picture gives a network the
  * same numbers here and there. Gamma and colour profiles are not applied, as there. */
+#include "base/linked.h"
 #include "data/picture/decode_formats.h"
 #include "data/picture/exif.h"
 
@@ -46,6 +47,9 @@ static effnet_status decode_with(struct spng_ctx *context, Decoder *decoder, con
 
 effnet_status decode_png(Decoder *decoder, const uint8_t *bytes, size_t size, const char *name, Picture *out,
                          effnet_error *err) {
+    if (!is_linked((void (*)(void))spng_ctx_new))
+        return fail(err, EFFNET_ERROR_UNSUPPORTED,
+                    "'%s' is a PNG, and this program was linked without libspng (-lspng)", name);
     struct spng_ctx *context = spng_ctx_new(0);
     if (!context) return fail(err, EFFNET_ERROR_MEMORY, "no memory to decode '%s'", name);
     effnet_status status = decode_with(context, decoder, bytes, size, name, out, err);

@@ -1,6 +1,7 @@
 /* picture_write.c - see picture_write.h. JPEGs halve their chroma: letters are black on white. */
 #include "data/picture/picture_write.h"
 #include "base/file.h"
+#include "base/linked.h"
 #include "data/picture/jpeg_encode.h"
 
 #include <spng.h>
@@ -15,6 +16,9 @@ effnet_status picture_write_png(const Picture *picture, const char *path, FILE *
                                .height = (uint32_t)picture->height,
                                .bit_depth = 8,
                                .color_type = SPNG_COLOR_TYPE_TRUECOLOR};
+    if (!is_linked((void (*)(void))spng_ctx_new))
+        return fail(err, EFFNET_ERROR_UNSUPPORTED,
+                    "cannot write '%s': this program was linked without libspng (-lspng); .jpg needs none", path);
     struct spng_ctx *context = spng_ctx_new(SPNG_CTX_ENCODER);
     if (!context) return fail(err, EFFNET_ERROR_MEMORY, "no memory to write '%s'", path);
     size_t size = 3 * (size_t)picture->width * (size_t)picture->height;

@@ -2,6 +2,6 @@
 #ifndef EFFNET_BACKEND_XLA_EMBEDDED_H
 #define EFFNET_BACKEND_XLA_EMBEDDED_H
 
-extern const char effnet_depthwise_cu[]; /* depthwise.cu */
+extern const char text_of_depthwise_cu[]; /* depthwise.cu */
 
 #endif

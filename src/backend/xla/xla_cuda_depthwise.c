@@ -83,7 +83,7 @@ static const char *compile(XlaNetwork *net, const Taps *taps, int part, Tile til
     MACRO("CHUNKS=%lld", (long long)chunks);
 #undef MACRO
     for (int i = 0; i < count; i++) macros[i] = texts[i];
-    if (nvrtc_compile(net->options->kernels, effnet_depthwise_cu, macros, count, &ptx, net->options->kernel_error) !=
+    if (nvrtc_compile(net->options->kernels, text_of_depthwise_cu, macros, count, &ptx, net->options->kernel_error) !=
         EFFNET_OK)
         return NULL;
     return ptx;

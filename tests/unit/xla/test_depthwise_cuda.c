@@ -254,9 +254,9 @@ static void test_compiled(void **unused) {
         skip();
     }
     const char *ptx = NULL, *again = NULL;
-    assert_int_equal(nvrtc_compile(nvrtc, effnet_depthwise_cu, macros, COUNT, &ptx, &error), EFFNET_OK);
+    assert_int_equal(nvrtc_compile(nvrtc, text_of_depthwise_cu, macros, COUNT, &ptx, &error), EFFNET_OK);
     assert_non_null(strstr(ptx, ".entry depthwise_forward"));
-    assert_int_equal(nvrtc_compile(nvrtc, effnet_depthwise_cu, macros, COUNT, &again, &error), EFFNET_OK);
+    assert_int_equal(nvrtc_compile(nvrtc, text_of_depthwise_cu, macros, COUNT, &again, &error), EFFNET_OK);
     assert_ptr_equal(ptx, again);
     assert_int_equal(nvrtc_compile(nvrtc, "this is no C", macros, 1, &again, &error), EFFNET_ERROR_IO);
     assert_non_null(strstr(error.message, "does not compile"));
@@ -271,7 +271,7 @@ static void test_compiled(void **unused) {
     for (int damaged = 0; damaged < 2; damaged++) {
         if (damaged) scratch_write(found.gl_pathv[0], "damaged", 7);
         assert_int_equal(nvrtc_open(cache.path, &nvrtc, &error), EFFNET_OK);
-        assert_int_equal(nvrtc_compile(nvrtc, effnet_depthwise_cu, macros, COUNT, &ptx, &error), EFFNET_OK);
+        assert_int_equal(nvrtc_compile(nvrtc, text_of_depthwise_cu, macros, COUNT, &ptx, &error), EFFNET_OK);
         assert_string_equal(ptx, text);
         nvrtc_close(nvrtc);
     }

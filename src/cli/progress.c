@@ -5,6 +5,7 @@
 #include "standard_streams.h"
 #include "text.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -69,7 +70,8 @@ static void show_epoch(ProgressDisplay *display, const effnet_progress *progress
     char duration[32];
     text_duration(progress->seconds, duration, sizeof duration);
     add(&line, "epoch %d/%d", progress->epoch, progress->epochs);
-    add(&line, "loss %.4f", progress->loss);
+    if (isfinite(progress->loss))
+        add(&line, "loss %.4f", progress->loss); /* not known of an epoch of another process */
     add_accuracy(&line, "top-1", progress->top1, progress->top5);
     add_accuracy(&line, "EMA top-1", progress->ema_top1, progress->ema_top5);
     if (progress->average_precision > 0)

@@ -330,8 +330,18 @@ static effnet_status tell_reference(Loop *loop, effnet_error *err) {
     return tell_message(loop, "run", text, err);
 }
 
-/* The end of an epoch: evaluation where one is due, the epoch's line, checkpoint. Made up for after a resume, the
- * epoch's steps were another process's: no loss to tell. */
+/* The first epoch to end after a resume: its means are over the steps before, too, as far as the log has them. */
+static void add_logged_steps(Loop *loop, RunEvent *event) {
+    LoggedSteps *before = &loop->run->log.epoch;
+    const double steps = (double)(before->steps + loop->epoch.steps);
+    if (before->steps > 0) {
+        event->now.loss = (before->loss + loop->epoch.loss) / steps;
+        event->gradient_norm = (before->gradient_norm + loop->epoch.gradient_norm) / steps;
+    }
+    *before = (LoggedSteps){0};
+}
+
+/* The end of an epoch: evaluation where one is due, the epoch's line, checkpoint. */
 static effnet_status finish_epoch(Loop *loop, effnet_error *err) {
     Run *run = loop->run;
     double trained = clock_seconds();
@@ -345,6 +355,7 @@ static effnet_status finish_epoch(Loop *loop, effnet_error *err) {
         if (status != EFFNET_OK) return status;
     }
     RunEvent event = describe_steps(loop, RUN_EVENT_EPOCH, &loop->epoch, trained);
+    add_logged_steps(loop, &event);
     event.evaluated = evaluated;
     TRY(add_fingerprint(loop, &event, err));
     TRY(run_sinks_tell(&run->sinks, &event, &loop->stop, err));

@@ -31,11 +31,28 @@ static bool keep_line(Kept *kept, const char *text, size_t length, bool behind) 
     return true;
 }
 
+/* A line of steps counts for those since the line before it; one that ends an epoch begins the next. `before`: the step of
+ * the line before. */
+static void count_steps(LoggedSteps *epoch, const json_t *line, int64_t before, int64_t step) {
+    const json_t *loss = json_object_get(line, "loss"), *norm = json_object_get(line, "gradient_norm");
+    if (json_is_true(json_object_get(line, "ends_epoch"))) {
+        *epoch = (LoggedSteps){0};
+        return;
+    }
+    const double steps = (double)(step - before);
+    if (step <= before || !json_is_number(loss) || !json_is_number(norm)) return;
+    epoch->steps += step - before;
+    epoch->loss += steps * json_number_value(loss);
+    epoch->gradient_norm += steps * json_number_value(norm);
+}
+
 /* Up to the first line that is torn or of a later step; a line between that is no JSON object with a step is left out. */
 static bool find_kept(RunLog *log, int64_t step, Kept *kept) {
     char *text = NULL;
     size_t capacity = 0;
     bool good = true, later = false, behind = false; /* behind a line that is none */
+    int64_t before = 0;
+    log->epoch = (LoggedSteps){0};
     *kept = (Kept){0};
     errno = 0;
     for (ssize_t length; good && !later && (length = getline(&text, &capacity, log->stream)) > 0;) {
@@ -48,6 +65,8 @@ static bool find_kept(RunLog *log, int64_t step, Kept *kept) {
             behind = true;
         } else if (!later) {
             if (json_is_number(json_object_get(line, "top1"))) log->evaluated_step = line_step;
+            count_steps(&log->epoch, line, before, line_step);
+            before = line_step;
             good = keep_line(kept, text, (size_t)length, behind);
         }
         json_decref(line);

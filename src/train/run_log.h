@@ -12,10 +12,17 @@
 
 #include <stdio.h>
 
+/* What the lines of steps say of an epoch that an earlier process began: sums over `steps` of them, for its means. */
+typedef struct LoggedSteps {
+    int64_t steps;
+    double loss, gradient_norm;
+} LoggedSteps;
+
 typedef struct RunLog {
     FILE *stream;
     char path[1024];
     int64_t evaluated_step; /* of the last line with a top1; -1 where there is none */
+    LoggedSteps epoch;      /* of the epoch that the log ends in, after run_log_cut */
 } RunLog;
 
 /* Opens folder/log.jsonl to append, and locks it; nothing in it is changed. */

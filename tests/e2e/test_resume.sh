@@ -54,3 +54,22 @@ same_checkpoint "$work/whole/checkpoints/00000012" "$work/stopped/checkpoints/00
 
 # --resume with nothing there is an error that says so, and another recipe's checkpoint is refused.
 complains 1 'no checkpoint' "${train[@]}" --out "$work/fresh" --steps 6 --resume
+
+# The mean of an epoch's loss is of all its steps, also of those before a stop; in the last step of an epoch or within it.
+source "$(dirname "$0")/small_pictures.sh"
+small_pictures "$work/data" a b
+small_recipe "$work/recipe.yaml"
+short=("$effnet" train "$work/recipe.yaml" --data "$work/data" --set batch_size=4 --set num_classes=2 --no-report
+       --set width_coefficient=0.1 --set depth_coefficient=0.1 --set epochs=1 --set checkpoint.every_steps=1 --set checkpoint.keep=9)
+run 0 "${short[@]}" --out "$work/epoch"
+mean=$(grep '"ends_epoch":true' "$work/epoch/log.jsonl" | sed -E 's/.*"loss":([0-9.]+),.*/\1/')
+for lines in 2 5 6; do
+    cp -r "$work/epoch" "$work/part"
+    head -n "$lines" "$work/epoch/log.jsonl" >"$work/part/log.jsonl"
+    find "$work/part/checkpoints" -mindepth 1 -maxdepth 1 ! -name "0000000$lines" -exec rm -rf {} +
+    run 0 "${short[@]}" --out "$work/part" --resume
+    ! grep -q 'loss nan' "$work/out" || die "an epoch's loss is not known"
+    again=$(grep '"ends_epoch":true' "$work/part/log.jsonl" | sed -E 's/.*"loss":([0-9.]+),.*/\1/')
+    holds "($again - $mean)^2 < ($mean * 1e-6)^2"
+    rm -r "$work/part"
+done

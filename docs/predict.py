@@ -4,7 +4,7 @@
 MODEL.onnx is of `effnet export`; scores by class are printed for each picture. For resize: pillow without pad_to."""
 import json, sys
 import numpy as np, onnxruntime
-from PIL import Image
+from PIL import Image, ImageOps
 
 session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
 card = {key[7:]: text for key, text in session.get_modelmeta().custom_metadata_map.items() if key.startswith("effnet.")}
@@ -18,7 +18,12 @@ def resize(levels, width, height):  # (H, W) floats, so that nothing is rounded;
     return np.clip(Image.fromarray(across).resize((width, height), kernel), *clip).astype(np.float32)
 
 for path in sys.argv[2:]:
-    pixels = np.asarray(Image.open(path).convert("RGB"), np.float32)
+    picture = Image.open(path)
+    if card.get("exif_orientation") == "true":  # Pillow turns TIFFs by itself, whatever is asked for
+        picture = ImageOps.exif_transpose(picture)
+    if picture.mode == "I;16":  # 16 bits, whose higher ones are taken; Pillow's RGB would be white from 255 on
+        picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+    pixels = np.asarray(picture.convert("RGB"), np.float32)
     height, width = pixels.shape[:2]
     shorter, wide, high, top, left = min(height, width), side, side, 0, 0
     if card["val_crop"] == "center":  # crop first, then resize

@@ -175,6 +175,20 @@ static effnet_status apply(const WeightImport *import, const Identity *identity,
     return EFFNET_OK;
 }
 
+/* Tensors that are none of the network's: left out. */
+static void note_beside(const WeightImport *import, ImportSettings *out) {
+    const char *first = NULL;
+    int count = 0;
+    for (int i = 0; i < safetensors_count(import->file); i++) {
+        const char *name = safetensors_tensor(import->file, i).name;
+        if (!weight_import_is_beside(import, name) || naming_ignores(&import->naming, name)) continue;
+        if (!count++) first = name;
+    }
+    if (count)
+        import_settings_note(out, "left out: %d tensors that are not under '%.60s' ('%.80s'%s)", count,
+                             import->naming.prefix, first, count > 1 ? ", ..." : "");
+}
+
 effnet_status import_settings_find(const WeightImport *import, const char *wanted, const char *const *given,
                                    Recipe *recipe, ImportSettings *out, effnet_error *err) {
     Identity identity;
@@ -182,6 +196,7 @@ effnet_status import_settings_find(const WeightImport *import, const char *wante
     *out = (ImportSettings){0};
     const char *taken = safetensors_metadata(import->file, "torch.taken");
     if (taken) import_settings_note(out, "%s", taken);
+    note_beside(import, out);
     TRY(hub_config_read(safetensors_path(import->file), safetensors_metadata(import->file, "config"), &out->hub, err));
     TRY(identify(import, wanted, &out->hub, &identity, err));
     architecture_of(identity.name, architecture);

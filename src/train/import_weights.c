@@ -239,6 +239,12 @@ static effnet_status wrong_shape(const WeightImport *import, const Network *netw
                 tensor.name, found, network->config.name, wanted, parameter->name, guess);
 }
 
+bool weight_import_is_beside(const WeightImport *import, const char *name) {
+    const char *prefix = import->naming.prefix;
+    const size_t length = strlen(prefix);
+    return length && prefix[length - 1] == '.' && strncmp(name, prefix, length) != 0;
+}
+
 /* ---- reading ---- */
 
 effnet_status weight_import_classes(const WeightImport *import, const Network *network, int *out, effnet_error *err) {
@@ -274,7 +280,7 @@ static effnet_status check_tensors(const WeightImport *import, const Network *ne
     }
     for (int i = 0; i < safetensors_count(import->file); i++) {
         const char *name = safetensors_tensor(import->file, i).name;
-        if (used[i] || naming_ignores(&import->naming, name)) continue;
+        if (used[i] || naming_ignores(&import->naming, name) || weight_import_is_beside(import, name)) continue;
         char guess[100];
         describe_guess(import, network, guess);
         return fail(err, EFFNET_ERROR_FORMAT, "%s: the tensor %.120s is none of %s's%s", safetensors_path(import->file),

@@ -21,6 +21,8 @@ const char *weight_import_guess(const WeightImport *import);
 effnet_status weight_import_presets(const WeightImport *import, Recipe *recipe, effnet_error *err);
 /* Outputs of the file's classifier; `network` may have another number of classes. */
 effnet_status weight_import_classes(const WeightImport *import, const Network *network, int *out, effnet_error *err);
+/* A tensor of the program around the network, which has its own under a name, "model.": a loss's weights, a metric's state. */
+bool weight_import_is_beside(const WeightImport *import, const char *name);
 /* Fills both blocks. Where another classifier is allowed and the file has one of another shape, or none, the classifier's
  * weights stay as they are and *head_kept says so (may be NULL). Every tensor of the network must be there in its shape with finite values, and none beside them
  * that is not known to be no weight; the message names the tensor, as the file calls it and as we do. */

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # docs/predict.py, which writes predict's preprocessing down in Pillow's terms, gives predict's scores to 1e-3 on real
-# photographs, for every val_crop - and not where the crop is another.
+# photographs, for every val_crop - and not where the crop is another -, and on pictures of odd shapes, kinds and turns.
 source "$(dirname "$0")/harness.sh"
 chosen=
 for python in "${EFFNET_PYTHON:-}" /work/venv/bin/python python3; do
@@ -40,4 +40,36 @@ for crop in center none resize_shorter; do
     other=$([ $crop = none ] && echo center || echo none)
     distance=$(compare "$work/$other.onnx")
     awk -v d="$distance" 'BEGIN { exit !(d + 0 > 2e-3) }' || die "$other instead of $crop changes nothing ($distance)"
+done
+
+mkdir "$work/odd"
+"$chosen" - "$work/odd" <<'PYTHON' || die "the odd pictures"
+import sys
+import numpy as np
+from PIL import Image
+rng, folder = np.random.default_rng(7), sys.argv[1] + "/"
+def picture(height, width):
+    return Image.fromarray(rng.integers(0, 256, (height // 7 + 2, width // 7 + 2, 3), np.uint8)).resize((width, height), Image.BICUBIC)
+for name, height, width in ("odd", 97, 131), ("one", 1, 1), ("tiny", 3, 5), ("line", 1, 300), ("tall", 301, 2):
+    picture(height, width).save(folder + name + ".png")
+for mode in "L", "LA", "RGBA", "P", "1":
+    picture(90, 111).convert(mode).save(folder + mode + ".png")
+picture(90, 111).convert("CMYK").save(folder + "cmyk.jpg", quality=95)
+Image.fromarray(np.asarray(picture(90, 111).convert("L")).astype(np.uint16) * 257).save(folder + "sixteen.png")
+for turn in range(1, 9):
+    exif = Image.Exif()
+    exif[0x112] = turn
+    picture(61, 120).save(folder + f"turn{turn}.jpg", exif=exif, quality=95)
+picture(61, 120).save(folder + "turn.png", exif=exif)
+picture(61, 120).save(folder + "turn.webp", exif=exif, lossless=True)
+PYTHON
+mapfile -t pictures < <(find "$work/odd" -type f | sort)
+for turned in true false; do
+    run 0 "$effnet" import "$work/run/checkpoints/last/raw.safetensors" "$work/turned.safetensors" --set exif_orientation=$turned
+    run 0 "$effnet" export "$work/turned.safetensors" "$work/turned.onnx"
+    run 0 "$effnet" predict "$work/turned.safetensors" "${pictures[@]}" --topk 2 --jsonl
+    cp "$work/out" "$work/scores"
+    distance=$(compare "$work/turned.onnx")
+    echo "exif_orientation $turned: scores of ${#pictures[@]} odd pictures within $distance"
+    awk -v d="$distance" 'BEGIN { exit !(d + 0 <= 1e-3) }' || die "odd pictures: scores are $distance apart"
 done

@@ -143,6 +143,25 @@ static void damaged_files_are_named(void **state) {
     draft_free(&draft);
 }
 
+/* Lightning's checkpoints: the network under "model.", beside it what the program around it keeps. */
+static void what_stands_beside_is_left_out(void **state) {
+    (void)state;
+    const char *path = scratch_path(&folder, "lightning.safetensors");
+    Draft draft = draft_make("efficientnet_b0", NAMES_TORCHVISION, "model.", "");
+    draft.entries[draft.count] = draft.entries[0];
+    draft.entries[draft.count].name = draft.names[draft.count];
+    snprintf(draft.names[draft.count], sizeof draft.names[0], "criterion.weight");
+    write_draft(&draft, path, draft.count + 1);
+    effnet_model *model;
+    effnet_error err = {0};
+    if (effnet_model_import(path, &b0, &model, NULL, &err) != EFFNET_OK) fail_msg("%s", err.message);
+    effnet_model_free(model);
+    snprintf(draft.names[draft.count], sizeof draft.names[0], "model.extra.weight"); /* the network's own */
+    write_draft(&draft, path, draft.count + 1);
+    REFUSES(path, &b0, "model.extra.weight", "none of efficientnet_b0's");
+    draft_free(&draft);
+}
+
 static void strangers_are_refused(void **state) {
     (void)state;
     const char *path = scratch_path(&folder, "stranger.safetensors");
@@ -290,9 +309,9 @@ static void tensorflow_averages(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(damaged_files_are_named),  cmocka_unit_test(strangers_are_refused),
-        cmocka_unit_test(settings_and_class_names), cmocka_unit_test(a_grey_stem_is_spread),
-        cmocka_unit_test(tensorflow_averages),
+        cmocka_unit_test(damaged_files_are_named), cmocka_unit_test(what_stands_beside_is_left_out),
+        cmocka_unit_test(strangers_are_refused),   cmocka_unit_test(settings_and_class_names),
+        cmocka_unit_test(a_grey_stem_is_spread),   cmocka_unit_test(tensorflow_averages),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -1,5 +1,6 @@
-/* depthwise_layer.h - the three kernels of depthwise.cu for one layer, as functions LAYER_1, _2 and _3. Included again for
- * each layer, with LAYER and the macros of depthwise.cu set but NAME and PART; they are undefined at the end. */
+/* depthwise_layer.h - the three kernels of depthwise.cu for one layer, as one function LAYER_run(part, a, b, result) of
+ * one thread. Included again for each layer, with LAYER and the macros of depthwise.cu set but NAME and PART; they are
+ * undefined at the end. */
 #define JOIN_AGAIN(a, b) a##b
 #define JOIN(a, b)       JOIN_AGAIN(a, b)
 #define LAYERS(name)     JOIN(LAYER, name)
@@ -24,6 +25,12 @@
 #define PART 3
 #include "backend/xla/depthwise.cu"
 #undef PART
+
+static void LAYERS(_run)(int part, const void *a, const void *b, void *result) {
+    if (part == 1) LAYERS(_1)(a, b, result);
+    if (part == 2) LAYERS(_2)(a, b, result);
+    if (part == 3) LAYERS(_3)(a, b, result);
+}
 
 #undef LAYER
 #undef BFLOAT16

@@ -92,8 +92,9 @@
 
 typedef struct Layer {
     const char *name;
+    void (*run)(int part, const void *a, const void *b, void *result); /* one thread */
     bool bfloat16;
-    int images, channels, in[2], out[2], taps, stride, pad[2], rows, columns, chunks;
+    int images, channels, in[2], out[2], taps, stride, pad[2], chunks;
 } Layer;
 
 enum { BLOCK = 256 };
@@ -165,47 +166,44 @@ static void check(const Layer *layer, const char *what, const void *got, bool st
 }
 
 /* A layer's three kernels, each for as many threads as the grid would have, and past them. */
-#define RUN(layer_name, description)                                                                                   \
-    do {                                                                                                               \
-        const Layer *layer = (description);                                                                            \
-        const size_t channels = (size_t)layer->channels, taps = (size_t)(layer->taps * layer->taps);                   \
-        const size_t in = (size_t)(layer->images * layer->in[0] * layer->in[1]) * channels;                            \
-        const size_t out = (size_t)(layer->images * layer->out[0] * layer->out[1]) * channels;                         \
-        const size_t chunks = (size_t)layer->chunks;                                                                   \
-        float *x_values = random_floats(in, 1), *dy_values = random_floats(out, 2);                                    \
-        float *kernel = random_floats(taps * channels, 3);                                                             \
-        void *x = tensor_of(layer, x_values, in), *dy = tensor_of(layer, dy_values, out);                              \
-        void *y = tensor_of(layer, NULL, out), *dx = tensor_of(layer, NULL, in);                                       \
-        float *partial = calloc(chunks * taps * channels, sizeof *partial);                                            \
-        double *want_y = calloc(out, sizeof *want_y), *want_dx = calloc(in, sizeof *want_dx);                          \
-        double *want_kernel = calloc(taps * channels, sizeof *want_kernel);                                            \
-        double *sums = calloc(taps * channels, sizeof *sums);                                                          \
-        float *total = calloc(taps * channels, sizeof *total);                                                         \
-        assert_true(partial &&want_y &&want_dx &&want_kernel &&sums &&total);                                          \
-        for (size_t i = 0; i < chunks * taps * channels; i++) partial[i] = NAN;                                        \
-        for (blockIdx.x = 0; blockIdx.x < 8; blockIdx.x++)                                                             \
-            for (threadIdx.x = 0; threadIdx.x < BLOCK; threadIdx.x++) {                                                \
-                layer_name##_1(x, (const float2 *)kernel, y);                                                          \
-                layer_name##_2(dy, (const float2 *)kernel, dx);                                                        \
-                layer_name##_3(x, dy, (float2 *)partial);                                                              \
-            }                                                                                                          \
-        for (size_t i = 0; i < chunks * taps * channels; i++) sums[i % (taps * channels)] += partial[i];               \
-        for (size_t i = 0; i < taps * channels; i++) total[i] = (float)sums[i];                                        \
-        add_plainly(layer, x, dy, kernel, want_y, want_dx, want_kernel);                                               \
-        check(layer, "forward", y, true, want_y, out);                                                                 \
-        check(layer, "gradient of the input", dx, true, want_dx, in);                                                  \
-        check(layer, "gradient of the kernel", total, false, want_kernel, taps *channels);                             \
-        void *all[] = {x_values, dy_values, kernel, x, dy, y, dx, partial, want_y, want_dx, want_kernel, sums, total}; \
-        for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);                                            \
-    } while (0)
+static void check_layer(const Layer *layer) {
+    const size_t channels = (size_t)layer->channels, weights = (size_t)(layer->taps * layer->taps) * channels;
+    const size_t in = (size_t)(layer->images * layer->in[0] * layer->in[1]) * channels;
+    const size_t out = (size_t)(layer->images * layer->out[0] * layer->out[1]) * channels;
+    const size_t partials = (size_t)layer->chunks * weights;
+    float *x_values = random_floats(in, 1), *dy_values = random_floats(out, 2), *kernel = random_floats(weights, 3);
+    void *x = tensor_of(layer, x_values, in), *dy = tensor_of(layer, dy_values, out);
+    void *y = tensor_of(layer, NULL, out), *dx = tensor_of(layer, NULL, in);
+    float *partial = malloc(partials * sizeof *partial), *total = calloc(weights, sizeof *total);
+    double *want_y = calloc(out, sizeof *want_y), *want_dx = calloc(in, sizeof *want_dx);
+    double *want_kernel = calloc(weights, sizeof *want_kernel);
+    assert_true(partial && total && want_y && want_dx && want_kernel);
+    for (size_t i = 0; i < partials; i++) partial[i] = NAN;
+    for (blockIdx.x = 0; blockIdx.x < 8; blockIdx.x++)
+        for (threadIdx.x = 0; threadIdx.x < BLOCK; threadIdx.x++) {
+            layer->run(1, x, kernel, y);
+            layer->run(2, dy, kernel, dx);
+            layer->run(3, x, dy, partial);
+        }
+    for (size_t i = 0; i < partials; i++) total[i % weights] += partial[i];
+    add_plainly(layer, x, dy, kernel, want_y, want_dx, want_kernel);
+    check(layer, "forward", y, true, want_y, out);
+    check(layer, "gradient of the input", dx, true, want_dx, in);
+    check(layer, "gradient of the kernel", total, false, want_kernel, weights);
+    void *all[] = {x_values, dy_values, kernel, x, dy, y, dx, partial, total, want_y, want_dx, want_kernel};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
+}
 
 static void test_on_host(void **unused) {
     (void)unused;
+    static const Layer layers[] = {
+        {"fp32, 3 taps", plain_run, false, 2, 6, {9, 10}, {9, 10}, 3, 1, {1, 1}, 5},
+        {"bf16, 3 taps, stride 2", strided_run, true, 3, 4, {12, 8}, {6, 4}, 3, 2, {0, 0}, 4},
+        {"fp32, 5 taps, stride 2", odd_run, false, 2, 2, {11, 13}, {6, 7}, 5, 2, {2, 2}, 1},
+        {"bf16, 5 taps, a small map", small_run, true, 2, 8, {3, 2}, {3, 2}, 5, 1, {2, 2}, 2},
+    };
     blockDim.x = BLOCK;
-    RUN(plain, (&(Layer){"fp32, 3 taps", false, 2, 6, {9, 10}, {9, 10}, 3, 1, {1, 1}, 4, 4, 5}));
-    RUN(strided, (&(Layer){"bf16, 3 taps, stride 2", true, 3, 4, {12, 8}, {6, 4}, 3, 2, {0, 0}, 2, 8, 4}));
-    RUN(odd, (&(Layer){"fp32, 5 taps, stride 2", false, 2, 2, {11, 13}, {6, 7}, 5, 2, {2, 2}, 2, 4, 1}));
-    RUN(small, (&(Layer){"bf16, 5 taps, a small map", true, 2, 8, {3, 2}, {3, 2}, 5, 1, {2, 2}, 4, 4, 2}));
+    for (size_t i = 0; i < sizeof layers / sizeof *layers; i++) check_layer(&layers[i]);
 }
 
 /* What no rounding may lose: infinities stay, and no NaN becomes a number. */

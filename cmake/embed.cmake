@@ -1,5 +1,5 @@
-# effnet_embed(VARIABLE FILE): a C file, whose path goes to VARIABLE, with the text of FILE as `text_of_NAME`, NUL-terminated
-# (depthwise.cu: text_of_depthwise_cu). Made again when FILE changes.
+# effnet_embed(VARIABLE FILE): a C file, whose path goes to VARIABLE, with the text of FILE as `text_of_NAME`,
+# NUL-terminated (depthwise.cu: text_of_depthwise_cu). Made again when FILE changes.
 function(effnet_embed variable file)
     get_filename_component(base ${file} NAME)
     string(MAKE_C_IDENTIFIER text_of_${base} name)

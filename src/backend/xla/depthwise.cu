@@ -1,8 +1,8 @@
-/* depthwise.cu - depthwise convolutions for NVIDIA GPUs: forward, the gradient of the input, the gradient of the kernel.
+/* depthwise.cu - depthwise convolutions for NVIDIA GPUs: forward, gradient of the input, gradient of the kernel.
  *
  * XLA gives depthwise convolutions to cuDNN, whose kernels for them took half of a training step on an H100; these move
- * each tensor little more than once. The text is part of the library. nvrtc.c has it compiled for each layer, with the layer's
- * numbers as macros, which xla_cuda_depthwise.c chooses; the step's program calls it.
+ * each tensor little more than once. The text is part of the library. nvrtc.c has it compiled for each layer, with the
+ * layer's numbers as macros, which xla_cuda_depthwise.c chooses; the step's program calls it.
  *
  *   NAME               of the function, as it stands in profiles
  *   PART               1 forward, 2 gradient of the input, 3 gradient of the kernel
@@ -13,8 +13,8 @@
  *   CHUNKS             of part 3: how many partial sums there are
  *
  * A thread has two neighbouring channels, which are one load, and a tile of ROWS x COLUMNS pixels; neighbouring threads
- * have neighbouring channels, so that loads are whole lines. It goes down the rows that its tile reads, each loaded once,
- * and adds every product that the row is part of: all indices of registers are known to the compiler. Tensors are
+ * have neighbouring channels, so that loads are whole lines. It goes down the rows that its tile reads, each loaded
+ * once, and adds every product that the row is part of: all indices of registers are known to the compiler. Tensors are
  * (N, H, W, C); kernels (taps, C) in float, rounded before to what tensors are rounded to. Nothing depends on timing:
  * the same sums in the same order at every run.
  *
@@ -92,7 +92,8 @@ INSIDE Place place_of(long long tile, int pair, int height, int width) {
 INSIDE void store_tile(Pair *map, Place place, int height, int width, float2 sums[ROWS][COLUMNS]) {
     UNROLL for (int r = 0; r < ROWS; r++) {
         if (place.row + r >= height) break;
-        Pair *line = map + (((long long)place.image * height + place.row + r) * width + place.column) * PAIRS + place.pair;
+        const long long row = (long long)place.image * height + place.row + r;
+        Pair *line = map + (row * width + place.column) * PAIRS + place.pair;
         UNROLL for (int c = 0; c < COLUMNS; c++)
             if (place.column + c < width) line[c * PAIRS] = pack(sums[r][c]);
     }
@@ -123,8 +124,8 @@ KERNEL NAME(const Pair *__restrict__ x, const float2 *__restrict__ kernel, Pair 
 }
 #endif
 
-/* Which outputs a tile of inputs is part of: output o, tap t and input i meet where o * STRIDE + t = i + pad. Tiles begin
- * at multiples of the stride, so their first output, counted from begin / STRIDE, is the same for all. */
+/* Which outputs a tile of inputs is part of: output o, tap t and input i meet where o * STRIDE + t = i + pad. Tiles
+ * begin at multiples of the stride, so their first output, counted from begin / STRIDE, is the same for all. */
 #define FIRST_OUTPUT(pad)       (-((TAPS - 1 - (pad)) / STRIDE))
 #define LAST_OUTPUT(pad, count) (((count)-1 + (pad)) / STRIDE)
 
@@ -162,8 +163,8 @@ KERNEL NAME(const Pair *__restrict__ dy, const float2 *__restrict__ kernel, Pair
 #endif
 
 #if PART == 3
-/* Thread (chunk, pair) adds tiles chunk, chunk + CHUNKS, ... of the outputs; sums (CHUNKS, taps, C) are added up by the
- * program. */
+/* Thread (chunk, pair) adds tiles chunk, chunk + CHUNKS, ... of the outputs; sums (CHUNKS, taps, C) are added up by
+ * the program. */
 KERNEL NAME(const Pair *__restrict__ x, const Pair *__restrict__ dy, float2 *__restrict__ partial) {
     enum { DOWN = (ROWS - 1) * STRIDE + TAPS, ACROSS = (COLUMNS - 1) * STRIDE + TAPS };
     const long long tiles = (long long)IMAGES * ((OUT_H + ROWS - 1) / ROWS) * ((OUT_W + COLUMNS - 1) / COLUMNS);

@@ -53,6 +53,7 @@ typedef struct Loop {
     double top1, top5, ema_top1, ema_top5; /* of the last evaluation, -1 before the first */
     double average_precision, f1;          /* the same of several labels a picture; 0: none */
     bool stop;                             /* a sink asked for it */
+    bool noted;                            /* the executor's note has been told */
 } Loop;
 
 /* ---- what the sinks hear ---- */
@@ -379,10 +380,21 @@ static bool line_due(const Run *run, int64_t step) {
     return step % run->recipe->log_interval == 0;
 }
 
+/* What the executor has found out about its device, before the first step or by compiling it. */
+static effnet_status tell_note(Loop *loop, effnet_error *err) {
+    const char *note = executor_info(loop->run->trainer.executor).note;
+    if (loop->noted || !note || !*note) return EFFNET_OK;
+    loop->noted = true;
+    return tell_message(loop, "run", note, err);
+}
+
 static effnet_status tell_step(Loop *loop, effnet_error *err) {
     Run *run = loop->run;
     TRY(pass_on_warnings(loop, run->train_loader, err));
-    if (line_due(run, step_now(run))) TRY(tell_interval(loop, err));
+    if (line_due(run, step_now(run))) {
+        TRY(tell_note(loop, err));
+        TRY(tell_interval(loop, err));
+    }
     return report_when_due(loop, step_now(run) == run->last_step, err);
 }
 
@@ -485,6 +497,7 @@ static effnet_status tell_header(Loop *loop, effnet_error *err) {
     char lines[RUN_HEADER_LINES][RUN_HEADER_BYTES];
     run_header(loop->run, step_now(loop->run), lines);
     for (int i = 0; i < RUN_HEADER_LINES; i++) TRY(tell_message(loop, "run", lines[i], err));
+    TRY(tell_note(loop, err));
     return loop->run->batch_found[0] ? tell_message(loop, "run", loop->run->batch_found, err) : EFFNET_OK;
 }
 

@@ -25,8 +25,7 @@ void run_header(const Run *run, int64_t step, char lines[RUN_HEADER_LINES][RUN_H
     if (info.device_bytes > 0)
         number_print(on_device, sizeof on_device, ", on %s about %.3g GiB",
                      info.devices > 1 ? "each device" : "the device", (double)info.device_bytes / 0x1p30);
-    number_print(lines[2], RUN_HEADER_BYTES, "%s engine, %s, %s, %d threads; memory about %.3g GiB%s%s; seed %lld%s%s",
+    number_print(lines[2], RUN_HEADER_BYTES, "%s engine, %s, %s, %d threads; memory about %.3g GiB%s%s; seed %lld",
                  info.engine, info.isa, recipe->amp == AMP_BF16 ? "bf16" : "fp32", thread_team_size(run->team),
-                 (double)run->memory_bytes / 0x1p30, free_memory, on_device, (long long)recipe->seed,
-                 info.note && *info.note ? "; " : "", info.note ? info.note : "");
+                 (double)run->memory_bytes / 0x1p30, free_memory, on_device, (long long)recipe->seed);
 }

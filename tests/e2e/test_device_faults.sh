@@ -45,6 +45,16 @@ fails execute:6:14 00000003 "the device failed while running the program: UNAVAI
 fails download:50:14 00000006 "the device failed .*--resume"
 fails await:20:14 00000002 "the device failed .*--resume"
 
+echo "-- a GPU whose plugin knows no kernels of ours, or a machine without their compiler: cuDNN's, and the run says so"
+run 0 env FAKE_PJRT_PLATFORM=cuda "${train[@]}" "${there[@]}" --out "$work/older"
+grep -qE "^run: depthwise convolutions are cuDNN's.*(UNIMPLEMENTED: no such custom call|nvidia-cuda-nvrtc)" "$work/out" ||
+    die "a run without kernels of ours does not say why"
+[ "$(grep -c "depthwise convolutions are cuDNN's" "$work/out")" = 1 ] || die "it says so more than once"
+run 0 "$effnet" eval "$work/older" --data "$work/data" --device "xla:$fake"
+run 0 env FAKE_PJRT_PLATFORM=cuda "$effnet" eval "$work/older" --data "$work/data" --device "xla:$fake"
+run 0 env FAKE_PJRT_PLATFORM=cuda EFFNET_XLA_KERNELS=0 "${train[@]}" "${there[@]}" --out "$work/off"
+! grep -q "depthwise convolutions are" "$work/out" || die "kernels that were turned off are missed"
+
 echo "-- more replicas than devices"
 complains 1 "8 replicas and 4 devices" env FAKE_PJRT_DEVICES=4 "${train[@]}" "${there[@]}" --out "$work/eight" \
     --set replicas=8 --set batch_size=16 --set accumulate=1

@@ -271,6 +271,28 @@ static effnet_status compile(XlaExecutor *xla, const XlaProgram *program, PjrtEx
     return EFFNET_OK;
 }
 
+/* Whether a program that was not compiled is worth another try without kernels of our own: an older plugin has no call
+ * for them, an older GPU may not take them. Why they are given up is told by the note. */
+static bool give_up_kernels(XlaExecutor *xla, effnet_status status, const effnet_error *why) {
+    if (status != EFFNET_ERROR_IO || !xla->kernels) return false;
+    fail(&xla->kernel_error, EFFNET_ERROR_UNSUPPORTED, "with kernels of ours: %.300s", why->message);
+    nvrtc_close(xla->kernels);
+    xla->kernels = xla->program_options.kernels = NULL;
+    return true;
+}
+
+static effnet_status compile_step(XlaExecutor *xla, effnet_error *err) {
+    effnet_error why = {0};
+    const effnet_status status = compile(xla, &xla->step_program, &xla->step, &why);
+    if (status == EFFNET_OK) return status;
+    if (!give_up_kernels(xla, status, &why)) return fail(err, status, "%s", why.message);
+    XlaProgram program;
+    TRY(xla_write_step(xla->network, &xla->spec, &xla->program_options, &program, err));
+    xla_program_free(&xla->step_program);
+    xla->step_program = program;
+    return compile(xla, &xla->step_program, &xla->step, err);
+}
+
 /* The program for pictures and targets of this kind, compiled when the first such batch comes. Another kind has other
  * arguments: the state comes home and goes out again. */
 static effnet_status prepare_step(XlaExecutor *xla, const ExecutorBatch *batch, effnet_error *err) {
@@ -292,7 +314,7 @@ static effnet_status prepare_step(XlaExecutor *xla, const ExecutorBatch *batch, 
         xla->step_program = program;
         *now = wanted;
     }
-    if (!xla->step) TRY(compile(xla, &xla->step_program, &xla->step, err));
+    if (!xla->step) TRY(compile_step(xla, err));
     return upload_state(xla, err);
 }
 
@@ -339,9 +361,13 @@ static effnet_status prepare_inference(XlaExecutor *xla, bool bytes, effnet_erro
                                     .shifts = xla->program_options.shifts & XLA_SHIFT_FORWARD,
                                     .kernels = xla->kernels,
                                     .kernel_error = &xla->kernel_error};
+    effnet_error why = {0};
     TRY(xla_write_inference(xla->network, &xla->spec, xla->options.evaluation_batch, &options, &xla->inference_program,
                             err));
-    return compile(xla, &xla->inference_program, &xla->inference, err);
+    const effnet_status status = compile(xla, &xla->inference_program, &xla->inference, &why);
+    if (status == EFFNET_OK) return status;
+    if (!give_up_kernels(xla, status, &why)) return fail(err, status, "%s", why.message);
+    return prepare_inference(xla, bytes, err); /* which finds no kernels any more */
 }
 
 static effnet_status run_inference(XlaExecutor *xla, PjrtBuffer *parameters, PjrtBuffer *statistics,

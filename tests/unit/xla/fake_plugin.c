@@ -5,7 +5,8 @@
  * FAKE_PJRT in the environment is CALL:N:CODE, say execute:7:14: the N-th (from 1) call of that kind (compile, upload,
  * execute, download, await) fails with an error of this code (8: out of memory, 14: unavailable), and so does every
  * later one, as those of a device that is gone. FAKE_PJRT_DEVICES: how many devices there are, 8;
- * FAKE_PJRT_MEMORY: the bytes of each, 1 GiB. */
+ * FAKE_PJRT_MEMORY: the bytes of each, 1 GiB. FAKE_PJRT_PLATFORM: what it says it is, "fake"; as "cuda" it is an older
+ * plugin, which compiles no program that calls kernels. */
 #include "backend/xla/pjrt_abi.h"
 
 #include <stdio.h>
@@ -42,6 +43,14 @@ static PJRT_Client client;
 
 /* ---- faults ---- */
 
+static PJRT_Error *error_of(unsigned code, const char *text) {
+    PJRT_Error *error = malloc(sizeof *error);
+    if (!error) abort();
+    error->code = code;
+    snprintf(error->message, sizeof error->message, "%s", text);
+    return error;
+}
+
 static PJRT_Error *fault(const char *call) {
     static struct {
         char call[20];
@@ -57,12 +66,10 @@ static PJRT_Error *fault(const char *call) {
     if (!spec || sscanf(spec, "%19[a-z]:%d:%u", wanted, &at, &code) != 3 || strcmp(wanted, call) != 0 ||
         calls[i].count < at)
         return NULL;
-    PJRT_Error *error = malloc(sizeof *error);
-    if (!error) abort();
-    error->code = code;
-    snprintf(error->message, sizeof error->message, "%s: the fake device fails at call %d of %s\nand a stack of calls",
+    char text[100];
+    snprintf(text, sizeof text, "%s: the fake device fails at call %d of %s\nand a stack of calls",
              code == PJRT_CODE_OUT_OF_MEMORY ? "RESOURCE_EXHAUSTED" : "UNAVAILABLE", calls[i].count, call);
-    return error;
+    return error_of(code, text);
 }
 
 static void error_free(PjrtErrorArguments *in) {
@@ -114,8 +121,9 @@ static PJRT_Error *client_free(PjrtClientArguments *in) {
     return NULL;
 }
 static PJRT_Error *client_text(PjrtClientText *in) {
-    in->text = "fake";
-    in->bytes = 4;
+    const char *platform = getenv("FAKE_PJRT_PLATFORM");
+    in->text = platform ? platform : "fake";
+    in->bytes = strlen(in->text);
     return NULL;
 }
 static PJRT_Error *client_devices(PjrtClientDevices *in) {
@@ -154,6 +162,7 @@ static size_t type_bytes(const char *text) {
 static PJRT_Error *compile(PjrtCompile *in) {
     PJRT_Error *error = fault("compile");
     if (error) return error;
+    if (strstr(in->program->code, "__gpu$xla.gpu.ptx")) return error_of(12, "UNIMPLEMENTED: no such custom call");
     PJRT_LoadedExecutable *made = calloc(1, sizeof *made);
     const char *main_at = strstr(in->program->code, "@main("), *results = main_at ? strstr(main_at, ") -> ") : NULL;
     if (!made || !results) abort();

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static const char *kind_name(mode_t mode) {
@@ -15,6 +16,21 @@ static const char *kind_name(mode_t mode) {
            : S_ISCHR(mode)  ? "a character device"
            : S_ISBLK(mode)  ? "a block device"
                             : "no regular file";
+}
+
+bool descriptor_sync(int descriptor) {
+    return fsync(descriptor) == 0 || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP;
+}
+
+bool file_rename(const char *from, const char *to) {
+    for (int wait_ms = 20;; wait_ms *= 2) {
+        if (rename(from, to) == 0) return true;
+        if (wait_ms > 1500 || (errno != EBUSY && errno != EACCES && errno != EAGAIN && errno != EINTR && errno != EIO))
+            return false;
+        int reason = errno;
+        nanosleep(&(struct timespec){.tv_sec = wait_ms / 1000, .tv_nsec = wait_ms % 1000 * 1000000L}, NULL);
+        errno = reason;
+    }
 }
 
 effnet_status atomic_file_open(AtomicFile *file, const char *path, effnet_error *err) {
@@ -43,14 +59,14 @@ static effnet_status sync_parent(const char *path, effnet_error *err) {
 effnet_status atomic_file_commit(AtomicFile *file, effnet_error *err) {
     const char *failed = NULL;
     if (ferror(file->stream) || fflush(file->stream) != 0) failed = "write";
-    if (!failed && fsync(fileno(file->stream)) != 0) failed = "sync";
+    if (!failed && !descriptor_sync(fileno(file->stream))) failed = "sync";
     int reason = errno;
     if (fclose(file->stream) != 0 && !failed) {
         failed = "close";
         reason = errno;
     }
     file->stream = NULL;
-    if (!failed && rename(file->temporary, file->path) != 0) {
+    if (!failed && !file_rename(file->temporary, file->path)) {
         failed = "rename";
         reason = errno;
     }
@@ -173,11 +189,10 @@ effnet_status folder_create(const char *path, effnet_error *err) {
 effnet_status folder_sync(const char *path, effnet_error *err) {
     int descriptor = open(path, O_RDONLY | O_DIRECTORY);
     if (descriptor < 0) return fail(err, EFFNET_ERROR_IO, "cannot open the folder '%s': %s", path, strerror(errno));
-    int failed = fsync(descriptor);
+    const bool done = descriptor_sync(descriptor);
     int reason = errno;
     close(descriptor);
-    if (failed && reason != EINVAL) /* some file systems cannot sync a folder */
-        return fail(err, EFFNET_ERROR_IO, "cannot sync the folder '%s': %s", path, strerror(reason));
+    if (!done) return fail(err, EFFNET_ERROR_IO, "cannot sync the folder '%s': %s", path, strerror(reason));
     return EFFNET_OK;
 }
 

@@ -6,7 +6,14 @@
 
 #include "base/error.h"
 
+#include <stdbool.h>
 #include <stdio.h>
+
+/* fsync; true also where the file system has no such thing, which is all that can be had there. Else errno says why. */
+bool descriptor_sync(int descriptor);
+/* rename. A name is busy now and then where the file system is a server's or another program looks at the folder: tried
+ * again for about two seconds. Else errno says why. */
+bool file_rename(const char *from, const char *to);
 
 typedef struct AtomicFile {
     FILE *stream;         /* write here */

@@ -232,12 +232,12 @@ static effnet_status fetch_blob(const Fetch *fetch, const char *file, const char
     if (arrival.have > size) arrival.have = ftruncate(descriptor, 0) == 0 ? 0 : size;
     arrival.here = arrival.have;
     effnet_status done = transfer(&arrival, err);
-    if (done == EFFNET_OK && fsync(descriptor) != 0)
+    if (done == EFFNET_OK && !descriptor_sync(descriptor))
         done = fail(err, EFFNET_ERROR_IO, "cannot sync '%s': %s", partial, strerror(errno));
     show(&arrival, true);
     close(descriptor);
     if (done == EFFNET_OK) done = verify(fetch, file, partial, checksum, err);
-    if (done == EFFNET_OK && rename(partial, blob) != 0)
+    if (done == EFFNET_OK && !file_rename(partial, blob))
         done = fail(err, EFFNET_ERROR_IO, "cannot rename '%s': %s", partial, strerror(errno));
     return done;
 }

@@ -26,32 +26,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
-
-/* A name is busy now and then where the file system is a server's or another program looks at the folder: tried again
- * for about two seconds. */
-static bool rename_patiently(const char *from, const char *to) {
-    for (int wait_ms = 20;; wait_ms *= 2) {
-        if (rename(from, to) == 0) return true;
-        if (wait_ms > 1500 || (errno != EBUSY && errno != EACCES && errno != EAGAIN && errno != EINTR && errno != EIO))
-            return false;
-        int reason = errno;
-        nanosleep(&(struct timespec){.tv_sec = wait_ms / 1000, .tv_nsec = wait_ms % 1000 * 1000000L}, NULL);
-        errno = reason;
-    }
-}
 
 /* Puts the new folder where the old one may stand, without a moment in which there is none. Where the file system
  * cannot exchange two names, there is such a moment, and the older checkpoints are what a kill leaves. */
 static effnet_status rename_over(const char *from, const char *to, effnet_error *err) {
-    if (rename_patiently(from, to)) return EFFNET_OK;
+    if (file_rename(from, to)) return EFFNET_OK;
     if (errno == ENOTEMPTY || errno == EEXIST) {
         if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_EXCHANGE) == 0) return checkpoint_remove_tree(from, err);
         char aside[CHECKPOINT_PATH_BYTES + 8];
         snprintf(aside, sizeof aside, "%s.old.tmp", to);
-        if (checkpoint_remove_tree(aside, err) == EFFNET_OK && rename_patiently(to, aside) &&
-            rename_patiently(from, to))
+        if (checkpoint_remove_tree(aside, err) == EFFNET_OK && file_rename(to, aside) && file_rename(from, to))
             return checkpoint_remove_tree(aside, err);
     }
     return fail(err, EFFNET_ERROR_IO, "cannot rename '%s' to '%s': %s", from, to, strerror(errno));

@@ -106,7 +106,7 @@ effnet_status run_log_cut(RunLog *log, int64_t step, effnet_error *err) {
     bool done = find_kept(log, step, &kept);
     effnet_status status = done && kept.rest ? set_aside(log, err) : EFFNET_OK;
     done = done && status == EFFNET_OK && fseek(log->stream, 0, SEEK_END) == 0 &&
-           ftruncate(fileno(log->stream), kept.whole) == 0;
+           (ftell(log->stream) == kept.whole || ftruncate(fileno(log->stream), kept.whole) == 0);
     if (done && kept.rest)
         done = fwrite(kept.rest, 1, kept.rest_size, log->stream) == kept.rest_size && fflush(log->stream) == 0;
     free(kept.rest);

@@ -1,5 +1,5 @@
-/* A file system without symbolic links, and with names that are busy or can't be replaced: this program's own symlink()
- * and rename() stand before the C library's and refuse as they are told. `last` and `best` are then text files, which
+/* A file system without symbolic links or syncing, and with names that are busy or can't be replaced: this program's own symlink(),
+ * rename() and fsync() stand before the C library's and refuse as they are told. `last` and `best` are then text files, which
  * readers understand, and no checkpoint is lost or refused. */
 #include "base/file.h"
 #include "scratch_folder.h"
@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -38,6 +40,16 @@ int rename(const char *from, const char *to) {
         return -1;
     }
     return renameat(AT_FDCWD, from, AT_FDCWD, to);
+}
+
+static int refuse_syncs; /* errno of every fsync(), 0: none */
+
+int fsync(int descriptor) {
+    if (refuse_syncs) {
+        errno = refuse_syncs;
+        return -1;
+    }
+    return (int)syscall(SYS_fsync, descriptor);
 }
 
 static ScratchFolder folder;
@@ -118,6 +130,33 @@ static void test_busy_names(void **unused) {
     refuse_to = NULL;
 }
 
+static effnet_status write_note(void) {
+    char path[600];
+    AtomicFile file;
+    snprintf(path, sizeof path, "%s/note", folder.path);
+    if (atomic_file_open(&file, path, &err) != EFFNET_OK) return err.status;
+    fputs("note", file.stream);
+    return atomic_file_commit(&file, &err);
+}
+
+/* Where there is no syncing nothing more can be had; where it failed, the file isn't there. */
+static void test_no_syncing(void **unused) {
+    (void)unused;
+    static const int absent[] = {EINVAL, ENOSYS, EOPNOTSUPP};
+    for (int i = 0; i < 3; i++) {
+        refuse_syncs = absent[i];
+        assert_int_equal(write_note(), EFFNET_OK);
+        write_step(40 + i);
+        check_marker("last", 40 + i, true);
+    }
+    refuse_syncs = EIO;
+    assert_int_equal(write_note(), EFFNET_ERROR_IO);
+    refuse_syncs = 0;
+    refuse_renames = 2; /* busy, and then free */
+    assert_int_equal(write_note(), EFFNET_OK);
+    assert_int_equal(refuse_renames, 0);
+}
+
 /* What stands there is none of ours: no checkpoint, and nothing is waited for. */
 static void test_other_things(void **unused) {
     (void)unused;
@@ -157,6 +196,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_without_links),
         cmocka_unit_test(test_busy_names),
+        cmocka_unit_test(test_no_syncing),
         cmocka_unit_test(test_other_things),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

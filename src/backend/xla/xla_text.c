@@ -4,7 +4,9 @@
 #include "base/file.h"
 
 #include <inttypes.h>
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 static const char *role_text(XlaRole role) {
     static const char *const texts[] = {
@@ -81,6 +83,7 @@ effnet_status xla_program_write(const char *path, const Network *network, const 
     write_tensors(out.stream, "Statistics", network->statistics, network->num_statistics);
     fputs("\n", out.stream);
     if (fwrite(program->text, 1, program->bytes, out.stream) == program->bytes) return atomic_file_commit(&out, err);
+    const int reason = errno;
     atomic_file_abort(&out);
-    return fail(err, EFFNET_ERROR_IO, "cannot write '%s'", path);
+    return fail(err, EFFNET_ERROR_IO, "cannot write '%s': %s", path, strerror(reason));
 }

@@ -379,7 +379,7 @@ static effnet_status finish(Writer *writer, effnet_error *err) {
     TRY(write_at(writer, (int64_t)head->table, writer->entries.data, writer->entries.size, err));
     TRY(write_at(writer, (int64_t)head->texts, writer->texts.data, writer->texts.size, err));
     TRY(write_at(writer, 0, head, sizeof *head, err));
-    if (fsync(writer->descriptor) != 0 || rename(writer->part, writer->options->path) != 0)
+    if (!descriptor_sync(writer->descriptor) || !file_rename(writer->part, writer->options->path))
         return fail(err, EFFNET_ERROR_IO, "cannot finish '%s': %s", writer->options->path, strerror(errno));
     writer->result->bytes = (int64_t)head->end;
     return tell(writer, true, err);

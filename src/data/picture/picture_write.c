@@ -5,6 +5,7 @@
 #include "data/picture/jpeg_encode.h"
 
 #include <spng.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -25,8 +26,11 @@ effnet_status picture_write_png(const Picture *picture, const char *path, FILE *
     int failed = spng_set_png_file(context, stream);
     if (!failed) failed = spng_set_ihdr(context, &header);
     if (!failed) failed = spng_encode_image(context, picture->pixels, size, SPNG_FMT_PNG, SPNG_ENCODE_FINALIZE);
+    const int reason = ferror(stream) ? errno : 0;
     spng_ctx_free(context);
-    return failed ? fail(err, EFFNET_ERROR_IO, "cannot write '%s': %s", path, spng_strerror(failed)) : EFFNET_OK;
+    return failed ? fail(err, EFFNET_ERROR_IO, "cannot write '%s': %s", path,
+                         reason ? strerror(reason) : spng_strerror(failed))
+                  : EFFNET_OK;
 }
 
 static effnet_status write_jpeg(const Picture *picture, const char *path, FILE *stream, effnet_error *err) {

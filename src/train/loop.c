@@ -414,6 +414,17 @@ static bool result_due(const Run *run, int64_t step) {
            (every > 0 && step % every == 0);
 }
 
+/* A minute of compiling is in no rate and no estimate: training begins behind it. */
+static void pass_over_compiling(Loop *loop, double seconds) {
+    Meter *const meters[] = {&loop->since_report, &loop->since_line, &loop->epoch};
+    const double now = clock_seconds();
+    if (!(seconds > 0)) return;
+    for (int i = 0; i < 3; i++) meters[i]->began += seconds;
+    loop->window.count = 0;
+    pace_resume(&loop->pace, now, step_now(loop->run));
+    window_add(&loop->window, now, step_now(loop->run));
+}
+
 static effnet_status one_step(Loop *loop, effnet_error *err) {
     Run *run = loop->run;
     Batch batch;
@@ -431,7 +442,9 @@ static effnet_status one_step(Loop *loop, effnet_error *err) {
                                     .weights = class_weights_of(&run->class_weights, &batch),
                                     .norms = line_due(run, next) || next % run->steps_per_epoch == 0,
                                     .wait = result_due(run, next)};
+    const double compiled = executor_info(run->trainer.executor).compile_seconds;
     TRY(trainer_queue_step(&run->trainer, &pictures, &results, &loop->lr, err));
+    pass_over_compiling(loop, executor_info(run->trainer.executor).compile_seconds - compiled);
     for (int i = 0; i < results.count; i++) TRY(take_result(loop, &results.list[i], err));
     if (pictures.norms) {
         loop->weight_norm = results.list[results.count - 1].weight_norm;

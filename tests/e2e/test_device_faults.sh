@@ -55,6 +55,15 @@ run 0 env FAKE_PJRT_PLATFORM=cuda "$effnet" eval "$work/older" --data "$work/dat
 run 0 env FAKE_PJRT_PLATFORM=cuda EFFNET_XLA_KERNELS=0 "${train[@]}" "${there[@]}" --out "$work/off"
 ! grep -q "depthwise convolutions are" "$work/out" || die "kernels that were turned off are missed"
 
+echo "-- compiling is no training: the rate of the first line does not have it"
+run 0 env FAKE_PJRT_COMPILE=8 "${train[@]}" "${there[@]}" --out "$work/slow" --set log_interval=1
+python3 - "$work/slow/log.jsonl" <<'PYTHON' || die "the first line's rate counts the seconds of compiling"
+import json
+import sys
+first = json.loads(open(sys.argv[1]).readline())
+sys.exit(not first["images_per_s"] > 2)  # a batch of twelve in eight seconds would be 1.5 a second
+PYTHON
+
 echo "-- more replicas than devices"
 complains 1 "8 replicas and 4 devices" env FAKE_PJRT_DEVICES=4 "${train[@]}" "${there[@]}" --out "$work/eight" \
     --set replicas=8 --set batch_size=16 --set accumulate=1

@@ -5,13 +5,14 @@
  * FAKE_PJRT in the environment is CALL:N:CODE, say execute:7:14: the N-th (from 1) call of that kind (compile, upload,
  * execute, download, await) fails with an error of this code (8: out of memory, 14: unavailable), and so does every
  * later one, as those of a device that is gone. FAKE_PJRT_DEVICES: how many devices there are, 8;
- * FAKE_PJRT_MEMORY: the bytes of each, 1 GiB. FAKE_PJRT_PLATFORM: what it says it is, "fake"; as "cuda" it is an older
- * plugin, which compiles no program that calls kernels. */
+ * FAKE_PJRT_MEMORY: the bytes of each, 1 GiB. FAKE_PJRT_COMPILE: seconds that compiling takes, 0. FAKE_PJRT_PLATFORM: what
+ * it says it is, "fake"; as "cuda" it is an older plugin, which compiles no program that calls kernels. */
 #include "backend/xla/pjrt_abi.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { MOST = 32, DEVICES = 8 };
 
@@ -162,6 +163,8 @@ static size_t type_bytes(const char *text) {
 static PJRT_Error *compile(PjrtCompile *in) {
     PJRT_Error *error = fault("compile");
     if (error) return error;
+    const char *seconds = getenv("FAKE_PJRT_COMPILE");
+    if (seconds) sleep((unsigned)atoi(seconds));
     if (strstr(in->program->code, "__gpu$xla.gpu.ptx")) return error_of(12, "UNIMPLEMENTED: no such custom call");
     PJRT_LoadedExecutable *made = calloc(1, sizeof *made);
     const char *main_at = strstr(in->program->code, "@main("), *results = main_at ? strstr(main_at, ") -> ") : NULL;

@@ -8,11 +8,9 @@
  * still hold its beginning. With the warm-up of TensorFlow, decay = min(d, (1 + n) / (10 + n)), they follow the run from
  * the start, over its last tenth. */
 static void warn_averages(const effnet_plan *plan, const Recipe *recipe, RunNotes *notes) {
-    if (!recipe->model_ema || recipe->model_ema_decay <= 0) return;
+    if (!recipe->model_ema || recipe->model_ema_decay <= 0 || recipe->model_ema_decay >= 1) return;
     double horizon = 1 / (1 - recipe->model_ema_decay);
-    if (recipe->model_ema_decay >= 1)
-        run_note(notes, "model_ema_decay is 1: the averages never move from where they began");
-    else if (horizon > (double)plan->steps)
+    if (horizon > (double)plan->steps)
         run_note(
             notes,
             "the averages (model_ema_decay: %g) reach over %.0f steps and the run has %lld%s; 1 - 10 / steps = %.3g "
@@ -43,9 +41,6 @@ static void warn_eps(const Recipe *recipe, RunNotes *notes) {
 }
 
 static void warn_schedule(const effnet_plan *plan, const Recipe *recipe, RunNotes *notes) {
-    if (recipe->warmup_epochs >= (double)recipe->epochs && recipe->warmup_epochs > 0)
-        run_note(notes, "the warm-up (warmup_epochs: %g) lasts as long as the run (epochs: %lld): lr is never reached",
-                 recipe->warmup_epochs, (long long)recipe->epochs);
     bool decays = recipe->sched == SCHEDULE_STAIRCASE || recipe->sched == SCHEDULE_EXPONENTIAL;
     double peak = recipe_learning_rate(recipe), last = plan->lr[EFFNET_PLAN_POINTS - 1];
     if (decays && recipe->decay_rate < 1 && peak > 0 && last > 0.9 * peak)

@@ -94,5 +94,16 @@ effnet_status run_check_training(Run *run, effnet_error *err) {
     }
     if (recipe->lr == 0 && recipe->lr_base == 0)
         run_note(&run->notes, "the learning rate is 0 (lr and lr_base): no weight will change");
+    if (recipe->warmup_epochs >= (double)recipe->epochs && recipe->warmup_epochs > 0)
+        run_note(&run->notes,
+                 "the warm-up (warmup_epochs: %g) lasts as long as the run (epochs: %lld): lr is never reached",
+                 recipe->warmup_epochs, (long long)recipe->epochs);
+    if (recipe->model_ema && recipe->model_ema_decay >= 1 && !recipe->model_ema_warmup)
+        run_note(&run->notes, "model_ema_decay is 1: the averages never move from where they began");
+    if (recipe->bn_momentum >= 1 && !recipe->freeze[0])
+        run_note(
+            &run->notes,
+            "bn_momentum is 1: the running statistics that evaluation uses never move from where they began (it is "
+            "the share of the old ones kept; PyTorch's 0.1 is 0.9 here)");
     return EFFNET_OK;
 }

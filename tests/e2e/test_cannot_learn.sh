@@ -36,6 +36,11 @@ grep -q 'no readable picture of 1 of the 3 classes in val' "$work/err" || die "d
 
 run 0 "${train[@]}" --data "$work/d" --out "$work/e" --steps 1 --set lr_base=0
 grep -q 'learning rate is 0' "$work/err" || die "the learning rate of 0 was not told"
+run 0 "${train[@]}" --data "$work/d" --out "$work/still" --steps 1 --set bn_momentum=1 --set warmup_epochs=1000 --set model_ema=true \
+    --set model_ema_decay=1 --set model_ema_warmup=false
+for told in 'bn_momentum is 1' 'model_ema_decay is 1' 'lr is never reached'; do
+    grep -q "$told" "$work/err" || die "not told: $told"
+done
 
 cp -r "$work/d" "$work/ruined"
 for file in "$work"/ruined/val/*/*.bmp; do echo none >"$file"; done

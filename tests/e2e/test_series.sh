@@ -69,6 +69,8 @@ complains 1 'val_split is .fold 4/3.' "${train[@]}" --set 'val_split=fold 4/3' -
 complains 1 'no-such-curve' "${train[@]}" --set seeds=2 --set reference_curve=no-such-curve --out "$work/wrong"
 complains 1 'nowhere' "$effnet" train "$work/recipe.yaml" --data "$work/nowhere" --set folds=2 --out "$work/wrong"
 [ ! -e "$work/wrong" ] || die "wrong input left a folder"
+complains 1 'no class has more than [0-9]+ pictures, which cannot be cut into 900 parts.*\(fold-1' "${train[@]}" --set folds=900 \
+    --out "$work/many" # before the first run, not before the first empty part
 
 complains 1 'holds several runs: name one of them, such as .*/seeds/seed-1' "$effnet" eval "$work/seeds" \
     --data "$work/pictures"

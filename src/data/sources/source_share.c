@@ -148,18 +148,25 @@ static effnet_status choose_fold(const Dataset *whole, const SourcePart *part, c
     for (int64_t i = 0; i < whole->size; i++)
         places[i] = (Place){.hash = hashes[i], .label = whole->methods->label(whole, i), .picture = i};
     qsort(places, (size_t)whole->size, sizeof *places, by_class_and_hash);
+    int64_t most = 0;
     for (int64_t first = 0, end; first < whole->size; first = end) {
         const Range *range = &ranges[places[first].label];
         int64_t equal = first, readable;
         for (end = first; end < whole->size && places[end].label == places[first].label;) end++;
         for (readable = end; readable > first && places[readable - 1].hash >= 1;) readable--;
+        if (readable - first > most) most = readable - first;
         for (int64_t at = first; at < readable && range->least < range->most; at++) {
             if (places[at].hash != places[equal].hash) equal = at; /* copies go where the first of them goes */
             evaluated[places[at].picture] = (equal - first) * part->folds / (readable - first) == part->fold - 1;
         }
     }
     free(places);
-    return EFFNET_OK;
+    if (most >= part->folds) return EFFNET_OK;
+    return fail(
+        err, EFFNET_ERROR_ARGUMENT,
+        "no class has more than %lld pictures, which cannot be cut into %d parts: give more pictures or ask for "
+        "fewer folds",
+        (long long)most, part->folds);
 }
 
 static effnet_status choose(ShareSource *source, const Dataset *whole, bool evaluation, const SourcePart *part,

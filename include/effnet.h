@@ -326,6 +326,8 @@ typedef struct effnet_onnx_options {
     bool keep_batch_norm; /* BatchNormalization nodes; else folded into the convolutions before them */
     int opset;            /* ONNX's operator set, 13 to 21; 0: 17 */
     bool preprocessing;   /* pictures go in as they are, see below */
+    bool int8; /* the wider 1x1 convolutions multiply bytes, as dtype "int8" does: a file half as large; what it
+                             costs effnet_dtype_errors and effnet_evaluate tell. Not with keep_batch_norm */
 } effnet_onnx_options;
 
 /* The model as an ONNX file: input "input" (N, 3, resolution, resolution), normalised by the model's mean and std, any N;

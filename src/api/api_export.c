@@ -10,11 +10,12 @@
 #include <string.h>
 
 /* The card's texts and the golden picture; freed by card_metadata_free. */
-static effnet_status describe(const effnet_model *model, char ***out, effnet_error *err) {
+static effnet_status describe(const effnet_model *model, bool int8, char ***out, effnet_error *err) {
     Golden golden;
-    TRY(golden_make(model, &golden, err));
+    TRY(golden_make(model, int8, &golden, err));
     effnet_status status = card_metadata(&model->card, out, err);
     if (status == EFFNET_OK) status = golden_to_metadata(&golden, model->network.config.num_classes, *out, err);
+    if (status == EFFNET_OK && int8) status = card_metadata_add(*out, GOLDEN_DTYPE_KEY, "int8", err);
     golden_free(&golden);
     if (status != EFFNET_OK) {
         card_metadata_free(*out);
@@ -30,9 +31,10 @@ effnet_status effnet_model_save_onnx(const effnet_model *model, const char *path
     NEED(model);
     NEED(path);
     TRY(options_copy(options, &chosen, sizeof chosen, "effnet_onnx_options", error));
-    TRY(describe(model, &metadata, error));
+    TRY(describe(model, chosen.int8, &metadata, error));
     const OnnxOptions write = {.opset = chosen.opset,
                                .keep_batch_norm = chosen.keep_batch_norm,
+                               .int8 = chosen.int8,
                                .pictures = chosen.preprocessing ? &model->card.transform : NULL,
                                .several = model->card.several,
                                .metadata = (const char *const *)metadata};
@@ -57,7 +59,7 @@ effnet_status effnet_model_save_gguf(const effnet_model *model, const char *path
     effnet_status status = memory_allocate_floats(1, count, "the weights", &written.parameters, error);
     if (status == EFFNET_OK) memcpy(written.parameters, model->parameters, count * sizeof(float));
     if (status == EFFNET_OK && chosen.half) status = gguf_round(&model->network, written.parameters, error);
-    if (status == EFFNET_OK) status = describe(&written, &metadata, error);
+    if (status == EFFNET_OK) status = describe(&written, false, &metadata, error);
     if (status == EFFNET_OK) {
         const GgufOptions write = {.half = chosen.half,
                                    .transform = &model->card.transform,
@@ -77,7 +79,7 @@ effnet_status effnet_model_save_c(const effnet_model *model, const char *path, e
     NEED(path);
     const char **labels = model_labels(model, error);
     if (!labels) return error ? error->status : EFFNET_ERROR_MEMORY;
-    effnet_status status = golden_make(model, &golden, error);
+    effnet_status status = golden_make(model, false, &golden, error);
     if (status == EFFNET_OK) {
         const CSourceOptions options = {.pictures = &model->card.transform,
                                         .labels = labels,

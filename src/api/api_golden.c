@@ -42,9 +42,10 @@ static effnet_status encode(Golden *golden, effnet_error *err) {
     return status;
 }
 
-effnet_status golden_run(const effnet_model *model, const Picture *picture, float *logits, effnet_error *err) {
+effnet_status golden_run(const effnet_model *model, bool int8, const Picture *picture, float *logits,
+                         effnet_error *err) {
     effnet_model plain = *model; /* the same weights and threads, states of its own */
-    plain.dtype = (Dtype){0};
+    plain.dtype = (Dtype){.int8 = int8};
     plain.device = NULL;
     plain.idle = NULL;
     const effnet_picture given = {.pixels = picture->pixels, .height = picture->height, .width = picture->width};
@@ -54,7 +55,7 @@ effnet_status golden_run(const effnet_model *model, const Picture *picture, floa
     return status;
 }
 
-effnet_status golden_make(const effnet_model *model, Golden *out, effnet_error *err) {
+effnet_status golden_make(const effnet_model *model, bool int8, Golden *out, effnet_error *err) {
     *out = (Golden){.picture = {.height = HEIGHT, .width = WIDTH, .pixels = malloc((size_t)3 * WIDTH * HEIGHT)},
                     .logits = calloc((size_t)model->network.config.num_classes, sizeof(float))};
     effnet_status status = EFFNET_OK;
@@ -64,7 +65,7 @@ effnet_status golden_make(const effnet_model *model, Golden *out, effnet_error *
         draw(out->picture.pixels);
         status = encode(out, err);
     }
-    if (status == EFFNET_OK) status = golden_run(model, &out->picture, out->logits, err);
+    if (status == EFFNET_OK) status = golden_run(model, int8, &out->picture, out->logits, err);
     if (status != EFFNET_OK) golden_free(out);
     return status;
 }

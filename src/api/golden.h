@@ -9,6 +9,8 @@
 /* The keys of the metadata: a PNG in base64, and a JSON list. */
 #define GOLDEN_PICTURE_KEY "effnet.golden_picture"
 #define GOLDEN_LOGITS_KEY  "effnet.golden_logits"
+/* Present in files whose 1x1 convolutions multiply bytes: "int8". The golden logits are of that arithmetic. */
+#define GOLDEN_DTYPE_KEY "effnet.dtype"
 
 typedef struct Golden {
     Picture picture;
@@ -17,14 +19,16 @@ typedef struct Golden {
     float *logits; /* (classes) */
 } Golden;
 
-/* Draws the picture, 160 x 120, the same for every model, and runs the model on it in fp32, whatever its dtype. */
-effnet_status golden_make(const effnet_model *model, Golden *out, effnet_error *err);
+/* Draws the picture, 160 x 120, the same for every model, and runs the model on it in fp32, whatever its dtype; int8: with
+ * those convolutions in bytes, and all else in fp32. */
+effnet_status golden_make(const effnet_model *model, bool int8, Golden *out, effnet_error *err);
 void golden_free(Golden *golden);
 /* Into the pairs of card_metadata. */
 effnet_status golden_to_metadata(const Golden *golden, int classes, char **metadata, effnet_error *err);
 /* Back; *found false where there is none. */
 effnet_status golden_from_metadata(const CardTexts *texts, int classes, Golden *out, bool *found, effnet_error *err);
-/* The logits that the model gives for a picture, in fp32. */
-effnet_status golden_run(const effnet_model *model, const Picture *picture, float *logits, effnet_error *err);
+/* The logits that the model gives for a picture, in the same arithmetic. */
+effnet_status golden_run(const effnet_model *model, bool int8, const Picture *picture, float *logits,
+                         effnet_error *err);
 
 #endif

@@ -43,7 +43,7 @@ int against_fp32(const AgainstFp32 *against, effnet_model *model, double top1, j
     effnet_model_free(plain);
     if (status != EFFNET_OK) {
         json_decref(rows);
-        return report("eval", &error);
+        return report(against->verb, &error);
     }
     const double lost = evaluation.top1 - top1;
     if (object) {
@@ -58,8 +58,7 @@ int against_fp32(const AgainstFp32 *against, effnet_model *model, double top1, j
     json_decref(rows);
     *accepted = lost <= most_points || against->allow_loss;
     if (!*accepted)
-        fprintf(stderr,
-                "effnet eval: %s loses %.2f points of top-1, more than %g; --allow-loss takes it all the same\n",
-                against->dtype, lost, most_points);
+        fprintf(stderr, "effnet %s: %s loses %.2f points of top-1, more than %g; --allow-loss takes it all the same\n",
+                against->verb, against->dtype, lost, most_points);
     return EXIT_OK;
 }

@@ -1,4 +1,5 @@
-/* eval_against_fp32.h - effnet eval --against-fp32: what a dtype costs, in points of accuracy and layer by layer. */
+/* eval_against_fp32.h - what a dtype costs, in points of accuracy and layer by layer: effnet eval --against-fp32, and export
+ * --dtype int8. */
 #ifndef EFFNET_CLI_EVAL_AGAINST_FP32_H
 #define EFFNET_CLI_EVAL_AGAINST_FP32_H
 
@@ -7,7 +8,7 @@
 #include <jansson.h>
 
 typedef struct AgainstFp32 {
-    const char *checkpoint, *data, *dtype;
+    const char *verb, *checkpoint, *data, *dtype;
     const effnet_model_options *model_options; /* as the model was opened */
     const effnet_evaluate_options *evaluate_options;
     bool allow_loss;

@@ -68,7 +68,8 @@ static int tell(const EvalArguments *arguments, effnet_model *model, const effne
     json_t *object = arguments->json ? to_json(arguments->checkpoint, model, evaluation, arguments->mirrored) : NULL;
     effnet_evaluate_options again = *evaluate_options; /* the report is of the dtype that was asked for */
     again.report = NULL;
-    const AgainstFp32 against = {.checkpoint = arguments->checkpoint,
+    const AgainstFp32 against = {.verb = "eval",
+                                 .checkpoint = arguments->checkpoint,
                                  .data = arguments->data,
                                  .dtype = arguments->dtype,
                                  .model_options = options,

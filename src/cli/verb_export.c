@@ -1,5 +1,6 @@
 /* verb_export.c - effnet export: a model as one file for other programs, or a recipe's training step. */
 #include "common_options.h"
+#include "eval_against_fp32.h"
 #include "settings.h"
 #include "text.h"
 #include "verbs.h"
@@ -26,7 +27,8 @@ typedef struct Export {
     effnet_onnx_options onnx;
     effnet_stablehlo_options stablehlo;
     effnet_gguf_options gguf;
-    bool json;
+    const char *data; /* of ONNX in bytes: to measure on; NULL: not measured */
+    bool json, allow_loss;
 } Export;
 
 static effnet_status save(const Export *export, const effnet_model *model, effnet_error *error) {
@@ -44,18 +46,46 @@ static effnet_status save(const Export *export, const effnet_model *model, effne
     }
 }
 
+/* What bytes cost on the data, layer by layer and in points; *accepted false: more than may be. */
+static int measure(const Export *export, effnet_model *model, json_t *object, bool *accepted) {
+    const effnet_evaluate_options how = {.struct_size = sizeof how};
+    effnet_evaluation evaluation = {.struct_size = sizeof evaluation};
+    effnet_error error;
+    if (effnet_evaluate(model, export->data, &how, &evaluation, &error) != EFFNET_OK) return report("export", &error);
+    const AgainstFp32 against = {.verb = "export",
+                                 .checkpoint = export->from,
+                                 .data = export->data,
+                                 .dtype = "int8",
+                                 .model_options = &export->model,
+                                 .evaluate_options = &how,
+                                 .allow_loss = export->allow_loss};
+    if (object) json_object_set_new(object, "int8_top1", json_rounded(evaluation.top1, 7));
+    return against_fp32(&against, model, evaluation.top1, object, accepted);
+}
+
 static int export_model(const Export *export) {
     effnet_model *model = NULL;
     effnet_error error;
+    json_t *object = export->json ? json_object() : NULL;
     effnet_status status = effnet_model_open(export->from, &export->model, &model, &error);
+    if (status == EFFNET_OK && export->data) {
+        bool accepted = true;
+        const int measured = measure(export, model, object, &accepted);
+        if (measured != EXIT_OK || !accepted) { /* no file */
+            effnet_model_free(model);
+            if (measured == EXIT_OK && object) return json_print("export", object), EXIT_FAILED;
+            json_decref(object);
+            return measured == EXIT_OK ? EXIT_FAILED : measured;
+        }
+    }
     if (status == EFFNET_OK) status = save(export, model, &error);
     if (status != EFFNET_OK) {
         effnet_model_free(model);
+        json_decref(object);
         return report("export", &error);
     }
     int result = EXIT_OK, resolution = effnet_model_resolution(model), classes = effnet_model_classes(model);
-    if (export->json) {
-        json_t *object = json_object();
+    if (object) {
         json_object_set_new(object, "file", json_text(export->out));
         json_object_set_new(object, "model", json_text(effnet_model_name(model)));
         json_object_set_new(object, "num_classes", json_integer(classes));
@@ -114,15 +144,16 @@ int verb_export(int argc, char **argv) {
             "say what goes in, in order.\n",
         .examples = "  effnet export runs/mine mine.onnx --preprocessing\n"
                     "  effnet export runs/mine mine.onnx --opset 13\n"
+                    "  effnet export runs/mine mine.onnx --dtype int8 --data photographs\n"
                     "  effnet export runs/mine mine.safetensors --weights raw\n"
                     "  effnet export runs/mine mine.c --res 96\n"
                     "  effnet export runs/mine mine.gguf --half\n"
                     "  effnet export runs/mine mine.mlir --batch 16\n"
                     "  effnet export recipes/imagenet-b0.yaml step.mlir --set batch_size=256 --uint8\n",
     };
-    const char *weights = "ema", *format = NULL, *dtype = "fp32";
+    const char *weights = "ema", *format = NULL, *dtype = "fp32", *data = NULL;
     int64_t resolution = 0, batch = 0, opset = 0;
-    bool json = false, keep_batch_norm = false, bytes = false, preprocessing = false, half = false,
+    bool json = false, keep_batch_norm = false, bytes = false, preprocessing = false, half = false, allow_loss = false,
          cuda_kernels = false;
     OptionList settings = {0};
     const Option options[] = {
@@ -152,11 +183,22 @@ int verb_export(int argc, char **argv) {
          .help = "otherwise the ending of OUT says it: .safetensors, .onnx, .c, .gguf, .mlir"},
         OPTION_ROW_BATCH(&batch, "StableHLO: pictures of inference; default 1"),
         {.name = "dtype",
-         .argument = "fp32|bf16",
+         .argument = "fp32|bf16|int8",
          .target = &dtype,
          .kind = OPTION_CHOICE,
-         .choices = "fp32|bf16",
-         .help = "StableHLO: of inference's activations (of a step: the recipe's amp)"},
+         .choices = "fp32|bf16|int8",
+         .help = "StableHLO, fp32 or bf16: of inference's activations (of a step: the recipe's amp); ONNX, int8: 1x1 "
+                 "convolutions in bytes, half the file, with --data"},
+        {.name = "data",
+         .argument = "DIR",
+         .target = &data,
+         .kind = OPTION_TEXT,
+         .help = "of --dtype int8: labelled pictures to measure on what it costs, layer by layer and in top-1; no file "
+                 "is written where that is more than a point"},
+        {.name = "allow-loss",
+         .target = &allow_loss,
+         .kind = OPTION_FLAG,
+         .help = "of --dtype int8: write the file whatever it costs, and without --data unmeasured"},
         {.name = "uint8",
          .target = &bytes,
          .kind = OPTION_FLAG,
@@ -190,17 +232,29 @@ int verb_export(int argc, char **argv) {
         .onnx = {.struct_size = sizeof export.onnx,
                  .keep_batch_norm = keep_batch_norm,
                  .opset = (int)opset,
-                 .preprocessing = preprocessing},
+                 .preprocessing = preprocessing,
+                 .int8 = strcmp(dtype, "int8") == 0},
         .stablehlo = {.struct_size = sizeof export.stablehlo,
                       .batch = (int)batch,
                       .bytes = bytes,
                       .cuda_kernels = cuda_kernels},
         .gguf = {.struct_size = sizeof export.gguf, .half = half},
+        .data = data,
         .json = json,
+        .allow_loss = allow_loss,
     };
     if (export.format == FORMATS)
         return usage_error("export", "'%.60s' ends neither with .safetensors nor with .onnx, .c, .gguf or .mlir",
                            export.out);
+    if (export.onnx.int8 && (export.format != FORMAT_ONNX || ends_with(export.from, ".yaml")))
+        return usage_error("export", "--dtype int8 is for a model as ONNX");
+    if (export.onnx.int8 && keep_batch_norm)
+        return usage_error("export", "--dtype int8 excludes --keep-batch-norm: weights are rounded with it folded in");
+    if (export.onnx.int8 && !data && !allow_loss)
+        return usage_error("export",
+                           "--dtype int8 wants --data DIR, pictures to measure on what it costs, or --allow-loss");
+    if (!export.onnx.int8 && (data || allow_loss))
+        return usage_error("export", "--data and --allow-loss are for --dtype int8");
     if (!ends_with(export.from, ".yaml")) return export_model(&export);
     if (export.format != FORMAT_STABLEHLO)
         return usage_error("export", "of a recipe only the training step can be written, to OUT.mlir");

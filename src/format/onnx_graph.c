@@ -162,6 +162,10 @@ int64_t *onnx_integers(OnnxGraph *graph, char *name, int rank, const int *shape)
     return constant(graph, name, ONNX_INT64, sizeof(int64_t), rank, shape);
 }
 
+int8_t *onnx_bytes(OnnxGraph *graph, char *name, int rank, const int *shape) {
+    return constant(graph, name, ONNX_INT8, 1, rank, shape);
+}
+
 /* ---- writing ---- */
 
 /* Where protobuf-c appends: a stream. */
@@ -182,7 +186,8 @@ static void make_little_endian(OnnxGraph *graph) {
     if (*(const uint8_t *)&one == 1) return;
     for (size_t i = 0; i < graph->num_constants; i++) {
         ProtobufCBinaryData *raw = &graph->constants[i]->raw_data;
-        size_t size = graph->constants[i]->data_type == ONNX_INT64 ? 8 : 4;
+        const int32_t type = graph->constants[i]->data_type;
+        const size_t size = type == ONNX_INT64 ? 8 : type == ONNX_INT8 ? 1 : 4;
         for (size_t k = 0; k + size <= raw->len; k += size)
             for (size_t low = k, high = k + size - 1; low < high; low++, high--) {
                 uint8_t byte = raw->data[low];

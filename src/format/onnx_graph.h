@@ -31,8 +31,11 @@ float *onnx_constant(OnnxGraph *graph, char *name, int rank, const int *shape);
 /* The same of int64. */
 int64_t *onnx_integers(OnnxGraph *graph, char *name, int rank, const int *shape);
 
+/* The same of bytes with a sign. */
+int8_t *onnx_bytes(OnnxGraph *graph, char *name, int rank, const int *shape);
+
 /* TensorProto's element types, those that we use. */
-typedef enum OnnxType { ONNX_FLOAT = 1, ONNX_UINT8 = 2, ONNX_INT64 = 7 } OnnxType;
+typedef enum OnnxType { ONNX_FLOAT = 1, ONNX_UINT8 = 2, ONNX_INT8 = 3, ONNX_INT64 = 7 } OnnxType;
 
 /* What the file says of one input or output: (N, ...), the batch is free. */
 typedef struct OnnxPort {

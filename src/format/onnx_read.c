@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/file_kind.h"
+#include "format/onnx_bytes.h"
 #include "format/onnx_graph.h"
 
 #include <stdlib.h>
@@ -99,7 +100,34 @@ static effnet_status read_tensor(const OnnxFile *file, const char *name, int ran
     return EFFNET_OK;
 }
 
+/* A weight (outputs, inputs, 1, 1) of bytes and scales. */
+static effnet_status read_bytes(const OnnxFile *file, const Onnx__TensorProto *tensor, const Parameter *parameter,
+                                float *values, effnet_error *err) {
+    const int outputs = parameter->shape[0], inputs = parameter->shape[1];
+    char name[128];
+    float *scale = malloc((size_t)outputs * sizeof *scale);
+    if (!scale) return fail(err, EFFNET_ERROR_MEMORY, "no memory to read '%s'", file->path);
+    snprintf(name, sizeof name, "%s" ONNX_SCALE_ENDING, parameter->name);
+    effnet_status status = read_tensor(file, name, 1, &outputs, scale, err);
+    if (status == EFFNET_OK && (tensor->data_type != ONNX_INT8 || tensor->n_dims != 2 || tensor->dims[0] != inputs ||
+                                tensor->dims[1] != outputs || tensor->raw_data.len != parameter->count))
+        status =
+            fail(err, EFFNET_ERROR_FORMAT, "'%s': the tensor '%s' has another type, shape or size than the model's",
+                 file->path, tensor->name);
+    for (int o = 0; o < outputs && status == EFFNET_OK; o++)
+        for (int i = 0; i < inputs; i++)
+            values[(size_t)o * (size_t)inputs + (size_t)i] =
+                scale[o] * (float)(int8_t)tensor->raw_data.data[(size_t)i * (size_t)outputs + (size_t)o];
+    free(scale);
+    return status;
+}
+
 static effnet_status read_parameter(const OnnxFile *file, const Parameter *parameter, float *block, effnet_error *err) {
+    char name[128];
+    snprintf(name, sizeof name, "%s" ONNX_QUANTIZED_ENDING, parameter->name);
+    const Onnx__TensorProto *bytes = find(file, name);
+    if (bytes && parameter->rank == 4 && parameter->shape[2] == 1 && parameter->shape[3] == 1)
+        return read_bytes(file, bytes, parameter, block + parameter->offset, err);
     return read_tensor(file, parameter->name, parameter->rank, parameter->shape, block + parameter->offset, err);
 }
 

@@ -5,6 +5,8 @@
  * same function, two roundings apart, with a third of the nodes. */
 #include "format/onnx.h"
 
+#include "engine/engine.h"
+#include "format/onnx_bytes.h"
 #include "format/onnx_graph.h"
 #include "format/onnx_picture.h"
 
@@ -16,7 +18,8 @@ typedef struct Exporter {
     OnnxGraph graph;
     const Network *network;
     const float *parameters, *statistics;
-    bool keep_batch_norm;
+    bool keep_batch_norm, int8;
+    int opset;
     char **tensors; /* the ONNX name of each of the network's tensors, as far as made */
 } Exporter;
 
@@ -85,15 +88,9 @@ static void set_convolution(Exporter *exporter, Onnx__NodeProto *node, const Op 
     onnx_attribute_int(&exporter->graph, node, "group", op->kind == OP_DEPTHWISE ? in.channels : 1);
 }
 
-/* The convolution with the batch norm behind it folded in; its output stands for the batch norm's, before activation.
- */
-static char *add_folded(Exporter *exporter, const Op *op, const Op *norm) {
-    OnnxGraph *graph = &exporter->graph;
+/* Weight (in its own shape) and bias of a convolution with the batch norm behind it folded in. */
+static void fold(const Exporter *exporter, const Op *op, const Op *norm, float *weight, float *bias) {
     const Parameter *kernel = &exporter->network->parameters[op->weight];
-    char *weight_name = onnx_name(graph, "%s", kernel->name), *bias_name = onnx_name(graph, "%s.bias", op->name);
-    float *weight = onnx_constant(graph, weight_name, kernel->rank, kernel->shape);
-    float *bias = onnx_constant(graph, bias_name, 1, kernel->shape);
-    if (!weight || !bias) return NULL;
     const float *values = parameter_values(exporter, op->weight), *scale = parameter_values(exporter, norm->weight);
     const float *shift = parameter_values(exporter, norm->bias), *mean = statistic_values(exporter, norm->running_mean);
     const float *variance = statistic_values(exporter, norm->running_variance);
@@ -103,7 +100,42 @@ static char *add_folded(Exporter *exporter, const Op *op, const Op *norm) {
         for (size_t k = 0; k < each; k++) weight[(size_t)c * each + k] = (float)(values[(size_t)c * each + k] * s);
         bias[c] = (float)(shift[c] - mean[c] * s);
     }
+}
+
+static void add_folded_bytes(Exporter *exporter, const Op *op, const Op *norm, char *output) {
+    const Parameter *kernel = &exporter->network->parameters[op->weight];
+    const size_t outputs = (size_t)kernel->shape[0];
+    float *weight = malloc((kernel->count + outputs) * sizeof *weight);
+    if (!weight) {
+        exporter->graph.failed = true;
+        return;
+    }
+    fold(exporter, op, norm, weight, weight + kernel->count);
+    const OnnxBytes convolution = {.weight_name = kernel->name,
+                                   .bias_name = onnx_name(&exporter->graph, "%s.bias", op->name),
+                                   .weight = weight,
+                                   .bias = weight + kernel->count,
+                                   .inputs = kernel->shape[1],
+                                   .outputs = kernel->shape[0],
+                                   .opset = exporter->opset};
+    onnx_add_bytes(&exporter->graph, &convolution, exporter->tensors[op->input], output);
+    free(weight);
+}
+
+/* A convolution with the batch norm behind it; its output stands for the batch norm's, before activation. */
+static char *add_folded(Exporter *exporter, const Op *op, const Op *norm) {
+    OnnxGraph *graph = &exporter->graph;
     char *output = onnx_name(graph, "%s", norm->name);
+    if (exporter->int8 && engine_multiplies_bytes(exporter->network, op)) {
+        add_folded_bytes(exporter, op, norm, output);
+        return output;
+    }
+    const Parameter *kernel = &exporter->network->parameters[op->weight];
+    char *weight_name = onnx_name(graph, "%s", kernel->name), *bias_name = onnx_name(graph, "%s.bias", op->name);
+    float *weight = onnx_constant(graph, weight_name, kernel->rank, kernel->shape);
+    float *bias = onnx_constant(graph, bias_name, 1, kernel->shape);
+    if (!weight || !bias) return NULL;
+    fold(exporter, op, norm, weight, bias);
     set_convolution(exporter, add_node(exporter, "Conv", output, exporter->tensors[op->input], weight_name, bias_name),
                     op);
     return output;
@@ -222,10 +254,15 @@ effnet_status onnx_write(const char *path, const Network *network, const float *
     if (opset < ONNX_OPSET_LEAST || opset > ONNX_OPSET_MOST)
         return fail(err, EFFNET_ERROR_ARGUMENT, "cannot write '%s': opset is %d; allowed: %d to %d, or 0 for %d", path,
                     opset, ONNX_OPSET_LEAST, ONNX_OPSET_MOST, ONNX_OPSET);
+    if (options->int8 && options->keep_batch_norm)
+        return fail(err, EFFNET_ERROR_ARGUMENT,
+                    "cannot write '%s': int8 rounds weights with batch norm folded in; leave keep_batch_norm", path);
     Exporter exporter = {.network = network,
                          .parameters = parameters,
                          .statistics = statistics,
                          .keep_batch_norm = options->keep_batch_norm,
+                         .int8 = options->int8,
+                         .opset = opset,
                          .tensors = calloc((size_t)network->num_tensors, sizeof(char *))};
     if (!exporter.tensors) return fail(err, EFFNET_ERROR_MEMORY, "no memory to write '%s'", path);
     const OnnxPort outputs[] = {{"probabilities", ONNX_FLOAT, 1, {classes}}, {"logits", ONNX_FLOAT, 1, {classes}}};

@@ -76,6 +76,13 @@ static inline __m512 over_reciprocal(__m512 v) {
     }
     return _mm512_loadu_ps(lanes);
 }
+/* vreduceps without kept bits, rounding down. */
+static inline __m512 over_fraction(__m512 v) {
+    float lanes[16];
+    _mm512_storeu_ps(lanes, v);
+    for (int i = 0; i < 16; i++) lanes[i] = isinf(lanes[i]) ? 0 : lanes[i] - floorf(lanes[i]);
+    return _mm512_loadu_ps(lanes);
+}
 static inline __m256i over_round_bf16(__m512 v) {
     float lanes[16];
     uint16_t halves[16];
@@ -162,6 +169,7 @@ static inline float over_reduce(__m512 v, int what) {
 #define _mm512_cvtepu16_epi32    over_widen
 #define _mm512_cvtepi32_epi16    over_narrow
 #define _mm512_rcp14_ps          over_reciprocal
+#define _mm512_reduce_ps(v, how) over_fraction(v)
 #define _mm512_cvtneps_pbh(v)    over_round_bf16(v)
 
 #endif

@@ -50,17 +50,13 @@ static void store_whole_block(const float *sums, int rows, Value *c, size_t c_st
                               const float *bias) {
     for (int r = 0; r < rows; r++, sums += BLOCK, c += c_stride)
         for (int column = 0; column < BLOCK; column += 2 * LANES) {
-            Vector left = vector_load(sums + column), right = vector_load(sums + column + LANES);
-            if (bias) {
-                left = left + vector_load(bias + column);
-                right = right + vector_load(bias + column + LANES);
+            Vector two[2];
+            UNROLL for (int v = 0; v < 2; v++) {
+                two[v] = vector_load(sums + column + v * LANES);
+                if (bias) two[v] = two[v] + vector_load(bias + column + v * LANES);
+                if (add) two[v] = two[v] + vector_load_bf16(add + (size_t)r * c_stride + (size_t)(column + v * LANES));
             }
-            if (add) {
-                const Value *plus = add + (size_t)r * c_stride + (size_t)column;
-                left = left + vector_load_bf16(plus);
-                right = right + vector_load_bf16(plus + LANES);
-            }
-            vector_store_bf16_two(c + column, left, right);
+            vector_store_bf16_two(c + column, two);
         }
 }
 

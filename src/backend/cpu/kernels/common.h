@@ -1,6 +1,6 @@
 /* common.h - what the kernel bodies share: loops over a tensor's channels in blocks of vectors, and loads and
  * stores with a tail. A body is an always-inlined function whose `vectors` and `tail` are constants after inlining:
- * whole blocks of BLOCK_VECTORS vectors first, then single vectors, then what is left below one vector, masked. */
+ * whole blocks of BLOCK_VECTORS vectors first, then two, then single ones, then what is left below one vector, masked. */
 #ifndef EFFNET_COMMON_BODY_H
 #define EFFNET_COMMON_BODY_H
 
@@ -47,6 +47,8 @@
     do {                                                                                                               \
         int c_ = 0;                                                                                                    \
         for (; c_ + (block_vectors)*LANES <= (channels); c_ += (block_vectors)*LANES) BODY(c_, block_vectors, 0);      \
+        if ((block_vectors) > 2)                                                                                       \
+            for (; c_ + 2 * LANES <= (channels); c_ += 2 * LANES) BODY(c_, 2, 0);                                      \
         for (; c_ + LANES <= (channels); c_ += LANES) BODY(c_, 1, 0);                                                  \
         if (c_ < (channels)) BODY(c_, 1, (channels)-c_);                                                               \
     } while (0)
@@ -88,6 +90,9 @@ INLINE Vector load_values(const Value *p, int tail) {
 INLINE Vector store_values(Value *p, Vector v, int tail) {
     return tail ? vector_store_bf16_some(p, v, tail) : vector_store_bf16(p, v);
 }
+INLINE void store_two(Value *p, Vector *v) {
+    vector_store_bf16_two(p, v);
+}
 enum { TILE_ZEROS = TILE_STEP };
 #else
 typedef float Value;
@@ -99,8 +104,17 @@ INLINE Vector store_values(Value *p, Vector v, int tail) {
     store_lanes(p, v, tail);
     return v;
 }
+INLINE void store_two(Value *p, Vector *v) {
+    vector_store(p, v[0]);
+    vector_store(p + LANES, v[1]);
+}
 enum { TILE_ZEROS = LANES }; /* a tile is filled in whole vectors */
 #endif
+/* A block of vectors, two at a time; they become what the stored values will be read as. */
+INLINE void store_vectors(Value *p, int vectors, int tail, Vector *v) {
+    if (vectors == 1) v[0] = store_values(p, v[0], tail);
+    UNROLL for (int i = 0; i + 2 <= vectors; i += 2) store_two(p + i * LANES, v + i);
+}
 
 /* Batch norm's three vectors for a block of channels, in registers. */
 typedef struct BnLanes {

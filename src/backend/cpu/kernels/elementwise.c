@@ -12,13 +12,14 @@ INLINE void tile_load_block(const Value *x, size_t stride, int rows, int c, int 
     Vector sum[BLOCK_VECTORS] = {0};
     Value *to = tile ? tile + tile_offset(c, tile_rows) : NULL;
     for (int row = 0; row < rows; row++) {
+        Vector value[BLOCK_VECTORS];
         UNROLL for (int v = 0; v < vectors; v++) {
-            Vector value = load_values(x + (size_t)row * stride + c + v * LANES, tail);
-            if (bn) value = normalise(&lanes, v, value);
-            value = vector_activate(value, activation);
-            if (tile) store_values(to + (size_t)row * TILE_CHANNELS + v * LANES, value, 0);
-            if (sums) sum[v] = sum[v] + value;
+            value[v] = load_values(x + (size_t)row * stride + c + v * LANES, tail);
+            if (bn) value[v] = normalise(&lanes, v, value[v]);
+            value[v] = vector_activate(value[v], activation);
+            if (sums) sum[v] = sum[v] + value[v];
         }
+        if (tile) store_vectors(to + (size_t)row * TILE_CHANNELS, vectors, 0, value);
     }
     if (sums) UNROLL for (int v = 0; v < vectors; v++) add_lanes(sums + c + v * LANES, sum[v], tail);
 }
@@ -63,9 +64,11 @@ INLINE void tile_scale_block(Value *tile, int tile_rows, int rows, int c, int ve
     Vector by[BLOCK_VECTORS];
     UNROLL for (int v = 0; v < vectors; v++) by[v] = load_lanes(factor + c + v * LANES, tail);
     Value *at = tile + tile_offset(c, tile_rows);
-    for (int row = 0; row < rows; row++, at += TILE_CHANNELS)
-        UNROLL for (int v = 0; v < vectors; v++)
-            store_values(at + v * LANES, load_values(at + v * LANES, 0) * by[v], 0);
+    for (int row = 0; row < rows; row++, at += TILE_CHANNELS) {
+        Vector value[BLOCK_VECTORS];
+        UNROLL for (int v = 0; v < vectors; v++) value[v] = load_values(at + v * LANES, 0) * by[v];
+        store_vectors(at, vectors, 0, value);
+    }
 }
 
 void ISA_NAME(tile_scale)(Tile *tile, int tile_rows, int rows, int channels, const float *factor) {
@@ -98,11 +101,12 @@ INLINE void tile_load_gradient_block(const Value *dz, const Value *y, size_t str
     BnGradientLanes lanes = load_bn_gradient(bn, c, vectors, tail, factor);
     Value *to = tile + tile_offset(c, tile_rows);
     for (int row = 0; row < rows; row++) {
+        Vector dy[BLOCK_VECTORS];
         UNROLL for (int v = 0; v < vectors; v++) {
             size_t at = (size_t)row * stride + (size_t)(c + v * LANES);
-            Vector dy = bn_gradient(&lanes, v, load_values(dz + at, tail), load_values(y + at, tail));
-            store_values(to + (size_t)row * TILE_CHANNELS + v * LANES, dy, 0);
+            dy[v] = bn_gradient(&lanes, v, load_values(dz + at, tail), load_values(y + at, tail));
         }
+        store_vectors(to + (size_t)row * TILE_CHANNELS, vectors, 0, dy);
     }
 }
 
@@ -167,7 +171,6 @@ void ISA_NAME(gradient_sums)(const Stored *g, const Stored *p, int rows, int cha
 
 /* ---- squeeze-excite, projection and pooling, backward ------------------------------------------------------ */
 
-/* One vector at a time: three loads, five sums and the exponential leave no registers for more. */
 /* Ten sums and twelve vectors of parameters at a time fit the registers; a single vector's loads would use half of each
  * cache line of bf16. */
 enum { PROJECT_VECTORS = BLOCK_VECTORS / 2 };
@@ -182,21 +185,29 @@ INLINE void project_gradient_block(const Value *u, Value *dv, size_t stride, int
         g[v] = gate ? load_lanes(gate + c + v * LANES, tail) : vector_all(1.0f);
         sum_gate[v] = sum_e[v] = sum_e_centred[v] = sum_d[v] = sum_d_centred[v] = vector_all(0.0f);
     }
-    for (int row = 0; row < rows; row++) UNROLL for (int v = 0; v < vectors; v++) {
-            size_t at = (size_t)row * stride + (size_t)(c + v * LANES);
-            Vector gradient = load_values(dv + at, tail), d;
-            Vector centred = load_values(u + at, tail) - lanes.mean[v];
-            Vector a = vector_activate_slope(vector_fma(centred, lanes.scale[v], lanes.bias[v]), activation, &d);
-            store_values(tile + tile_offset(c + v * LANES, tile_rows) + (size_t)row * TILE_CHANNELS, a * g[v], 0);
-            Vector e = store_values(dv + at, gradient * g[v] * d, tail);
-            sum_e[v] = sum_e[v] + e;
-            sum_e_centred[v] = vector_fma(e, centred, sum_e_centred[v]);
-            if (!gate) continue;
-            d = store_values(slope + at, d, tail);
-            sum_gate[v] = vector_fma(gradient, a, sum_gate[v]);
-            sum_d[v] = sum_d[v] + d;
-            sum_d_centred[v] = vector_fma(d, centred, sum_d_centred[v]);
+    Value *to = tile + tile_offset(c, tile_rows);
+    for (int row = 0; row < rows; row++, to += TILE_CHANNELS) {
+        size_t at = (size_t)row * stride + (size_t)c;
+        Vector centred[PROJECT_VECTORS], gated[PROJECT_VECTORS], d[PROJECT_VECTORS], e[PROJECT_VECTORS];
+        UNROLL for (int v = 0; v < vectors; v++) {
+            Vector gradient = load_values(dv + at + v * LANES, tail);
+            centred[v] = load_values(u + at + v * LANES, tail) - lanes.mean[v];
+            Vector a = vector_activate_slope(vector_fma(centred[v], lanes.scale[v], lanes.bias[v]), activation, &d[v]);
+            gated[v] = a * g[v];
+            e[v] = gradient * g[v] * d[v];
+            if (gate) sum_gate[v] = vector_fma(gradient, a, sum_gate[v]);
         }
+        store_vectors(to, vectors, 0, gated);
+        store_vectors(dv + at, vectors, tail, e);
+        if (gate) store_vectors(slope + at, vectors, tail, d);
+        UNROLL for (int v = 0; v < vectors; v++) {
+            sum_e[v] = sum_e[v] + e[v];
+            sum_e_centred[v] = vector_fma(e[v], centred[v], sum_e_centred[v]);
+            if (!gate) continue;
+            sum_d[v] = sum_d[v] + d[v];
+            sum_d_centred[v] = vector_fma(d[v], centred[v], sum_d_centred[v]);
+        }
+    }
     UNROLL for (int v = 0; v < vectors; v++) {
         int at = c + v * LANES;
         add_lanes(sums.e + at, sum_e[v], tail);
@@ -236,10 +247,14 @@ INLINE void add_scaled_block(Value *x, const Value *slope, const float *factor, 
                              size_t stride) {
     Vector by[BLOCK_VECTORS];
     UNROLL for (int v = 0; v < vectors; v++) by[v] = load_lanes(factor + c + v * LANES, tail);
-    for (int row = 0; row < rows; row++) UNROLL for (int v = 0; v < vectors; v++) {
+    for (int row = 0; row < rows; row++) {
+        Vector sum[BLOCK_VECTORS];
+        UNROLL for (int v = 0; v < vectors; v++) {
             size_t at = (size_t)row * stride + (size_t)(c + v * LANES);
-            store_values(x + at, vector_fma(load_values(slope + at, tail), by[v], load_values(x + at, tail)), tail);
+            sum[v] = vector_fma(load_values(slope + at, tail), by[v], load_values(x + at, tail));
         }
+        store_vectors(x + (size_t)row * stride + c, vectors, tail, sum);
+    }
 }
 
 void ISA_NAME(add_scaled)(Stored *x, const Stored *slope, const float *factor, int rows, int channels, size_t stride) {
@@ -281,14 +296,18 @@ INLINE void residual_block(const Value *p, const BnVectors *p_bn, float factor, 
                            int rows, int channels, int c, int vectors, int tail, Value *out) {
     BnLanes p_lanes = p_bn ? load_bn(p_bn, c, vectors, tail) : (BnLanes){0};
     BnLanes x_lanes = x_bn ? load_bn(x_bn, c, vectors, tail) : (BnLanes){0};
-    for (int row = 0; row < rows; row++) UNROLL for (int v = 0; v < vectors; v++) {
+    for (int row = 0; row < rows; row++) {
+        Vector sum[BLOCK_VECTORS];
+        UNROLL for (int v = 0; v < vectors; v++) {
             size_t at = (size_t)row * (size_t)channels + (size_t)(c + v * LANES);
             Vector skip = load_values(x + at, tail);
             if (x_bn) skip = normalise(&x_lanes, v, skip);
             Vector branch = load_values(p + at, tail);
             if (p_bn) branch = normalise(&p_lanes, v, branch);
-            store_values(out + at, vector_fma(branch, vector_all(factor), skip), tail);
+            sum[v] = vector_fma(branch, vector_all(factor), skip);
         }
+        store_vectors(out + (size_t)row * (size_t)channels + c, vectors, tail, sum);
+    }
 }
 
 void ISA_NAME(residual_rows)(const Stored *p, const BnVectors *p_bn, float factor, const Stored *x,

@@ -100,10 +100,12 @@ static inline Vector vector_store_bf16_some(uint16_t *p, Vector v, int n) {
     for (int i = 0; i < n; i++) p[i] = held[i];
     return stored;
 }
-/* Two vectors next to each other. */
-static inline void vector_store_bf16_two(uint16_t *p, Vector first, Vector second) {
-    vector_store_bf16(p, first);
-    vector_store_bf16(p + LANES, second);
+static inline void vector_store_bf16_two(uint16_t *p, Vector v[2]) {
+    __m256i first = vector_narrow_bf16(v[0]), second = vector_narrow_bf16(v[1]);
+    __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(first, second), 0xd8);
+    _mm256_storeu_si256((__m256i *)(void *)p, packed);
+    v[0] = _mm256_castsi256_ps(_mm256_slli_epi32(first, 16));
+    v[1] = _mm256_castsi256_ps(_mm256_slli_epi32(second, 16));
 }
 static inline Pairs pairs_load(const uint32_t *p) {
     return _mm256_loadu_si256((const __m256i *)(const void *)p);

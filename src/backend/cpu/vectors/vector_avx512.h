@@ -66,6 +66,14 @@ static inline Vector vector_scale_by_bits(Vector x, Vector shifted) {
     __m512i exponent = _mm512_slli_epi32(_mm512_castps_si512(shifted), 23);
     return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(x), exponent));
 }
+/* x - floor(x), of numbers just below 0 perhaps 1; and x * 2^floor(y), infinity and 0 where that is out of range. */
+#define VECTOR_FRACTIONS 1
+static inline Vector vector_fraction(Vector x) {
+    return _mm512_reduce_ps(x, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+}
+static inline Vector vector_scale_by_floor(Vector x, Vector y) {
+    return _mm512_scalef_ps(x, y);
+}
 /* Relative error below 2^-14; 1 at 1. */
 static inline Vector vector_reciprocal_estimate(Vector x) {
     return _mm512_rcp14_ps(x);
@@ -84,8 +92,19 @@ static inline Vector vector_reciprocal(Vector x) {
  * pairs_interleave makes pairs of two rows (second NULL: zeros). */
 typedef __m512i Pairs;
 
+/* The lower (half 0) or the upper 16 of 32, by one instruction where it is there. */
+static inline Vector vector_widen_half(__m512i both, int half) {
+#ifdef EFFNET_INTRINSICS
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(both, half)), 16));
+#else
+    __m512i places = _mm512_set_epi16(15, 0, 14, 0, 13, 0, 12, 0, 11, 0, 10, 0, 9, 0, 8, 0, 7, 0, 6, 0, 5, 0, 4, 0, 3,
+                                      0, 2, 0, 1, 0, 0, 0);
+    if (half) places = _mm512_add_epi16(places, _mm512_set1_epi16(16));
+    return _mm512_castsi512_ps(_mm512_maskz_permutexvar_epi16(0xaaaaaaaau, places, both));
+#endif
+}
 static inline Vector vector_widen_bf16(__m256i half) {
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
+    return vector_widen_half(_mm512_castsi256_si512(half), 0);
 }
 static inline Vector vector_load_bf16(const uint16_t *p) {
     return vector_widen_bf16(_mm256_loadu_si256((const __m256i *)(const void *)p));
@@ -114,13 +133,16 @@ static inline Vector vector_store_bf16_some(uint16_t *p, Vector v, int n) {
     _mm256_mask_storeu_epi16(p, vector_mask(n), narrow);
     return vector_widen_bf16(narrow);
 }
-/* Two vectors next to each other. */
-static inline void vector_store_bf16_two(uint16_t *p, Vector first, Vector second) {
+/* Two vectors next to each other, which become what was stored. */
+static inline void vector_store_bf16_two(uint16_t *p, Vector v[2]) {
 #if defined(VECTOR_BF16) && !defined(EFFNET_INTRINSICS)
-    _mm512_storeu_si512(p, (__m512i)_mm512_cvtne2ps_pbh(second, first)); /* costs what rounding one of them does */
+    __m512i both = (__m512i)_mm512_cvtne2ps_pbh(v[1], v[0]); /* costs what rounding one of them does */
+    _mm512_storeu_si512(p, both);
+    v[0] = vector_widen_half(both, 0);
+    v[1] = vector_widen_half(both, 1);
 #else
-    vector_store_bf16(p, first);
-    vector_store_bf16(p + LANES, second);
+    v[0] = vector_store_bf16(p, v[0]);
+    v[1] = vector_store_bf16(p + LANES, v[1]);
 #endif
 }
 static inline Pairs pairs_load(const uint32_t *p) {

@@ -79,10 +79,9 @@ static inline Vector vector_store_bf16(uint16_t *p, Vector v) {
 static inline Vector vector_store_bf16_some(uint16_t *p, Vector v, int n) {
     return n > 0 ? vector_store_bf16(p, v) : v;
 }
-/* Two vectors next to each other. */
-static inline void vector_store_bf16_two(uint16_t *p, Vector first, Vector second) {
-    vector_store_bf16(p, first);
-    vector_store_bf16(p + LANES, second);
+static inline void vector_store_bf16_two(uint16_t *p, Vector v[2]) {
+    v[0] = vector_store_bf16(p, v[0]);
+    v[1] = vector_store_bf16(p + LANES, v[1]);
 }
 static inline Pairs pairs_load(const uint32_t *p) {
     return *p;

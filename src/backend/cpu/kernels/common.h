@@ -134,6 +134,25 @@ INLINE Vector normalise(const BnLanes *bn, int v, Vector x) {
     return vector_fma(x - bn->mean[v], bn->scale[v], bn->bias[v]);
 }
 
+/* Batch norm's backward formula for a block of channels, in registers. */
+typedef struct BnGradientLanes {
+    Vector mean[BLOCK_VECTORS], alpha[BLOCK_VECTORS], beta[BLOCK_VECTORS], delta[BLOCK_VECTORS];
+} BnGradientLanes;
+
+INLINE BnGradientLanes load_bn_gradient(const BnGradient *bn, int c, int vectors, int tail, float factor) {
+    BnGradientLanes lanes = {0};
+    UNROLL for (int v = 0; v < vectors; v++) {
+        lanes.mean[v] = load_lanes(bn->mean + c + v * LANES, tail);
+        lanes.alpha[v] = load_lanes(bn->alpha + c + v * LANES, tail) * vector_all(factor);
+        lanes.beta[v] = load_lanes(bn->beta + c + v * LANES, tail);
+        lanes.delta[v] = load_lanes(bn->delta + c + v * LANES, tail);
+    }
+    return lanes;
+}
+INLINE Vector bn_gradient(const BnGradientLanes *bn, int v, Vector dz, Vector y) {
+    return vector_fma(dz, bn->alpha[v], vector_fma(y - bn->mean[v], bn->beta[v], bn->delta[v]));
+}
+
 /* Where channel `c` of row 0 of a tile lies. */
 INLINE size_t tile_offset(int c, int tile_rows) {
     return (size_t)(c / TILE_CHANNELS) * (size_t)tile_rows * TILE_CHANNELS + (size_t)(c % TILE_CHANNELS);

@@ -9,10 +9,15 @@
 
 /* ---- rows loaded into vectors of channels ------------------------------------------------------------------ */
 
+/* Where pixel 0 of the channels from c on lies in a row. */
+INLINE size_t row_at(int c, int row_width, int pad) {
+    return ((size_t)(c / LANES) * (size_t)row_width + (size_t)pad) * LANES;
+}
+
 INLINE void row_load_block(const Value *x, size_t stride, int width, int c, int vectors, int tail, const BnVectors *bn,
                            Activation activation, float *value, float *slope, int row_width, int pad) {
     BnLanes lanes = bn ? load_bn(bn, c, vectors, tail) : (BnLanes){0};
-    size_t base = ((size_t)(c / LANES) * (size_t)row_width + (size_t)pad) * LANES;
+    size_t base = row_at(c, row_width, pad);
     for (int i = 0; i < width; i++) UNROLL for (int v = 0; v < vectors; v++) {
             Vector a = load_values(x + (size_t)i * stride + c + v * LANES, tail), d;
             size_t at = base + ((size_t)v * (size_t)row_width + (size_t)i) * LANES;
@@ -41,21 +46,22 @@ void ISA_NAME(row_load)(const Stored *x, size_t stride, int width, int channels,
 #undef ACTIVATED
 }
 
+INLINE void row_load_gradient_block(const Value *dz, const Value *u, size_t stride, int width, int c, int vectors,
+                                    int tail, const BnGradient *bn, float *row, int row_width, int pad) {
+    const BnGradientLanes lanes = load_bn_gradient(bn, c, vectors, tail, 1.0f);
+    float *to = row + row_at(c, row_width, pad);
+    dz += c, u += c;
+    for (int x = 0; x < width; x++, dz += stride, u += stride, to += LANES)
+        UNROLL for (int v = 0; v < vectors; v++)
+            vector_store(to + (size_t)(v * row_width) * LANES,
+                         bn_gradient(&lanes, v, load_values(dz + v * LANES, tail), load_values(u + v * LANES, tail)));
+}
+
 void ISA_NAME(row_load_gradient)(const Stored *dz, const Stored *u, size_t stride, int width, int channels,
                                  const BnGradient *bn, float *row, int row_width, int pad) {
-    const Value *gradient = dz, *raw = u;
-    for (int c = 0; c < channels; c += LANES) {
-        int tail = channels - c < LANES ? channels - c : 0;
-        Vector mean = load_lanes(bn->mean + c, tail), alpha = load_lanes(bn->alpha + c, tail);
-        Vector beta = load_lanes(bn->beta + c, tail), delta = load_lanes(bn->delta + c, tail);
-        float *to = row + ((size_t)(c / LANES) * (size_t)row_width + (size_t)pad) * LANES;
-        for (int i = 0; i < width; i++) {
-            size_t at = (size_t)i * stride + (size_t)c;
-            Vector centred = load_values(raw + at, tail) - mean;
-            Vector du = vector_fma(load_values(gradient + at, tail), alpha, vector_fma(centred, beta, delta));
-            vector_store(to + (size_t)i * LANES, du);
-        }
-    }
+#define BODY(c, vectors, tail) row_load_gradient_block(dz, u, stride, width, c, vectors, tail, bn, row, row_width, pad)
+    FOR_CHANNEL_BLOCKS(channels, BODY);
+#undef BODY
 }
 
 /* ---- the convolution ---------------------------------------------------------------------------------------- */
@@ -73,7 +79,7 @@ INLINE void depthwise_block(const float *const *rows, size_t row_offset, const f
         UNROLL for (int t = 0; t < taps; t++) w[t] =
             vector_load(weights + (ky * kernel + first + t * tap_step) * LANES);
         UNROLL for (int j = 0; j < (pixels - 1) * step + taps; j++) {
-            Vector in = vector_load(row + (size_t)j * LANES);
+            Vector in = vector_load_once(row + (size_t)j * LANES);
             UNROLL for (int t = 0; t < taps; t++) {
                 int i = (j - t) / step;
                 if (j >= t && (j - t) % step == 0 && i < pixels) acc[i] = vector_fma(in, w[t], acc[i]);
@@ -195,41 +201,59 @@ void ISA_NAME(depthwise_weights_row)(const float *gradient, int gradient_pad, in
 
 /* ---- the input's gradient, finished --------------------------------------------------------------------------- */
 
+INLINE void finish_row_block(const Value *da, const float *slope, const Value *y, const float *mean, int width,
+                             int channels, int c, int vectors, int tail, int row_width, int pad, Value *dz,
+                             size_t stride, float *sum, float *sum_centred) {
+    const float *d = slope + row_at(c, row_width, pad);
+    Vector m[BLOCK_VECTORS], s[BLOCK_VECTORS] = {0}, t[BLOCK_VECTORS] = {0};
+    UNROLL for (int v = 0; v < vectors; v++) m[v] = load_lanes(mean + c + v * LANES, tail);
+    da += c, y += c, dz += c;
+    for (int x = 0; x < width; x++, da += channels, d += LANES, y += stride, dz += stride) {
+        Vector e[BLOCK_VECTORS];
+        UNROLL for (int v = 0; v < vectors; v++) e[v] =
+            load_values(da + v * LANES, tail) * vector_load(d + (size_t)(v * row_width) * LANES);
+        store_vectors(dz, vectors, tail, e);
+        UNROLL for (int v = 0; v < vectors; v++) {
+            s[v] = s[v] + e[v];
+            t[v] = vector_fma(e[v], load_values(y + v * LANES, tail) - m[v], t[v]);
+        }
+    }
+    UNROLL for (int v = 0; v < vectors; v++) {
+        add_lanes(sum + c + v * LANES, s[v], tail);
+        add_lanes(sum_centred + c + v * LANES, t[v], tail);
+    }
+}
+
 void ISA_NAME(depthwise_finish_row)(const Stored *da, const float *slope, const Stored *y, const float *mean, int width,
                                     int channels, int row_width, int pad, Stored *dz, size_t stride, float *sum,
                                     float *sum_centred) {
-    const Value *from = da, *raw = y;
-    Value *to = dz;
-    for (int c = 0; c < channels; c += LANES) {
-        int tail = channels - c < LANES ? channels - c : 0;
-        const float *d = slope + ((size_t)(c / LANES) * (size_t)row_width + (size_t)pad) * LANES;
-        Vector m = load_lanes(mean + c, tail), s = vector_all(0.0f), t = vector_all(0.0f);
-        for (int x = 0; x < width; x++) {
-            size_t at = (size_t)x * stride + (size_t)c;
-            Vector a = load_values(from + (size_t)x * (size_t)channels + c, tail);
-            Vector e = store_values(to + at, a * vector_load(d + (size_t)x * LANES), tail);
-            s = s + e;
-            t = vector_fma(e, load_values(raw + at, tail) - m, t);
-        }
-        add_lanes(sum + c, s, tail);
-        add_lanes(sum_centred + c, t, tail);
+#define BODY(c, vectors, tail)                                                                                         \
+    finish_row_block(da, slope, y, mean, width, channels, c, vectors, tail, row_width, pad, dz, stride, sum,           \
+                     sum_centred)
+    FOR_CHANNEL_BLOCKS(channels, BODY);
+#undef BODY
+}
+
+INLINE void finish_tile_block(const Value *da, const float *slope, int width, int channels, int c, int vectors,
+                              int tail, int row_width, int pad, Value *tile, int tile_rows, float *sum) {
+    const float *d = slope + row_at(c, row_width, pad);
+    Vector s[BLOCK_VECTORS] = {0};
+    da += c, tile += tile_offset(c, tile_rows);
+    for (int x = 0; x < width; x++, da += channels, d += LANES, tile += TILE_CHANNELS) {
+        Vector e[BLOCK_VECTORS];
+        UNROLL for (int v = 0; v < vectors; v++) e[v] =
+            load_values(da + v * LANES, tail) * vector_load(d + (size_t)(v * row_width) * LANES);
+        store_vectors(tile, vectors, 0, e);
+        UNROLL for (int v = 0; v < vectors; v++) s[v] = s[v] + e[v];
     }
+    UNROLL for (int v = 0; v < vectors; v++) add_lanes(sum + c + v * LANES, s[v], tail);
 }
 
 void ISA_NAME(depthwise_finish_tile)(const Stored *da, const float *slope, int width, int channels, int row_width,
                                      int pad, Tile *tile, int tile_rows, float *sum) {
-    const Value *from = da;
-    for (int c = 0; c < channels; c += LANES) {
-        int tail = channels - c < LANES ? channels - c : 0;
-        const float *d = slope + ((size_t)(c / LANES) * (size_t)row_width + (size_t)pad) * LANES;
-        Value *to = (Value *)tile + tile_offset(c, tile_rows);
-        Vector s = vector_all(0.0f);
-        for (int x = 0; x < width; x++) {
-            Vector a = load_values(from + (size_t)x * (size_t)channels + c, tail);
-            Vector e = store_values(to + (size_t)x * TILE_CHANNELS, a * vector_load(d + (size_t)x * LANES), 0);
-            s = s + e;
-        }
-        add_lanes(sum + c, s, tail);
-    }
+#define BODY(c, vectors, tail)                                                                                         \
+    finish_tile_block(da, slope, width, channels, c, vectors, tail, row_width, pad, tile, tile_rows, sum)
+    FOR_CHANNEL_BLOCKS(channels, BODY);
+#undef BODY
     tile_close(tile, tile_rows, width, channels);
 }

@@ -77,25 +77,6 @@ void ISA_NAME(tile_scale)(Tile *tile, int tile_rows, int rows, int channels, con
 #undef BODY
 }
 
-/* Batch norm's backward formula for a block of channels, in registers. */
-typedef struct BnGradientLanes {
-    Vector mean[BLOCK_VECTORS], alpha[BLOCK_VECTORS], beta[BLOCK_VECTORS], delta[BLOCK_VECTORS];
-} BnGradientLanes;
-
-INLINE BnGradientLanes load_bn_gradient(const BnGradient *bn, int c, int vectors, int tail, float factor) {
-    BnGradientLanes lanes = {0};
-    UNROLL for (int v = 0; v < vectors; v++) {
-        lanes.mean[v] = load_lanes(bn->mean + c + v * LANES, tail);
-        lanes.alpha[v] = load_lanes(bn->alpha + c + v * LANES, tail) * vector_all(factor);
-        lanes.beta[v] = load_lanes(bn->beta + c + v * LANES, tail);
-        lanes.delta[v] = load_lanes(bn->delta + c + v * LANES, tail);
-    }
-    return lanes;
-}
-INLINE Vector bn_gradient(const BnGradientLanes *bn, int v, Vector dz, Vector y) {
-    return vector_fma(dz, bn->alpha[v], vector_fma(y - bn->mean[v], bn->beta[v], bn->delta[v]));
-}
-
 INLINE void tile_load_gradient_block(const Value *dz, const Value *y, size_t stride, int rows, int c, int vectors,
                                      int tail, const BnGradient *bn, float factor, Value *tile, int tile_rows) {
     BnGradientLanes lanes = load_bn_gradient(bn, c, vectors, tail, factor);

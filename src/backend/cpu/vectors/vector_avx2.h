@@ -22,6 +22,13 @@ static inline __m256i vector_mask(int n) {
 static inline Vector vector_load(const float *p) {
     return _mm256_loadu_ps(p);
 }
+static inline Vector vector_load_once(const float *p) {
+    Vector v = vector_load(p);
+#ifndef EFFNET_INTRINSICS
+    __asm__("" : "+x"(v));
+#endif
+    return v;
+}
 static inline Vector vector_load_some(const float *p, int n) {
     return _mm256_maskload_ps(p, vector_mask(n));
 }

@@ -27,6 +27,14 @@ static inline __mmask16 vector_mask(int n) {
 static inline Vector vector_load(const float *p) {
     return _mm512_loadu_ps(p);
 }
+/* vector_load for several uses: not to be loaded again as an operand of each, which gcc prefers. */
+static inline Vector vector_load_once(const float *p) {
+    Vector v = vector_load(p);
+#ifndef EFFNET_INTRINSICS
+    __asm__("" : "+v"(v));
+#endif
+    return v;
+}
 static inline Vector vector_load_some(const float *p, int n) {
     return _mm512_maskz_loadu_ps(vector_mask(n), p);
 }

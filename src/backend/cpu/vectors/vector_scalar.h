@@ -16,6 +16,9 @@ typedef float Vector;
 static inline Vector vector_load(const float *p) {
     return *p;
 }
+static inline Vector vector_load_once(const float *p) {
+    return vector_load(p);
+}
 static inline Vector vector_load_some(const float *p, int n) {
     return n > 0 ? *p : 0.0f;
 }

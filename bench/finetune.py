@@ -7,7 +7,8 @@ probe: logistic regression on the pooled features of the evaluation's preprocess
 cross-validation of five folds on the training pictures. timm: all weights, AdamW 5e-4 for the classifier and the rest
 alike, weight decay 0.05, batch 32, cosine with one epoch of warm-up, RandAugment rand-m9-mstd0.5-inc1, label smoothing
 0.1, erasing 0.25: what timm's documentation and its fine-tuned models' cards show. One line of JSON: the last epoch's and
-the best epoch's accuracy, and minutes. Needs torch, timm and Pillow."""
+the best epoch's accuracy, and minutes. Needs torch, timm 1.0.31 and a Pillow below 12: later ones refuse the posterizing to 0 bits that
+this RandAugment asks for."""
 import argparse
 import json
 import time

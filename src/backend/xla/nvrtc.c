@@ -80,8 +80,7 @@ void nvrtc_close(Nvrtc *nvrtc) {
         free(nvrtc->compiled);
         nvrtc->compiled = next;
     }
-    dlclose(nvrtc->library);
-    free(nvrtc);
+    free(nvrtc); /* the library stays: unloaded, it would leave what it has allocated behind */
 }
 
 static effnet_status take_ptx(const Nvrtc *nvrtc, NvrtcProgram program, char **out, effnet_error *err) {

@@ -65,6 +65,7 @@ typedef struct StepResult {
  * in; in their order. */
 enum { STEP_RESULTS = 4 };
 typedef struct StepResults {
+    double compile_seconds; /* of the call, which are no training */
     int count;
     StepResult list[STEP_RESULTS];
 } StepResults;

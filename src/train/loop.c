@@ -442,9 +442,8 @@ static effnet_status one_step(Loop *loop, effnet_error *err) {
                                     .weights = class_weights_of(&run->class_weights, &batch),
                                     .norms = line_due(run, next) || next % run->steps_per_epoch == 0,
                                     .wait = result_due(run, next)};
-    const double compiled = executor_info(run->trainer.executor).compile_seconds;
     TRY(trainer_queue_step(&run->trainer, &pictures, &results, &loop->lr, err));
-    pass_over_compiling(loop, executor_info(run->trainer.executor).compile_seconds - compiled);
+    pass_over_compiling(loop, results.compile_seconds);
     for (int i = 0; i < results.count; i++) TRY(take_result(loop, &results.list[i], err));
     if (pictures.norms) {
         loop->weight_norm = results.list[results.count - 1].weight_norm;

@@ -264,33 +264,34 @@ static effnet_status xla_state(Executor *executor, const TrainState **out, effne
     return EFFNET_OK;
 }
 
-static effnet_status compile(XlaExecutor *xla, const XlaProgram *program, PjrtExecutable **out, effnet_error *err) {
+/* *again: the plugin does not compile the program, and kernels of our own, of which an older plugin or an older GPU may
+ * know nothing, have been given up, as the note will tell: it is to be written once more, without them. */
+static effnet_status compile(XlaExecutor *xla, const XlaProgram *program, PjrtExecutable **out, bool *again,
+                             effnet_error *err) {
     const double began = clock_seconds();
-    TRY(pjrt_compile(xla->pjrt, program, xla->cache[0] ? xla->cache : NULL, out, NULL, err));
+    effnet_error why = {0};
+    const effnet_status status = pjrt_compile(xla->pjrt, program, xla->cache[0] ? xla->cache : NULL, out, NULL, &why);
+    *again = status == EFFNET_ERROR_IO && xla->kernels;
+    if (*again) {
+        fail(&xla->kernel_error, EFFNET_ERROR_UNSUPPORTED, "with kernels of ours: %.300s", why.message);
+        nvrtc_close(xla->kernels);
+        xla->kernels = xla->program_options.kernels = NULL;
+        return EFFNET_OK;
+    }
+    if (status != EFFNET_OK) return fail(err, status, "%s", why.message);
     xla->compile_seconds += clock_seconds() - began;
     return EFFNET_OK;
 }
 
-/* Whether a program that was not compiled is worth another try without kernels of our own: an older plugin has no call
- * for them, an older GPU may not take them. Why they are given up is told by the note. */
-static bool give_up_kernels(XlaExecutor *xla, effnet_status status, const effnet_error *why) {
-    if (status != EFFNET_ERROR_IO || !xla->kernels) return false;
-    fail(&xla->kernel_error, EFFNET_ERROR_UNSUPPORTED, "with kernels of ours: %.300s", why->message);
-    nvrtc_close(xla->kernels);
-    xla->kernels = xla->program_options.kernels = NULL;
-    return true;
-}
-
 static effnet_status compile_step(XlaExecutor *xla, effnet_error *err) {
-    effnet_error why = {0};
-    const effnet_status status = compile(xla, &xla->step_program, &xla->step, &why);
-    if (status == EFFNET_OK) return status;
-    if (!give_up_kernels(xla, status, &why)) return fail(err, status, "%s", why.message);
+    bool again;
     XlaProgram program;
+    TRY(compile(xla, &xla->step_program, &xla->step, &again, err));
+    if (!again) return EFFNET_OK;
     TRY(xla_write_step(xla->network, &xla->spec, &xla->program_options, &program, err));
     xla_program_free(&xla->step_program);
     xla->step_program = program;
-    return compile(xla, &xla->step_program, &xla->step, err);
+    return compile(xla, &xla->step_program, &xla->step, &again, err);
 }
 
 /* The program for pictures and targets of this kind, compiled when the first such batch comes. Another kind has other
@@ -327,7 +328,9 @@ static effnet_status xla_step(Executor *executor, const ExecutorBatch *batch, do
         return fail(err, EFFNET_ERROR_ARGUMENT,
                     "a batch of %d pictures; on an accelerator every batch has batch_size = %d", batch->size,
                     xla->spec.batch);
+    const double compiled = xla->compile_seconds;
     TRY(prepare_step(xla, batch, err));
+    results->compile_seconds = xla->compile_seconds - compiled;
     while (xla->in_flight >= AHEAD) TRY(land(xla, results, err));
     const StepRates rates = step_rates(&xla->spec, learning_rate, xla->state.step + 1);
     const float numbers[XLA_RATES_COUNT] = {[XLA_RATE_LEARNING] = rates.learning_rate,
@@ -361,13 +364,11 @@ static effnet_status prepare_inference(XlaExecutor *xla, bool bytes, effnet_erro
                                     .shifts = xla->program_options.shifts & XLA_SHIFT_FORWARD,
                                     .kernels = xla->kernels,
                                     .kernel_error = &xla->kernel_error};
-    effnet_error why = {0};
+    bool again;
     TRY(xla_write_inference(xla->network, &xla->spec, xla->options.evaluation_batch, &options, &xla->inference_program,
                             err));
-    const effnet_status status = compile(xla, &xla->inference_program, &xla->inference, &why);
-    if (status == EFFNET_OK) return status;
-    if (!give_up_kernels(xla, status, &why)) return fail(err, status, "%s", why.message);
-    return prepare_inference(xla, bytes, err); /* which finds no kernels any more */
+    TRY(compile(xla, &xla->inference_program, &xla->inference, &again, err));
+    return again ? prepare_inference(xla, bytes, err) : EFFNET_OK;
 }
 
 static effnet_status run_inference(XlaExecutor *xla, PjrtBuffer *parameters, PjrtBuffer *statistics,

@@ -14,6 +14,7 @@
 #include "data/sources/shard_source.h"
 #include "data/sources/tar_reader.h"
 #include "data/sources/tar_stream.h"
+#include "base/text_ends.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,11 +56,6 @@ bool file_is_tar(const char *path) {
 static const char *base_name(const char *path) {
     const char *slash = strrchr(path, '/');
     return slash ? slash + 1 : path;
-}
-
-static bool ends_with(const char *text, const char *end) {
-    size_t length = strlen(text), wanted = strlen(end);
-    return length >= wanted && strcasecmp(text + length - wanted, end) == 0;
 }
 
 /* WebDataset's key: the path up to the first dot of its last part. */
@@ -147,11 +143,11 @@ static effnet_status index_member(Index *index, int file, TarReader *reader, con
         index->folders = index->folders || (strchr(path, '/') && name_is_picture(path));
         return shard_source_add(index->found, &member, path, err);
     }
-    if (ends_with(path, ".tar") && !compressed) {
+    if (text_ends_with_any_case(path, ".tar") && !compressed) {
         index->tars = true;
         return index_inner(index, file, path, member.offset, size, err);
     }
-    if (ends_with(path, ".cls")) {
+    if (text_ends_with_any_case(path, ".cls")) {
         index->samples = true;
         TRY(read_label(reader, size, &member.label, err));
     } else if (strchr(path, '/') && name_is_picture(path)) {

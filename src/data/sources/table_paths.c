@@ -2,22 +2,17 @@
 #include "data/sources/table_paths.h"
 
 #include "base/file.h"
+#include "base/text_ends.h"
 #include "data/sources/shard_source.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 bool table_names_file(const char *table, const char *field) {
     char path[2 * SOURCE_PATH_BYTES];
     if (!*field) return false;
     if (field[0] == '/') return path_exists(field);
     return path_beside(path, sizeof path, table, field, NULL) == EFFNET_OK && path_exists(path);
-}
-
-static bool ends_with(const char *text, const char *ending) {
-    const size_t length = strlen(text), tail = strlen(ending);
-    return length >= tail && strcasecmp(text + length - tail, ending) == 0;
 }
 
 const char *table_lacking_ending(const char *table, const char *field) {
@@ -36,7 +31,7 @@ effnet_status table_tidy_path(const char *table, const char *field, const char *
                               effnet_error *err) {
     static const char scheme[] = "file://";
     if (strncmp(field, scheme, sizeof scheme - 1) == 0) field += sizeof scheme - 1;
-    const char *missing = ends_with(field, ending) ? "" : ending;
+    const char *missing = text_ends_with_any_case(field, ending) ? "" : ending;
     if ((size_t)snprintf(out, size, "%s%s", field, missing) >= size)
         return fail(err, EFFNET_ERROR_FORMAT, "'%s' names a path longer than %zu bytes: '%.60s...'", table, size,
                     field);

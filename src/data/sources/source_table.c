@@ -277,12 +277,12 @@ static effnet_status find_splits(TableSource *table, const TableReader *reader, 
                                  const TableRow *first, Columns *columns, effnet_error *err) {
     const char *strange = NULL;
     columns->split = (TableSplit){.names = table->wanted.names, .column = -1};
-    if (!columns->heading || !table->wanted.names) return EFFNET_OK;
+    if (!columns->heading || !table->wanted.names || !table_split_begin(&columns->split, heading)) return EFFNET_OK;
     char *copy = strdup(reader->next);
     if (!copy) return fail(err, EFFNET_ERROR_MEMORY, "no memory to read '%s'", reader->name);
     TableReader rows = *reader;
     rows.next = copy;
-    effnet_status status = table_split_find(&columns->split, heading, first, rows, table->wanted.known, &strange, err);
+    effnet_status status = table_split_find(&columns->split, first, rows, table->wanted.known, &strange, err);
     if (status == EFFNET_OK && strange)
         dataset_tell(&table->source.dataset,
                      "'%s': its column of splits says '%.60s', which is none that is known: it is passed over",

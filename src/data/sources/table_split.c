@@ -41,7 +41,7 @@ static int find_name(const TableSplit *split, const TableRow *row, const char *c
     return -1;
 }
 
-static int find_column(TableSplit *split, const TableRow *heading) {
+bool table_split_begin(TableSplit *split, const TableRow *heading) {
     static const char *const usual[] = {"split", "set",     "subset",     "partition", "phase",
                                         "usage", "dataset", "data_split", "data set",  NULL};
     static const char *const valid[] = {"is_valid", "is_val", "is_validation", "is_test", NULL}, *const train[] = {
@@ -52,19 +52,20 @@ static int find_column(TableSplit *split, const TableRow *heading) {
         const char *name = heading->fields[i];
         split->valid = is_among(name, valid);
         split->inverted = is_among(name, train);
-        if (split->valid || split->inverted || is_among(name, usual)) return i;
+        split->column = i;
+        if (split->valid || split->inverted || is_among(name, usual)) return true;
     }
-    return -1;
+    split->column = -1;
+    return false;
 }
 
-effnet_status table_split_find(TableSplit *split, const TableRow *heading, const TableRow *first, TableReader rest,
+effnet_status table_split_find(TableSplit *split, const TableRow *first, TableReader rest,
                                const char *const *const known[2], const char **strange, effnet_error *err) {
     TableRow row = *first;
     int best = -1;
     *strange = NULL;
     split->chosen = NULL;
-    split->column = find_column(split, heading);
-    if (split->column < 0 || !first->count) return EFFNET_OK;
+    if (!first->count) return EFFNET_OK;
     if (find_name(split, first, split->names) < 0 && find_name(split, first, known[0]) < 0 &&
         find_name(split, first, known[1]) < 0) {
         *strange = split->column < first->count ? first->fields[split->column] : "";

@@ -17,9 +17,12 @@ typedef struct TableSplit {
 
 /* "Train", "training_set", "Test images": the split's name in other letters, with what people add to it. */
 bool split_is_called(const char *text, const char *split);
-/* Looks through all rows below `heading`: the first, and those behind it by a reader of a text of its own. A column whose first cell is no name of a
- * split at all, `known` being all there are, is none: then *strange is that cell. */
-effnet_status table_split_find(TableSplit *split, const TableRow *heading, const TableRow *first, TableReader rest,
+/* Whether the heading has such a column, and which. */
+bool table_split_begin(TableSplit *split, const TableRow *heading);
+/* Behind a table_split_begin that found one: looks through all rows, the first and those behind it, by a reader of a text
+ * of its own. A column whose first cell is no name of a split at all, `known` being all there are, is none: then *strange
+ * is that cell. */
+effnet_status table_split_find(TableSplit *split, const TableRow *first, TableReader rest,
                                const char *const *const known[2], const char **strange, effnet_error *err);
 /* Does the row belong to the split that is wanted? */
 bool table_split_takes(const TableSplit *split, const TableRow *row);

@@ -4,7 +4,7 @@
 
 Compiles the program that effnet would run, on JAX's first device, feeds it numbers (pictures and labels at random, small
 positive vectors) and runs STEPS steps (10) under the profiler. Prints how long a step took, then the kernels, those that
-differ only by their number together, with their share of the time; OUT/kernels.json has every one, OUT/module.txt the
+differ only by their number together, with their share of the time; OUT/kernels.json has every one, OUT/module.txt.gz the
 program as the compiler left it, where a kernel's name is found again.
 
 SPDX-License-Identifier: Apache-2.0"""

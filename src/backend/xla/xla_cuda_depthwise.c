@@ -46,7 +46,6 @@ static Tile choose_tile(const Taps *taps, int part) {
                 best = tile;
             }
         }
-    if (part == INPUT_GRADIENT && best.rows % stride != 0) best = (Tile){stride, stride};
     return best;
 }
 
@@ -90,7 +89,7 @@ static const char *compile(XlaNetwork *net, const Taps *taps, int part, Tile til
 }
 
 static bool possible(const XlaNetwork *net, const Taps *taps) {
-    return net->options->kernels && taps->channels % 2 == 0 && taps->pad[0][0] < taps->kernel &&
+    return net->options->kernels && taps->channels % 2 == 0 && taps->stride <= 2 && taps->pad[0][0] < taps->kernel &&
            taps->pad[1][0] < taps->kernel;
 }
 

@@ -29,11 +29,18 @@ die() {
 [ -x "$effnet" ] || die "there is no program '$effnet'"
 
 need_fashion() { [ -r "$fashion/train-images-idx3-ubyte.gz" ] || skip "no $fashion (Debian: dataset-fashion-mnist)"; }
-# unpack ARCHIVE: ../shared/data/ARCHIVE into $work, or skip.
-unpack() {
-    local archive=$source/../shared/data/$1
-    [ -r "$archive" ] || skip "no ../shared/data/$1"
-    tar -C "$work" -xf "$archive"
+# photographs: $work/train and $work/val of ants and bees, real ones out of ../shared/data/hymenoptera.tar or, where that
+# is missing, drawn ones (tests/drawn_photographs.h); $archive is a tar of the same.
+photographs() {
+    archive=$source/../shared/data/hymenoptera.tar
+    if [ -r "$archive" ]; then
+        tar -C "$work" -xf "$archive"
+    else
+        echo "no ../shared/data/hymenoptera.tar: pictures are drawn"
+        archive=$work/photographs.tar
+        "$build/tests/draw_photographs" "$work" || die "no pictures were drawn"
+        tar -C "$work" -cf "$archive" train val
+    fi
 }
 
 # run STATUS COMMAND...: output to $work/out and $work/err; STATUS is a pattern: 0, or 1|2.

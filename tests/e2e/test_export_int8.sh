@@ -3,8 +3,8 @@
 # that arithmetic, and ONNX Runtime computes what the golden logits say and what the fp32 file says within int8's own error.
 source "$(dirname "$0")/harness.sh"
 
-unpack hymenoptera.tar
-data=$(dirname "$(find "$work" -type d -name train | head -n 1)")
+photographs
+data=$work
 run 0 "$effnet" train "$source/recipes/hymenoptera.yaml" --data "$data" --out "$work/run" --steps 4 \
     --set resolution=64 --set batch_size=8 --set lr=0.0005 --set warmup_epochs=0 --set amp=none
 model=$work/run/checkpoints/last/raw.safetensors file=$work/bytes.onnx

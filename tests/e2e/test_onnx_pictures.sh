@@ -11,8 +11,8 @@ complains 1 "nowhere" "$effnet" verify "$work/nowhere.onnx"
 printf 'no model' >"$work/junk.onnx"
 complains 1 "junk.onnx' is no ONNX model" "$effnet" verify "$work/junk.onnx"
 
-unpack hymenoptera.tar
-data=$(dirname "$(find "$work" -type d -name train | head -n 1)")
+photographs
+data=$work
 run 0 "$effnet" train "$source/recipes/hymenoptera.yaml" --data "$data" --out "$work/run" --steps 8 \
     --set resolution=64 --set batch_size=8 --set lr=0.0005 --set warmup_epochs=0 --set amp=none
 weights=$work/run/checkpoints/last/raw.safetensors
@@ -82,4 +82,4 @@ check linear 17 val_crop=none resize=torch interpolation=bilinear
 run 0 "$effnet" predict "$weights" "${pictures[@]}" --topk 2 --jsonl
 cp "$work/out" "$work/other.jsonl"
 "$chosen" "$source/tests/golden/check_onnx_pictures.py" "$work/center.onnx" "$work/other.jsonl" "${pictures[@]}" >"$work/python"
-holds "$(tail -n 1 "$work/python") > 1e-3"
+holds "$(tail -n 1 "$work/python") > 1e-4" # ten times what is allowed

@@ -10,8 +10,8 @@ for python in "${EFFNET_PYTHON:-}" /work/venv/bin/python python3; do
     break
 done
 [ -n "$chosen" ] || skip "no Python with numpy, pillow<13 and onnxruntime; name one in EFFNET_PYTHON"
-unpack hymenoptera.tar
-data=$(dirname "$(find "$work" -type d -name train | head -n 1)")
+photographs
+data=$work
 run 0 "$effnet" train "$source/recipes/hymenoptera.yaml" --data "$data" --out "$work/run" --steps 16 \
     --set resolution=96 --set batch_size=8 --set lr=0.0005 --set warmup_epochs=0 --set amp=none
 mapfile -t pictures < <(find "$data/val" -name '*.jpg' | sort | awk 'NR % 8 == 1')

@@ -12,8 +12,8 @@ complains 2 "unexpected argument 'b'" "$effnet" serve a b
 complains 2 "--port is '70000'; allowed: 0 to 65535" "$effnet" serve a --port 70000
 complains 1 "nowhere" "$effnet" serve "$work/nowhere"
 
-unpack hymenoptera.tar
-data=$(dirname "$(find "$work" -type d -name train | head -n 1)")
+photographs
+data=$work
 run 0 "$effnet" train "$source/recipes/hymenoptera.yaml" --data "$data" --out "$work/run" --steps 2 \
     --set resolution=64 --set batch_size=8 --set warmup_epochs=0 --set amp=none
 complains 2 "--topk is 3; this model has 2 classes" "$effnet" serve "$work/run" --topk 3

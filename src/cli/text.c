@@ -7,6 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+
+bool text_has_ending(const char *name, const char *ending) {
+    const size_t length = strlen(name), tail = strlen(ending);
+    return length > tail && strcasecmp(name + length - tail, ending) == 0;
+}
 
 void text_duration(double seconds, char *buffer, size_t size) {
     if (!(seconds >= 0 && seconds < 1e9)) {

@@ -16,6 +16,8 @@ void text_duration(double seconds, char *buffer, size_t size);
 bool text_to_seconds(const char *text, double *seconds);
 /* 5288548 -> "5,288,548" */
 void text_count(int64_t count, char *buffer, size_t size);
+/* Whether a file's name has that ending, in small letters or capitals. */
+bool text_has_ending(const char *name, const char *ending);
 /* Control bytes become '?', so that a file's name cannot steer the terminal. */
 void text_for_terminal(const char *text, char *buffer, size_t size);
 

@@ -8,11 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool ends_with(const char *text, const char *tail) {
-    size_t length = strlen(text), wanted = strlen(tail);
-    return length > wanted && strcmp(text + length - wanted, tail) == 0;
-}
-
 typedef enum Format { FORMAT_SAFETENSORS, FORMAT_ONNX, FORMAT_STABLEHLO, FORMAT_C, FORMAT_GGUF, FORMATS } Format;
 
 static const struct {
@@ -121,7 +116,7 @@ static int export_step(const Export *export, const OptionList *settings) {
 static Format find_format(const char *name, const char *out) {
     int format = 0;
     while (format < FORMATS &&
-           !(name ? strcmp(name, formats[format].name) == 0 : ends_with(out, formats[format].ending)))
+           !(name ? strcmp(name, formats[format].name) == 0 : text_has_ending(out, formats[format].ending)))
         format++;
     return (Format)format;
 }
@@ -246,7 +241,7 @@ int verb_export(int argc, char **argv) {
     if (export.format == FORMATS)
         return usage_error("export", "'%.60s' ends neither with .safetensors nor with .onnx, .c, .gguf or .mlir",
                            export.out);
-    if (export.onnx.int8 && (export.format != FORMAT_ONNX || ends_with(export.from, ".yaml")))
+    if (export.onnx.int8 && (export.format != FORMAT_ONNX || text_has_ending(export.from, ".yaml")))
         return usage_error("export", "--dtype int8 is for a model as ONNX");
     if (export.onnx.int8 && keep_batch_norm)
         return usage_error("export", "--dtype int8 excludes --keep-batch-norm: weights are rounded with it folded in");
@@ -255,7 +250,7 @@ int verb_export(int argc, char **argv) {
                            "--dtype int8 wants --data DIR, pictures to measure on what it costs, or --allow-loss");
     if (!export.onnx.int8 && (data || allow_loss))
         return usage_error("export", "--data and --allow-loss are for --dtype int8");
-    if (!ends_with(export.from, ".yaml")) return export_model(&export);
+    if (!text_has_ending(export.from, ".yaml")) return export_model(&export);
     if (export.format != FORMAT_STABLEHLO)
         return usage_error("export", "of a recipe only the training step can be written, to OUT.mlir");
     return export_step(&export, &settings);

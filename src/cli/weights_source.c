@@ -51,11 +51,6 @@ static void tell(void *context, const char *sentence) {
     fprintf(stderr, "effnet: warning: %s\n", safe);
 }
 
-static bool ends_with(const char *text, const char *ending) {
-    const size_t length = strlen(text), tail = strlen(ending);
-    return length >= tail && strcasecmp(text + length - tail, ending) == 0;
-}
-
 /* Something that is here, or that would be a file's name if it were: not to be looked for elsewhere. */
 static bool is_local(const char *source) {
     static const char *const endings[] = {".safetensors", ".pth", ".tar",   ".pt",  ".bin",
@@ -64,7 +59,7 @@ static bool is_local(const char *source) {
     struct stat status;
     if (lstat(source, &status) == 0 || !hub_is_name(source)) return true;
     for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
-        if (ends_with(source, endings[i])) return true;
+        if (text_has_ending(source, endings[i])) return true;
     /* "runs/mistyped": a folder that is here was meant */
     snprintf(first, sizeof first, "%.*s", (int)strcspn(source, "/"), source);
     return stat(first, &status) == 0 && S_ISDIR(status.st_mode);

@@ -45,7 +45,7 @@ typedef struct BnGradient {
     const float *mean, *alpha, *beta, *delta;
 } BnGradient;
 
-/* What project_gradient_tile adds up over its rows, each of `channels` floats; see project_backward.c. */
+/* What project_gradient_tile adds up over its rows, each of `channels` floats; see cpu_project.c. */
 typedef struct ProjectSums {
     float *gate;          /* sum dv * a: the gradient of the gate */
     float *e, *e_centred; /* sum e, sum e * (u - mean), e = dv * gate * slope */

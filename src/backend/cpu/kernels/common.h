@@ -18,8 +18,8 @@
 #elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED 1
 #endif
-#ifdef SANITIZED
-#define UNROLL /* the checks in every copy of the body would take the compiler minutes */
+#if defined(SANITIZED) || defined(EFFNET_INTRINSICS)
+#define UNROLL /* checks, or instructions in C, in every copy of the body would take the compiler minutes */
 #elif defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
 #else

@@ -63,7 +63,8 @@ static effnet_status run(int argc, char **argv, effnet_error *err) {
     }
     TRY(dataset_open(argv[1], SPLIT_TRAIN, NULL, &dataset, err));
     LoaderOptions options;
-    effnet_status status = loader_options_from_recipe(&recipe, RESOLUTION, dataset, true, &options, err);
+    effnet_status status =
+        loader_options_from_recipe(&recipe, (TensorShape){RESOLUTION, RESOLUTION, 3}, dataset, true, &options, err);
     if (status == EFFNET_OK) status = measure(&options, err);
     dataset_free(dataset);
     return status;

@@ -119,7 +119,7 @@ typedef struct effnet_model effnet_model;
 typedef struct effnet_model_options {
     size_t struct_size;
     int num_classes;    /* 0: 1,000, or what the checkpoint has */
-    int resolution;     /* 0: the model's own, or what the checkpoint was trained at */
+    int resolution;     /* height of the input; 0: the model's own, or what the checkpoint was trained at */
     int threads;        /* 0: one for each processor */
     uint64_t seed;      /* of the initial weights */
     bool raw_weights;   /* effnet_model_open of a checkpoint folder: the raw weights, not the averaged (EMA)
@@ -140,6 +140,7 @@ typedef struct effnet_model_options {
     /* Files of larger pictures are refused by their headers, before memory is taken: where strangers send them; 0: 200
      * million. */
     int64_t most_pixels;
+    int resolution_width; /* width of the input; 0: `resolution`, a square */
 } effnet_model_options;
 
 /* A new model by name ("efficientnet_b0" ... "efficientnet_b8", "efficientnet_l2", "efficientnet_lite0" ...
@@ -154,7 +155,9 @@ EFFNET_API void effnet_model_free(effnet_model *model);
 /* "efficientnet_b0"; owned by the model. */
 EFFNET_API const char *effnet_model_name(const effnet_model *model);
 EFFNET_API int effnet_model_classes(const effnet_model *model);
+/* Height of the input; effnet_model_input has all of it: height, width, channels. */
 EFFNET_API int effnet_model_resolution(const effnet_model *model);
+EFFNET_API void effnet_model_input(const effnet_model *model, int shape[3]);
 /* The safetensors file that the weights were read from, "" where they were read from none; owned by the model. */
 EFFNET_API const char *effnet_model_file(const effnet_model *model);
 /* Which of a checkpoint's weights they are: "ema", averaged, or "raw"; "" of a file that is no part of a checkpoint. */
@@ -244,7 +247,7 @@ EFFNET_API effnet_status effnet_explain(effnet_model *model, const effnet_pictur
  * above 0, red where it is largest; what the network does not see of the picture is dark. */
 EFFNET_API effnet_status effnet_explain_save(effnet_model *model, const effnet_picture *picture, int class_index,
                                              const char *path, effnet_prediction *of, effnet_error *error);
-/* Logits (N, classes) of a batch (N, resolution, resolution, 3) of normalised float pixels. */
+/* Logits (N, classes) of a batch (N, height, width, channels: effnet_model_input) of normalised float pixels. */
 EFFNET_API effnet_status effnet_logits(effnet_model *model, const float *images, int batch, float *logits,
                                        effnet_error *error);
 
@@ -330,7 +333,7 @@ typedef struct effnet_onnx_options {
                              costs effnet_dtype_errors and effnet_evaluate tell. Not with keep_batch_norm */
 } effnet_onnx_options;
 
-/* The model as an ONNX file: input "input" (N, 3, resolution, resolution), normalised by the model's mean and std, any N;
+/* The model as an ONNX file: input "input" (N, channels, height, width), normalised by the model's mean and std, any N;
  * output "logits" (N, classes). With `preprocessing`: input "image" (N, H, W, 3), bytes RGB of any size, cropped, resized
  * and normalised inside as the model was evaluated in training; outputs "probabilities" and "logits", (N, classes). Its
  * metadata say mean, std, crop and class names (docs/weights.md), and hold a golden picture with its logits. */
@@ -378,7 +381,7 @@ typedef struct effnet_stablehlo_options {
 } effnet_stablehlo_options;
 
 /* The model's inference as the text of a StableHLO module, for JAX, IREE and others: (parameters, statistics, pictures
- * (batch, resolution, resolution, 3)) -> logits; in bf16 where the model's dtype is. Comments above it say where each
+ * (batch, height, width, channels)) -> logits; in bf16 where the model's dtype is. Comments above it say where each
  * tensor lies in the vectors of parameters and statistics. The weights themselves are not in it. */
 EFFNET_API effnet_status effnet_model_save_stablehlo(const effnet_model *model, const char *path,
                                                      const effnet_stablehlo_options *options, effnet_error *error);
@@ -429,7 +432,7 @@ typedef struct effnet_trainer_options {
 EFFNET_API effnet_status effnet_trainer_create(const effnet_recipe *recipe, const effnet_trainer_options *options,
                                                effnet_trainer **out, effnet_error *error);
 EFFNET_API void effnet_trainer_free(effnet_trainer *trainer);
-/* One step on images (N, resolution, resolution, 3), normalised floats, and labels (N); N is at most the
+/* One step on images (N, height, width, channels), normalised floats, and labels (N); N is at most the
  * recipe's batch_size. Writes the mean loss and the learning rate used. */
 EFFNET_API effnet_status effnet_trainer_step(effnet_trainer *trainer, const float *images, const int32_t *labels,
                                              int batch, double *loss, double *lr, effnet_error *error);
@@ -526,6 +529,7 @@ typedef struct effnet_finetune_result {
     double seconds;
     char checkpoint[1024]; /* the best, a folder */
     char report[1024];     /* the page on it; "" where none was written */
+    int resolution_width;  /* `resolution` is the height */
 } effnet_finetune_result;
 
 /* A classifier for `pictures` (any source of docs/data.md; a fifth of a folder without splits is kept to evaluate on) out
@@ -565,6 +569,7 @@ typedef struct effnet_plan {
     int64_t memory_limit, memory_free;            /* of the machine or its control group */
     int64_t checkpoint_bytes, disk_bytes;         /* one; all that stand at once at most, and the log */
     double input_mean[3], input_std[3];           /* of what the network saw; NaN where nothing but noise was seen */
+    int resolution_width;                         /* `resolution` is the height */
 } effnet_plan;
 
 /* Freed by effnet_plan_free. The recipe stays as it is. */
@@ -834,10 +839,12 @@ typedef struct effnet_summary {
     int64_t parameters, macs, activation_bytes;
     int num_blocks;
     effnet_block_summary *blocks; /* freed by effnet_summary_free */
+    int resolution_width;         /* `resolution` is the height */
 } effnet_summary;
 
-/* The model of a recipe file, of a file of weights or a checkpoint, or of a model name; resolution 0: its own. */
-EFFNET_API effnet_status effnet_summarize(const char *recipe_or_model, int resolution, effnet_summary *out,
+/* The model of a recipe file, of a file of weights or a checkpoint, or of a model name, for inputs of height x width;
+ * height 0: its own; width 0: the height. */
+EFFNET_API effnet_status effnet_summarize(const char *recipe_or_model, int height, int width, effnet_summary *out,
                                           effnet_error *error);
 EFFNET_API void effnet_summary_free(effnet_summary *summary);
 
@@ -866,6 +873,7 @@ typedef struct effnet_bench_options {
     /* As effnet_train_options has them, of a training step: one replica a worker, each with its part of the batch. */
     const char *dist;
     double dist_timeout;
+    int resolution_width; /* 0: `resolution`, a square */
 } effnet_bench_options;
 
 typedef struct effnet_bench_result {
@@ -880,6 +888,7 @@ typedef struct effnet_bench_result {
     double exchange_share;  /* of a step's time that a worker is in exchange, the mean over workers: carrying,
                                           adding up, waiting for who is slower */
     int64_t bytes_per_step; /* that a worker sends, the most of any */
+    int resolution_width;   /* `resolution` is the height */
 } effnet_bench_result;
 
 EFFNET_API effnet_status effnet_bench(const effnet_bench_options *options, effnet_bench_result *out,

@@ -56,16 +56,16 @@ static inline OnnxExample onnx_example_make(const ModelConfig *config, int batch
     effnet_error err = {0};
     onnx_example_must(network_build(config, &example.network, &err), &err);
     const Network *network = &example.network;
-    size_t side = (size_t)config->resolution, n = (size_t)batch;
+    size_t n = (size_t)batch;
     example.parameters = onnx_example_floats(network->parameter_floats);
     example.statistics = onnx_example_floats(network->statistic_floats);
-    example.images = onnx_example_floats(n * side * side * 3);
+    example.images = onnx_example_floats(n * shape_floats(config->input));
     example.logits = onnx_example_floats(n * (size_t)config->num_classes);
     for (int i = 0; i < network->num_parameters; i++)
         golden_initial(&network->parameters[i], example.parameters + network->parameters[i].offset);
     for (int i = 0; i < network->num_statistics; i++)
         golden_initial(&network->statistics[i], example.statistics + network->statistics[i].offset);
-    golden_images(0, batch, (int)side, example.images);
+    golden_images(0, batch, config->input, example.images);
     onnx_example_run(&example, example.parameters, example.statistics, example.logits);
     return example;
 }

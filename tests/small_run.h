@@ -79,12 +79,11 @@ static inline void small_run_create(SmallRun *run, int optimizer, bool ema) {
     config.width = 0.1; /* eight channels a layer, one block a stage */
     config.depth = 0.1;
     config.num_classes = 5;
-    config.resolution = 32;
+    config.input = (TensorShape){32, 32, 3};
     small_run_must(network_build(&config, &run->network, &err), &err);
     small_run_must(train_state_create(&run->network, &run->recipe, &run->state, &err), &err);
-    run->card =
-        (ModelCard){.config = config,
-                    .transform = {.height = 32, .width = 32, .crop_pct = 0.875, .interpolation = 1, .pad_to = 32}};
+    run->card = (ModelCard){.config = config,
+                            .transform = {.input = {32, 32, 3}, .crop_pct = 0.875, .interpolation = 1, .pad_to = 32}};
     for (int c = 0; c < 3; c++) {
         run->card.transform.mean[c] = run->recipe.mean[c];
         run->card.transform.std[c] = run->recipe.std[c];

@@ -58,7 +58,7 @@ static effnet_status open_run(Run *run, const char *data, effnet_error *err) {
     Recipe *recipe = &run->recipe;
     recipe_defaults(recipe);
     recipe->num_classes = CLASSES;
-    recipe->resolution = 32;
+    recipe->resolution = (PictureSize){32, 32};
     recipe->batch_size = BATCH;
     recipe->drop = recipe->drop_path = 0;
     recipe->lr = 0.002;
@@ -71,7 +71,7 @@ static effnet_status open_run(Run *run, const char *data, effnet_error *err) {
     TRY(thread_team_create(0, &run->team, err));
     TRY(dataset_open(data, SPLIT_TRAIN, NULL, &run->dataset, err));
     LoaderOptions options = {.dataset = run->dataset, .training = true, .batch = BATCH, .seed = 42, .cache = true};
-    preprocess_from_recipe(recipe, recipe->resolution, recipe->resolution, &options.preprocess);
+    preprocess_from_recipe(recipe, (TensorShape){32, 32, 3}, &options.preprocess);
     TRY(loader_create(&options, &run->loader, err));
     TRY(trainer_create(recipe, &run->network, run->team, 1000, 0, &run->trainer,
                        err)); /* not started: its state stays */

@@ -21,7 +21,7 @@ typedef struct Hashing {
 static void hash_batch(void *context, const Batch *batch) {
     Hashing *hashing = context;
     AuditedSplit *split = hashing->split;
-    const int side = hashing->model->card.transform.height;
+    const TensorShape input = hashing->model->card.transform.input;
     if (split->hash_count + batch->size > split->hash_capacity) {
         int64_t capacity = 2 * split->hash_capacity + batch->size;
         PictureHash *larger = realloc(split->hashes, (size_t)capacity * sizeof *larger);
@@ -32,8 +32,8 @@ static void hash_batch(void *context, const Batch *batch) {
     }
     for (int n = 0; n < batch->size; n++) {
         PictureHash *hash = &split->hashes[split->hash_count++];
-        picture_hash(batch->images + (size_t)n * 3 * (size_t)side * (size_t)side, side,
-                     hashing->model->card.transform.mean, hashing->model->card.transform.std, hash);
+        picture_hash(batch->images + (size_t)n * shape_floats(input), input, hashing->model->card.transform.mean,
+                     hashing->model->card.transform.std, hash);
         hash->picture = batch->pictures[n];
     }
 }

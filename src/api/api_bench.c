@@ -62,9 +62,7 @@ static effnet_status check(effnet_bench_options *options, Dtype *dtype, effnet_e
         return fail(err, EFFNET_ERROR_ARGUMENT, "batch is %d; allowed: 1 to 65536", options->batch);
     if (options->steps < 1 || options->steps > 1000000)
         return fail(err, EFFNET_ERROR_ARGUMENT, "steps is %d; allowed: 1 to 1000000", options->steps);
-    if (options->resolution < 0 || options->resolution > 2048)
-        return fail(err, EFFNET_ERROR_ARGUMENT, "resolution is %d; allowed: 1 to 2048, or 0 for the model's own",
-                    options->resolution);
+    TRY(input_choose(options->resolution, options->resolution_width, &(TensorShape){0}, err));
     if (options->fuse < FUSE_AUTO || options->fuse > FUSE_NONE)
         return fail(err, EFFNET_ERROR_ARGUMENT, "fuse is %d; allowed: 0 (where it pays), 1 (all), 2 (none)",
                     options->fuse);
@@ -92,18 +90,18 @@ static effnet_status prepare(Bench *bench, effnet_error *err) {
         TRY(model_find_file(options->model, false, file, sizeof file, err));
         TRY(weights_read_card(file, &card, err));
         config = card.config;
-        config.resolution = card.transform.height;
+        config.input = card.transform.input;
         recipe_from_card(&card, &bench->recipe);
         model_card_free(&card);
     } else {
         TRY(model_config_by_name(options->model, &config, err));
     }
-    if (options->resolution) config.resolution = options->resolution;
+    TRY(input_choose(options->resolution, options->resolution_width, &config.input, err));
     TRY(network_build(&config, &bench->network, err));
     TRY(thread_team_create(options->threads, &bench->team, err));
     const int workers = workers_count(bench->workers);
     bench->pictures = options->batch / workers;
-    size_t batch = (size_t)bench->pictures, pixels = (size_t)config.resolution * (size_t)config.resolution * 3, floats;
+    size_t batch = (size_t)bench->pictures, pixels = shape_floats(config.input), floats;
     if (!size_multiply(batch, pixels, &floats))
         return fail(err, EFFNET_ERROR_MEMORY, "a batch of %d pictures is too large", bench->pictures);
     if (bench->on_device)
@@ -177,7 +175,8 @@ static void summarize(Bench *bench, effnet_bench_result *out) {
     snprintf(out->model, sizeof out->model, "%s", bench->network.config.name);
     snprintf(out->dtype, sizeof out->dtype, "%s", options->dtype);
     snprintf(out->isa, sizeof out->isa, "%s", info.isa);
-    out->resolution = bench->network.input_height;
+    out->resolution = bench->network.config.input.height;
+    out->resolution_width = bench->network.config.input.width;
     out->batch = options->batch;
     out->threads = thread_team_size(bench->team);
     out->steps = steps;

@@ -12,7 +12,7 @@ enum { DEFAULT_PICTURES = 32, MOST_PICTURES = 10000, PART = 8 };
 typedef struct Measuring {
     effnet_model plain,
         chosen;    /* the model in fp32 and in its dtype: the same weights and threads, states of their own */
-    float *images; /* (pictures, side, side, 3) */
+    float *images; /* (pictures, the input) */
     int pictures;
     size_t image_floats, logit_floats;
 } Measuring;
@@ -122,10 +122,9 @@ effnet_status effnet_dtype_errors(effnet_model *model, const char *data, const e
     if (model->device)
         return fail(error, EFFNET_ERROR_UNSUPPORTED,
                     "layers are measured on the processor; open the model without `device`");
-    const size_t side = (size_t)model->card.transform.height;
     Measuring run = {.plain = *model,
                      .chosen = *model,
-                     .image_floats = side * side * 3,
+                     .image_floats = shape_floats(model->card.transform.input),
                      .logit_floats = (size_t)model->network.config.num_classes};
     run.plain.dtype = (Dtype){0};
     run.plain.idle = run.chosen.idle = NULL;

@@ -25,16 +25,15 @@ static effnet_status model_logits(void *context, int set, const ExecutorBatch *b
     (void)set;
     TRY(model_state_run(judge->model, judge->state, batch->images, batch->size, logits, NULL, err));
     if (!judge->mirrored) return EFFNET_OK;
-    const int side = judge->model->card.transform.height;
-    images_mirror(batch->images, batch->size, side, side, judge->mirrored);
+    images_mirror(batch->images, batch->size, judge->model->card.transform.input, judge->mirrored);
     TRY(model_state_run(judge->model, judge->state, judge->mirrored, batch->size, judge->logits, NULL, err));
     model_mean_of_views(judge->model, logits, judge->logits, batch->size);
     return EFFNET_OK;
 }
 
 static effnet_status make_room_to_mirror(Judge *judge, int batch, effnet_error *err) {
-    const size_t side = (size_t)judge->model->card.transform.height, count = (size_t)batch;
-    TRY(memory_allocate_floats(count, side * side * 3, "the mirrored pictures", &judge->mirrored, err));
+    const size_t count = (size_t)batch, picture = shape_floats(judge->model->card.transform.input);
+    TRY(memory_allocate_floats(count, picture, "the mirrored pictures", &judge->mirrored, err));
     return memory_allocate_floats(count, (size_t)judge->model->network.config.num_classes, "their logits",
                                   &judge->logits, err);
 }
@@ -105,8 +104,8 @@ void model_describe(const effnet_model *model, char *out, size_t size) {
     char step[40] = "";
     const char *kind = effnet_model_weights(model);
     if (model->card.step) snprintf(step, sizeof step, " of step %lld", (long long)model->card.step);
-    snprintf(out, size, "%s at %dx%d, %sweights%s", model->network.config.name, model->card.transform.height,
-             model->card.transform.height,
+    snprintf(out, size, "%s at %dx%d, %sweights%s", model->network.config.name, model->card.transform.input.height,
+             model->card.transform.input.width,
              strcmp(kind, "ema") == 0   ? "averaged "
              : strcmp(kind, "raw") == 0 ? "raw "
                                         : "",

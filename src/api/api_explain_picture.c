@@ -25,7 +25,7 @@ static Window find_window(const effnet_model *model, const Picture *picture) {
     if (crop.resized.height == 0) return whole;
     const double down = whole.height / crop.resized.height, across = whole.width / crop.resized.width;
     return (Window){whole.top + crop.resized.top * down, whole.left + crop.resized.left * across,
-                    transform->height * down, transform->width * across};
+                    transform->input.height * down, transform->input.width * across};
 }
 
 typedef struct Drawing {

@@ -205,12 +205,11 @@ static effnet_status tell_plan(const Finetune *run, effnet_error *err) {
     char text[400];
     snprintf(text, sizeof text,
              "%lld training pictures of %lld classes, %lld to evaluate on: %lld epochs in batches of %lld at "
-             "%lldx%lld, learning rate %.2g "
+             "%dx%d, learning rate %.2g "
              "falling to %.2g of it at the stem, batch norm %s",
              (long long)dataset_size(run->train_set), (long long)recipe->num_classes, (long long)run->evaluated,
-             (long long)recipe->epochs, (long long)recipe->batch_size, (long long)run->network.config.resolution,
-             (long long)run->network.config.resolution, recipe_learning_rate(recipe),
-             run->network.parameters[0].lr_scale,
+             (long long)recipe->epochs, (long long)recipe->batch_size, run->network.config.input.height,
+             run->network.config.input.width, recipe_learning_rate(recipe), run->network.parameters[0].lr_scale,
              run->network.ops[1].frozen ? "by its running statistics" : "by each batch");
     TRY(tell(run, "run", text, err));
     if (!run->probed) return EFFNET_OK;
@@ -223,7 +222,8 @@ static effnet_status tell_plan(const Finetune *run, effnet_error *err) {
 static void fill_result(const Finetune *run, const effnet_train_result *trained, double began,
                         effnet_finetune_result *out) {
     *out = (effnet_finetune_result){.num_classes = (int)run->recipe.num_classes,
-                                    .resolution = run->network.config.resolution,
+                                    .resolution = run->network.config.input.height,
+                                    .resolution_width = run->network.config.input.width,
                                     .training = dataset_size(run->train_set),
                                     .images = trained->images,
                                     .head_top1 = trained->first_top1,
@@ -297,7 +297,8 @@ static effnet_status go_on(const char *pictures, const effnet_finetune_options *
                                           .progress_context = options->progress_context};
     effnet_status status = train_run(&recipe, &resumed, &trained, err);
     *told = (effnet_finetune_result){.num_classes = (int)recipe.num_classes,
-                                     .resolution = (int)recipe.resolution,
+                                     .resolution = recipe.resolution.height,
+                                     .resolution_width = recipe.resolution.width,
                                      .images = trained.images,
                                      .head_top1 = -1,
                                      .top1 = trained.best_top1,

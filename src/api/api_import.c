@@ -96,10 +96,16 @@ static effnet_status choose_names(const effnet_import_options *options, const Mo
 /* ---- all together ---- */
 
 static void note_result(const ModelCard *card, ImportSettings *found) {
+    const TensorShape input = card->transform.input;
+    char resolution[40];
+    if (input.height == input.width)
+        snprintf(resolution, sizeof resolution, "%d", input.height);
+    else
+        snprintf(resolution, sizeof resolution, "%dx%d", input.height, input.width);
     import_settings_note(found,
-                         "run with: resolution %d, crop_pct %.6g, %s, mean %.4g,%.4g,%.4g, std %.4g,%.4g,%.4g, %s "
+                         "run with: resolution %s, crop_pct %.6g, %s, mean %.4g,%.4g,%.4g, std %.4g,%.4g,%.4g, %s "
                          "padding, bn_eps %g",
-                         card->transform.height, card->transform.crop_pct,
+                         resolution, card->transform.crop_pct,
                          card->transform.interpolation == INTERPOLATION_BILINEAR ? "bilinear" : "bicubic",
                          card->transform.mean[0], card->transform.mean[1], card->transform.mean[2],
                          card->transform.std[0], card->transform.std[1], card->transform.std[2],

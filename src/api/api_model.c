@@ -57,7 +57,7 @@ effnet_status model_allocate(ModelCard *card, effnet_team *team, int threads, co
     }
     model->card = *card;
     memset(card, 0, sizeof *card);
-    model->card.config.resolution = model->card.transform.height;
+    model->card.config.input = model->card.transform.input;
     effnet_status status = engine_find(engine, &model->engine_kind, err);
     if (status == EFFNET_OK) status = allocate_parts(model, team, threads, err);
     if (status != EFFNET_OK) {
@@ -75,14 +75,29 @@ effnet_status dtype_by_name(const char *name, Dtype *out, effnet_error *err) {
     return fail(err, EFFNET_ERROR_ARGUMENT, "dtype is '%.40s'; allowed: fp32, bf16, int8", name);
 }
 
+effnet_status input_choose(int height, int width, TensorShape *input, effnet_error *err) {
+    enum { MOST = 2048 };
+    if (height < 0 || height > MOST)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "resolution is %d; allowed: 1 to %d, or 0 for the model's own", height,
+                    (int)MOST);
+    if (width < 0 || width > MOST || (width && !height))
+        return fail(
+            err, EFFNET_ERROR_ARGUMENT,
+            "resolution_width is %d, and resolution, the height, %d; allowed: 1 to %d where resolution is given, "
+            "or 0 for a square",
+            width, height, (int)MOST);
+    if (!height) return EFFNET_OK;
+    input->height = height;
+    input->width = width ? width : height;
+    return EFFNET_OK;
+}
+
 static effnet_status check_options(const effnet_model_options *options, Dtype *dtype, effnet_error *err) {
     TRY(dtype_by_name(options->dtype, dtype, err));
     if (options->num_classes < 0 || options->num_classes > 100000)
         return fail(err, EFFNET_ERROR_ARGUMENT, "num_classes is %d; allowed: 1 to 100000, or 0 for the default",
                     options->num_classes);
-    if (options->resolution < 0 || options->resolution > 2048)
-        return fail(err, EFFNET_ERROR_ARGUMENT, "resolution is %d; allowed: 1 to 2048, or 0 for the model's own",
-                    options->resolution);
+    TRY(input_choose(options->resolution, options->resolution_width, &(TensorShape){0}, err));
     if (options->most_pixels < 0)
         return fail(err, EFFNET_ERROR_ARGUMENT, "most_pixels is %lld; allowed: 1 or more, or 0 for 200 million",
                     (long long)options->most_pixels);
@@ -102,7 +117,7 @@ effnet_status effnet_model_create(const char *name, const effnet_model_options *
     TRY(check_options(&chosen, &dtype, error));
     TRY(model_config_by_name(name, &config, error));
     if (chosen.num_classes) config.num_classes = chosen.num_classes;
-    if (chosen.resolution) config.resolution = chosen.resolution;
+    TRY(input_choose(chosen.resolution, chosen.resolution_width, &config.input, error));
     if (chosen.width_coefficient != 0) config.width = chosen.width_coefficient; /* bounds: network_build's */
     if (chosen.depth_coefficient != 0) config.depth = chosen.depth_coefficient;
     recipe_defaults(&recipe);
@@ -139,8 +154,8 @@ effnet_status effnet_model_open(const char *path, const effnet_model_options *op
         return fail(error, EFFNET_ERROR_ARGUMENT, "'%s' has %d classes, not the %d asked for", file, has,
                     chosen.num_classes);
     }
-    if (chosen.resolution) card.transform.height = card.transform.width = chosen.resolution;
     effnet_model *model;
+    (void)input_choose(chosen.resolution, chosen.resolution_width, &card.transform.input, NULL); /* checked above */
     TRY(model_allocate(&card, chosen.team, chosen.threads, chosen.engine, &model, error));
     model->dtype = dtype;
     model->most_pixels = chosen.most_pixels;
@@ -185,7 +200,15 @@ int effnet_model_classes(const effnet_model *model) {
 }
 
 int effnet_model_resolution(const effnet_model *model) {
-    return model ? model->card.transform.height : 0;
+    return model ? model->card.transform.input.height : 0;
+}
+
+void effnet_model_input(const effnet_model *model, int shape[3]) {
+    if (!shape) return;
+    const TensorShape input = model ? model->card.transform.input : (TensorShape){0};
+    shape[0] = input.height;
+    shape[1] = input.width;
+    shape[2] = input.channels;
 }
 
 const char *effnet_model_file(const effnet_model *model) {

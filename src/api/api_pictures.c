@@ -74,8 +74,8 @@ effnet_status effnet_model_preprocessing(const effnet_model *model, effnet_prepr
     NEED(out);
     TRY(result_clear(out, "effnet_preprocessing", error));
     const EvaluationTransform *transform = &model->card.transform;
-    effnet_preprocessing told = {.height = transform->height,
-                                 .width = transform->width,
+    effnet_preprocessing told = {.height = transform->input.height,
+                                 .width = transform->input.width,
                                  .crop_pct = transform->crop_pct,
                                  .pad_to = transform->pad_to,
                                  .exif_orientation = transform->exif_orientation};

@@ -19,29 +19,35 @@ effnet_status effnet_logits(effnet_model *model, const float *images, int batch,
     NEED(logits);
     if (batch < 1) return fail(error, EFFNET_ERROR_ARGUMENT, "batch is %d; allowed: 1 or more", batch);
     const int part = batch < PART ? batch : PART;
-    const size_t side = (size_t)model->card.transform.height, classes = (size_t)model->network.config.num_classes;
+    const size_t picture = shape_floats(model->card.transform.input),
+                 classes = (size_t)model->network.config.num_classes;
     ModelState *state;
     TRY(model_state_take(model, part, 0, &state, error));
     effnet_status status = EFFNET_OK;
     for (int first = 0; first < batch && status == EFFNET_OK; first += part)
         status =
-            model_state_run(model, state, images + (size_t)first * side * side * 3,
-                            batch - first < part ? batch - first : part, logits + (size_t)first * classes, NULL, error);
+            model_state_run(model, state, images + (size_t)first * picture, batch - first < part ? batch - first : part,
+                            logits + (size_t)first * classes, NULL, error);
     model_state_give(model, state);
     return status;
 }
 
 /* ---- features ---- */
 
-/* The output of the last block whose output is 1 / 2^level of the input's side; -1: none. */
+/* The output of the last block whose output is 1 / 2^level of the input's sides; -1: none. */
 static int reduction_tensor(const Network *network, int level) {
-    int side = network->input_height, found = -1;
-    for (int i = 0; i < level; i++) side = (side + 1) / 2;
+    TensorShape wanted = network->config.input;
+    int found = -1;
+    for (int i = 0; i < level; i++) {
+        wanted.height = (wanted.height + 1) / 2;
+        wanted.width = (wanted.width + 1) / 2;
+    }
     for (int i = 0; i < network->num_ops; i++) {
         const Op *op = &network->ops[i];
         if (op->block < 0 || op->block >= network->num_blocks) continue;
         const bool last = i + 1 == network->num_ops || network->ops[i + 1].block != op->block;
-        if (last && network->tensors[op->output].height == side) found = op->output;
+        const TensorShape made = network->tensors[op->output];
+        if (last && made.height == wanted.height && made.width == wanted.width) found = op->output;
     }
     return found;
 }
@@ -202,8 +208,7 @@ static effnet_status run_part(Run *run, int count, effnet_error *err) {
     }
     if (good) TRY(model_state_run(run->model, run->state, run->images, good, run->logits, run->kept, err));
     if (good && run->mirrored) {
-        const int side = run->model->card.transform.height;
-        images_mirror(run->images, good, side, side, run->mirrored);
+        images_mirror(run->images, good, run->model->card.transform.input, run->mirrored);
         TRY(model_state_run(run->model, run->state, run->mirrored, good, run->mirrored_logits, NULL, err));
         model_mean_of_views(run->model, run->logits, run->mirrored_logits, good);
     }
@@ -260,12 +265,11 @@ effnet_status effnet_run(effnet_model *model, const effnet_picture *pictures, in
     if (chosen.features) TRY(model_find_feature(model, chosen.feature, &keep, &shape, error));
     if (!count) return EFFNET_OK;
     const int part = count < PART ? count : PART;
-    const size_t side = (size_t)model->card.transform.height;
     Run run = {.model = model,
                .count = count,
                .outputs = &chosen,
                .classes = (size_t)model->network.config.num_classes,
-               .pixels = side * side * 3,
+               .pixels = shape_floats(model->card.transform.input),
                .feature = (size_t)shape.height * (size_t)shape.width * (size_t)shape.channels,
                .ranked = chosen.predictions || chosen.probabilities};
     effnet_status status = allocate(&run, part, error);

@@ -104,7 +104,7 @@ static effnet_status find_config(const char *recipe_or_model, ModelConfig *out, 
         TRY(model_find_file(recipe_or_model, false, file, sizeof file, err));
         TRY(weights_read_card(file, &card, err));
         *out = card.config;
-        out->resolution = card.transform.height;
+        out->input = card.transform.input;
         model_card_free(&card);
         return EFFNET_OK;
     }
@@ -113,18 +113,17 @@ static effnet_status find_config(const char *recipe_or_model, ModelConfig *out, 
     return model_config_from_recipe(&recipe, recipe.num_classes ? (int)recipe.num_classes : 1000, out, err);
 }
 
-effnet_status effnet_summarize(const char *recipe_or_model, int resolution, effnet_summary *out, effnet_error *error) {
+effnet_status effnet_summarize(const char *recipe_or_model, int height, int width, effnet_summary *out,
+                               effnet_error *error) {
     ModelConfig config;
     Network network;
     effnet_summary summary = {0};
     NEED(out);
     TRY(result_clear(out, "effnet_summary", error));
     NEED(recipe_or_model);
-    if (resolution < 0 || resolution > 2048)
-        return fail(error, EFFNET_ERROR_ARGUMENT, "resolution is %d; allowed: 1 to 2048, or 0 for the model's own",
-                    resolution);
+    TRY(input_choose(height, width, &(TensorShape){0}, error));
     TRY(find_config(recipe_or_model, &config, error));
-    if (resolution) config.resolution = resolution;
+    TRY(input_choose(height, width, &config.input, error));
     TRY(network_build(&config, &network, error));
     int rows = network.num_blocks + 2;
     summary.blocks = calloc((size_t)rows, sizeof *summary.blocks);
@@ -134,7 +133,8 @@ effnet_status effnet_summarize(const char *recipe_or_model, int resolution, effn
     }
     describe_blocks(&network, summary.blocks);
     snprintf(summary.model, sizeof summary.model, "%s", config.name);
-    summary.resolution = config.resolution;
+    summary.resolution = config.input.height;
+    summary.resolution_width = config.input.width;
     summary.num_classes = config.num_classes;
     summary.num_blocks = rows;
     for (int i = 0; i < rows; i++) {

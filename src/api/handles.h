@@ -83,6 +83,8 @@ effnet_status result_clear(void *result, const char *name, effnet_error *err);
 /* What the caller knows of `filled` (size bytes), struct_size left alone. */
 void result_write(void *result, const void *filled, size_t size);
 
+/* `height` and `width` that a caller asks for into *input, whose channels stay: 0 and 0, as it is; width 0, a square. */
+effnet_status input_choose(int height, int width, TensorShape *input, effnet_error *err);
 /* A model of card->config with zeroed weights, at card->transform's size, which computes with `team`, or where that is NULL
  * with `threads` of its own. Takes the card over, also where it fails. */
 effnet_status model_allocate(ModelCard *card, effnet_team *team, int threads, const char *engine, effnet_model **out,
@@ -92,7 +94,7 @@ effnet_status model_allocate(ModelCard *card, effnet_team *team, int threads, co
 effnet_status model_state_take(effnet_model *model, int batch, int keep, ModelState **out, effnet_error *err);
 void model_state_give(effnet_model *model, ModelState *state);
 void model_states_free(effnet_model *model);
-/* Normalised images (batch, side, side, 3) -> logits and kept tensor, each may be NULL. */
+/* Normalised images (batch, height, width, channels) -> logits and kept tensor, each may be NULL. */
 effnet_status model_state_run(effnet_model *model, ModelState *state, const float *images, int batch, float *logits,
                               float *kept, effnet_error *err);
 /* ---- api_model_device.c ---- */

@@ -27,11 +27,11 @@
         .help = what                                                                                                   \
     }
 
-/* The side of a network's input; 0: as where it is not given. Nothing can be told apart in fewer pixels. */
+/* The size of a network's input, an OptionSize; 0: as where it is not given. Nothing can be told apart in fewer pixels. */
 #define LEAST_SIDE 8
 #define OPTION_ROW_RESOLUTION(place, what)                                                                             \
     {                                                                                                                  \
-        .name = "res", .argument = "R", .target = (place), .kind = OPTION_INTEGER, .least = LEAST_SIDE, .most = 2048,  \
+        .name = "res", .argument = "R|HxW", .target = (place), .kind = OPTION_SIZE, .least = LEAST_SIDE, .most = 2048, \
         .or_zero = true, .help = what                                                                                  \
     }
 

@@ -8,9 +8,9 @@
 
 void option_range(const Option *option, char *buffer, size_t size) {
     buffer[0] = 0;
-    if (option->kind != OPTION_INTEGER) return;
-    snprintf(buffer, size, "%s%lld to %lld", option->or_zero ? "0, or " : "", (long long)option->least,
-             (long long)option->most);
+    if (option->kind != OPTION_INTEGER && option->kind != OPTION_SIZE) return;
+    snprintf(buffer, size, "%s%lld to %lld%s", option->or_zero ? "0, or " : "", (long long)option->least,
+             (long long)option->most, option->kind == OPTION_SIZE ? ", or height x width: 224x320" : "");
 }
 
 /* A text for roff: no line of it is a request, no character an escape, and dashes are those of options. */

@@ -10,9 +10,15 @@ typedef enum OptionKind {
     OPTION_FLAG,    /* target: bool */
     OPTION_TEXT,    /* target: const char * */
     OPTION_INTEGER, /* target: int64_t, between least and most */
+    OPTION_SIZE,    /* target: OptionSize, "224" or "224x320", each side between least and most */
     OPTION_CHOICE,  /* target: const char *, one of choices "a|b" */
     OPTION_LIST,    /* target: OptionList; the option may be given again */
 } OptionKind;
+
+/* Of a network's input; 0, 0: not given. */
+typedef struct OptionSize {
+    int height, width;
+} OptionSize;
 
 typedef struct OptionList {
     const char **items; /* room for one item an argument of the command line; freed by the verb */

@@ -85,14 +85,32 @@ static bool whole_number(const char *text, long long *value) {
     return !*end && !errno;
 }
 
+static bool is_allowed(const Option *option, long long value) {
+    return (option->or_zero && value == 0) || (value >= option->least && value <= option->most);
+}
+
 static int parse_integer(const VerbHelp *help, const Option *option, const char *text) {
     char allowed[80];
     long long value = 0;
-    bool good = whole_number(text, &value) &&
-                ((option->or_zero && value == 0) || (value >= option->least && value <= option->most));
+    bool good = whole_number(text, &value) && is_allowed(option, value);
     option_range(option, allowed, sizeof allowed);
     if (!good) return usage_error(help->verb, "--%s is '%.60s'; allowed: %s", option->name, text, allowed);
     *(int64_t *)option->target = value;
+    return PARSED;
+}
+
+/* "224": a square; "224x320": height and width. */
+static int parse_size(const VerbHelp *help, const Option *option, const char *text) {
+    char allowed[80], first[24];
+    long long height = 0, width = 0;
+    const size_t length = strcspn(text, "x");
+    bool good = length < sizeof first;
+    snprintf(first, sizeof first, "%.*s", (int)(good ? length : 0), text);
+    good = good && whole_number(first, &height) && whole_number(text[length] ? text + length + 1 : first, &width) &&
+           is_allowed(option, height) && is_allowed(option, width) && !height == !width;
+    option_range(option, allowed, sizeof allowed);
+    if (!good) return usage_error(help->verb, "--%s is '%.60s'; allowed: %s", option->name, text, allowed);
+    *(OptionSize *)option->target = (OptionSize){(int)height, (int)width};
     return PARSED;
 }
 
@@ -118,6 +136,8 @@ static int store(const VerbHelp *help, const Option *option, const char *text, i
         return PARSED;
     case OPTION_INTEGER:
         return parse_integer(help, option, text);
+    case OPTION_SIZE:
+        return parse_size(help, option, text);
     case OPTION_CHOICE:
         if (!is_choice(option->choices, text))
             return usage_error(help->verb, "--%s is '%.60s'; allowed: %s", option->name, text, option->choices);

@@ -35,6 +35,7 @@ static int print_json(const char *verb, const effnet_plan *plan, int64_t runs) {
         int64_t value;
     } integers[] = {
         {"resolution", plan->resolution},
+        {"resolution_width", plan->resolution_width},
         {"num_classes", plan->num_classes},
         {"parameters", plan->parameters},
         {"training_pictures", plan->pictures[0]},
@@ -139,8 +140,8 @@ static void print_text(const effnet_plan *plan, int64_t runs) {
     text_count(plan->pictures[1], others, sizeof others);
     text_count(plan->steps, steps, sizeof steps);
     text_duration(plan->seconds, time, sizeof time);
-    printf("%-10s %s at %dx%d, %d classes, %s parameters\n", "model", plan->model, plan->resolution, plan->resolution,
-           plan->num_classes, parameters);
+    printf("%-10s %s at %dx%d, %d classes, %s parameters\n", "model", plan->model, plan->resolution,
+           plan->resolution_width, plan->num_classes, parameters);
     printf("%-10s %s for training", "pictures", pictures);
     if (plan->pictures[1]) printf(", %s for evaluation", others);
     printf("\n%-10s %s of %lld pictures, %lld an epoch, %lld epochs\n", "steps", steps, (long long)plan->batch_size,

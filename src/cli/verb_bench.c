@@ -46,6 +46,7 @@ static int print_json(const char *mode, const effnet_bench_result *result, const
     json_object_set_new(object, "mode", json_text(mode));
     json_object_set_new(object, "model", json_text(result->model));
     json_object_set_new(object, "res", json_integer(result->resolution));
+    json_object_set_new(object, "res_width", json_integer(result->resolution_width));
     json_object_set_new(object, "batch", json_integer(result->batch));
     json_object_set_new(object, "dtype", json_text(result->dtype));
     json_object_set_new(object, "threads", json_integer(result->threads));
@@ -73,7 +74,7 @@ static int print_json(const char *mode, const effnet_bench_result *result, const
 
 static void print_text(const char *mode, const effnet_bench_result *result) {
     printf("%s, %s at %dx%d, batch %d, %s, %s, %d threads, %d steps\n", mode, result->model, result->resolution,
-           result->resolution, result->batch, result->dtype, result->isa, result->threads, result->steps);
+           result->resolution_width, result->batch, result->dtype, result->isa, result->threads, result->steps);
     printf("  images/s     %.1f median, %.1f best\n", result->images_per_s, result->images_per_s_best);
     printf("  ms per step  %.1f\n", result->ms_per_step);
     if (result->workers > 1)
@@ -98,19 +99,21 @@ int verb_bench(int argc, char **argv) {
         .examples = "  effnet bench train --model efficientnet_b0 --res 224 --batch 32\n"
                     "  effnet bench infer --batch 1 --threads 1 --json\n"
                     "  effnet bench train --res 32 --batch 256 --profile\n"
+                    "  effnet bench infer --res 224x320\n"
                     "  mpirun -n 2 effnet bench train --batch 64 --threads 1 --dist mpi\n"
                     "  effnet bench limits\n",
     };
     const char *model = NULL, *dtype = NULL, *engine = NULL, *fuse = "auto", *device = NULL, *dist = NULL;
     bool json = false, profile = false;
-    int64_t resolution = 0, batch = 0, threads = 0, steps = 0, dist_timeout = 0;
+    OptionSize resolution = {0};
+    int64_t batch = 0, threads = 0, steps = 0, dist_timeout = 0;
     const Option options[] = {
         {.name = "model",
          .argument = "NAME",
          .target = &model,
          .kind = OPTION_TEXT,
          .help = "default efficientnet_b0; or a .safetensors file or checkpoint"},
-        OPTION_ROW_RESOLUTION(&resolution, "height and width of the input; 0, the default: the model's own"),
+        OPTION_ROW_RESOLUTION(&resolution, "size of the input; 0, the default: the model's own"),
         {.name = "batch",
          .argument = "B",
          .target = &batch,
@@ -163,7 +166,8 @@ int verb_bench(int argc, char **argv) {
         .struct_size = sizeof bench,
         .infer = strcmp(mode, "infer") == 0,
         .model = model,
-        .resolution = (int)resolution,
+        .resolution = resolution.height,
+        .resolution_width = resolution.width,
         .batch = (int)batch,
         .threads = (int)threads,
         .steps = (int)steps,

@@ -79,15 +79,17 @@ static int export_model(const Export *export) {
         json_decref(object);
         return report("export", &error);
     }
-    int result = EXIT_OK, resolution = effnet_model_resolution(model), classes = effnet_model_classes(model);
+    int result = EXIT_OK, input[3], classes = effnet_model_classes(model);
+    effnet_model_input(model, input);
     if (object) {
         json_object_set_new(object, "file", json_text(export->out));
         json_object_set_new(object, "model", json_text(effnet_model_name(model)));
         json_object_set_new(object, "num_classes", json_integer(classes));
-        json_object_set_new(object, "resolution", json_integer(resolution));
+        json_object_set_new(object, "resolution", json_integer(input[0]));
+        json_object_set_new(object, "resolution_width", json_integer(input[1]));
         result = json_print("export", object);
     } else {
-        printf("%s: %s, %d classes, %dx%d\n", export->out, effnet_model_name(model), classes, resolution, resolution);
+        printf("%s: %s, %d classes, %dx%d\n", export->out, effnet_model_name(model), classes, input[0], input[1]);
     }
     effnet_model_free(model);
     return result;
@@ -126,7 +128,7 @@ int verb_export(int argc, char **argv) {
         .verb = "export",
         .text =
             "OUT.safetensors has timm's names and layouts and is one file with all that eval and predict need.\n"
-            "OUT.onnx has an input 'input' (N, 3, R, R) of normalised pixels and an output 'logits'; with\n"
+            "OUT.onnx has an input 'input' (N, 3, H, W) of normalised pixels and an output 'logits'; with\n"
             "--preprocessing an input 'image' (N, H, W, 3) of bytes, RGB, of any size, and 'probabilities' besides.\n"
             "A golden picture and its logits are in its metadata: 'effnet verify OUT.onnx' checks them.\n"
             "OUT.c and, beside it, OUT.h are the model as C for a compiler and libm, pictures of any size in; "
@@ -141,19 +143,20 @@ int verb_export(int argc, char **argv) {
                     "  effnet export runs/mine mine.onnx --opset 13\n"
                     "  effnet export runs/mine mine.onnx --dtype int8 --data photographs\n"
                     "  effnet export runs/mine mine.safetensors --weights raw\n"
-                    "  effnet export runs/mine mine.c --res 96\n"
+                    "  effnet export runs/mine mine.c --res 96x128\n"
                     "  effnet export runs/mine mine.gguf --half\n"
                     "  effnet export runs/mine mine.mlir --batch 16\n"
                     "  effnet export recipes/imagenet-b0.yaml step.mlir --set batch_size=256 --uint8\n",
     };
     const char *weights = "ema", *format = NULL, *dtype = "fp32", *data = NULL;
-    int64_t resolution = 0, batch = 0, opset = 0;
+    OptionSize resolution = {0};
+    int64_t batch = 0, opset = 0;
     bool json = false, keep_batch_norm = false, bytes = false, preprocessing = false, half = false, allow_loss = false,
          cuda_kernels = false;
     OptionList settings = {0};
     const Option options[] = {
         OPTION_ROW_WEIGHTS(&weights),
-        OPTION_ROW_RESOLUTION(&resolution, "input side; 0, the default: the checkpoint's"),
+        OPTION_ROW_RESOLUTION(&resolution, "size of the input; 0, the default: the checkpoint's"),
         {.name = "keep-batch-norm",
          .target = &keep_batch_norm,
          .kind = OPTION_FLAG,
@@ -221,7 +224,8 @@ int verb_export(int argc, char **argv) {
         .out = line.arguments[1],
         .format = find_format(format, line.arguments[1]),
         .model = {.struct_size = sizeof export.model,
-                  .resolution = (int)resolution,
+                  .resolution = resolution.height,
+                  .resolution_width = resolution.width,
                   .raw_weights = strcmp(weights, "raw") == 0,
                   .dtype = dtype},
         .onnx = {.struct_size = sizeof export.onnx,

@@ -27,6 +27,7 @@ static int print_json(const FinetuneArguments *arguments, const effnet_finetune_
     json_object_set_new(object, "model", json_text(result->model));
     json_object_set_new(object, "num_classes", json_integer(result->num_classes));
     json_object_set_new(object, "resolution", json_integer(result->resolution));
+    json_object_set_new(object, "resolution_width", json_integer(result->resolution_width));
     json_object_set_new(object, "training", json_integer(result->training));
     json_object_set_new(object, "images", json_integer(result->images));
     if (result->head_top1 >= 0) json_object_set_new(object, "head_top1", json_rounded(result->head_top1, 7));

@@ -26,16 +26,20 @@ static int print_json(const char *out, const char *naming, const effnet_model *m
     json_object_set_new(object, "naming", json_text(naming));
     json_object_set_new(object, "model", json_text(effnet_model_name(model)));
     json_object_set_new(object, "num_classes", json_integer(effnet_model_classes(model)));
-    json_object_set_new(object, "resolution", json_integer(effnet_model_resolution(model)));
+    int input[3];
+    effnet_model_input(model, input);
+    json_object_set_new(object, "resolution", json_integer(input[0]));
+    json_object_set_new(object, "resolution_width", json_integer(input[1]));
     json_object_set_new(object, "notes", notes_to_json(effnet_model_notes(model)));
     return json_print("import", object);
 }
 
 static void print_text(const char *file, const char *out, const char *naming, const effnet_model *model) {
     char line[2000];
-    int side = effnet_model_resolution(model);
+    int input[3];
+    effnet_model_input(model, input);
     printf("%s: %s's weights of %s, %d classes, %dx%d -> %s\n", file, naming, effnet_model_name(model),
-           effnet_model_classes(model), side, side, out);
+           effnet_model_classes(model), input[0], input[1], out);
     for (const char *notes = effnet_model_notes(model); *notes;
          notes += strcspn(notes, "\n"), notes += *notes == '\n') {
         text_for_terminal(notes, line, sizeof line);

@@ -31,6 +31,7 @@ static int print_json(const effnet_summary *summary, const effnet_model *model) 
     for (int i = 0; i < summary->num_blocks; i++) json_array_append_new(blocks, block_to_json(&summary->blocks[i]));
     json_object_set_new(object, "model", json_text(summary->model));
     json_object_set_new(object, "resolution", json_integer(summary->resolution));
+    json_object_set_new(object, "resolution_width", json_integer(summary->resolution_width));
     json_object_set_new(object, "num_classes", json_integer(summary->num_classes));
     json_object_set_new(object, "parameters", json_integer(summary->parameters));
     json_object_set_new(object, "macs", json_integer(summary->macs));
@@ -61,7 +62,7 @@ static void print_text(const effnet_summary *summary) {
     char parameters[32], macs[32], bytes[32];
     printf("%s at %dx%d, %d classes; MACs and activation bytes (convolution outputs, fp32) are for one image;\n"
            "dw: depthwise, /2: stride\n\n",
-           summary->model, summary->resolution, summary->resolution, summary->num_classes);
+           summary->model, summary->resolution, summary->resolution_width, summary->num_classes);
     printf("%-12s %13s  %-15s %8s %7s %13s %12s %15s %14s\n", "block", "input", "convolutions", "expanded", "squeeze",
            "output", "parameters", "MACs", "bytes");
     for (int i = 0; i < summary->num_blocks; i++) print_row(&summary->blocks[i]);
@@ -82,13 +83,12 @@ int verb_summarize(int argc, char **argv) {
         .examples = "  effnet summarize efficientnet_b0\n"
                     "  effnet summarize recipes/cifar10-b0.yaml --json\n"
                     "  effnet summarize runs/bees\n"
-                    "  effnet summarize efficientnet_b7 --res 300\n",
+                    "  effnet summarize efficientnet_b7 --res 300x400\n",
     };
     bool json = false;
-    int64_t resolution = 0;
+    OptionSize resolution = {0};
     const Option options[] = {
-        OPTION_ROW_RESOLUTION(&resolution,
-                              "height and width of the input; 0, the default: the recipe's or the model's own"),
+        OPTION_ROW_RESOLUTION(&resolution, "size of the input; 0, the default: the recipe's or the model's own"),
         OPTION_ROW_JSON(&json, "one JSON object"),
         {0}};
     CommandLine line;
@@ -99,7 +99,7 @@ int verb_summarize(int argc, char **argv) {
     effnet_model *model = NULL;
     effnet_summary summary = {.struct_size = sizeof summary};
     effnet_error error;
-    if (effnet_summarize(line.arguments[0], (int)resolution, &summary, &error) != EFFNET_OK) {
+    if (effnet_summarize(line.arguments[0], resolution.height, resolution.width, &summary, &error) != EFFNET_OK) {
         status = report("summarize", &error);
         return error.status == EFFNET_ERROR_ARGUMENT ? EXIT_USAGE : status; /* no such model, no such resolution */
     }

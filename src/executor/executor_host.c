@@ -164,7 +164,7 @@ static effnet_status host_evaluate(Executor *executor, ExecutorWeights weights, 
                     batch->size, host->evaluation_batch);
     const float *images = batch->images;
     if (!images) {
-        size_t image_floats = (size_t)network->input_height * (size_t)network->input_width * 3;
+        size_t image_floats = shape_floats(network->config.input);
         if (!host->evaluation_images)
             TRY(memory_allocate_floats((size_t)host->evaluation_batch, image_floats, "the normalised pictures",
                                        &host->evaluation_images, err));

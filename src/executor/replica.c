@@ -92,7 +92,7 @@ static effnet_status part_images(Replica *replica, const ExecutorBatch *batch, i
                                  effnet_error *err) {
     const Network *network = replica->network;
     ReplicaRoom *room = replica->room;
-    size_t image_floats = (size_t)network->input_height * (size_t)network->input_width * 3;
+    size_t image_floats = shape_floats(network->config.input);
     *out = batch->images ? batch->images + (size_t)first * image_floats : NULL;
     if (batch->images) return EFFNET_OK;
     if (!room->images)

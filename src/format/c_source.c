@@ -355,14 +355,13 @@ static effnet_status write_header(CWriter *writer, effnet_error *err) {
     fprintf(
         writer->stream,
         "#ifndef %s_H\n#define %s_H\n\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n"
-        "enum { %s_SIDE = %d, %s_CLASSES = %d };\n"
+        "enum { %s_HEIGHT = %d, %s_WIDTH = %d, %s_CHANNELS = %d, %s_CLASSES = %d };\n"
         "extern const char *const %s_labels[%s_CLASSES];\n\n"
         "/* The probabilities (%s_CLASSES) of a picture (height, width, 3), bytes, red green blue, of any size up to\n"
         " * 30,000 a side, which is cropped and resized as in training. 0; -1 where the size is not allowed. */\n"
         "int %s_predict(const unsigned char *pixels, int height, int width, float *probabilities);\n\n"
-        "/* The same in steps: a picture becomes the input (%s_SIDE, %s_SIDE, 3), normalised; that becomes logits; "
-        "those\n"
-        " * probabilities, in place if you like. */\n"
+        "/* The same in steps: a picture becomes the input (%s_HEIGHT, %s_WIDTH, %s_CHANNELS), normalised; that\n"
+        " * becomes logits; those probabilities, in place if you like. */\n"
         "int %s_prepare(const unsigned char *pixels, int height, int width, float *input);\n"
         "void %s_logits(const float *input, float *logits);\n"
         "void %s_probabilities(const float *logits, float *probabilities);\n\n"
@@ -370,8 +369,9 @@ static effnet_status write_header(CWriter *writer, effnet_error *err) {
         "it. */\n"
         "int %s_test(void);\n\n"
         "#ifdef __cplusplus\n}\n#endif\n#endif\n",
-        upper, upper, upper, network->input_height, upper, network->config.num_classes, prefix, upper, upper, prefix,
-        upper, upper, prefix, prefix, prefix, prefix);
+        upper, upper, upper, network->config.input.height, upper, network->config.input.width, upper,
+        network->config.input.channels, upper, network->config.num_classes, prefix, upper, upper, prefix, upper, upper,
+        upper, prefix, prefix, prefix, prefix);
     return EFFNET_OK;
 }
 

@@ -210,8 +210,20 @@ static void write_weigh(FILE *stream, const EvaluationTransform *how) {
     fprintf(stream, point, bicubic ? 4 : 2, middle, fraction, outside);
 }
 
+static int scaled_side(const EvaluationTransform *how, int side) {
+    int scaled = (int)(side / how->crop_pct);
+    return scaled < side ? side : scaled;
+}
+
+/* Sides are resized in proportion to each other, not by the shorter one: crop.c's crop_of_resized. */
+static bool keeps_proportion(const EvaluationTransform *how) {
+    return how->val_crop == VAL_CROP_RESIZE_SHORTER &&
+           scaled_side(how, how->input.height) != scaled_side(how, how->input.width);
+}
+
 /* The box of the picture that is used, and its two axes; may reach over the edges. */
-static void write_box(FILE *stream, const EvaluationTransform *how, int side) {
+static void write_box(FILE *stream, const EvaluationTransform *how) {
+    const TensorShape input = how->input;
     char share[40];
     number_print(share, sizeof share, "%.17g", how->crop_pct);
     if (how->pad_to)
@@ -225,28 +237,39 @@ static void write_box(FILE *stream, const EvaluationTransform *how, int side) {
         fputs("    int high = height, wide = width, top = 0, left = 0;\n", stream);
     if (how->val_crop == VAL_CROP_CENTER) {
         fprintf(stream,
-                "    /* the central square of %s of the shorter side */\n"
-                "    int square = (int)(%s * (high < wide ? high : wide));\n"
-                "    if (square < 1) square = 1;\n"
-                "    top += (high - square + 1) / 2;\n"
-                "    left += (wide - square + 1) / 2;\n"
-                "    high = wide = square;\n",
-                share, share);
+                "    /* %s of each side of the largest part with the input's proportions, in the middle */\n"
+                "    int box_high = (int)(%s * fmin(high, (double)wide * %d / %d));\n"
+                "    int box_wide = (int)(%s * fmin(wide, (double)high * %d / %d));\n"
+                "    if (box_high < 1) box_high = 1;\n"
+                "    if (box_wide < 1) box_wide = 1;\n"
+                "    top += (high - box_high + 1) / 2;\n"
+                "    left += (wide - box_wide + 1) / 2;\n"
+                "    high = box_high, wide = box_wide;\n",
+                share, share, input.height, input.width, share, input.width, input.height);
     }
     if (how->val_crop != VAL_CROP_RESIZE_SHORTER) {
-        fprintf(stream, "    const Axis down = {high, %d, 0}, across = {wide, %d, 0};\n", side, side);
+        fprintf(stream, "    const Axis down = {high, %d, 0}, across = {wide, %d, 0};\n", input.height, input.width);
         return;
     }
-    int from = (int)(side / how->crop_pct);
-    if (from < side) from = side;
-    fprintf(
-        stream,
-        "    /* the shorter side becomes %d, the other in proportion, and of that the central square is made */\n"
-        "    const int shorter = high < wide ? high : wide;\n"
-        "    Axis down = {high, (int)(%dLL * high / shorter), 0}, across = {wide, (int)(%dLL * wide / shorter), 0};\n"
-        "    down.offset = (int)rint((down.whole - %d) / 2.0);\n"
-        "    across.offset = (int)rint((across.whole - %d) / 2.0);\n",
-        from, from, from, side, side);
+    const int down = scaled_side(how, input.height), across = scaled_side(how, input.width);
+    if (down == across)
+        fprintf(stream,
+                "    /* the shorter side becomes %d, the other in proportion, and of that the middle is made */\n"
+                "    const int shorter = high < wide ? high : wide;\n"
+                "    Axis down = {high, (int)(%dLL * high / shorter), 0}, across = {wide, (int)(%dLL * wide / "
+                "shorter), 0};\n",
+                down, down, down);
+    else
+        fprintf(
+            stream,
+            "    /* resized in proportion to %d x %d or more, as near as can be, and of that the middle is made */\n"
+            "    const int tall = in_proportion(high, %d, wide), broad = in_proportion(wide, %d, high);\n"
+            "    Axis down = {high, tall > %d ? tall : %d, 0}, across = {wide, broad > %d ? broad : %d, 0};\n",
+            down, across, across, down, down, down, across, across);
+    fprintf(stream,
+            "    down.offset = (int)rint((down.whole - %d) / 2.0);\n"
+            "    across.offset = (int)rint((across.whole - %d) / 2.0);\n",
+            input.height, input.width);
 }
 
 static void write_triple(FILE *stream, const char *name, const double *values) {
@@ -256,7 +279,8 @@ static void write_triple(FILE *stream, const char *name, const double *values) {
 }
 
 void c_source_prepare(FILE *stream, const char *prefix, const EvaluationTransform *how) {
-    const int side = how->width;
+    const TensorShape input = how->input;
+    const int shorter = input.height < input.width ? input.height : input.width;
     const bool keep = how->overshoot == OVERSHOOT_KEEP;
     const bool clips = how->resize == RESIZE_PILLOW && how->interpolation == INTERPOLATION_BICUBIC && !keep;
     double scale[3], shift[3];
@@ -264,16 +288,23 @@ void c_source_prepare(FILE *stream, const char *prefix, const EvaluationTransfor
     fputs("/* ---- a picture becomes the network's input --------------------------------------------------- */\n\n",
           stream);
     write_weigh(stream, how);
+    if (keeps_proportion(how))
+        fputs("/* side * scaled / other, rounded, halves to the even number. */\n"
+              "static int in_proportion(long long side, long long scaled, long long other) {\n"
+              "    const long long whole = side * scaled / other, rest = 2 * (side * scaled % other);\n"
+              "    return (int)(whole + (rest > other || (rest == other && whole % 2)));\n"
+              "}\n\n",
+              stream);
     fprintf(stream,
             "/* A weight for each source pixel of an output pixel, at most: of pictures of 30,000 pixels a side. */\n"
             "enum { MOST_SIDE = 30000, MOST_WEIGHTS = 4 * (MOST_SIDE / %d + 1) + 2 };\n"
             "static float row_weights[MOST_WEIGHTS], column_weights[MOST_WEIGHTS];\n\n"
             "int %s_prepare(const unsigned char *pixels, int height, int width, float *input) {\n",
-            side, prefix);
+            shorter, prefix);
     write_triple(stream, "scale", scale);
     write_triple(stream, "shift", shift);
     fputs("    if (height < 1 || width < 1 || height > MOST_SIDE || width > MOST_SIDE) return -1;\n", stream);
-    write_box(stream, how, side);
+    write_box(stream, how);
     fprintf(stream,
             "    for (int x = 0; x < %d; x++) {\n"
             "        int first_column, columns = weigh(&across, x, &first_column, column_weights);\n"
@@ -298,6 +329,6 @@ void c_source_prepare(FILE *stream, const char *prefix, const EvaluationTransfor
             "    }\n"
             "    return 0;\n"
             "}\n\n",
-            side, side, clips ? "fminf(fmaxf(sum[c], 0), 255)" : "sum[c]", side,
+            input.width, input.height, clips ? "fminf(fmaxf(sum[c], 0), 255)" : "sum[c]", input.width,
             keep ? "level[c]" : "fminf(fmaxf(level[c], 0), 255)");
 }

@@ -7,7 +7,7 @@
  *   zeros up to a multiple of 32; the tensors' bytes, each at its offset, a multiple of 32
  *
  * Names and layouts are timm's. Keys: `general.architecture` "efficientnet", `general.name`, `general.file_type` (0 float32,
- * 1 mostly float16); `efficientnet.resolution`, `.mean`, `.std`, `.class_names`, `.bn_eps`; and every key of a safetensors
+ * 1 mostly float16); `efficientnet.resolution` (an array of rows and columns where they differ), `.mean`, `.std`, `.class_names`, `.bn_eps`; and every key of a safetensors
  * file of ours as a string. `effnet.crc32c` is that of the whole file with its own eight digits as zeros. */
 #ifndef EFFNET_FORMAT_GGUF_H
 #define EFFNET_FORMAT_GGUF_H

@@ -65,6 +65,18 @@ static void put_array(FILE *stream, const char *key, uint32_t type, int count) {
     put(stream, (uint64_t)count, 8);
 }
 
+/* One number of a square, which most readers take it for; rows and columns of another shape. */
+static void put_resolution(FILE *stream, TensorShape input) {
+    static const char key[] = "efficientnet.resolution";
+    if (input.height == input.width) {
+        put_integer(stream, key, (uint32_t)input.height);
+        return;
+    }
+    put_array(stream, key, GGUF_U32, 2);
+    put(stream, (uint32_t)input.height, 4);
+    put(stream, (uint32_t)input.width, 4);
+}
+
 /* Ours that stand before options->metadata; *sum_place: where in the stream the checksum's digits begin. */
 enum { OWN_PAIRS = 10 };
 static void put_own_pairs(FILE *stream, const Network *network, const GgufOptions *options, long *sum_place) {
@@ -74,7 +86,7 @@ static void put_own_pairs(FILE *stream, const Network *network, const GgufOption
     put_integer(stream, "general.file_type", options->half ? 1 : 0);
     put_text(stream, GGUF_SUM_KEY, "00000000");
     *sum_place = ftell(stream) - GGUF_SUM_DIGITS;
-    put_integer(stream, "efficientnet.resolution", (uint32_t)options->transform->height);
+    put_resolution(stream, options->transform->input);
     put_key(stream, "efficientnet.bn_eps", GGUF_F32);
     put_float(stream, network->config.bn_eps);
     put_array(stream, "efficientnet.mean", GGUF_F32, 3);

@@ -1,7 +1,7 @@
 /* onnx_picture.c - see onnx_picture.h: what data/transform does to a picture in evaluation, written as ONNX operators.
  *
- *   bytes (N, H, W, 3) -> canvas (pad_to) -> crop -> floats (N, 3, h, w) -> across: times (w, side) -> down: (side, h)
- *   times -> (level / 255 - mean) / std
+ *   bytes (N, H, W, 3) -> canvas (pad_to) -> crop -> floats (N, 3, h, w) -> across: times (w, width) -> down:
+ *   (height, h) times -> (level / 255 - mean) / std
  *
  * Resizing is linear along each side, so it is two products with matrices; ONNX's own Resize differs between programs and
  * operator sets, a product does not. The matrices depend on the picture's size and are computed in the graph.
@@ -19,7 +19,6 @@ enum { MOST_SIDE = 30000 }; /* of a picture, as everywhere in data/ */
 typedef struct Builder {
     OnnxGraph *graph;
     const EvaluationTransform *how;
-    int side;
 } Builder;
 
 /* ---- nodes and numbers ---- */
@@ -124,34 +123,62 @@ static Canvas padded(Builder *builder, Canvas in) {
     return out;
 }
 
-/* crop_center: the central square of (int)(share * the shorter side), at least 1. The side is looked up, for not every
- * program computes in doubles. */
-static Canvas central_square(Builder *builder, Canvas in) {
-    char *table = onnx_name(builder->graph, "crop_sides");
+/* A list by a picture's side, 0 and on: (int)(share * (side * numerator / denominator)), at least 1. Sides are looked
+ * up, for not every program computes in doubles. */
+static char *side_table(Builder *builder, const char *name, int numerator, int denominator) {
+    char *table = onnx_name(builder->graph, "%s", name);
     int64_t *sides = onnx_integers(builder->graph, table, 1, (int[]){MOST_SIDE + 1});
     for (int i = 0; sides && i <= MOST_SIDE; i++) {
-        sides[i] = (int)(builder->how->crop_pct * i);
+        sides[i] = (int)(builder->how->crop_pct * ((double)i * numerator / denominator));
         if (sides[i] < 1) sides[i] = 1;
     }
-    char *side = two(builder, "crop_side", "Gather", table, two(builder, "shorter", "Min", in.height, in.width));
-    char *beyond = two(builder, "crop_side_less_one", "Sub", side, whole_number(builder, 1)); /* halves upwards */
-    char *const from[] = {half_of(builder, "crop_top", two(builder, "crop_rows_left", "Sub", in.height, beyond)),
-                          half_of(builder, "crop_left", two(builder, "crop_columns_left", "Sub", in.width, beyond))};
-    char *const to[] = {two(builder, "crop_bottom", "Add", from[0], side),
-                        two(builder, "crop_right", "Add", from[1], side)};
+    return table;
+}
+
+/* crop_center's sides: a square's is that of the shorter side; of another shape each is the smaller of what its own side
+ * and what the other one leaves of it. */
+static void crop_sides(Builder *builder, Canvas in, char *sides[2]) {
+    const TensorShape input = builder->how->input;
+    char *own = side_table(builder, "crop_sides", 1, 1);
+    if (input.height == input.width) {
+        sides[0] = sides[1] =
+            two(builder, "crop_side", "Gather", own, two(builder, "shorter", "Min", in.height, in.width));
+        return;
+    }
+    char *rows = side_table(builder, "crop_rows_of_columns", input.height, input.width);
+    char *columns = side_table(builder, "crop_columns_of_rows", input.width, input.height);
+    sides[0] = two(builder, "crop_rows", "Min", two(builder, "crop_rows_own", "Gather", own, in.height),
+                   two(builder, "crop_rows_like", "Gather", rows, in.width));
+    sides[1] = two(builder, "crop_columns", "Min", two(builder, "crop_columns_own", "Gather", own, in.width),
+                   two(builder, "crop_columns_like", "Gather", columns, in.height));
+}
+
+/* crop_center: a part with the input's proportions, in the middle, halves upwards. */
+static Canvas central_part(Builder *builder, Canvas in) {
+    static const char *const names[2][4] = {{"crop_rows_less_one", "crop_rows_left", "crop_top", "crop_bottom"},
+                                            {"crop_columns_less_one", "crop_columns_left", "crop_left", "crop_right"}};
+    char *const wholes[2] = {in.height, in.width};
+    char *sides[2], *from[2], *to[2];
+    crop_sides(builder, in, sides);
+    for (int i = 0; i < 2; i++) {
+        char *beyond = two(builder, names[i][0], "Sub", sides[i], whole_number(builder, 1));
+        from[i] = half_of(builder, names[i][2], two(builder, names[i][1], "Sub", wholes[i], beyond));
+        to[i] = two(builder, names[i][3], "Add", from[i], sides[i]);
+    }
     char *axes = onnx_name(builder->graph, "crop_axes");
     int64_t *numbers = onnx_integers(builder->graph, axes, 1, (int[]){2});
     if (numbers) numbers[0] = 1, numbers[1] = 2;
     char *const inputs[] = {in.pixels, concatenated(builder, "crop_from", from, 2),
                             concatenated(builder, "crop_to", to, 2), axes, NULL};
-    return (Canvas){node_of(builder, "crop", "Slice", inputs, NULL), side, side};
+    return (Canvas){node_of(builder, "crop", "Slice", inputs, NULL), sides[0], sides[1]};
 }
 
 /* ---- the matrix of an axis ---- */
 
-/* Output places offset .. offset + side - 1 of `whole` from `extent` source places; all scalars. */
+/* Output places offset .. offset + outputs - 1 of `whole` from `extent` source places; all scalars. */
 typedef struct Axis {
     const char *name;
+    int outputs;
     char *extent, *whole, *offset;
 } Axis;
 
@@ -159,11 +186,11 @@ static char *named(Builder *builder, const Axis *axis, const char *what) {
     return onnx_name(builder->graph, "%s/%s", axis->name, what);
 }
 
-/* (side, 1): offset, offset + 1, ... */
+/* (outputs, 1): offset, offset + 1, ... */
 static char *output_places(Builder *builder, const Axis *axis) {
     char *name = onnx_name(builder->graph, "%s_places", axis->name);
-    int64_t *places = onnx_integers(builder->graph, name, 2, (int[]){builder->side, 1});
-    for (int x = 0; places && x < builder->side; x++) places[x] = x;
+    int64_t *places = onnx_integers(builder->graph, name, 2, (int[]){axis->outputs, 1});
+    for (int x = 0; places && x < axis->outputs; x++) places[x] = x;
     return two(builder, named(builder, axis, "output"), "Add", name, axis->offset);
 }
 
@@ -213,7 +240,7 @@ static char *divided_by_its_sums(Builder *builder, const Axis *axis, char *weigh
     return two(builder, named(builder, axis, "weights"), "Div", weights, sums);
 }
 
-/* (side, extent), Pillow's. */
+/* (outputs, extent), Pillow's. */
 static char *widened_matrix(Builder *builder, const Axis *axis) {
     char *source = twice_and_one(builder, axis, "source", source_places(builder, axis));
     char *output = twice_and_one(builder, axis, "output", output_places(builder, axis));
@@ -240,7 +267,7 @@ static char *widened_matrix(Builder *builder, const Axis *axis) {
     return divided_by_its_sums(builder, axis, weights);
 }
 
-/* The place between source pixels that each output is sampled at, (side, 1), in float32 as TensorFlow and PyTorch. */
+/* The place between source pixels that each output is sampled at, (outputs, 1), in float32 as TensorFlow and PyTorch. */
 static char *sampling_points(Builder *builder, const Axis *axis) {
     char *scale = two(builder, named(builder, axis, "scale"), "Div",
                       to_type(builder, named(builder, axis, "extent_float"), axis->extent, ONNX_FLOAT),
@@ -253,7 +280,7 @@ static char *sampling_points(Builder *builder, const Axis *axis) {
     return two(builder, named(builder, axis, "points"), "Sub", scaled, number(builder, 0.5F));
 }
 
-/* The weight (side, 1) of the k-th tap of a point `fraction` behind a pixel. */
+/* The weight (outputs, 1) of the k-th tap of a point `fraction` behind a pixel. */
 static char *tap_weight(Builder *builder, const Axis *axis, int k, char *fraction, float a) {
     char *what = onnx_name(builder->graph, "tap_%d", k), *one_more = number(builder, 1);
     if (builder->how->interpolation == INTERPOLATION_BILINEAR)
@@ -271,7 +298,7 @@ static char *tap_weight(Builder *builder, const Axis *axis, int k, char *fractio
     }
 }
 
-/* (side, extent), TensorFlow's and PyTorch's: two or four taps at a point. */
+/* (outputs, extent), TensorFlow's and PyTorch's: two or four taps at a point. */
 static char *point_matrix(Builder *builder, const Axis *axis) {
     const int method = builder->how->resize;
     const bool cubic = builder->how->interpolation == INTERPOLATION_BICUBIC;
@@ -312,20 +339,48 @@ static char *matrix(Builder *builder, const Axis *axis) {
 
 /* ---- resizing ---- */
 
-/* What is made of a side: crop.c's crop_of_resized, the side in proportion and where the square of it begins, (whole -
- * side) / 2 with halves to the even number; or else the side of the output itself. */
-static Axis axis_of(Builder *builder, const char *name, char *extent, char *shorter) {
+static int scaled_side(const EvaluationTransform *how, int side) {
+    int scaled = (int)(side / how->crop_pct);
+    return scaled < side ? side : scaled;
+}
+
+/* a * b / c, rounded, halves to the even number, for c above 0 and quotients that are not negative: (2ab + c) / 2c, less 1
+ * where that is exact, a half rounded upwards, and odd. */
+static char *rounded_quotient(Builder *builder, const Axis *axis, char *a, char *b, char *c) {
+    char *two_of = whole_number(builder, 2);
+    char *product = two(builder, named(builder, axis, "product"), "Mul", a, b);
+    char *above = two(builder, named(builder, axis, "product_and_half"), "Add",
+                      two(builder, named(builder, axis, "product_twice"), "Mul", product, two_of), c);
+    char *below = two(builder, named(builder, axis, "other_twice"), "Mul", c, two_of);
+    char *upwards = two(builder, named(builder, axis, "rounded_upwards"), "Div", above, below);
+    char *exact = two(builder, named(builder, axis, "is_half"), "Equal",
+                      two(builder, named(builder, axis, "rest"), "Mod", above, below), whole_number(builder, 0));
+    char *odd = two(builder, named(builder, axis, "parity"), "Mod", upwards, two_of);
+    char *less = two(builder, named(builder, axis, "half_upwards"), "Mul", odd,
+                     to_type(builder, named(builder, axis, "is_half_whole"), exact, ONNX_INT64));
+    return two(builder, named(builder, axis, "rounded"), "Sub", upwards, less);
+}
+
+/* What is made of a side: crop.c's crop_of_resized, the side in proportion and where the input's part of it begins,
+ * (whole - outputs) / 2 with halves to the even number; or else the side of the output itself. `other`: the picture's
+ * other side, which becomes other_outputs. */
+static Axis axis_of(Builder *builder, const char *name, int outputs, char *extent, int other_outputs, char *other) {
     Axis axis = {.name = name,
+                 .outputs = outputs,
                  .extent = extent,
-                 .whole = whole_number(builder, builder->side),
+                 .whole = whole_number(builder, outputs),
                  .offset = whole_number(builder, 0)};
     if (builder->how->val_crop != VAL_CROP_RESIZE_SHORTER) return axis;
-    int from = (int)(builder->side / builder->how->crop_pct);
-    if (from < builder->side) from = builder->side;
-    char *scaled = two(builder, named(builder, &axis, "extent_scaled"), "Mul", extent, whole_number(builder, from));
-    axis.whole = two(builder, named(builder, &axis, "whole"), "Div", scaled, shorter);
-    char *left =
-        two(builder, named(builder, &axis, "left_out"), "Sub", axis.whole, whole_number(builder, builder->side));
+    const int from = scaled_side(builder->how, outputs), other_from = scaled_side(builder->how, other_outputs);
+    if (from == other_from) {
+        char *shorter = two(builder, named(builder, &axis, "shorter"), "Min", extent, other);
+        char *scaled = two(builder, named(builder, &axis, "extent_scaled"), "Mul", extent, whole_number(builder, from));
+        axis.whole = two(builder, named(builder, &axis, "whole"), "Div", scaled, shorter);
+    } else { /* the other side decides where the quotient is the larger */
+        char *like = rounded_quotient(builder, &axis, extent, whole_number(builder, other_from), other);
+        axis.whole = two(builder, named(builder, &axis, "whole"), "Max", like, whole_number(builder, from));
+    }
+    char *left = two(builder, named(builder, &axis, "left_out"), "Sub", axis.whole, whole_number(builder, outputs));
     char *odd = two(builder, named(builder, &axis, "half_parity"), "Mod",
                     half_of(builder, named(builder, &axis, "half"), left), whole_number(builder, 2));
     char *even = two(builder, named(builder, &axis, "left_out_to_even"), "Add", left, odd);
@@ -341,9 +396,9 @@ static char *clipped(Builder *builder, const char *name, char *levels) {
 static char *resized(Builder *builder, Canvas in) {
     const EvaluationTransform *how = builder->how;
     const bool keep = how->overshoot == OVERSHOOT_KEEP;
-    char *shorter = NULL;
-    if (how->val_crop == VAL_CROP_RESIZE_SHORTER) shorter = two(builder, "shorter", "Min", in.height, in.width);
-    Axis across = axis_of(builder, "across", in.width, shorter), down = axis_of(builder, "down", in.height, shorter);
+    const TensorShape input = how->input;
+    Axis across = axis_of(builder, "across", input.width, in.width, input.height, in.height),
+         down = axis_of(builder, "down", input.height, in.height, input.width, in.width);
     char *planes = transposed(builder, "planes", in.pixels, 4, (int64_t[]){0, 3, 1, 2});
     char *levels = to_type(builder, "levels", planes, ONNX_FLOAT);
     char *columns = transposed(builder, "across/matrix", matrix(builder, &across), 2, (int64_t[]){1, 0});
@@ -369,12 +424,12 @@ static char *normalised(Builder *builder, char *levels) {
 }
 
 char *onnx_add_picture(OnnxGraph *graph, const EvaluationTransform *how) {
-    Builder builder = {graph, how, how->width};
+    Builder builder = {graph, how};
     char *shape = one(&builder, "shape", "Shape", onnx_name(graph, ONNX_PICTURE));
     Canvas canvas = {.pixels = onnx_name(graph, ONNX_PICTURE),
                      .height = two(&builder, "height", "Gather", shape, whole_number(&builder, 1)),
                      .width = two(&builder, "width", "Gather", shape, whole_number(&builder, 2))};
     if (how->pad_to) canvas = padded(&builder, canvas);
-    if (how->val_crop == VAL_CROP_CENTER) canvas = central_square(&builder, canvas);
+    if (how->val_crop == VAL_CROP_CENTER) canvas = central_part(&builder, canvas);
     return normalised(&builder, resized(&builder, canvas));
 }

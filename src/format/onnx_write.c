@@ -267,12 +267,16 @@ effnet_status onnx_write(const char *path, const Network *network, const float *
     if (!exporter.tensors) return fail(err, EFFNET_ERROR_MEMORY, "no memory to write '%s'", path);
     const OnnxPort outputs[] = {{"probabilities", ONNX_FLOAT, 1, {classes}}, {"logits", ONNX_FLOAT, 1, {classes}}};
     const bool pictures = options->pictures != NULL;
-    OnnxModel model = {.opset = opset,
-                       .name = network->config.name,
-                       .input = {"input", ONNX_FLOAT, 3, {3, network->input_height, network->input_width}},
-                       .outputs = outputs + !pictures,
-                       .num_outputs = 1 + pictures,
-                       .metadata = options->metadata};
+    OnnxModel model = {
+        .opset = opset,
+        .name = network->config.name,
+        .input = {"input",
+                  ONNX_FLOAT,
+                  3,
+                  {network->config.input.channels, network->config.input.height, network->config.input.width}},
+        .outputs = outputs + !pictures,
+        .num_outputs = 1 + pictures,
+        .metadata = options->metadata};
     if (pictures) {
         model.input = (OnnxPort){ONNX_PICTURE, ONNX_UINT8, 3, {-'H', -'W', 3}};
         exporter.tensors[0] = onnx_add_picture(&exporter.graph, options->pictures);

@@ -39,7 +39,7 @@ effnet_status model_config_by_name(const char *name, ModelConfig *out, effnet_er
         *out = (ModelConfig){
             .width = member->width,
             .depth = member->depth,
-            .resolution = member->resolution,
+            .input = {member->resolution, member->resolution, 3},
             .drop = member->drop,
             .lite = member->lite,
             .num_classes = 1000,

@@ -244,8 +244,12 @@ static void add_blocks(Builder *builder, int channels) {
 }
 
 static effnet_status check_config(const ModelConfig *config, effnet_error *err) {
-    if (config->resolution < 1 || config->resolution > 4096)
-        return fail(err, EFFNET_ERROR_ARGUMENT, "resolution is %d; allowed: 1 to 4096", config->resolution);
+    const TensorShape input = config->input;
+    if (input.height < 1 || input.height > 4096 || input.width < 1 || input.width > 4096)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "resolution is %dx%d; allowed: sides of 1 to 4096", input.height,
+                    input.width);
+    if (input.channels < 1 || input.channels > 16)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "in_chans is %d; allowed: 1 to 16", input.channels);
     if (config->num_classes < 1 || config->num_classes > 1000000)
         return fail(err, EFFNET_ERROR_ARGUMENT, "num_classes is %d; allowed: 1 to 1000000", config->num_classes);
     if (!(config->width > 0 && config->width <= 16 && config->depth > 0 && config->depth <= 16))
@@ -261,12 +265,11 @@ effnet_status network_build(const ModelConfig *config, Network *out, effnet_erro
     memset(out, 0, sizeof *out);
     TRY(check_config(config, err));
     out->config = *config;
-    out->input_height = out->input_width = config->resolution;
     Builder builder = {.network = out, .block = -1};
     Activation activation = config->lite ? ACTIVATION_RELU6 : ACTIVATION_SWISH;
     double end_width = config->lite ? 1.0 : config->width; /* Lite: stem and head are not scaled */
 
-    builder.current = add_tensor(&builder, config->resolution, config->resolution, 3);
+    builder.current = add_tensor(&builder, config->input.height, config->input.width, config->input.channels);
     add_convolution(&builder, "", "conv_stem", 3, 2, round_filters(STEM_CHANNELS, end_width));
     add_batch_norm(&builder, "", "bn1", activation);
     add_blocks(&builder, current_shape(&builder).channels);

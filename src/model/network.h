@@ -13,12 +13,13 @@
 #define EFFNET_MODEL_NETWORK_H
 
 #include "base/error.h"
+#include "base/tensor_shape.h"
 #include "model/activation_kind.h"
 
 typedef struct ModelConfig {
     char name[32];       /* "efficientnet_b0" */
     double width, depth; /* coefficients */
-    int resolution;      /* input height and width */
+    TensorShape input;   /* of a picture */
     double drop;         /* dropout before the classifier */
     bool lite;           /* fixed stem and head, ReLU6, no squeeze-excite, first and last stage not deepened */
     int num_classes;
@@ -51,10 +52,6 @@ typedef struct Parameter {
     bool trainable;       /* false: frozen (freeze.h); it never changes and its gradient is 0. Statistics: false */
     double lr_scale;      /* times the step's learning rate (network_layer_decay), 1 */
 } Parameter;
-
-typedef struct TensorShape {
-    int height, width, channels;
-} TensorShape;
 
 typedef enum OpKind {
     OP_CONV,           /* dense K x K convolution, no bias: stem, and every 1x1 */
@@ -95,14 +92,13 @@ typedef struct Block {
 
 typedef struct Network {
     ModelConfig config;
-    int input_height, input_width;
     Parameter *parameters;
     int num_parameters;
     size_t parameter_floats;
     Parameter *statistics;
     int num_statistics;
     size_t statistic_floats;
-    TensorShape *tensors; /* tensor 0 is the input picture (H, W, 3) */
+    TensorShape *tensors; /* tensor 0 is the input picture, config.input */
     int num_tensors;
     Op *ops;
     int num_ops;
@@ -121,7 +117,7 @@ const char *model_names(void);
 /* The index-th known name, NULL past the last. */
 const char *model_name_at(int index);
 
-/* The network for inputs of config.resolution squared. Freed by network_free. */
+/* The network for inputs of config.input. Freed by network_free. */
 effnet_status network_build(const ModelConfig *config, Network *out, effnet_error *err);
 void network_free(Network *network);
 

@@ -128,8 +128,4 @@ const char *pass_name(const Pass *pass);
  * convolutions, and the bytes of each large tensor read or written once. */
 void pass_work(const Plan *plan, const Pass *pass, double *operations, double *bytes);
 
-static inline size_t shape_floats(TensorShape shape) {
-    return (size_t)shape.height * (size_t)shape.width * (size_t)shape.channels;
-}
-
 #endif

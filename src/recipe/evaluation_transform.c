@@ -5,10 +5,9 @@
 
 #include <string.h>
 
-void evaluation_transform_from_recipe(const Recipe *recipe, int height, int width, EvaluationTransform *out) {
+void evaluation_transform_from_recipe(const Recipe *recipe, TensorShape input, EvaluationTransform *out) {
     *out = (EvaluationTransform){
-        .height = height,
-        .width = width,
+        .input = input,
         .val_crop = recipe->val_crop,
         .interpolation = recipe->interpolation,
         .resize = recipe->resize,
@@ -21,7 +20,7 @@ void evaluation_transform_from_recipe(const Recipe *recipe, int height, int widt
 }
 
 void recipe_take_transform(const EvaluationTransform *transform, Recipe *recipe) {
-    recipe->resolution = transform->height;
+    recipe->resolution = (PictureSize){transform->input.height, transform->input.width};
     recipe->val_crop = transform->val_crop;
     recipe->interpolation = transform->interpolation;
     recipe->resize = transform->resize;

@@ -4,12 +4,13 @@
 #ifndef EFFNET_RECIPE_EVALUATION_TRANSFORM_H
 #define EFFNET_RECIPE_EVALUATION_TRANSFORM_H
 
+#include "base/tensor_shape.h"
 #include "recipe/recipe_struct.h"
 
-/* A picture (H, W, 3) of bytes, RGB -> (height, width, 3) floats, rows from the top, channels last:
+/* A picture (H, W, 3) of bytes, RGB -> `input` floats, rows from the top, channels last:
  * (byte / 255 - mean) / std of its part that is used, resized. */
 typedef struct EvaluationTransform {
-    int height, width;                              /* of the network's input */
+    TensorShape input;                              /* the network's */
     int val_crop, interpolation, resize, overshoot; /* recipe_struct.h's choices */
     int pad_to;                                     /* smaller pictures lie in a black canvas of this side; 0: never */
     bool exif_orientation;  /* they stand upright before anything else: the decoder's business */
@@ -17,8 +18,8 @@ typedef struct EvaluationTransform {
     double mean[3], std[3]; /* mean 0 and std 1 / 255: the levels as they are */
 } EvaluationTransform;
 
-/* As the recipe's keys say, for an input of height x width. */
-void evaluation_transform_from_recipe(const Recipe *recipe, int height, int width, EvaluationTransform *out);
+/* As the recipe's keys say, for such an input. */
+void evaluation_transform_from_recipe(const Recipe *recipe, TensorShape input, EvaluationTransform *out);
 /* The way back: the recipe's keys that say the same. normalize becomes true, so that a later mean counts. */
 void recipe_take_transform(const EvaluationTransform *transform, Recipe *recipe);
 /* input = byte * scale + bias, per channel. */

@@ -10,6 +10,8 @@ static const Key rows[] = {
 #define KEY_STRING(key, field, initial_, help_) {ROW(key, help_, KIND_STRING, field), .count = 1, .text = initial_},
 #define KEY_INTEGER(key, field, initial_, least_, most_, help_)                                                        \
     {ROW(key, help_, KIND_INTEGER, field), .count = 1, .least = least_, .most = most_, .initial = {initial_}},
+#define KEY_SIZE(key, field, initial_, least_, most_, help_)                                                           \
+    {ROW(key, help_, KIND_SIZE, field), .count = 1, .least = least_, .most = most_, .initial = {initial_}},
 #define KEY_NUMBER(key, field, initial_, least_, most_, help_)                                                         \
     {ROW(key, help_, KIND_NUMBER, field), .count = 1, .least = least_, .most = most_, .initial = {initial_}},
 #define KEY_SWITCH(key, field, initial_, help_)                                                                        \
@@ -76,9 +78,8 @@ static const char *other_programs_key(const char *name) {
         {"in_chans",
          "networks here have three input channels; grey pictures are read as three equal ones, which computes "
          "what a first convolution summed over them does, and other numbers of channels are not supported"},
-        {"img_size", "resolution is the side of the network's input, which is square; other shapes are not supported"},
-        {"input_size",
-         "resolution is the side of the network's input, which is square; other shapes are not supported"},
+        {"img_size", "the size of the network's input is called resolution: 224, or height x width, 224x320"},
+        {"input_size", "the size of the network's input is called resolution: 224, or height x width, 224x320"},
     };
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
         if (strcmp(name, others[i][0]) == 0) return others[i][1];

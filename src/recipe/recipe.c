@@ -24,6 +24,9 @@ void recipe_defaults(Recipe *recipe) {
         case KIND_INTEGER:
             *(int64_t *)field = (int64_t)key->initial[0];
             break;
+        case KIND_SIZE:
+            *(PictureSize *)field = (PictureSize){(int)key->initial[0], (int)key->initial[0]};
+            break;
         case KIND_NUMBER:
             *(double *)field = key->initial[0];
             break;
@@ -155,9 +158,11 @@ effnet_status recipe_check(const Recipe *recipe, effnet_error *err) {
     enum { LEAST_SIDE = 8 }; /* nothing can be told apart in fewer pixels, and five halvings leave none of them */
     TRY(check_parts(recipe, err));
     TRY(recipe_check_series(recipe, err));
-    if (recipe->resolution != 0 && recipe->resolution < LEAST_SIDE)
-        return fail(err, EFFNET_ERROR_FORMAT, "resolution is %lld; allowed: 0 (the model's own), or %d to 2048",
-                    (long long)recipe->resolution, (int)LEAST_SIDE);
+    const PictureSize input = recipe->resolution;
+    if (input.height != 0 && (input.height < LEAST_SIDE || input.width < LEAST_SIDE))
+        return fail(err, EFFNET_ERROR_FORMAT,
+                    "resolution is %dx%d; allowed: 0 (the model's own), or sides of %d to 2048", input.height,
+                    input.width, (int)LEAST_SIDE);
     if (recipe->scale[0] > recipe->scale[1])
         return fail(err, EFFNET_ERROR_FORMAT, "scale is [%g, %g]; write the smaller share first", recipe->scale[0],
                     recipe->scale[1]);
@@ -242,7 +247,7 @@ effnet_status recipe_save(const Recipe *recipe, const char *path, uint32_t *sum,
 }
 
 void recipe_visit_keys(effnet_key_visitor *visit, void *context) {
-    static const char *const types[] = {"text", "whole number", "number", "switch", "choice", "list"};
+    static const char *const types[] = {"text", "whole number", "size", "number", "switch", "choice", "list"};
     int count;
     const Key *keys = key_table(&count);
     const char *section = "";

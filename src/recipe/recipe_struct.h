@@ -55,9 +55,15 @@ enum { FUSE_AUTO, FUSE_ALL, FUSE_NONE };
 
 enum { RECIPE_TEXT = 512 }; /* bytes of a string value, terminator included */
 
+/* Rows and columns of a picture; 0, 0: not said. As text "224", which is 224 x 224, or "224x320". */
+typedef struct PictureSize {
+    int height, width;
+} PictureSize;
+
 typedef struct Recipe {
 #define KEY_STRING(key, field, initial, help)                  char field[RECIPE_TEXT];
 #define KEY_INTEGER(key, field, initial, least, most, help)    int64_t field;
+#define KEY_SIZE(key, field, initial, least, most, help)       PictureSize field;
 #define KEY_NUMBER(key, field, initial, least, most, help)     double field;
 #define KEY_SWITCH(key, field, initial, help)                  bool field;
 #define KEY_CHOICE(key, field, prefix, initial, choices, help) int field;
@@ -66,6 +72,7 @@ typedef struct Recipe {
 #include "recipe/keys.def"
 #undef KEY_STRING
 #undef KEY_INTEGER
+#undef KEY_SIZE
 #undef KEY_NUMBER
 #undef KEY_SWITCH
 #undef KEY_CHOICE

@@ -41,6 +41,26 @@ static bool parse_integer(const char *text, int64_t *out, bool *too_large) {
     return *end == 0;
 }
 
+/* "224" or "224x320": digits alone, so that the text comes back as it was. *outside: a side is beyond the key's bounds. */
+static bool parse_size(const Key *key, const char *text, PictureSize *out, bool *outside) {
+    const char *times = strchr(text, 'x');
+    int64_t sides[2] = {0};
+    char first[24];
+    bool too_large[2] = {false};
+    size_t length = times ? (size_t)(times - text) : strlen(text);
+    if (length >= sizeof first) return false;
+    memcpy(first, text, length);
+    first[length] = 0;
+    if (!parse_integer(first, &sides[0], &too_large[0]) ||
+        !parse_integer(times ? times + 1 : first, &sides[1], &too_large[1]))
+        return false;
+    for (int i = 0; i < 2; i++)
+        *outside = *outside || too_large[i] || (double)sides[i] < key->least || (double)sides[i] > key->most;
+    *outside = *outside || (sides[0] == 0) != (sides[1] == 0); /* 0: not said, which is of both */
+    if (!*outside) *out = (PictureSize){(int)sides[0], (int)sides[1]};
+    return true;
+}
+
 void number_format(double value, char *buffer, size_t size) {
     for (int digits = 15; digits <= 17; digits++) {
         double back = 0;
@@ -70,6 +90,9 @@ void key_allowed(const Key *key, char *buffer, size_t size) {
         snprintf(buffer, size, "%lld to %lld%s", (long long)key->least, (long long)key->most,
                  takes_auto(key) ? ", or auto" : "");
         break;
+    case KIND_SIZE:
+        snprintf(buffer, size, "%s to %s, or two of them, height x width, such as 224x320", least, most);
+        break;
     case KIND_NUMBER:
         snprintf(buffer, size, "%s to %s", least, most);
         break;
@@ -95,6 +118,7 @@ void key_allowed(const Key *key, char *buffer, size_t size) {
 static const char *kind_wanted(const Key *key) {
     switch (key->kind) {
     case KIND_INTEGER:
+    case KIND_SIZE:
         return "a whole number, ";
     case KIND_NUMBER:
         return "a number, ";
@@ -193,6 +217,11 @@ effnet_status key_assign(const Key *key, Recipe *recipe, const ValueText *values
                 return out_of_range(key, shown, where, err);
             *(int64_t *)(void *)field = integer;
             break;
+        case KIND_SIZE:
+            if (value->quoted || has_nul || !parse_size(key, value->text, (PictureSize *)(void *)field, &too_large))
+                return wrong_type(key, found, where, err);
+            if (too_large) return out_of_range(key, shown, where, err);
+            break;
         case KIND_NUMBER:
         case KIND_LIST:
             if (value->quoted || has_nul || !parse_number(value->text, &numbers[i]))
@@ -236,6 +265,14 @@ void key_format(const Key *key, const Recipe *recipe, char *buffer, size_t size)
         else
             snprintf(buffer, size, "%lld", (long long)*(const int64_t *)(const void *)field);
         break;
+    case KIND_SIZE: {
+        const PictureSize *sides = (const PictureSize *)(const void *)field;
+        if (sides->height == sides->width)
+            snprintf(buffer, size, "%d", sides->height);
+        else
+            snprintf(buffer, size, "%dx%d", sides->height, sides->width);
+        break;
+    }
     case KIND_NUMBER:
         number_format(*numbers, buffer, size);
         break;

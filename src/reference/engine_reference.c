@@ -560,7 +560,7 @@ static effnet_status place(ReferenceEngine *engine, size_t *saved_count, effnet_
     if (!fits || !size_multiply(used, sizeof(real), &bytes))
         return fail(err, EFFNET_ERROR_MEMORY,
                     "the activations of %d images of %dx%d overflow; use a smaller batch_size", engine->capacity,
-                    network->input_height, network->input_width);
+                    network->config.input.height, network->config.input.width);
     return EFFNET_OK;
 }
 

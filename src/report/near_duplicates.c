@@ -12,30 +12,30 @@ enum { ROWS = 16, COLUMNS = 17, MOST_PAIRS = 100000 };
 static const double flat_deviation = 4, grey_difference = 5, grey_share = 0.15;
 
 /* Mean levels, 0 to 255, of `rows` x `columns` fields. */
-static void shrink(const float *image, int side, const double mean[3], const double std[3], int rows, int columns,
-                   double *out) {
+static void shrink(const float *image, TensorShape shape, const double mean[3], const double std[3], int rows,
+                   int columns, double *out) {
     static const double weight[3] = {0.299, 0.587, 0.114};
     for (int r = 0; r < rows; r++)
         for (int c = 0; c < columns; c++) {
-            int top = r * side / rows, bottom = (r + 1) * side / rows, left = c * side / columns,
-                right = (c + 1) * side / columns;
+            int top = r * shape.height / rows, bottom = (r + 1) * shape.height / rows, left = c * shape.width / columns,
+                right = (c + 1) * shape.width / columns;
             double sum = 0;
             if (bottom == top) bottom++;
             if (right == left) right++;
             for (int y = top; y < bottom; y++)
                 for (int x = left; x < right; x++)
                     for (int k = 0; k < 3; k++)
-                        sum +=
-                            weight[k] *
-                            ((double)image[3 * ((size_t)y * (size_t)side + (size_t)x) + (size_t)k] * std[k] + mean[k]);
+                        sum += weight[k] *
+                               ((double)image[3 * ((size_t)y * (size_t)shape.width + (size_t)x) + (size_t)k] * std[k] +
+                                mean[k]);
             out[r * columns + c] = 255 * sum / ((bottom - top) * (right - left));
         }
 }
 
-void picture_hash(const float *image, int side, const double mean[3], const double std[3], PictureHash *out) {
+void picture_hash(const float *image, TensorShape shape, const double mean[3], const double std[3], PictureHash *out) {
     double fields[ROWS * COLUMNS], grey[HASH_GREY * HASH_GREY], sum = 0, squares = 0;
-    shrink(image, side, mean, std, ROWS, COLUMNS, fields);
-    shrink(image, side, mean, std, HASH_GREY, HASH_GREY, grey);
+    shrink(image, shape, mean, std, ROWS, COLUMNS, fields);
+    shrink(image, shape, mean, std, HASH_GREY, HASH_GREY, grey);
     memset(out->bits, 0, sizeof out->bits);
     memset(out->mirrored, 0, sizeof out->mirrored);
     for (int r = 0; r < ROWS; r++)

@@ -4,6 +4,7 @@
 #define EFFNET_REPORT_NEAR_DUPLICATES_H
 
 #include "base/error.h"
+#include "base/tensor_shape.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,8 +21,8 @@ typedef struct PictureHash {
     uint8_t grey[HASH_GREY][HASH_GREY]; /* levels of a 16 x 16 picture */
 } PictureHash;
 
-/* Of a picture (side, side, 3) of floats, each channel normalised: level = value * std + mean, 0 to 1. */
-void picture_hash(const float *image, int side, const double mean[3], const double std[3], PictureHash *out);
+/* Of a picture (shape) of floats, each channel normalised: level = value * std + mean, 0 to 1. */
+void picture_hash(const float *image, TensorShape shape, const double mean[3], const double std[3], PictureHash *out);
 
 typedef struct NearPair {
     int64_t first, second; /* places in the two lists */

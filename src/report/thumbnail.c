@@ -26,7 +26,7 @@ static effnet_status shrink(Picture *picture, int side, uint8_t **pixels, effnet
     effnet_status status =
         levels && *pixels ? EFFNET_OK : fail(err, EFFNET_ERROR_MEMORY, "no memory for a small picture");
     const ResizeOptions options = {
-        .side = width, .height = height, .interpolation = INTERPOLATION_BICUBIC, .scale = {1, 1, 1}};
+        .height = height, .width = width, .interpolation = INTERPOLATION_BICUBIC, .scale = {1, 1, 1}};
     const Box box = {.height = picture->height, .width = picture->width};
     if (status == EFFNET_OK)
         status = resize_box(&resizer, picture->pixels, 3 * (size_t)picture->width, box, &options, levels, err);

@@ -16,21 +16,23 @@ static effnet_status find_tensor(const Safetensors *file, const char *name, cons
                 safetensors_path(file), name, form);
 }
 
-/* images: rank 4 or 5, (..., side, side, 3). */
-static effnet_status check_images(const char *path, const SafetensorsTensor *images, int side, effnet_error *err) {
+/* images: rank 4 or 5, (..., height, width, channels). */
+static effnet_status check_images(const char *path, const SafetensorsTensor *images, TensorShape input,
+                                  effnet_error *err) {
     char shape[SHAPE_TEXT];
     shape_print(shape, images->rank, images->shape);
     if (images->rank != 4 && images->rank != 5)
         return fail(err, EFFNET_ERROR_FORMAT, "'%s': images is %s; it must be (N, H, W, 3) or (batches, N, H, W, 3)",
                     path, shape);
     const int64_t *last = images->shape + images->rank - 3;
-    if (last[2] != 3)
-        return fail(err, EFFNET_ERROR_FORMAT, "'%s': images is %s; the last axis is the channels and must be 3%s", path,
-                    shape, last[0] == 3 ? " (these look like channels first: transpose them)" : "");
-    if (last[0] != side || last[1] != side)
+    if (last[2] != input.channels)
+        return fail(err, EFFNET_ERROR_FORMAT, "'%s': images is %s; the last axis is the channels and must be %d%s",
+                    path, shape, input.channels,
+                    last[0] == input.channels ? " (these look like channels first: transpose them)" : "");
+    if (last[0] != input.height || last[1] != input.width)
         return fail(err, EFFNET_ERROR_FORMAT,
                     "'%s': images is %s and the network takes %dx%d; set the recipe's resolution, or resize the images",
-                    path, shape, side, side);
+                    path, shape, input.height, input.width);
     return EFFNET_OK;
 }
 
@@ -62,20 +64,20 @@ static effnet_status cut(BatchFile *file, const SafetensorsTensor *images, const
     return EFFNET_OK;
 }
 
-static effnet_status check_tensors(BatchFile *out, int batch, int side, effnet_error *err) {
+static effnet_status check_tensors(BatchFile *out, int batch, TensorShape input, effnet_error *err) {
     TRY(find_tensor(out->file, "images", "(N) or (batches, N)", &out->images, err));
     TRY(find_tensor(out->file, "labels", "(N) or (batches, N)", &out->labels, err));
     SafetensorsTensor images = safetensors_tensor(out->file, out->images);
     SafetensorsTensor labels = safetensors_tensor(out->file, out->labels);
-    TRY(check_images(safetensors_path(out->file), &images, side, err));
-    out->image_floats = (size_t)side * (size_t)side * 3;
+    TRY(check_images(safetensors_path(out->file), &images, input, err));
+    out->image_floats = shape_floats(input);
     return cut(out, &images, &labels, batch, err);
 }
 
-effnet_status batch_file_open(const char *path, int batch, int side, BatchFile *out, effnet_error *err) {
+effnet_status batch_file_open(const char *path, int batch, TensorShape input, BatchFile *out, effnet_error *err) {
     memset(out, 0, sizeof *out);
     TRY(safetensors_open(path, &out->file, err));
-    effnet_status status = check_tensors(out, batch, side, err);
+    effnet_status status = check_tensors(out, batch, input, err);
     if (status != EFFNET_OK) batch_file_close(out);
     return status;
 }

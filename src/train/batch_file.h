@@ -3,6 +3,7 @@
 #ifndef EFFNET_TRAIN_BATCH_FILE_H
 #define EFFNET_TRAIN_BATCH_FILE_H
 
+#include "base/tensor_shape.h"
 #include "format/safetensors.h"
 
 typedef struct BatchFile {
@@ -13,10 +14,10 @@ typedef struct BatchFile {
     size_t image_floats; /* of one image */
 } BatchFile;
 
-/* Checks both tensors' shapes against batches of `batch` images of `side` squared. Closed by batch_file_close. */
-effnet_status batch_file_open(const char *path, int batch, int side, BatchFile *out, effnet_error *err);
+/* Checks both tensors' shapes against batches of `batch` images of that shape. Closed by batch_file_close. */
+effnet_status batch_file_open(const char *path, int batch, TensorShape input, BatchFile *out, effnet_error *err);
 void batch_file_close(BatchFile *file);
-/* Batch `index` (below batches): images (batch, side, side, 3), finite, and labels (batch), whole numbers from 0 to
+/* Batch `index` (below batches): images (batch, input), finite, and labels (batch), whole numbers from 0 to
  * classes - 1. */
 effnet_status batch_file_read(const BatchFile *file, int64_t index, int classes, float *images, int32_t *labels,
                               effnet_error *err);

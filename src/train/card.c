@@ -85,7 +85,10 @@ effnet_status card_metadata(const ModelCard *card, char ***out, effnet_error *er
     add_json(&pairs, "effnet.width_coefficient", json_real(config->width));
     add_json(&pairs, "effnet.depth_coefficient", json_real(config->depth));
     add_json(&pairs, "effnet.num_classes", json_integer(config->num_classes));
-    add_json(&pairs, "effnet.resolution", json_integer(card->transform.height));
+    /* [rows, columns] where they differ: a reader of squares alone refuses it */
+    const TensorShape input = card->transform.input;
+    add_json(&pairs, "effnet.resolution",
+             input.height == input.width ? json_integer(input.height) : json_pack("[i,i]", input.height, input.width));
     add_text(&pairs, "effnet.padding", padding_names[config->padding != MODEL_PADDING_SAME]);
     add_json(&pairs, "effnet.bn_eps", json_real(config->bn_eps));
     add_json(&pairs, "effnet.bn_momentum", json_real(config->bn_momentum));
@@ -174,6 +177,26 @@ static effnet_status read_integer(const CardTexts *texts, const char *key, int64
     char allowed[80];
     number_print(allowed, sizeof allowed, "whole numbers %lld to %lld", (long long)least, (long long)most);
     return bad_value(texts, key, allowed, err);
+}
+
+/* A whole number, or [rows, columns]; of `out` the channels stay. */
+static effnet_status read_resolution(const CardTexts *texts, TensorShape *out, effnet_error *err) {
+    enum { MOST = 2048 };
+    json_t *value = json_of(texts, "effnet.resolution");
+    bool good = json_is_integer(value) || json_array_size(value) == 2;
+    int64_t sides[2] = {0};
+    for (size_t i = 0; good && i < 2; i++) {
+        const json_t *side = json_is_array(value) ? json_array_get(value, i) : value;
+        sides[i] = json_integer_value(side);
+        good = json_is_integer(side) && sides[i] >= 1 && sides[i] <= MOST;
+    }
+    json_decref(value);
+    if (!good)
+        return bad_value(texts, "effnet.resolution", "whole numbers 1 to 2048, or two of them in brackets, rows first",
+                         err);
+    out->height = (int)sides[0];
+    out->width = (int)sides[1];
+    return EFFNET_OK;
 }
 
 static effnet_status read_number(const CardTexts *texts, const char *key, double least, double most, double *out,
@@ -273,8 +296,8 @@ static effnet_status read_fields(const CardTexts *texts, ModelCard *card, effnet
     TRY(read_newer_number(texts, "effnet.depth_coefficient", 1e-3, 16, &config->depth, err));
     TRY(read_integer(texts, "effnet.num_classes", 1, 100000, &value, err));
     config->num_classes = (int)value;
-    TRY(read_integer(texts, "effnet.resolution", 1, 2048, &value, err));
-    config->resolution = card->transform.height = card->transform.width = (int)value;
+    TRY(read_resolution(texts, &config->input, err));
+    card->transform.input = config->input;
     TRY(read_choice(texts, "effnet.padding", padding_names, &config->padding, err));
     TRY(read_number(texts, "effnet.bn_eps", 1e-12, 1, &config->bn_eps, err));
     TRY(read_number(texts, "effnet.bn_momentum", 0, 1, &config->bn_momentum, err));

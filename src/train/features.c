@@ -14,7 +14,7 @@ typedef struct Collecting {
     FeatureSet *out;
     Engine *engine;
     Loader *loader;
-    float *mirror; /* (BATCH, side, side, 3) */
+    float *mirror; /* (BATCH, the input) */
     PictureProgress progress;
     int64_t done;
 } Collecting;
@@ -45,7 +45,7 @@ static effnet_status run_batches(Collecting *run, effnet_error *err) {
         if (batch.size == 0) return EFFNET_OK;
         TRY(add_rows(run, &batch, batch.images, err));
         if (run->mirror) {
-            images_mirror(batch.images, batch.size, network->input_height, network->input_width, run->mirror);
+            images_mirror(batch.images, batch.size, network->config.input, run->mirror);
             TRY(add_rows(run, &batch, run->mirror, err));
         }
         run->done += batch.size;
@@ -72,8 +72,8 @@ static effnet_status allocate(Collecting *run, effnet_error *err) {
     TRY(memory_allocate(rows, sizeof *out->pictures, "the numbers of the pictures", &block, err));
     out->pictures = block;
     if (options->mirrored)
-        TRY(memory_allocate_floats((size_t)BATCH * (size_t)network->input_height, (size_t)network->input_width * 3,
-                                   "the mirrored pictures", &run->mirror, err));
+        TRY(memory_allocate_floats(BATCH, shape_floats(network->config.input), "the mirrored pictures", &run->mirror,
+                                   err));
     out->data = (ProbeData){.features = network->features,
                             .classes = network->config.num_classes,
                             .values = out->values,
@@ -99,8 +99,8 @@ static effnet_status open_view(Collecting *run, int view, effnet_error *err) {
     static const double shares[] = {0, 1, 0.75}; /* of the shorter side; 0: the recipe's */
     const FeatureOptions *options = run->options;
     LoaderOptions loader;
-    TRY(loader_options_from_recipe(options->recipe, options->network->config.resolution, options->dataset, false,
-                                   &loader, err));
+    TRY(loader_options_from_recipe(options->recipe, options->network->config.input, options->dataset, false, &loader,
+                                   err));
     loader.batch = BATCH;
     loader.cache = false;
     loader.drop_remainder = false;

@@ -46,7 +46,7 @@ static effnet_status open_without_data(Run *run, int64_t pictures, effnet_error 
                     (long long)pictures, (long long)recipe->batch_size);
     if (recipe->num_classes == 0) recipe->num_classes = 1000;
     TRY(model_config_from_recipe(recipe, 0, &config, err));
-    recipe->resolution = config.resolution;
+    recipe->resolution = (PictureSize){config.input.height, config.input.width};
     TRY(network_from_recipe(recipe, &config, &run->network, err));
     run->steps_per_epoch = recipe_steps_per_epoch(recipe, pictures);
     run->last_step = run->steps_per_epoch * recipe->epochs;
@@ -61,10 +61,11 @@ static effnet_status time_noise(Run *run, effnet_plan *out, effnet_error *err) {
     const Recipe *recipe = run->recipe;
     bool host = strcmp(executor_info(run->trainer.executor).name, "host") == 0;
     int size = (int)(host ? recipe_part(recipe) : recipe->batch_size);
-    size_t side = (size_t)run->network.config.resolution, floats;
+    const size_t picture = shape_floats(run->network.config.input);
+    size_t floats;
     float *images;
     int32_t *labels = calloc((size_t)size, sizeof *labels);
-    if (!labels || !size_multiply((size_t)size, 3 * side * side, &floats))
+    if (!labels || !size_multiply((size_t)size, picture, &floats))
         return fail(err, EFFNET_ERROR_MEMORY, "no memory for %d pictures", size);
     effnet_status status = memory_allocate_floats(floats, 1, "a batch of noise", &images, err);
     double began = clock_seconds(), timed = 0;
@@ -84,8 +85,7 @@ static effnet_status time_noise(Run *run, effnet_plan *out, effnet_error *err) {
     out->step_seconds = timed / out->steps_timed * (double)recipe->batch_size / size;
     for (int c = 0; c < 3; c++) out->input_mean[c] = out->input_std[c] = NAN;
     /* The loader's ring, which a run has besides: five batches. */
-    out->memory_bytes =
-        peak_memory() + (host ? 5 : 4) * recipe->batch_size * (int64_t)(3 * side * side * sizeof(float));
+    out->memory_bytes = peak_memory() + (host ? 5 : 4) * recipe->batch_size * (int64_t)(picture * sizeof(float));
     return EFFNET_OK;
 }
 
@@ -96,8 +96,8 @@ typedef struct InputSums {
     int64_t pixels;
 } InputSums;
 
-static void add_input(InputSums *sums, const Batch *batch, int side) {
-    size_t pixels = (size_t)batch->size * (size_t)side * (size_t)side;
+static void add_input(InputSums *sums, const Batch *batch, TensorShape input) {
+    size_t pixels = (size_t)batch->size * (size_t)input.height * (size_t)input.width;
     for (size_t i = 0; i < pixels; i++)
         for (int c = 0; c < 3; c++) {
             double value = batch->images[3 * i + (size_t)c];
@@ -120,7 +120,7 @@ static effnet_status time_steps(Run *run, effnet_plan *out, effnet_error *err) {
         TRY(loader_next(run->train_loader, &batch, err));
         waited += clock_seconds() - asked;
         double looking = clock_seconds();
-        if (step < 2) add_input(&sums, &batch, run->network.config.resolution);
+        if (step < 2) add_input(&sums, &batch, run->network.config.input);
         looked += clock_seconds() - looking;
         const ExecutorBatch pictures = {.size = batch.size,
                                         .images = batch.images,
@@ -251,7 +251,8 @@ static effnet_status forecast(Run *run, int64_t pictures, effnet_plan *out, effn
         TRY(open_without_data(run, pictures, err));
     }
     snprintf(out->model, sizeof out->model, "%s", run->network.config.name);
-    out->resolution = run->network.config.resolution;
+    out->resolution = run->network.config.input.height;
+    out->resolution_width = run->network.config.input.width;
     out->num_classes = run->network.config.num_classes;
     out->parameters = (int64_t)run->network.parameter_floats;
     out->pictures[0] = pictures;

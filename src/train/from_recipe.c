@@ -17,7 +17,10 @@ effnet_status model_config_from_recipe(const Recipe *recipe, int num_classes, Mo
     out->num_classes = num_classes > 0 ? num_classes : (int)recipe->num_classes;
     if (out->num_classes < 1)
         return fail(err, EFFNET_ERROR_ARGUMENT, "the number of classes is not known: set num_classes in the recipe");
-    if (recipe->resolution > 0) out->resolution = (int)recipe->resolution;
+    if (recipe->resolution.height > 0) {
+        out->input.height = recipe->resolution.height;
+        out->input.width = recipe->resolution.width;
+    }
     if (recipe->drop >= 0) out->drop = recipe->drop;
     out->padding = recipe->padding == PADDING_SYMMETRIC ? MODEL_PADDING_SYMMETRIC : MODEL_PADDING_SAME;
     out->bn_momentum = recipe->bn_momentum;
@@ -39,7 +42,7 @@ effnet_status network_from_recipe(const Recipe *recipe, const ModelConfig *confi
 
 void model_card_from_recipe(const Recipe *recipe, const ModelConfig *config, ModelCard *out) {
     *out = (ModelCard){.config = *config};
-    evaluation_transform_from_recipe(recipe, config->resolution, config->resolution, &out->transform);
+    evaluation_transform_from_recipe(recipe, config->input, &out->transform);
 }
 
 void recipe_from_card(const ModelCard *card, Recipe *recipe) {

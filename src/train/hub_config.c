@@ -129,15 +129,16 @@ static effnet_status read_number(const HubConfig *config, const json_t *object, 
     return EFFNET_OK;
 }
 
-/* input_size: [3, 224, 224] */
+/* input_size: [3, 224, 224], channels and rows first */
 static effnet_status read_size(const HubConfig *config, Recipe *recipe, effnet_error *err) {
     json_t *value = json_object_get(config->pretrained, "input_size");
     if (!value || json_is_null(value)) return EFFNET_OK;
-    json_int_t side = json_integer_value(json_array_get(value, 1));
-    if (json_array_size(value) != 3 || json_integer_value(json_array_get(value, 0)) != 3 || side < 1 || side > 2048 ||
-        json_integer_value(json_array_get(value, 2)) != side)
-        return bad(config, "input_size", "[3, SIDE, SIDE] with a side of 1 to 2048", err);
-    recipe->resolution = side;
+    const json_int_t height = json_integer_value(json_array_get(value, 1)),
+                     width = json_integer_value(json_array_get(value, 2));
+    if (json_array_size(value) != 3 || json_integer_value(json_array_get(value, 0)) != 3 || height < 1 ||
+        height > 2048 || width < 1 || width > 2048)
+        return bad(config, "input_size", "[3, HEIGHT, WIDTH] with sides of 1 to 2048", err);
+    recipe->resolution = (PictureSize){(int)height, (int)width};
     return EFFNET_OK;
 }
 

@@ -124,7 +124,7 @@ static effnet_status must_be_said(const WeightImport *import, const char *const 
 static effnet_status tensorflow_crop(Recipe *recipe, effnet_error *err) {
     ModelConfig config;
     TRY(model_config_by_name(recipe->model, &config, err));
-    recipe->crop_pct = (double)config.resolution / (config.resolution + 32);
+    recipe->crop_pct = (double)config.input.height / (config.input.height + 32);
     return EFFNET_OK;
 }
 

@@ -82,7 +82,7 @@ void known_weights_architecture(NamingStyle naming, const char *architecture, Re
 
 void known_weights_pictures(const KnownWeights *weights, Recipe *recipe) {
     static const double mean[3] = {0.485, 0.456, 0.406}, std[3] = {0.229, 0.224, 0.225};
-    recipe->resolution = weights->resolution;
+    recipe->resolution = (PictureSize){weights->resolution, weights->resolution};
     recipe->crop_pct = weights->crop_pct;
     recipe->interpolation = weights->interpolation;
     recipe->val_crop = weights->squash ? VAL_CROP_NONE : VAL_CROP_RESIZE_SHORTER;

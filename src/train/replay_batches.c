@@ -66,7 +66,7 @@ static effnet_status open_trainer(Replay *replay, effnet_error *err) {
     const Recipe *recipe = &replay->recipe;
     ModelConfig config;
     TRY(model_config_from_recipe(recipe, 0, &config, err));
-    TRY(batch_file_open(options->batches, (int)recipe->batch_size, config.resolution, &replay->batches, err));
+    TRY(batch_file_open(options->batches, (int)recipe->batch_size, config.input, &replay->batches, err));
     replay->steps = options->steps > 0 ? options->steps : replay->batches.batches;
     if (replay->steps > INT_MAX)
         return fail(err, EFFNET_ERROR_ARGUMENT, "'%s' holds more than %d batches; give a number of steps",

@@ -56,8 +56,10 @@ static void note(char *names, size_t size, const char *key) {
 #define COMPARE(key, same)                                                                                             \
     if (!(same) && !may_differ(key, recipe)) note(names, size, key);
 #define KEY_SECTION(title)
-#define KEY_STRING(key, field, initial, help)                  COMPARE(key, strcmp(recipe->field, saved->field) == 0)
-#define KEY_INTEGER(key, field, initial, least, most, help)    COMPARE(key, recipe->field == saved->field)
+#define KEY_STRING(key, field, initial, help)               COMPARE(key, strcmp(recipe->field, saved->field) == 0)
+#define KEY_INTEGER(key, field, initial, least, most, help) COMPARE(key, recipe->field == saved->field)
+#define KEY_SIZE(key, field, initial, least, most, help)                                                               \
+    COMPARE(key, recipe->field.height == saved->field.height && recipe->field.width == saved->field.width)
 #define KEY_NUMBER(key, field, initial, least, most, help)     COMPARE(key, recipe->field == saved->field)
 #define KEY_SWITCH(key, field, initial, help)                  COMPARE(key, recipe->field == saved->field)
 #define KEY_CHOICE(key, field, prefix, initial, choices, help) COMPARE(key, recipe->field == saved->field)

@@ -88,9 +88,9 @@ effnet_status run_check_training(Run *run, effnet_error *err) {
             err, EFFNET_ERROR_ARGUMENT,
             "batch norm %s would see a single value a channel (%d picture at a time of %dx%d), which it makes 0 "
             "whatever it is: nothing would be learnt; make batch_size / accumulate (%lld / %lld) at least 2, or "
-            "resolution (%d) larger",
+            "resolution (%dx%d) larger",
             op->name, part, shape->height, shape->width, (long long)recipe->batch_size, (long long)recipe_parts(recipe),
-            network->config.resolution);
+            network->config.input.height, network->config.input.width);
     }
     if (recipe->lr == 0 && recipe->lr_base == 0)
         run_note(&run->notes, "the learning rate is 0 (lr and lr_base): no weight will change");

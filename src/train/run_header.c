@@ -11,7 +11,7 @@ void run_header(const Run *run, int64_t step, char lines[RUN_HEADER_LINES][RUN_H
     Machine machine;
     machine_here(&machine);
     number_print(lines[0], RUN_HEADER_BYTES, "%s at %dx%d, %d classes, %.4g million parameters, into '%s'",
-                 run->network.config.name, run->network.config.resolution, run->network.config.resolution,
+                 run->network.config.name, run->network.config.input.height, run->network.config.input.width,
                  run->network.config.num_classes, (double)run->network.parameter_floats / 1e6, run->out);
     if (step > 0) number_print(first, sizeof first, " from step %lld on", (long long)step);
     number_print(lines[1], RUN_HEADER_BYTES,

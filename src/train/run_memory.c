@@ -10,7 +10,7 @@ enum { RING = 5 }; /* batches of a loader: one with the caller, four being made 
 void run_memory_expect(const Run *run, int evaluation_batch, RunMemory *out) {
     const Recipe *recipe = run->recipe;
     const int64_t parameters = (int64_t)run->network.parameter_floats * (int64_t)sizeof(float);
-    const int64_t side = run->network.config.resolution, picture = 3 * side * side * (int64_t)sizeof(float);
+    const int64_t picture = (int64_t)(shape_floats(run->network.config.input) * sizeof(float));
     const int64_t batch = recipe->batch_size / workers_count(run->workers);
     const ExecutorInfo info = executor_info(run->trainer.executor);
     *out = (RunMemory){.activations = (int64_t)info.memory_bytes,

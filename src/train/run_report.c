@@ -39,7 +39,7 @@ static effnet_status write_named(const Run *run, RunCurves *curves, const char *
                      .reference = dataset_has_sets(run->train_set) ? NULL : &run->reference,
                      .steps_per_epoch = run->steps_per_epoch};
     snprintf(report.model, sizeof report.model, "%s at %dx%d, %s weights after step %lld, the %s",
-             run->network.config.name, run->network.config.resolution, run->network.config.resolution,
+             run->network.config.name, run->network.config.input.height, run->network.config.input.width,
              averages ? "averaged" : "raw", (long long)run->trainer.step,
              run->options->end_with_best ? "best" : "last");
     snprintf(note, sizeof note, "The best evaluation of the run was %.2f %%, after step %lld (checkpoints/best).",

@@ -100,7 +100,7 @@ static effnet_status open_network(Run *run, effnet_error *err) {
     Recipe *recipe = run->recipe;
     ModelConfig config;
     TRY(model_config_from_recipe(recipe, 0, &config, err));
-    recipe->resolution = config.resolution;
+    recipe->resolution = (PictureSize){config.input.height, config.input.width};
     recipe->drop = config.drop;
     TRY(network_from_recipe(recipe, &config, &run->network, err));
     ModelCard data = run->card;
@@ -141,7 +141,7 @@ static effnet_status open_trainer(Run *run, effnet_error *err) {
 static effnet_status open_loaders(Run *run, effnet_error *err) {
     const Recipe *recipe = run->recipe;
     LoaderOptions options;
-    TRY(loader_options_from_recipe(recipe, run->network.config.resolution, run->train_set, true, &options, err));
+    TRY(loader_options_from_recipe(recipe, run->network.config.input, run->train_set, true, &options, err));
     options.first_step = run->trainer.step;
     options.process = workers_rank(run->workers);
     options.processes = workers_count(run->workers);

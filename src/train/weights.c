@@ -114,8 +114,7 @@ effnet_status weights_read_card(const char *safetensors_path, ModelCard *out, ef
             Recipe defaults;
             recipe_defaults(&defaults);
             out->config.num_classes = (int)classifier.shape[0];
-            evaluation_transform_from_recipe(&defaults, out->config.resolution, out->config.resolution,
-                                             &out->transform);
+            evaluation_transform_from_recipe(&defaults, out->config.input, &out->transform);
         }
     }
     safetensors_close(file);

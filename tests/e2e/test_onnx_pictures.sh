@@ -77,6 +77,8 @@ check padded 17 val_crop=none pad_to=80 overshoot=keep
 check tensorflow 17 val_crop=center resize=tensorflow overshoot=keep
 check tensorflow1 17 val_crop=none resize=tensorflow1
 check torch 17 val_crop=resize_shorter resize=torch
+check wide 17 resolution=48x80 val_crop=resize_shorter crop_pct=0.9
+check tall 17 resolution=80x48 val_crop=center crop_pct=0.8
 check linear 17 val_crop=none resize=torch interpolation=bilinear
 # it can fail: another crop
 run 0 "$effnet" predict "$weights" "${pictures[@]}" --topk 2 --jsonl

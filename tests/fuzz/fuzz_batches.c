@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     int descriptor = fuzz_file(data, size, path);
     BatchFile file;
     effnet_error err = {0};
-    effnet_status status = batch_file_open(path, BATCH, SIDE, &file, &err);
+    effnet_status status = batch_file_open(path, BATCH, (TensorShape){SIDE, SIDE, 3}, &file, &err);
     if (status != EFFNET_OK && !err.message[0]) abort(); /* never silence */
     for (int64_t i = 0; status == EFFNET_OK && i < file.batches && i < 100; i++) {
         float images[BATCH * SIDE * SIDE * 3];

@@ -19,7 +19,8 @@ static PictureCrop choose(const void *context, int height, int width) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static Decoder decoder; /* kept, as a worker keeps it */
     if (size < 2) return 0;
-    const RegionRequest request = {.choose = choose, .context = data, .least = data[1] & 1 ? 8 : 0};
+    const RegionRequest request = {
+        .choose = choose, .context = data, .least_height = data[1] & 1 ? 8 : 0, .least_width = data[1] & 1 ? 8 : 0};
     Region region = {0};
     bool done = false;
     effnet_error err = {0};

@@ -73,15 +73,16 @@ static inline uint32_t golden_step_key(const char *what, int step) {
     return golden_name_key(name);
 }
 
-/* (N, H, W, 3): patches of 8x8 pixels of one colour, with noise on top. */
-static inline void golden_images(int step, int batch, int side, float *out) {
+/* (N, shape): patches of 8x8 pixels of one colour, with noise on top. */
+static inline void golden_images(int step, int batch, TensorShape shape, float *out) {
     uint32_t patches = golden_step_key("patches", step), pixels = golden_step_key("pixels", step);
-    uint64_t size = (uint64_t)side, pixel = 0;
+    uint64_t height = (uint64_t)shape.height, width = (uint64_t)shape.width, channels = (uint64_t)shape.channels;
+    uint64_t pixel = 0;
     for (uint64_t n = 0; n < (uint64_t)batch; n++)
-        for (uint64_t y = 0; y < size; y++)
-            for (uint64_t x = 0; x < size; x++)
-                for (uint64_t c = 0; c < 3; c++, pixel++) {
-                    uint64_t patch = ((n * size + y / 8) * size + x / 8) * 3 + c;
+        for (uint64_t y = 0; y < height; y++)
+            for (uint64_t x = 0; x < width; x++)
+                for (uint64_t c = 0; c < channels; c++, pixel++) {
+                    uint64_t patch = ((n * height + y / 8) * width + x / 8) * channels + c;
                     out[pixel] = 0.75f * golden_signed(patches, patch) + 0.5f * golden_signed(pixels, pixel);
                 }
 }

@@ -58,11 +58,12 @@ def initial(name, shape):
     return values.reshape(shape)
 
 
-def images(step, batch, side):
-    """(N, H, W, 3): patches of 8x8 pixels of one colour, with noise on top."""
-    n, y, x, c = np.meshgrid(np.arange(batch), np.arange(side), np.arange(side), np.arange(3), indexing="ij")
-    pixel = ((n * side + y) * side + x) * 3 + c
-    patch = ((n * side + y // 8) * side + x // 8) * 3 + c
+def images(step, batch, side, channels=3):
+    """(N, H, W, channels): patches of 8x8 pixels of one colour, with noise on top; side: of a square, or [H, W]."""
+    height, width = [side, side] if isinstance(side, int) else side
+    n, y, x, c = np.meshgrid(np.arange(batch), np.arange(height), np.arange(width), np.arange(channels), indexing="ij")
+    pixel = ((n * height + y) * width + x) * channels + c
+    patch = ((n * height + y // 8) * width + x // 8) * channels + c
     return np.float32(0.75) * signed(f"patches.{step}", patch) + np.float32(0.5) * signed(f"pixels.{step}", pixel)
 
 

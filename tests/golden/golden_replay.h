@@ -52,7 +52,7 @@ static inline void write_batches(const char *path, int steps, int batch) {
     float *images = room((size_t)steps * floats, sizeof *images), *labels = room(count, sizeof *labels);
     int32_t *of_step = room((size_t)batch, sizeof *of_step);
     for (int step = 0; step < steps; step++) {
-        golden_images(step, batch, SIDE, images + (size_t)step * floats);
+        golden_images(step, batch, (TensorShape){SIDE, SIDE, 3}, images + (size_t)step * floats);
         golden_labels(step, batch, CLASSES, of_step);
         for (int n = 0; n < batch; n++) labels[step * batch + n] = (float)of_step[n];
     }
@@ -72,7 +72,7 @@ static inline void write_formula_weights(const char *path) {
     effnet_error err;
     must(model_config_by_name("efficientnet_b0", &config, &err), &err);
     config.num_classes = CLASSES;
-    config.resolution = SIDE;
+    config.input = (TensorShape){SIDE, SIDE, 3};
     must(network_build(&config, &network, &err), &err);
     float *parameters = room(network.parameter_floats, sizeof *parameters);
     float *statistics = room(network.statistic_floats, sizeof *statistics);
@@ -81,7 +81,7 @@ static inline void write_formula_weights(const char *path) {
     for (int i = 0; i < network.num_statistics; i++)
         golden_initial(&network.statistics[i], statistics + network.statistics[i].offset);
     const ModelCard card = {.config = config,
-                            .transform = {.height = SIDE, .width = SIDE, .std = {1, 1, 1}, .crop_pct = 0.875}};
+                            .transform = {.input = {SIDE, SIDE, 3}, .std = {1, 1, 1}, .crop_pct = 0.875}};
     must(weights_write(path, &network, parameters, statistics, &card, &err), &err);
     free(parameters);
     free(statistics);

@@ -53,6 +53,7 @@ CASES = {
     ]),
     "timm_small_same_33": dict(model=dict(SMALL, resolution=33, batch=4), runs=[]),
     "timm_small_same_32": dict(model=dict(SMALL, resolution=32, batch=16), runs=[]),
+    "timm_small_same_40x56": dict(model=dict(SMALL, resolution=[40, 56]), runs=[]),
     "timm_b0_same_64": dict(model=MODEL, runs=[RUN]),
     # PyTorch's own batch norm, as timm's efficientnet_b0 has it.
     "timm_b0_symmetric_64": dict(model=dict(MODEL, padding="symmetric", bn_momentum=0.9, bn_eps=1e-5), runs=[]),

@@ -22,7 +22,8 @@ int main(int argc, char **argv) {
     Resizer resizer = {0};
     effnet_error err = {0};
     const ResizeOptions options = {
-        .side = out,
+        .height = out,
+        .width = out,
         .method = method,
         .interpolation = strcmp(argv[2], "bicubic") == 0 ? INTERPOLATION_BICUBIC : INTERPOLATION_BILINEAR,
         .keep_overshoot = method != RESIZE_PILLOW,

@@ -22,7 +22,7 @@ static Network build(int classes, int side) {
     effnet_error err;
     must(model_config_by_name("efficientnet_b0", &config, &err), &err);
     config.num_classes = classes;
-    config.resolution = side;
+    config.input = (TensorShape){side, side, 3};
     must(network_build(&config, &network, &err), &err);
     return network;
 }

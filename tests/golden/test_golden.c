@@ -21,8 +21,9 @@
 #include <cmocka.h>
 
 static const char *const cases[] = {
-    "timm_small_same_40",   "timm_small_symmetric_40", "timm_small_same_33", "timm_small_same_32", "timm_b0_same_64",
-    "timm_b0_symmetric_64", "timm_lite0_same_64",      "timm_b0_same_224",   "flax_small_40",      "flax_b0_64",
+    "timm_small_same_40",    "timm_small_symmetric_40", "timm_small_same_33",   "timm_small_same_32",
+    "timm_small_same_40x56", "timm_b0_same_64",         "timm_b0_symmetric_64", "timm_lite0_same_64",
+    "timm_b0_same_224",      "flax_small_40",           "flax_b0_64",
 };
 static const EngineVtable *const engines[] = {&reference_engine, &cpu_engine};
 
@@ -70,7 +71,10 @@ static ModelConfig model_of(const json_t *model) {
     must(model_config_by_name(lite ? "efficientnet_lite0" : "efficientnet_b0", &config, &err), &err);
     config.width = number_of(model, "width");
     config.depth = number_of(model, "depth");
-    config.resolution = (int)integer_of(model, "resolution");
+    const json_t *sides = json_object_get(model, "resolution"); /* of a square, or [height, width] */
+    for (int i = 0; i < 2; i++)
+        *(i ? &config.input.width : &config.input.height) =
+            (int)json_integer_value(json_is_array(sides) ? json_array_get(sides, (size_t)i) : sides);
     config.num_classes = (int)integer_of(model, "num_classes");
     bool same = strcmp(json_string_value(json_object_get(model, "padding")), "same") == 0;
     config.padding = same ? MODEL_PADDING_SAME : MODEL_PADDING_SYMMETRIC;
@@ -91,7 +95,7 @@ static void set_initial_values(const Network *network, float *parameters, float 
 
 static void set_inputs(Example *example, int step) {
     const ModelConfig *config = &example->network.config;
-    golden_images(step, example->batch, config->resolution, example->images);
+    golden_images(step, example->batch, config->input, example->images);
     golden_labels(step, example->batch, config->num_classes, example->labels);
     golden_masks(&example->network, step, example->batch, example->drop_path_scale, example->dropout_scale);
 }
@@ -115,8 +119,8 @@ static void example_open(const char *name, const EngineVtable *vtable, Example *
     must(engine_create(vtable, network, &options, &example->engine, &err), &err);
     example->engine_name = engine_info(example->engine).name;
     example->exact = vtable == &reference_engine;
-    size_t n = (size_t)example->batch, side = (size_t)config.resolution;
-    example->pixels = n * side * side * 3;
+    size_t n = (size_t)example->batch;
+    example->pixels = n * shape_floats(config.input);
     example->parameters = floats(network->parameter_floats);
     example->statistics = floats(network->statistic_floats);
     example->images = floats(example->pixels);

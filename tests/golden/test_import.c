@@ -123,7 +123,7 @@ static bool check_logits(const char *path, const char *label, const char *model_
     int count = batch * classes;
     float *images = take((size_t)(batch * side * side * 3), sizeof *images);
     float *got = take((size_t)count, sizeof *got), *wanted = take((size_t)count, sizeof *wanted);
-    golden_images(0, batch, side, images);
+    golden_images(0, batch, (TensorShape){side, side, 3}, images);
     must(effnet_logits(model, images, batch, got, &err));
     double largest = 0;
     for (int i = 0; i < count; i++) {

@@ -29,7 +29,7 @@ static void write_example(const ScratchFolder *folder, const char *name, char *p
     ModelConfig config;
     effnet_error err = {0};
     onnx_example_must(model_config_by_name(name, &config, &err), &err);
-    config.resolution = SIDE;
+    config.input = (TensorShape){SIDE, SIDE, 3};
     config.num_classes = 10;
     OnnxExample example = onnx_example_make(&config, IMAGES);
     const char *const endings[4] = {".folded.onnx", ".safetensors", ".kept.onnx", ".safetensors"};

@@ -60,12 +60,11 @@ static void forward(const Network *network, const float *images, const float *pa
 
 static void write_example(const char *path, const char *model, int padding, int classes, uint64_t seed) {
     ModelCard card = {
-        .transform = {
-            .height = SIDE, .width = SIDE, .crop_pct = 0.875, .mean = {0.5, 0.5, 0.5}, .std = {0.5, 0.5, 0.5}}};
+        .transform = {.input = {SIDE, SIDE, 3}, .crop_pct = 0.875, .mean = {0.5, 0.5, 0.5}, .std = {0.5, 0.5, 0.5}}};
     must(model_config_by_name(model, &card.config, &err));
     card.config.padding = padding;
     card.config.num_classes = classes;
-    card.config.resolution = SIDE;
+    card.config.input = (TensorShape){SIDE, SIDE, 3};
     Network network;
     must(network_build(&card.config, &network, &err));
     float *parameters = floats(network.parameter_floats), *statistics = floats(network.statistic_floats);
@@ -121,7 +120,7 @@ static bool check_timm_file(const char *path) {
                 card.config.num_classes);
         return false;
     }
-    card.config.resolution = SIDE;
+    card.config.input = (TensorShape){SIDE, SIDE, 3};
     Network network;
     must(network_build(&card.config, &network, &err));
     float *parameters = floats(network.parameter_floats), *statistics = floats(network.statistic_floats);

@@ -36,25 +36,29 @@ static const Variant exact = {.name = "reference"};
 typedef struct Case {
     const char *model;
     bool tiny; /* of width 0.35 and depth 0.5 */
-    int resolution, batch, padding;
+    TensorShape input;
+    int batch, padding;
     bool unbiased;
 } Case;
 
 static const Case cases[] = {
-    {"efficientnet_b0", true, 33, 1, MODEL_PADDING_SAME, true},
-    {"efficientnet_b0", true, 33, 2, MODEL_PADDING_SYMMETRIC, false},
-    {"efficientnet_b0", true, 47, 3, MODEL_PADDING_SYMMETRIC, true},
-    {"efficientnet_b0", true, 64, 5, MODEL_PADDING_SAME, false},
-    {"efficientnet_b0", false, 33, 5, MODEL_PADDING_SYMMETRIC, true},
-    {"efficientnet_b0", false, 47, 2, MODEL_PADDING_SAME, true},
-    {"efficientnet_b0", false, 64, 3, MODEL_PADDING_SAME, false},
-    {"efficientnet_b1", false, 33, 5, MODEL_PADDING_SAME, true},
-    {"efficientnet_b1", false, 47, 3, MODEL_PADDING_SYMMETRIC, true},
-    {"efficientnet_lite0", true, 47, 5, MODEL_PADDING_SYMMETRIC, false},
-    {"efficientnet_lite0", true, 64, 3, MODEL_PADDING_SAME, true},
-    {"efficientnet_lite0", false, 33, 2, MODEL_PADDING_SAME, true},
-    {"efficientnet_b0", true, 96, 1, MODEL_PADDING_SAME, false},
-    {"efficientnet_lite0", true, 64, 1, MODEL_PADDING_SYMMETRIC, false},
+    {"efficientnet_b0", true, {33, 33, 3}, 1, MODEL_PADDING_SAME, true},
+    {"efficientnet_b0", true, {33, 33, 3}, 2, MODEL_PADDING_SYMMETRIC, false},
+    {"efficientnet_b0", true, {47, 47, 3}, 3, MODEL_PADDING_SYMMETRIC, true},
+    {"efficientnet_b0", true, {64, 64, 3}, 5, MODEL_PADDING_SAME, false},
+    {"efficientnet_b0", false, {33, 33, 3}, 5, MODEL_PADDING_SYMMETRIC, true},
+    {"efficientnet_b0", false, {47, 47, 3}, 2, MODEL_PADDING_SAME, true},
+    {"efficientnet_b0", false, {64, 64, 3}, 3, MODEL_PADDING_SAME, false},
+    {"efficientnet_b1", false, {33, 33, 3}, 5, MODEL_PADDING_SAME, true},
+    {"efficientnet_b1", false, {47, 47, 3}, 3, MODEL_PADDING_SYMMETRIC, true},
+    {"efficientnet_lite0", true, {47, 47, 3}, 5, MODEL_PADDING_SYMMETRIC, false},
+    {"efficientnet_lite0", true, {64, 64, 3}, 3, MODEL_PADDING_SAME, true},
+    {"efficientnet_lite0", false, {33, 33, 3}, 2, MODEL_PADDING_SAME, true},
+    {"efficientnet_b0", true, {96, 96, 3}, 1, MODEL_PADDING_SAME, false},
+    {"efficientnet_lite0", true, {64, 64, 3}, 1, MODEL_PADDING_SYMMETRIC, false},
+    {"efficientnet_b0", true, {33, 71, 3}, 3, MODEL_PADDING_SAME, true},
+    {"efficientnet_b0", true, {96, 40, 3}, 2, MODEL_PADDING_SYMMETRIC, false},
+    {"efficientnet_lite0", true, {40, 64, 3}, 3, MODEL_PADDING_SAME, false},
 };
 enum { CASES = sizeof cases / sizeof *cases };
 
@@ -109,12 +113,13 @@ static inline void problem_create(const Case *from, int attempt, Problem *proble
     ModelConfig config;
     assert_int_equal(model_config_by_name(from->model, &config, &err), EFFNET_OK);
     if (from->tiny) config.width = 0.35, config.depth = 0.5;
-    config.resolution = from->resolution;
+    config.input = from->input;
     config.num_classes = CLASSES;
     config.padding = from->padding;
     config.bn_unbiased = from->unbiased;
-    snprintf(problem->name, sizeof problem->name, "%s%s at %d, batch %d, %s padding", from->tiny ? "tiny " : "",
-             from->model, from->resolution, from->batch, from->padding == MODEL_PADDING_SAME ? "same" : "symmetric");
+    snprintf(problem->name, sizeof problem->name, "%s%s at %dx%dx%d, batch %d, %s padding", from->tiny ? "tiny " : "",
+             from->model, from->input.height, from->input.width, from->input.channels, from->batch,
+             from->padding == MODEL_PADDING_SAME ? "same" : "symmetric");
     assert_int_equal(network_build(&config, &problem->network, &err), EFFNET_OK);
     const Network *network = &problem->network;
     const int batch = problem->batch = from->batch;
@@ -123,7 +128,7 @@ static inline void problem_create(const Case *from, int attempt, Problem *proble
     network_initialize(network, &(InitializeOptions){.seed = 42 + (uint64_t)attempt}, problem->parameters,
                        problem->statistics);
     disturb_vectors(problem);
-    problem->images = normal_floats(1000 + (uint32_t)attempt, (size_t)batch * from->resolution * from->resolution * 3);
+    problem->images = normal_floats(1000 + (uint32_t)attempt, (size_t)batch * shape_floats(from->input));
     problem->logits_gradient = normal_floats(2, (size_t)batch * CLASSES);
     problem->drop_path_scale = floats((size_t)network->num_residuals * batch);
     problem->dropout_scale = floats((size_t)network->features * batch);

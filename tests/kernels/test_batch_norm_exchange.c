@@ -109,7 +109,7 @@ static void problem_create(const char *model, Problem *problem) {
     ModelConfig config;
     assert_int_equal(model_config_by_name(model, &config, &err), EFFNET_OK);
     config.width = 0.35, config.depth = 0.5;
-    config.resolution = RESOLUTION;
+    config.input = (TensorShape){RESOLUTION, RESOLUTION, 3};
     config.num_classes = CLASSES;
     config.bn_unbiased = true;
     assert_int_equal(network_build(&config, &problem->network, &err), EFFNET_OK);

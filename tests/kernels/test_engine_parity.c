@@ -202,7 +202,7 @@ static void refuses_a_residual_of_an_activation(void **state) {
     assert_int_equal(model_config_by_name("efficientnet_b0", &config, &err), EFFNET_OK);
     config.width = 0.2;
     config.depth = 0.1;
-    config.resolution = 32;
+    config.input = (TensorShape){32, 32, 3};
     assert_int_equal(network_build(&config, &network, &err), EFFNET_OK);
     const EngineOptions options = {.batch = 1};
     Engine *engine;

@@ -66,7 +66,7 @@ static void build(const char *freeze, Network *network) {
     ModelConfig config;
     assert_int_equal(model_config_by_name("efficientnet_b0", &config, &err), EFFNET_OK);
     config.width = 0.35, config.depth = 0.5; /* three residuals are left */
-    config.resolution = RESOLUTION;
+    config.input = (TensorShape){RESOLUTION, RESOLUTION, 3};
     config.num_classes = CLASSES;
     assert_int_equal(network_build(&config, network, &err), EFFNET_OK);
     if (network_freeze(network, freeze, &err) != EFFNET_OK) fail_msg("%s", err.message);

@@ -83,7 +83,7 @@ static void build(const char *frozen, Network *out) {
     effnet_error err;
     must(model_config_by_name("efficientnet_b0", &config, &err), &err);
     config.num_classes = CLASSES;
-    config.resolution = SIDE;
+    config.input = (TensorShape){SIDE, SIDE, 3};
     must(network_build(&config, out, &err), &err);
     if (frozen) must(network_freeze(out, frozen, &err), &err);
 }

@@ -145,7 +145,7 @@ static void problem_create(const struct Condition *condition, Problem *problem) 
     ModelConfig config;
     assert_int_equal(model_config_by_name("efficientnet_b0", &config, &err), EFFNET_OK);
     config.depth = 0.5;
-    config.resolution = RESOLUTION;
+    config.input = (TensorShape){RESOLUTION, RESOLUTION, 3};
     config.num_classes = CLASSES;
     *problem = (Problem){0};
     Network *network = &problem->network;

@@ -211,7 +211,7 @@ static effnet_status upload_keys(XlaExecutor *xla, int replica, effnet_error *er
 static effnet_status upload_batch(XlaExecutor *xla, int replica, const ExecutorBatch *batch, effnet_error *err) {
     const XlaProgram *program = &xla->step_program;
     const size_t share = (size_t)(xla->spec.batch / xla->spec.replicas), first = (size_t)replica * share;
-    const size_t picture = (size_t)xla->network->input_height * (size_t)xla->network->input_width * 3;
+    const size_t picture = shape_floats(xla->network->config.input);
     const void *pictures = batch->pixels ? (const void *)(batch->pixels + first * picture)
                                          : (const void *)(batch->images + first * picture);
     TRY(put(xla, replica, argument_of(program, XLA_PICTURES), pictures, err));
@@ -389,7 +389,7 @@ static effnet_status xla_evaluate(Executor *executor, ExecutorWeights weights, c
     XlaExecutor *xla = xla_of(executor);
     const XlaProgram *program = &xla->step_program;
     const size_t most = (size_t)xla->options.evaluation_batch, classes = (size_t)xla->network->config.num_classes;
-    const size_t picture = (size_t)xla->network->input_height * (size_t)xla->network->input_width * 3;
+    const size_t picture = shape_floats(xla->network->config.input);
     const bool averaged = weights == EXECUTOR_AVERAGED;
     if (batch->size < 1 || (size_t)batch->size > most)
         return fail(err, EFFNET_ERROR_ARGUMENT, "an evaluation of %d pictures; at most %zu", batch->size, most);

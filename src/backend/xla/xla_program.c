@@ -33,7 +33,8 @@ static void add_state(XlaProgram *program, XlaRole role, size_t floats) {
 static void describe_step(const Network *network, const StepSpec *spec, const XlaStepOptions *options,
                           XlaProgram *program) {
     const int64_t share = spec->batch / spec->replicas, parameters = (int64_t)network->parameter_floats;
-    const int64_t pictures[4] = {share, network->input_height, network->input_width, 3};
+    const int64_t pictures[4] = {share, network->config.input.height, network->config.input.width,
+                                 network->config.input.channels};
     const int64_t targets[2] = {share, network->config.num_classes};
     const int64_t keys[3] = {spec->accumulate, network->num_residuals + 1, 2}, rates = XLA_RATES_COUNT;
     add_state(program, XLA_PARAMETERS, network->parameter_floats);
@@ -267,7 +268,8 @@ void xla_describe_weights(const Network *network, XlaProgram *out) {
 
 effnet_status xla_write_inference(const Network *network, const StepSpec *spec, int batch,
                                   const XlaStepOptions *options, XlaProgram *out, effnet_error *err) {
-    const int64_t pictures[4] = {batch, network->input_height, network->input_width, 3};
+    const int64_t pictures[4] = {batch, network->config.input.height, network->config.input.width,
+                                 network->config.input.channels};
     const int64_t logits[2] = {batch, network->config.num_classes};
     xla_describe_weights(network, out);
     add_argument(out, XLA_PICTURES, options->bytes ? XLA_U8 : XLA_F32, 4, pictures);

@@ -73,7 +73,8 @@ effnet_status xla_program_write(const char *path, const Network *network, const 
     AtomicFile out;
     TRY(atomic_file_open(&out, path, err));
     fprintf(out.stream, "// %s of %s, %dx%d, %d classes, as StableHLO (https://openxla.org/stablehlo).\n", what,
-            network->config.name, network->input_height, network->input_width, network->config.num_classes);
+            network->config.name, network->config.input.height, network->config.input.width,
+            network->config.num_classes);
     if (program->replicas > 1)
         fprintf(out.stream, "// %d replicas, each with arguments of its own; their sums go through all_reduce.\n",
                 program->replicas);

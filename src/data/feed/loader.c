@@ -44,7 +44,7 @@ enum {
 typedef struct Slot {
     int64_t step;
     int size, pending;
-    float *images;     /* (batch, R, R, 3) */
+    float *images;     /* (batch, H, W, channels) */
     int32_t *labels;   /* (batch) */
     int32_t *others;   /* (batch) where batches are mixed, like the next two; else NULL */
     float *shares;     /* (batch) */
@@ -118,9 +118,11 @@ static effnet_status get_region(Loader *loader, Worker *worker, uint32_t index, 
         const Crop crop = {.options = &options->preprocess, .key = *key};
         /* the other ways of resizing skip pixels when they shrink, and would see others */
         bool scaled = options->decode == DECODE_SCALED && options->preprocess.transform.resize == RESIZE_PILLOW;
+        const TensorShape input = options->preprocess.transform.input;
         const RegionRequest request = {.choose = choose_crop,
                                        .context = &crop,
-                                       .least = scaled ? SCALED_LEAST * options->preprocess.transform.width : 0};
+                                       .least_height = scaled ? SCALED_LEAST * input.height : 0,
+                                       .least_width = scaled ? SCALED_LEAST * input.width : 0};
         return dataset_read_region(options->dataset, index, &worker->decoder, &request, out, err);
     }
     TRY(dataset_read_with(options->dataset, index, &worker->decoder, &picture, err));
@@ -236,7 +238,7 @@ static void mix_slot(const Loader *loader, Slot *slot) {
         if (number) key = random_fold_in(key, number);
         key = random_fold_in(random_fold_in(key, (uint32_t)(slot->step >> 32)), (uint32_t)slot->step);
         const int at = m * size;
-        mix_batch(&options->mix, key, size, options->preprocess.transform.width,
+        mix_batch(&options->mix, key, size, options->preprocess.transform.input,
                   slot->images + (size_t)at * loader->image_floats, slot->spare, slot->labels + at, slot->others + at,
                   slot->shares + at);
         const size_t classes = (size_t)dataset_num_classes(options->dataset);
@@ -351,7 +353,7 @@ bool loader_take_warning(Loader *loader, char *buffer, size_t size) {
 
 /* ---- making and ending a loader ---- */
 
-effnet_status loader_options_from_recipe(const Recipe *recipe, int resolution, const Dataset *dataset, bool training,
+effnet_status loader_options_from_recipe(const Recipe *recipe, TensorShape input, const Dataset *dataset, bool training,
                                          LoaderOptions *out, effnet_error *err) {
     *out = (LoaderOptions){.dataset = dataset,
                            .training = training,
@@ -367,7 +369,7 @@ effnet_status loader_options_from_recipe(const Recipe *recipe, int resolution, c
                            .bad_images = recipe->bad_images,
                            .decode = recipe->decode,
                            .cache = recipe->cache};
-    preprocess_from_recipe(recipe, resolution, resolution, &out->preprocess);
+    preprocess_from_recipe(recipe, input, &out->preprocess);
     return preprocess_augment_from_recipe(recipe, &out->preprocess, err);
 }
 
@@ -457,10 +459,9 @@ static effnet_status fill_loader(Loader *loader, effnet_error *err) {
     LoaderOptions *options = &loader->options;
     void *block;
     int workers = options->workers ? options->workers : processors_available();
-    size_t side = (size_t)options->preprocess.transform.width;
     const BatchShape shape = shape_of(options);
     TRY(batch_order_create(&loader->order, options->dataset, &shape, options->seed, err));
-    loader->image_floats = 3 * side * side;
+    loader->image_floats = shape_floats(options->preprocess.transform.input);
     loader->augment_key = random_fold_in(random_key(options->seed), STREAM_AUGMENT);
     loader->mix_key = random_fold_in(random_key(options->seed), STREAM_MIX);
     loader->open_step = loader->released = loader->next_step = options->training ? options->first_step : 0;

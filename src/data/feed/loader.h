@@ -41,7 +41,7 @@ typedef struct LoaderOptions {
 
 typedef struct Batch {
     int size;        /* images in it; 0 at the end of an evaluation: the call after that begins another one */
-    float *images;   /* (size, R, R, 3) */
+    float *images;   /* (size, H, W, channels) */
     int32_t *labels; /* (size) */
     int32_t *others; /* NULL, or the target of n is shares[n] * labels[n] + (1 - shares[n]) * others[n] */
     float *shares;
@@ -50,7 +50,7 @@ typedef struct Batch {
 } Batch;
 
 /* Everything that a recipe says; the rest is zero. For evaluation in training, and for what it shows. */
-effnet_status loader_options_from_recipe(const Recipe *recipe, int resolution, const Dataset *dataset, bool training,
+effnet_status loader_options_from_recipe(const Recipe *recipe, TensorShape input, const Dataset *dataset, bool training,
                                          LoaderOptions *out, effnet_error *err);
 effnet_status loader_create(const LoaderOptions *options, Loader **out, effnet_error *err);
 void loader_free(Loader *loader);                     /* stops the workers, whatever they are doing */

@@ -17,18 +17,20 @@ enum { GAP = 8, LEAST_CELL = 112, LINE = GLYPH_HEIGHT + 3, MOST_CELLS = 64, MOST
 
 typedef struct Sheet {
     Picture picture;
-    int rows, columns, cell;
-    int above, below; /* lines of text over a row, and under a cell */
+    int rows, columns;
+    int cell_height, cell_width; /* of a picture in it */
+    int above, below;            /* lines of text over a row, and under a cell */
 } Sheet;
 
 /* ---- drawing ---- */
 
-/* A white sheet for pictures of `side`. */
-static effnet_status sheet_create(Sheet *sheet, int side, effnet_error *err) {
-    int times = side < LEAST_CELL ? (LEAST_CELL + side - 1) / side : 1;
-    sheet->cell = side * times;
-    int64_t width = GAP + (int64_t)sheet->columns * (sheet->cell + GAP);
-    int64_t height = GAP + (int64_t)sheet->rows * (sheet->cell + (sheet->above + sheet->below) * LINE + GAP);
+/* A white sheet for pictures of such an input. */
+static effnet_status sheet_create(Sheet *sheet, TensorShape input, effnet_error *err) {
+    int times = input.width < LEAST_CELL ? (LEAST_CELL + input.width - 1) / input.width : 1;
+    sheet->cell_height = input.height * times;
+    sheet->cell_width = input.width * times;
+    int64_t width = GAP + (int64_t)sheet->columns * (sheet->cell_width + GAP);
+    int64_t height = GAP + (int64_t)sheet->rows * (sheet->cell_height + (sheet->above + sheet->below) * LINE + GAP);
     if (width * height > MOST_PIXELS)
         return fail(err, EFFNET_ERROR_ARGUMENT,
                     "a sheet of %lld x %lld pixels is too large; take fewer rows or columns", (long long)width,
@@ -42,11 +44,11 @@ static effnet_status sheet_create(Sheet *sheet, int side, effnet_error *err) {
 }
 
 static int row_top(const Sheet *sheet, int row) {
-    return GAP + row * (sheet->cell + (sheet->above + sheet->below) * LINE + GAP);
+    return GAP + row * (sheet->cell_height + (sheet->above + sheet->below) * LINE + GAP);
 }
 
 static int cell_left(const Sheet *sheet, int column) {
-    return GAP + column * (sheet->cell + GAP);
+    return GAP + column * (sheet->cell_width + GAP);
 }
 
 static void draw_heading(const Sheet *sheet, int row, const char *text) {
@@ -55,16 +57,18 @@ static void draw_heading(const Sheet *sheet, int row, const char *text) {
 }
 
 static void draw_caption(const Sheet *sheet, int row, int column, int line, const char *text) {
-    int y = row_top(sheet, row) + sheet->above * LINE + sheet->cell + 3 + line * LINE;
-    glyphs_draw(sheet->picture.pixels, sheet->picture.width, y, cell_left(sheet, column), sheet->cell, text);
+    int y = row_top(sheet, row) + sheet->above * LINE + sheet->cell_height + 3 + line * LINE;
+    glyphs_draw(sheet->picture.pixels, sheet->picture.width, y, cell_left(sheet, column), sheet->cell_width, text);
 }
 
-static void draw_levels(const Sheet *sheet, int row, int column, const Picture *square) {
-    int y = row_top(sheet, row) + sheet->above * LINE, x = cell_left(sheet, column), side = square->width;
-    for (int i = 0; i < sheet->cell; i++) {
+static void draw_levels(const Sheet *sheet, int row, int column, const Picture *levels) {
+    int y = row_top(sheet, row) + sheet->above * LINE, x = cell_left(sheet, column);
+    for (int i = 0; i < sheet->cell_height; i++) {
         uint8_t *out = sheet->picture.pixels + 3 * ((size_t)(y + i) * (size_t)sheet->picture.width + (size_t)x);
-        const uint8_t *line = square->pixels + 3 * (size_t)(i * side / sheet->cell) * (size_t)side;
-        for (int k = 0; k < sheet->cell; k++) memcpy(out + 3 * k, line + 3 * (k * side / sheet->cell), 3);
+        const uint8_t *line =
+            levels->pixels + 3 * (size_t)(i * levels->height / sheet->cell_height) * (size_t)levels->width;
+        for (int k = 0; k < sheet->cell_width; k++)
+            memcpy(out + 3 * k, line + 3 * (k * levels->width / sheet->cell_width), 3);
     }
 }
 
@@ -100,8 +104,11 @@ static effnet_status open_loader(const Recipe *recipe, const SheetOptions *optio
     ModelConfig config;
     LoaderOptions loading;
     TRY(model_config_by_name(recipe->model, &config, err));
-    TRY(loader_options_from_recipe(recipe, recipe->resolution ? (int)recipe->resolution : config.resolution, dataset,
-                                   !options->validation, &loading, err));
+    if (recipe->resolution.height) {
+        config.input.height = recipe->resolution.height;
+        config.input.width = recipe->resolution.width;
+    }
+    TRY(loader_options_from_recipe(recipe, config.input, dataset, !options->validation, &loading, err));
     if (loading.batch > dataset_size(dataset)) loading.batch = (int)dataset_size(dataset);
     loading.workers = options->workers;
     loading.ahead = 1;
@@ -116,25 +123,28 @@ static effnet_status draw_batches(Sheet *sheet, const Recipe *recipe, const Shee
     Loader *loader;
     PreprocessOptions preprocess;
     TRY(open_loader(recipe, options, dataset, &loader, &preprocess, err));
-    int side = preprocess.transform.width, place = 0;
-    Picture square = {.height = side, .width = side, .pixels = malloc(3 * (size_t)side * (size_t)side)};
-    effnet_status status = square.pixels ? EFFNET_OK : fail(err, EFFNET_ERROR_MEMORY, "no memory for a picture");
-    if (status == EFFNET_OK && !sheet->picture.pixels) status = sheet_create(sheet, side, err);
-    if (status == EFFNET_OK && sheet->cell % side)
-        status = fail(err, EFFNET_ERROR_ARGUMENT, "a row has resolution %d, which does not go into the first row's %d",
-                      side, sheet->cell);
+    const TensorShape input = preprocess.transform.input;
+    int place = 0;
+    Picture levels = {.height = input.height, .width = input.width, .pixels = malloc(shape_floats(input))};
+    effnet_status status = levels.pixels ? EFFNET_OK : fail(err, EFFNET_ERROR_MEMORY, "no memory for a picture");
+    if (status == EFFNET_OK && !sheet->picture.pixels) status = sheet_create(sheet, input, err);
+    const int times = sheet->cell_height / input.height;
+    if (status == EFFNET_OK && (sheet->cell_height != times * input.height || sheet->cell_width != times * input.width))
+        status =
+            fail(err, EFFNET_ERROR_ARGUMENT, "a row has resolution %dx%d, which does not go into the first row's %dx%d",
+                 input.height, input.width, sheet->cell_height, sheet->cell_width);
     while (status == EFFNET_OK && place < rows * sheet->columns) {
         Batch batch;
         status = loader_next(loader, &batch, err);
         if (status != EFFNET_OK || !batch.size) break; /* an evaluation's end */
         for (int n = 0; n < batch.size && place < rows * sheet->columns; n++, place++) {
             int row = first_row + place / sheet->columns, column = place % sheet->columns;
-            levels_of_image(&preprocess, batch.images + 3 * (size_t)side * (size_t)side * (size_t)n, &square);
-            draw_levels(sheet, row, column, &square);
+            levels_of_image(&preprocess, batch.images + shape_floats(input) * (size_t)n, &levels);
+            draw_levels(sheet, row, column, &levels);
             draw_labels(sheet, row, column, dataset, &batch, n);
         }
     }
-    free(square.pixels);
+    free(levels.pixels);
     loader_free(loader);
     return status;
 }
@@ -173,10 +183,10 @@ static effnet_status draw_named_rows(Sheet *sheet, const Recipe *recipe, const S
 static effnet_status draw_operations(Sheet *sheet, const AugmentPolicy *policy, const Picture *plain,
                                      effnet_error *err) {
     size_t size = 3 * (size_t)plain->height * (size_t)plain->width;
-    Picture square = {.height = plain->height, .width = plain->width, .pixels = malloc(size)};
+    Picture changed = {.height = plain->height, .width = plain->width, .pixels = malloc(size)};
     uint8_t *scratch = malloc(size);
     effnet_status status =
-        square.pixels && scratch ? EFFNET_OK : fail(err, EFFNET_ERROR_MEMORY, "no memory for a picture");
+        changed.pixels && scratch ? EFFNET_OK : fail(err, EFFNET_ERROR_MEMORY, "no memory for a picture");
     for (int kind = 0; status == EFFNET_OK && kind < AUGMENT_KINDS; kind++)
         for (int column = 0; column < sheet->columns; column++) {
             double share = sheet->columns > 1 ? (double)column / (sheet->columns - 1) : 1;
@@ -184,14 +194,14 @@ static effnet_status draw_operations(Sheet *sheet, const AugmentPolicy *policy, 
             AugmentOperation operation =
                 augment_policy_operation(policy, (AugmentKind)kind, share, plain->height, plain->width, &style);
             char text[64];
-            memcpy(square.pixels, plain->pixels, size);
-            augment_apply(&operation, &style, &square, &scratch);
-            draw_levels(sheet, kind, column, &square);
+            memcpy(changed.pixels, plain->pixels, size);
+            augment_apply(&operation, &style, &changed, &scratch);
+            draw_levels(sheet, kind, column, &changed);
             number_print(text, sizeof text, augment_has_argument((AugmentKind)kind) ? "%s %.3g" : "%s",
                          augment_name((AugmentKind)kind), operation.argument);
             draw_caption(sheet, kind, column, 0, text);
         }
-    free(square.pixels);
+    free(changed.pixels);
     free(scratch);
     return status;
 }
@@ -208,12 +218,12 @@ static effnet_status draw_operations_of_first(Sheet *sheet, const Recipe *recipe
     bare.aa[0] = 0;
     bare.color_jitter = bare.grayscale_prob = bare.reprob = bare.mixup = bare.cutmix = 0;
     TRY(open_loader(&bare, options, dataset, &loader, &preprocess, err));
-    int side = preprocess.transform.width;
-    Picture plain = {.height = side, .width = side, .pixels = malloc(3 * (size_t)side * (size_t)side)};
+    const TensorShape input = preprocess.transform.input;
+    Picture plain = {.height = input.height, .width = input.width, .pixels = malloc(shape_floats(input))};
     effnet_status status = plain.pixels ? EFFNET_OK : fail(err, EFFNET_ERROR_MEMORY, "no memory for a picture");
     if (status == EFFNET_OK) status = loader_next(loader, &batch, err);
     if (status == EFFNET_OK && !batch.size) status = fail(err, EFFNET_ERROR_FORMAT, "no picture could be read");
-    if (status == EFFNET_OK) status = sheet_create(sheet, side, err);
+    if (status == EFFNET_OK) status = sheet_create(sheet, input, err);
     if (status == EFFNET_OK) {
         levels_of_image(&preprocess, batch.images, &plain);
         status = draw_operations(sheet, &policy, &plain, err);

@@ -32,7 +32,7 @@ static effnet_status make_smaller(Packer *packer, Picture *picture, int side, ef
         packer->capacity = count;
     }
     const ResizeOptions options = {
-        .side = width, .height = height, .interpolation = INTERPOLATION_BICUBIC, .scale = {1, 1, 1}};
+        .height = height, .width = width, .interpolation = INTERPOLATION_BICUBIC, .scale = {1, 1, 1}};
     const Box box = {.height = picture->height, .width = picture->width};
     TRY(resize_box(&packer->resizer, picture->pixels, 3 * (size_t)picture->width, box, &options, packer->levels, err));
     for (size_t i = 0; i < count; i++) packer->pixels[i] = (uint8_t)(packer->levels[i] + 0.5f); /* 0..255 already */

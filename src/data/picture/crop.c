@@ -41,28 +41,59 @@ Box crop_random_resized(int height, int width, const double scale[2], const doub
     return (Box){0, 0, height, width};
 }
 
-Box crop_padded(int height, int width, int padding, RandomKey key) {
-    int side = height < width ? height : width;
-    uint32_t rows = (uint32_t)(height - side + 2 * padding + 1), columns = (uint32_t)(width - side + 2 * padding + 1);
-    return (Box){.top = (int)random_below(key, DRAW_PAD_TOP, rows) - padding,
-                 .left = (int)random_below(key, DRAW_PAD_LEFT, columns) - padding,
-                 .height = side,
-                 .width = side};
+/* `own`, or what is left of it beside all of `other` in the proportion own_input : other_input. Products are exact in
+ * doubles, so that the same proportions, a square's above all, lose nothing. */
+static double fitting(int own, int other, int own_input, int other_input) {
+    return fmin(own, (double)other * own_input / other_input);
 }
 
-Box crop_center(int height, int width, double share) {
-    int shorter = height < width ? height : width;
-    int side = at_least_1((int)(share * shorter));
-    return (Box){(height - side + 1) / 2, (width - side + 1) / 2, side, side};
+/* `share` of each side of the largest part with the input's proportions; its place is 0, 0. */
+static Box part_like(int height, int width, double share, TensorShape input) {
+    return (Box){.height = at_least_1((int)(share * fitting(height, width, input.height, input.width))),
+                 .width = at_least_1((int)(share * fitting(width, height, input.width, input.height)))};
 }
 
-ResizedCrop crop_of_resized(int height, int width, int side, double share) {
-    int shorter = (int)(side / share), from = height < width ? height : width;
-    if (shorter < side) shorter = side;
-    ResizedCrop made = {.height = (int)((int64_t)shorter * height / from),
-                        .width = (int)((int64_t)shorter * width / from)};
-    made.top = rounded((made.height - side) / 2.0);
-    made.left = rounded((made.width - side) / 2.0);
+Box crop_padded(int height, int width, int padding, TensorShape input, RandomKey key) {
+    Box box = part_like(height, width, 1, input);
+    uint32_t rows = (uint32_t)(height - box.height + 2 * padding + 1),
+             columns = (uint32_t)(width - box.width + 2 * padding + 1);
+    box.top = (int)random_below(key, DRAW_PAD_TOP, rows) - padding;
+    box.left = (int)random_below(key, DRAW_PAD_LEFT, columns) - padding;
+    return box;
+}
+
+Box crop_center(int height, int width, double share, TensorShape input) {
+    Box box = part_like(height, width, share, input);
+    box.top = (height - box.height + 1) / 2;
+    box.left = (width - box.width + 1) / 2;
+    return box;
+}
+
+/* a * b / c, rounded, halves to the even number. */
+static int rounded_quotient(int64_t a, int64_t b, int64_t c) {
+    int64_t whole = a * b / c, twice_rest = 2 * (a * b % c);
+    return (int)(whole + (twice_rest > c || (twice_rest == c && whole % 2)));
+}
+
+static int scaled_side(int side, double share) {
+    int scaled = (int)(side / share);
+    return scaled < side ? side : scaled;
+}
+
+ResizedCrop crop_of_resized(int height, int width, double share, TensorShape input) {
+    const int down = scaled_side(input.height, share), across = scaled_side(input.width, share);
+    ResizedCrop made;
+    if (down == across) {
+        const int shorter = height < width ? height : width;
+        made.height = (int)((int64_t)down * height / shorter);
+        made.width = (int)((int64_t)down * width / shorter);
+    } else {
+        const int rows = rounded_quotient(height, across, width), columns = rounded_quotient(width, down, height);
+        made.height = rows > down ? rows : down; /* the larger of both scales */
+        made.width = columns > across ? columns : across;
+    }
+    made.top = rounded((made.height - input.height) / 2.0);
+    made.left = rounded((made.width - input.width) / 2.0);
     return made;
 }
 

@@ -4,6 +4,7 @@
 #define EFFNET_DATA_PICTURE_CROP_H
 
 #include "base/random.h"
+#include "base/tensor_shape.h"
 
 #include <stdbool.h>
 
@@ -24,21 +25,26 @@ enum {
  * whole) and a ratio, width over height, log-uniform in `ratio`; then the largest central crop within the ratios. */
 Box crop_random_resized(int height, int width, const double scale[2], const double ratio[2], RandomKey key);
 
-/* The picture's largest central square, moved at random by at most `padding` (its place in the picture, where that is
- * not square, is random too): torchvision's RandomCrop(side, padding) for square pictures. */
-Box crop_padded(int height, int width, int padding, RandomKey key);
+/* The picture's largest part with the input's proportions, moved at random by at most `padding` (its place in the
+ * picture, where that has other proportions, is random too): torchvision's RandomCrop(size, padding) for pictures of
+ * the input's size or proportions. */
+Box crop_padded(int height, int width, int padding, TensorShape input, RandomKey key);
 
-/* The central square of side share * the shorter side, at least 1 (TensorFlow's decode_and_center_crop). */
-Box crop_center(int height, int width, double share);
+/* Of the picture's largest part with the input's proportions `share` of each side, at least 1, in the middle: for a
+ * square the central square of side share * the shorter side (TensorFlow's decode_and_center_crop). */
+Box crop_center(int height, int width, double share, TensorShape input);
 
-/* The other order, timm's and torchvision's: the picture resized so that its shorter side is int(side / share) and the
- * longer int(shorter * longer / shorter), and of that the central square of `side` (Resize, CenterCrop: (whole - side)
- * / 2, halves to the even number). */
+/* The other order, timm's and torchvision's: the picture resized and of that the input's part in the middle (CenterCrop:
+ * (whole - side) / 2, halves to the even number). With both of int(input's side / share) alike, s: resized so that the
+ * shorter side is s and the longer int(s * longer / shorter) (torchvision's Resize). Else (timm's ResizeKeepRatio) so
+ * that one side is its int(side / share) and the other, in proportion and rounded, halves to the even number, at least
+ * its own. timm divides by a quotient in doubles; a picture whose side lies exactly between two whole numbers may come
+ * out one pixel away there. */
 typedef struct ResizedCrop {
     int height, width; /* of the resized picture */
-    int top, left;     /* of the square in it */
+    int top, left;     /* of the input's part in it */
 } ResizedCrop;
-ResizedCrop crop_of_resized(int height, int width, int side, double share);
+ResizedCrop crop_of_resized(int height, int width, double share, TensorShape input);
 
 /* What is made of a picture, found once and passed on: the box is resized to the network's input; or, where `resized` says
  * a size, to that, and of it the input's part is taken. */

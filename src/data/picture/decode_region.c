@@ -16,9 +16,11 @@ static bool ends_well(const uint8_t *bytes, size_t size) {
     return size >= 4 && bytes[size - 2] == 0xFF && bytes[size - 1] == JPEG_EOI;
 }
 
-static int scale_for(Box box, int least) {
-    int eighths = EIGHTHS, side = box.height < box.width ? box.height : box.width;
-    while (least > 0 && eighths > 1 && side * (eighths / 2) / EIGHTHS >= least) eighths /= 2;
+static int scale_for(Box box, const RegionRequest *request) {
+    int eighths = EIGHTHS;
+    while (request->least_height > 0 && eighths > 1 && box.height * (eighths / 2) / EIGHTHS >= request->least_height &&
+           box.width * (eighths / 2) / EIGHTHS >= request->least_width)
+        eighths /= 2;
     return eighths;
 }
 
@@ -45,7 +47,7 @@ static effnet_status read_rows(Decoder *decoder, struct jpeg_decompress_struct *
     int bottom, right;
     out->crop = request->choose(request->context, out->height, out->width);
     const Box box = out->crop.box;
-    jpeg->scale_num = (unsigned)scale_for(box, request->least);
+    jpeg->scale_num = (unsigned)scale_for(box, request);
     jpeg->scale_denom = EIGHTHS;
     jpeg->out_color_space = JCS_RGB;
     jpeg_start_decompress(jpeg);

@@ -36,7 +36,7 @@ typedef PictureCrop RegionChooser(const void *context, int height, int width);
 typedef struct RegionRequest {
     RegionChooser *choose;
     const void *context;
-    int least; /* scaled, the box has at least so many pixels a side; 0: full scale always */
+    int least_height, least_width; /* scaled, the box has at least so many pixels a side; 0, 0: full scale always */
 } RegionRequest;
 
 /* The pixels of `out` belong to the decoder and last until its next call. */

@@ -29,31 +29,32 @@ static double draw(RandomKey key, uint64_t index, double low, double high) {
     return low + (high - low) * (double)random_uniform(key, index);
 }
 
-static void fill_rectangle(int mode, RandomKey key, int side, int top, int left, int height, int width, float *image) {
+static void fill_rectangle(int mode, RandomKey key, TensorShape shape, int top, int left, int height, int width,
+                           float *image) {
     uint64_t next = 0;
     float color[3] = {0, 0, 0}; /* remode const: the mean colour */
     if (mode == REMODE_RAND)
         for (; next < 3; next++) color[next] = random_normal(key, next);
     for (int y = top; y < top + height; y++) {
-        float *rgb = image + 3 * ((size_t)y * (size_t)side + (size_t)left);
+        float *rgb = image + 3 * ((size_t)y * (size_t)shape.width + (size_t)left);
         for (int i = 0; i < 3 * width; i++) rgb[i] = mode == REMODE_PIXEL ? random_normal(key, next++) : color[i % 3];
     }
 }
 
-void augment_erase(const EraseOptions *options, RandomKey key, int side, float *image) {
+void augment_erase(const EraseOptions *options, RandomKey key, TensorShape shape, float *image) {
     const double least_area = 0.02, most_area = 1.0 / 3, least_ratio = 0.3;
     if (!((double)random_uniform(key, DRAW_WHETHER) < options->probability)) return;
     int count = 1 + (int)random_below(key, DRAW_COUNT, (uint32_t)options->most);
     for (int i = 0; i < count; i++) {
         uint64_t first = DRAW_RECTANGLE + (uint64_t)DRAWS_EACH * (uint64_t)i;
         for (int attempt = 0; attempt < TRIES; attempt++, first += DRAW_EACH_TRY) {
-            double area = draw(key, first, least_area, most_area) * side * side / count;
+            double area = draw(key, first, least_area, most_area) * shape.height * shape.width / count;
             double ratio = exp(draw(key, first + 1, log(least_ratio), -log(least_ratio)));
             int height = (int)rint(sqrt(area * ratio)), width = (int)rint(sqrt(area / ratio));
-            if (height >= side || width >= side) continue;
-            int top = (int)random_below(key, first + 2, (uint32_t)(side - height + 1));
-            int left = (int)random_below(key, first + 3, (uint32_t)(side - width + 1));
-            fill_rectangle(options->mode, random_fold_in(key, (uint32_t)i), side, top, left, height, width, image);
+            if (height >= shape.height || width >= shape.width) continue;
+            int top = (int)random_below(key, first + 2, (uint32_t)(shape.height - height + 1));
+            int left = (int)random_below(key, first + 3, (uint32_t)(shape.width - width + 1));
+            fill_rectangle(options->mode, random_fold_in(key, (uint32_t)i), shape, top, left, height, width, image);
             break;
         }
     }

@@ -3,6 +3,7 @@
 #define EFFNET_DATA_TRANSFORM_AUGMENT_ERASE_H
 
 #include "base/random.h"
+#include "base/tensor_shape.h"
 
 typedef struct EraseOptions {
     double probability; /* of a picture to be touched at all; 0: never */
@@ -10,8 +11,8 @@ typedef struct EraseOptions {
     int most;           /* rectangles: 1 to this many, sharing the area */
 } EraseOptions;
 
-/* image (side, side, 3), normalised: rectangles of 2 to 33 % of the area, height over width 0.3 to 3.3. Every choice is
+/* image (shape), normalised: rectangles of 2 to 33 % of the area, height over width 0.3 to 3.3. Every choice is
  * a function of the key. */
-void augment_erase(const EraseOptions *options, RandomKey key, int side, float *image);
+void augment_erase(const EraseOptions *options, RandomKey key, TensorShape shape, float *image);
 
 #endif

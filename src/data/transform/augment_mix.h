@@ -5,6 +5,7 @@
 #define EFFNET_DATA_TRANSFORM_AUGMENT_MIX_H
 
 #include "base/random.h"
+#include "base/tensor_shape.h"
 #include "recipe/recipe.h"
 
 typedef struct MixOptions {
@@ -17,9 +18,9 @@ typedef struct MixOptions {
 MixOptions mix_from_recipe(const Recipe *recipe);
 bool mix_is_empty(const MixOptions *options);
 
-/* Changes images (batch, side, side, 3) in place; `spare` has room for one. The target of image n becomes
+/* Changes images (batch, shape) in place; `spare` has room for one. The target of image n becomes
  * shares[n] * labels[n] + (1 - shares[n]) * others[n]. Every choice is a function of the key. */
-void mix_batch(const MixOptions *options, RandomKey key, int batch, int side, float *images, float *spare,
+void mix_batch(const MixOptions *options, RandomKey key, int batch, TensorShape shape, float *images, float *spare,
                const int32_t *labels, int32_t *others, float *shares);
 
 #endif

@@ -2,7 +2,9 @@
 #ifndef EFFNET_DATA_TRANSFORM_MIRROR_H
 #define EFFNET_DATA_TRANSFORM_MIRROR_H
 
-/* `out`, not `images` itself, becomes images (count, height, width, 3) with every row reversed. */
-void images_mirror(const float *images, int count, int height, int width, float *out);
+#include "base/tensor_shape.h"
+
+/* `out`, not `images` itself, becomes images (count, shape) with every row reversed. */
+void images_mirror(const float *images, int count, TensorShape shape, float *out);
 
 #endif

@@ -1,5 +1,5 @@
-/* preprocess.c - picture -> canvas (pad_to) -> box (crop) -> square of floats (resize, flip, normalise). With
- * augmentation the square is of 8-bit levels first, as its operations have them, then normalised, then erased.
+/* preprocess.c - picture -> canvas (pad_to) -> box (crop) -> the input's floats (resize, flip, normalise). With
+ * augmentation these are 8-bit levels first, as its operations have them, then normalised, then erased.
  *
  * Canvas and box are rectangles in the picture's own coordinates that may reach over its edges, where pixels are black
  * (0 before normalisation). A box of the output's own size is copied straight into floats, edges and all: the way of
@@ -13,13 +13,13 @@
 
 enum { STREAM_POLICY = 0x706F6C69, STREAM_ERASE = 0x65726173 }; /* "poli", "eras": apart from crop.h's draws */
 
-void preprocess_from_recipe(const Recipe *recipe, int height, int width, PreprocessOptions *out) {
+void preprocess_from_recipe(const Recipe *recipe, TensorShape input, PreprocessOptions *out) {
     *out = (PreprocessOptions){
         .train_crop = recipe->train_crop,
         .crop_padding = (int)recipe->crop_padding,
         .hflip = recipe->hflip,
     };
-    evaluation_transform_from_recipe(recipe, height, width, &out->transform);
+    evaluation_transform_from_recipe(recipe, input, &out->transform);
     memcpy(out->scale, recipe->scale, sizeof out->scale);
     memcpy(out->ratio, recipe->ratio, sizeof out->ratio);
 }
@@ -28,7 +28,7 @@ PreprocessOptions preprocess_of_transform(const EvaluationTransform *transform) 
     PreprocessOptions options;
     Recipe recipe;
     recipe_defaults(&recipe);
-    preprocess_from_recipe(&recipe, transform->height, transform->width, &options);
+    preprocess_from_recipe(&recipe, transform->input, &options);
     options.transform = *transform;
     return options;
 }
@@ -39,7 +39,7 @@ effnet_status preprocess_augment_from_recipe(const Recipe *recipe, PreprocessOpt
 }
 
 static effnet_status check_transform(const EvaluationTransform *transform, effnet_error *err) {
-    const int sides[] = {transform->height, transform->width};
+    const int sides[] = {transform->input.height, transform->input.width};
     for (int i = 0; i < 2; i++)
         if (sides[i] < 1 || sides[i] > PICTURE_MAX_SIDE)
             return fail(err, EFFNET_ERROR_ARGUMENT, "resolution is %d; allowed are 1 to %d", sides[i],
@@ -92,9 +92,9 @@ PictureCrop preprocess_eval_crop(const EvaluationTransform *transform, int heigh
     const Box canvas = crop_canvas(height, width, transform->pad_to);
     PictureCrop crop = {.box = {0, 0, canvas.height, canvas.width}};
     if (transform->val_crop == VAL_CROP_CENTER)
-        crop.box = crop_center(canvas.height, canvas.width, transform->crop_pct);
+        crop.box = crop_center(canvas.height, canvas.width, transform->crop_pct, transform->input);
     else if (transform->val_crop == VAL_CROP_RESIZE_SHORTER)
-        crop.resized = crop_of_resized(canvas.height, canvas.width, transform->height, transform->crop_pct);
+        crop.resized = crop_of_resized(canvas.height, canvas.width, transform->crop_pct, transform->input);
     return in_picture(crop, canvas);
 }
 
@@ -103,9 +103,9 @@ static Box choose_box(const PreprocessOptions *options, int height, int width, R
     case TRAIN_CROP_RANDOM_RESIZED:
         return crop_random_resized(height, width, options->scale, options->ratio, key);
     case TRAIN_CROP_PAD:
-        return crop_padded(height, width, options->crop_padding, key);
+        return crop_padded(height, width, options->crop_padding, options->transform.input, key);
     case TRAIN_CROP_CENTER:
-        return crop_center(height, width, options->transform.crop_pct);
+        return crop_center(height, width, options->transform.crop_pct, options->transform.input);
     default:
         return (Box){0, 0, height, width};
     }
@@ -222,7 +222,7 @@ static effnet_status crop_and_resize(const Region *region, const ResizeOptions *
     if (region->eighths != 8) return resize_scaled(region, box, resize, buffers, out, err);
     box.top -= region->top;
     box.left -= region->left;
-    if (!first_resized && box.height == resize->height && box.width == resize->side) {
+    if (!first_resized && box.height == resize->height && box.width == resize->width) {
         copy_box(picture, box, resize, out);
         return EFFNET_OK;
     }
@@ -264,7 +264,7 @@ static void floats_to_levels(const float *restrict from, size_t count, int refer
 /* `out` holds the levels as floats before they are whole. */
 static effnet_status augment(const PreprocessOptions *options, const Region *region, RandomKey key,
                              const ResizeOptions *resize, PreprocessBuffers *buffers, float *out, effnet_error *err) {
-    const int height = options->transform.height, width = options->transform.width;
+    const int height = options->transform.input.height, width = options->transform.input.width;
     size_t pixels = (size_t)height * (size_t)width;
     ResizeOptions plain = *resize;
     for (int c = 0; c < 3; c++) {
@@ -273,17 +273,17 @@ static effnet_status augment(const PreprocessOptions *options, const Region *reg
     }
     TRY(reserve_levels(buffers, 3 * pixels, err));
     TRY(crop_and_resize(region, &plain, buffers, out, err));
-    Picture square = {.height = height, .width = width, .pixels = buffers->levels[0]};
-    floats_to_levels(out, 3 * pixels, options->policy.reference, square.pixels);
-    augment_policy_apply(&options->policy, random_fold_in(key, STREAM_POLICY), &square, &buffers->levels[1]);
-    buffers->levels[0] = square.pixels;
-    normalise_pixels(square.pixels, (int)pixels, false, resize->scale, resize->bias, out);
+    Picture whole = {.height = height, .width = width, .pixels = buffers->levels[0]};
+    floats_to_levels(out, 3 * pixels, options->policy.reference, whole.pixels);
+    augment_policy_apply(&options->policy, random_fold_in(key, STREAM_POLICY), &whole, &buffers->levels[1]);
+    buffers->levels[0] = whole.pixels;
+    normalise_pixels(whole.pixels, (int)pixels, false, resize->scale, resize->bias, out);
     return EFFNET_OK;
 }
 
 static ResizeOptions resize_options(const EvaluationTransform *transform, bool flip) {
-    ResizeOptions resize = {.height = transform->height,
-                            .side = transform->width,
+    ResizeOptions resize = {.height = transform->input.height,
+                            .width = transform->input.width,
                             .interpolation = transform->interpolation,
                             .method = transform->resize,
                             .keep_overshoot = transform->overshoot == OVERSHOOT_KEEP,
@@ -305,7 +305,7 @@ effnet_status preprocess_region(const PreprocessOptions *options, const Region *
     else
         TRY(augment(options, region, *key, &resize, buffers, out, err));
     if (key && options->erase.probability > 0)
-        augment_erase(&options->erase, random_fold_in(*key, STREAM_ERASE), options->transform.width, out);
+        augment_erase(&options->erase, random_fold_in(*key, STREAM_ERASE), options->transform.input, out);
     return EFFNET_OK;
 }
 

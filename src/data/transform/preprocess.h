@@ -20,7 +20,7 @@ typedef struct PreprocessOptions {
 } PreprocessOptions;
 
 /* Everything but policy and erase, which stay empty. */
-void preprocess_from_recipe(const Recipe *recipe, int height, int width, PreprocessOptions *out);
+void preprocess_from_recipe(const Recipe *recipe, TensorShape input, PreprocessOptions *out);
 /* Of evaluation alone; what training has is the recipe's defaults. */
 PreprocessOptions preprocess_of_transform(const EvaluationTransform *transform);
 /* policy and erase: the recipe's keys from `aa` to `recount`. */

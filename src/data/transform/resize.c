@@ -31,7 +31,7 @@ typedef struct Workspace {
     float *levels;       /* four source rows, (box width, PIXEL_FLOATS) */
     float *ring;         /* ring_rows + 1 rows of ring_stride floats; the last for rows that nobody wants */
     float **rows;        /* the ring rows of one output row */
-    float *scale, *bias; /* (side, 3) and ROW_PADDING */
+    float *scale, *bias; /* (output width, 3) and ROW_PADDING */
     size_t ring_stride;
     int ring_rows;
 } Workspace;
@@ -43,29 +43,25 @@ static void *carve(char *block, size_t *used, size_t count, size_t size) {
     return place;
 }
 
-static int height_of(const ResizeOptions *options) {
-    return options->height ? options->height : options->side;
-}
-
 /* Called with block NULL to learn the size. No overflow: a side is at most 30,000 and so are taps, so that each part
  * is far below 2^40 bytes. */
 static size_t lay_out(Workspace *space, char *block, const ResizeSpan spans[2], const ResizeOptions *options) {
-    size_t used = 0, side = (size_t)options->side;
+    size_t used = 0, width = (size_t)options->width;
     ResizeAxis *axes[2] = {&space->across, &space->down};
-    int output[2] = {options->side, height_of(options)};
+    int output[2] = {options->width, options->height};
     for (int i = 0; i < 2; i++) {
         axes[i]->taps = resize_axis_taps(spans[i], output[i], kind_of(options));
         axes[i]->first = carve(block, &used, (size_t)output[i], sizeof(int));
         axes[i]->count = carve(block, &used, (size_t)output[i], sizeof(int));
         axes[i]->weights = carve(block, &used, (size_t)output[i] * (size_t)axes[i]->taps, sizeof(float));
     }
-    space->ring_stride = round_up(3 * side, 16) + ROW_PADDING;
+    space->ring_stride = round_up(3 * width, 16) + ROW_PADDING;
     space->ring_rows = space->down.taps + ROWS_AT_ONCE - 1; /* those of an output row, and three made with the last */
     space->levels = carve(block, &used, (size_t)spans[0].pixels * PIXEL_FLOATS, sizeof(float));
     space->ring = carve(block, &used, ((size_t)space->ring_rows + 1) * space->ring_stride, sizeof(float));
     space->rows = carve(block, &used, (size_t)space->down.taps, sizeof(float *));
-    space->scale = carve(block, &used, 3 * side + ROW_PADDING, sizeof(float));
-    space->bias = carve(block, &used, 3 * side + ROW_PADDING, sizeof(float));
+    space->scale = carve(block, &used, 3 * width + ROW_PADDING, sizeof(float));
+    space->bias = carve(block, &used, 3 * width + ROW_PADDING, sizeof(float));
     return used;
 }
 
@@ -80,9 +76,9 @@ static effnet_status prepare(Resizer *resizer, Workspace *space, const ResizeSpa
         resizer->capacity = needed;
     }
     lay_out(space, resizer->block, spans, options);
-    resize_axis_fill(&space->across, spans[0], options->side, kind_of(options), options->flip);
-    resize_axis_fill(&space->down, spans[1], height_of(options), kind_of(options), false);
-    size_t length = 3 * (size_t)options->side;
+    resize_axis_fill(&space->across, spans[0], options->width, kind_of(options), options->flip);
+    resize_axis_fill(&space->down, spans[1], options->height, kind_of(options), false);
+    size_t length = 3 * (size_t)options->width;
     for (size_t i = 0; i < length + ROW_PADDING; i++) {
         space->scale[i] = i < length ? options->scale[i % 3] : 0;
         space->bias[i] = i < length ? options->bias[i % 3] : 0;
@@ -94,7 +90,7 @@ static effnet_status prepare(Resizer *resizer, Workspace *space, const ResizeSpa
 
 /* Source rows made, made + 1, ... below `end` into the ring, four at most; returns behind the last. */
 static int make_rows(const Workspace *space, const ResizeRows *loops, const uint8_t *pixels, size_t stride, int width,
-                     int side, bool clip, int made, int end) {
+                     int columns, bool clip, int made, int end) {
     const uint8_t *rows[ROWS_AT_ONCE];
     float *out[ROWS_AT_ONCE];
     int count = end - made < ROWS_AT_ONCE ? end - made : ROWS_AT_ONCE;
@@ -103,7 +99,7 @@ static int make_rows(const Workspace *space, const ResizeRows *loops, const uint
         rows[r] = pixels + (size_t)row * stride;
         out[r] = space->ring + (size_t)place * space->ring_stride;
     }
-    loops->across(rows, width, &space->across, side, clip, space->levels, out);
+    loops->across(rows, width, &space->across, columns, clip, space->levels, out);
     return made + count;
 }
 
@@ -116,17 +112,17 @@ static effnet_status resize_spans(Resizer *resizer, const uint8_t *pixels, size_
     const ResizeRows *loops = resize_rows(0);
     bool pillow = options->method == RESIZE_PILLOW;
     bool clip = pillow && options->interpolation == INTERPOLATION_BICUBIC && !options->keep_overshoot;
-    int side = options->side, made = 0; /* of source rows [0, made) the last are in the ring */
-    for (int y = 0; y < height_of(options); y++) {
+    int columns = options->width, made = 0; /* of source rows [0, made) the last are in the ring */
+    for (int y = 0; y < options->height; y++) {
         int first = down->first[y], end = first + down->count[y];
         if (made < first) made = first;
         while (made < end) /* Pillow's filter needs every row; the others may skip those behind `end` */
-            made = make_rows(&space, loops, pixels, stride, spans[0].pixels, side, clip, made,
+            made = make_rows(&space, loops, pixels, stride, spans[0].pixels, columns, clip, made,
                              pillow ? spans[1].pixels : end);
         for (int i = first; i < end; i++)
             space.rows[i - first] = space.ring + (size_t)(i % space.ring_rows) * space.ring_stride;
-        loops->down(space.rows, down->weights + (size_t)y * (size_t)down->taps, down->count[y], 3 * side, space.scale,
-                    space.bias, options->keep_overshoot, out + (size_t)y * 3 * (size_t)side);
+        loops->down(space.rows, down->weights + (size_t)y * (size_t)down->taps, down->count[y], 3 * columns,
+                    space.scale, space.bias, options->keep_overshoot, out + (size_t)y * 3 * (size_t)columns);
     }
     return EFFNET_OK;
 }

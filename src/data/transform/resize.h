@@ -1,4 +1,4 @@
-/* resize.h - a box of a picture to a square of normalised floats. Bilinear (triangle) and bicubic (Keys, a = -1/2), the
+/* resize.h - a box of a picture to an input of normalised floats. Bilinear (triangle) and bicubic (Keys, a = -1/2), the
  * filter widened when shrinking, sampled at pixel centres and cut off at the box's edges: what Pillow makes of
  * picture.crop(box).resize(...), and so torchvision and timm, without its two roundings to 8 bits; TensorFlow keeps the
  * overshoot that Pillow clips. Internal to data/.
@@ -18,8 +18,7 @@ typedef struct Resizer {
 void resizer_release(Resizer *resizer);
 
 typedef struct ResizeOptions {
-    int side;                /* of the output */
-    int height;              /* of the output where it is no square; 0: side */
+    int height, width;       /* of the output */
     int interpolation;       /* recipe.h's choices */
     int method;              /* RESIZE_PILLOW, ...: whose way of resizing */
     bool keep_overshoot;     /* do not clip what bicubic makes below 0 and above 255 */
@@ -33,16 +32,16 @@ typedef struct FractionalBox {
 } FractionalBox;
 
 /* pixels (rows, columns, 3) bytes, rows `stride` bytes apart; the window must lie inside. The pixels that it touches
- * count, others do not. out (side, side, 3). */
+ * count, others do not. out (height, width, 3). */
 effnet_status resize_window(Resizer *resizer, const uint8_t *pixels, size_t stride, FractionalBox window,
                             const ResizeOptions *options, float *out, effnet_error *err);
-/* pixels (height, width, 3) bytes, rows `stride` bytes apart; the box must lie inside. out (side, side, 3),
- * or (height, side, 3). */
+/* pixels (height, width, 3) bytes, rows `stride` bytes apart; the box must lie inside. out
+ * (options->height, options->width, 3). */
 effnet_status resize_box(Resizer *resizer, const uint8_t *pixels, size_t stride, Box box, const ResizeOptions *options,
                          float *out, effnet_error *err);
 
-/* The box resized to `resized.height` x `resized.width`, and of that the square of options->side at (resized.top,
- * resized.left), which must lie inside; only what it needs is computed. out (side, side, 3). */
+/* The box resized to `resized.height` x `resized.width`, and of that options->height x options->width at
+ * (resized.top, resized.left), which must lie inside; only what it needs is computed. out (height, width, 3). */
 effnet_status resize_then_crop(Resizer *resizer, const uint8_t *pixels, size_t stride, Box box, ResizedCrop resized,
                                const ResizeOptions *options, float *out, effnet_error *err);
 

@@ -139,11 +139,11 @@ static void test_summary(void **state) {
     effnet_error error;
     effnet_summary summary = {.struct_size = sizeof summary};
     for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
-        assert_int_equal(effnet_summarize(models[i].name, 0, &summary, &error), EFFNET_OK);
+        assert_int_equal(effnet_summarize(models[i].name, 0, 0, &summary, &error), EFFNET_OK);
         assert_int_equal(summary.parameters, models[i].parameters);
         effnet_summary_free(&summary);
     }
-    assert_int_equal(effnet_summarize("efficientnet_b0", 0, &summary, &error), EFFNET_OK);
+    assert_int_equal(effnet_summarize("efficientnet_b0", 0, 0, &summary, &error), EFFNET_OK);
     assert_int_equal(summary.num_blocks, 18);
     assert_int_equal(summary.macs, 385814752);
     assert_int_equal(summary.activation_bytes, 26988144); /* timm's results tables: 6.75 million */
@@ -151,7 +151,7 @@ static void test_summary(void **state) {
     assert_int_equal(summary.blocks[2].expanded_channels, 96);
     effnet_summary_free(&summary);
     effnet_summary_free(NULL);
-    assert_int_equal(effnet_summarize("nowhere/r.yaml", 0, &summary, &error), EFFNET_ERROR_IO);
+    assert_int_equal(effnet_summarize("nowhere/r.yaml", 0, 0, &summary, &error), EFFNET_ERROR_IO);
 }
 
 static void test_trainer(void **state) {

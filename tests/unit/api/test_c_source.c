@@ -55,12 +55,13 @@ static void calm(effnet_model *model) {
 }
 
 /* A small model whose batch norms do something, with cards of its own. */
-static effnet_model *make(const char *name, int side, int classes) {
+static effnet_model *make(const char *name, int height, int width, int classes) {
     effnet_model *model;
     effnet_error error;
     const effnet_model_options options = {.struct_size = sizeof options,
                                           .num_classes = classes,
-                                          .resolution = side,
+                                          .resolution = height,
+                                          .resolution_width = width,
                                           .threads = 1,
                                           .seed = 7,
                                           .width_coefficient = 0.35,
@@ -143,25 +144,29 @@ static void same_probabilities(void **state) {
     (void)state;
     static const struct {
         const char *what, *model;
-        int val_crop, resize, interpolation, overshoot, pad_to;
+        int width, val_crop, resize, interpolation, overshoot, pad_to;
         bool symmetric, several;
     } cases[] = {
-        {"B0, center, pillow", "efficientnet_b0", VAL_CROP_CENTER, RESIZE_PILLOW, INTERPOLATION_BICUBIC, 0, 0, false,
-         false},
-        {"Lite0, resize_shorter, pillow bilinear, several labels", "efficientnet_lite0", VAL_CROP_RESIZE_SHORTER,
+        {"B0, center, pillow", "efficientnet_b0", 48, VAL_CROP_CENTER, RESIZE_PILLOW, INTERPOLATION_BICUBIC, 0, 0,
+         false, false},
+        {"Lite0, resize_shorter, pillow bilinear, several labels", "efficientnet_lite0", 48, VAL_CROP_RESIZE_SHORTER,
          RESIZE_PILLOW, INTERPOLATION_BILINEAR, 0, 0, true, true},
-        {"Lite0, none, tensorflow, overshoot kept, padded", "efficientnet_lite0", VAL_CROP_NONE, RESIZE_TENSORFLOW,
+        {"Lite0, none, tensorflow, overshoot kept, padded", "efficientnet_lite0", 48, VAL_CROP_NONE, RESIZE_TENSORFLOW,
          INTERPOLATION_BICUBIC, OVERSHOOT_KEEP, 60, false, false},
-        {"Lite0, resize_shorter, tensorflow1, padded", "efficientnet_lite0", VAL_CROP_RESIZE_SHORTER,
+        {"Lite0, resize_shorter, tensorflow1, padded", "efficientnet_lite0", 48, VAL_CROP_RESIZE_SHORTER,
          RESIZE_TENSORFLOW1, INTERPOLATION_BICUBIC, 0, 40, false, false},
-        {"B0, center, torch bilinear, symmetric", "efficientnet_b0", VAL_CROP_CENTER, RESIZE_TORCH,
+        {"B0, center, torch bilinear, symmetric", "efficientnet_b0", 48, VAL_CROP_CENTER, RESIZE_TORCH,
          INTERPOLATION_BILINEAR, 0, 0, true, false},
+        {"B0, 48 x 80, center, pillow", "efficientnet_b0", 80, VAL_CROP_CENTER, RESIZE_PILLOW, INTERPOLATION_BICUBIC, 0,
+         0, false, false},
+        {"Lite0, 48 x 33, resize_shorter, pillow", "efficientnet_lite0", 33, VAL_CROP_RESIZE_SHORTER, RESIZE_PILLOW,
+         INTERPOLATION_BICUBIC, 0, 0, true, false},
     };
     static const char *const compilers[] = {"gcc", "clang"};
     ScratchFolder folder = scratch_folder_create();
     const char *path = scratch_path(&folder, "mine-model.c");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        effnet_model *model = make(cases[i].model, 48, 5);
+        effnet_model *model = make(cases[i].model, 48, cases[i].width, 5);
         effnet_error error;
         if (cases[i].symmetric) { /* the same weights, other pads */
             network_free(&model->network);
@@ -196,7 +201,7 @@ static void own_test_fails(void **state) {
     (void)state;
     ScratchFolder folder = scratch_folder_create();
     const char *path = scratch_path(&folder, "mine.c");
-    effnet_model *model = make("efficientnet_lite0", 32, 2);
+    effnet_model *model = make("efficientnet_lite0", 32, 32, 2);
     effnet_error error;
     model->card.class_names = calloc(2, sizeof(char *));
     model->card.class_names[0] = strdup("a \"quoted\" \?\?/ \\n label */");
@@ -235,7 +240,7 @@ static void own_test_fails(void **state) {
 static void refused(void **state) {
     (void)state;
     ScratchFolder folder = scratch_folder_create();
-    effnet_model *model = make("efficientnet_lite0", 32, 2);
+    effnet_model *model = make("efficientnet_lite0", 32, 32, 2);
     effnet_error error;
     static const char *const names[] = {"mine.h", "1mine.c", ".c", "mine"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {

@@ -135,6 +135,10 @@ static void call_all_with_null(effnet_model *model, effnet_recipe *recipe, effne
     ANSWERS(effnet_model_name(NULL), !*effnet_model_name(NULL));
     ANSWERS(effnet_model_classes(NULL), !effnet_model_classes(NULL));
     ANSWERS(effnet_model_resolution(NULL), !effnet_model_resolution(NULL));
+    HARMLESS(effnet_model_input(model, NULL));
+    shape[0] = shape[1] = shape[2] = 1;
+    HARMLESS(effnet_model_input(NULL, shape));
+    assert_true(!shape[0] && !shape[1] && !shape[2]);
     ANSWERS(effnet_model_file(NULL), !*effnet_model_file(NULL));
     ANSWERS(effnet_model_weights(NULL), !*effnet_model_weights(NULL));
     ANSWERS(effnet_model_step(NULL), !effnet_model_step(NULL));
@@ -190,8 +194,8 @@ static void call_all_with_null(effnet_model *model, effnet_recipe *recipe, effne
     REFUSED(effnet_data_show(recipe, NULL, "b", NULL, &error));
     REFUSED(effnet_data_show(recipe, "a", NULL, NULL, &error));
     HARMLESS(effnet_data_report_free(NULL));
-    REFUSED(effnet_summarize(NULL, 0, &summary, &error));
-    REFUSED(effnet_summarize("efficientnet_b0", 0, NULL, &error));
+    REFUSED(effnet_summarize(NULL, 0, 0, &summary, &error));
+    REFUSED(effnet_summarize("efficientnet_b0", 0, 0, NULL, &error));
     HARMLESS(effnet_summary_free(NULL));
     REFUSED(effnet_bench(NULL, NULL, &error));
     REFUSED(effnet_measure_limits(1, NULL, &error));
@@ -257,7 +261,7 @@ static void test_structures(void **state) {
     (void)state;
     effnet_error error;
     effnet_summary whole = {.struct_size = sizeof whole};
-    assert_int_equal(effnet_summarize("efficientnet_b0", 0, &whole, &error), EFFNET_OK);
+    assert_int_equal(effnet_summarize("efficientnet_b0", 0, 0, &whole, &error), EFFNET_OK);
     assert_int_equal(whole.struct_size, sizeof whole);
     assert_int_equal(whole.blocks[0].struct_size, sizeof *whole.blocks);
 
@@ -266,7 +270,7 @@ static void test_structures(void **state) {
         effnet_summary known;
         int64_t later;
     } newer = {.known = {.struct_size = sizeof newer}, .later = 5};
-    assert_int_equal(effnet_summarize("efficientnet_b0", 0, &newer.known, &error), EFFNET_OK);
+    assert_int_equal(effnet_summarize("efficientnet_b0", 0, 0, &newer.known, &error), EFFNET_OK);
     assert_int_equal(newer.known.parameters, whole.parameters);
     assert_int_equal(newer.later, 0);
     effnet_summary_free(&newer.known);
@@ -282,7 +286,7 @@ static void test_structures(void **state) {
         assert_int_equal(((unsigned char *)&older)[i], 0x5a);
 
     effnet_summary unset = {0};
-    assert_int_equal(effnet_summarize("efficientnet_b0", 0, &unset, &error), EFFNET_ERROR_ARGUMENT);
+    assert_int_equal(effnet_summarize("efficientnet_b0", 0, 0, &unset, &error), EFFNET_ERROR_ARGUMENT);
     assert_string_equal(error.message, "effnet_summary.struct_size is 0; set it to sizeof(effnet_summary)");
     assert_string_equal(effnet_status_name(error.status), "EFFNET_ERROR_ARGUMENT");
 }

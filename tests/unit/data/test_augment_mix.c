@@ -26,8 +26,8 @@ static Mixed *mixed(const MixOptions *options, uint32_t trial) {
     assert_non_null(made);
     for (int n = 0; n < BATCH; n++)
         for (int i = 0; i < FLOATS; i++) made->images[n * FLOATS + i] = image_value(n, i);
-    mix_batch(options, random_fold_in(random_key(3), trial), BATCH, SIDE, made->images, spare, labels, made->others,
-              made->shares);
+    mix_batch(options, random_fold_in(random_key(3), trial), BATCH, (TensorShape){SIDE, SIDE, 3}, made->images, spare,
+              labels, made->others, made->shares);
     return made;
 }
 

@@ -160,7 +160,7 @@ static PreprocessOptions options_with(const char *key, const char *value) {
     PreprocessOptions options;
     recipe_defaults(&recipe);
     assert_int_equal(recipe_set(&recipe, key, value, NULL), EFFNET_OK);
-    preprocess_from_recipe(&recipe, 64, 64, &options);
+    preprocess_from_recipe(&recipe, (TensorShape){64, 64, 3}, &options);
     assert_int_equal(preprocess_augment_from_recipe(&recipe, &options, NULL), EFFNET_OK);
     return options;
 }
@@ -233,7 +233,7 @@ static void erasing_is_as_told(void **state) {
     for (uint32_t n = 0; n < TRIALS; n++) {
         for (int i = 0; i < COUNT; i++) image[i] = 100;
         augment_erase(&(EraseOptions){.probability = .25, .mode = REMODE_PIXEL, .most = 3},
-                      random_fold_in(random_key(8), n), SIDE, image);
+                      random_fold_in(random_key(8), n), (TensorShape){SIDE, SIDE, 3}, image);
         int erased = 0;
         for (int i = 0; i < COUNT; i++) {
             if (image[i] == 100) continue;
@@ -249,7 +249,8 @@ static void erasing_is_as_told(void **state) {
     assert_true(area / touched > .1 && area / touched < .19); /* uniform in 2 to 33 %, less the overlap */
     assert_true(fabs(square / normals - 1) < .02);
     for (int i = 0; i < COUNT; i++) image[i] = 100;
-    augment_erase(&(EraseOptions){.probability = 1, .mode = REMODE_CONST, .most = 1}, random_key(1), SIDE, image);
+    augment_erase(&(EraseOptions){.probability = 1, .mode = REMODE_CONST, .most = 1}, random_key(1),
+                  (TensorShape){SIDE, SIDE, 3}, image);
     int zeros = 0, others = 0;
     for (int i = 0; i < COUNT; i++) {
         zeros += image[i] == 0;

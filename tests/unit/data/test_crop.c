@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+static const TensorShape square = {32, 32, 3};
 static const double usual_scale[2] = {.08, 1}, usual_ratio[2] = {.75, 4.0 / 3};
 
 static void random_resized_is_within_limits(void **state) {
@@ -56,25 +57,36 @@ static void padded_reaches_every_offset(void **state) {
     (void)state;
     int seen[9][9] = {{0}};
     for (uint32_t i = 0; i < 5000; i++) {
-        Box box = crop_padded(32, 32, 4, random_fold_in(random_key(2), i));
+        Box box = crop_padded(32, 32, 4, square, random_fold_in(random_key(2), i));
         assert_true(box.height == 32 && box.width == 32);
         assert_true(box.top >= -4 && box.top <= 4 && box.left >= -4 && box.left <= 4);
         seen[box.top + 4][box.left + 4]++;
     }
     for (int y = 0; y < 9; y++)
         for (int x = 0; x < 9; x++) assert_true(seen[y][x] > 25); /* 62 expected */
-    Box wide = crop_padded(20, 50, 0, random_key(3));
+    Box wide = crop_padded(20, 50, 0, square, random_key(3));
     assert_true(wide.top == 0 && wide.height == 20 && wide.width == 20 && wide.left >= 0 && wide.left <= 30);
 }
 
 static void center_and_canvas(void **state) {
     (void)state;
-    Box box = crop_center(300, 400, .875); /* side 262, from (38 + 1) / 2 and (138 + 1) / 2 */
+    Box box = crop_center(300, 400, .875, square); /* side 262, from (38 + 1) / 2 and (138 + 1) / 2 */
     assert_true(box.height == 262 && box.width == 262 && box.top == 19 && box.left == 69);
-    box = crop_center(1, 1, .875);
+    box = crop_center(1, 1, .875, square);
     assert_true(box.height == 1 && box.width == 1 && box.top == 0 && box.left == 0);
-    box = crop_center(32, 32, 1);
+    box = crop_center(32, 32, 1, square);
     assert_true(box.height == 32 && box.top == 0);
+    const TensorShape wide = {24, 32, 3}, tall = {40, 10, 3};
+    box = crop_center(48, 64, 1, wide); /* the same proportions lose nothing */
+    assert_true(box.height == 48 && box.width == 64 && box.top == 0 && box.left == 0);
+    box = crop_center(300, 300, .875, wide); /* of 225 x 300 */
+    assert_true(box.height == 196 && box.width == 262 && box.top == 52 && box.left == 19);
+    box = crop_center(300, 300, .5, tall); /* of 300 x 75 */
+    assert_true(box.height == 150 && box.width == 37 && box.top == 75 && box.left == 132);
+    box = crop_center(1, 30000, 1, tall);
+    assert_true(box.height == 1 && box.width == 1);
+    box = crop_padded(300, 300, 0, wide, random_key(4));
+    assert_true(box.height == 225 && box.width == 300 && box.left == 0 && box.top >= 0 && box.top <= 75);
     box = crop_canvas(28, 28, 32);
     assert_true(box.top == -2 && box.left == -2 && box.height == 32 && box.width == 32);
     box = crop_canvas(40, 28, 32);

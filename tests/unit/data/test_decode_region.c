@@ -18,7 +18,8 @@ static PictureCrop choose_given(const void *context, int height, int width) {
 }
 
 static bool decode_box(Decoder *decoder, Bytes bytes, Box box, int least, Region *out) {
-    const RegionRequest request = {.choose = choose_given, .context = &box, .least = least};
+    const RegionRequest request = {
+        .choose = choose_given, .context = &box, .least_height = least, .least_width = least};
     bool done = false;
     assert_int_equal(decode_jpeg_region(decoder, bytes.data, bytes.size, "made", &request, out, &done, NULL),
                      EFFNET_OK);
@@ -127,7 +128,7 @@ static void scaled_is_near(void **state) {
     Picture whole;
     assert_int_equal(picture_decode(bytes.data, bytes.size, "whole", &whole, NULL), EFFNET_OK);
     PreprocessOptions options = {
-        .transform = {.height = SIDE, .width = SIDE, .interpolation = INTERPOLATION_BICUBIC, .std = {1, 1, 1}},
+        .transform = {.input = {SIDE, SIDE, 3}, .interpolation = INTERPOLATION_BICUBIC, .std = {1, 1, 1}},
         .scale = {.02, 1},
         .ratio = {.75, 1.33},
         .train_crop = TRAIN_CROP_RANDOM_RESIZED};
@@ -174,7 +175,7 @@ static void photographs(void **state) {
     assert_int_equal(dataset_open(folder.path, SPLIT_TRAIN, NULL, &dataset, NULL), EFFNET_OK);
     enum { SIDE = 64, FLOATS = 3 * SIDE * SIDE };
     PreprocessOptions options = {
-        .transform = {.height = SIDE, .width = SIDE, .interpolation = INTERPOLATION_BICUBIC, .std = {1, 1, 1}},
+        .transform = {.input = {SIDE, SIDE, 3}, .interpolation = INTERPOLATION_BICUBIC, .std = {1, 1, 1}},
         .scale = {.08, 1},
         .ratio = {.75, 1.33},
         .train_crop = TRAIN_CROP_RANDOM_RESIZED};
@@ -190,7 +191,8 @@ static void photographs(void **state) {
         assert_int_equal(preprocess_picture(&options, &whole, &key, &buffers, want, NULL), EFFNET_OK);
         Box box = preprocess_crop(&options, whole.height, whole.width, &key).box;
         for (int least = 0; least <= 2 * SIDE; least += 2 * SIDE) {
-            const RegionRequest request = {.choose = choose_given, .context = &box, .least = least};
+            const RegionRequest request = {
+                .choose = choose_given, .context = &box, .least_height = least, .least_width = least};
             Region region;
             assert_int_equal(dataset_read_region(dataset, i, &decoder, &request, &region, NULL), EFFNET_OK);
             assert_int_equal(preprocess_region(&options, &region, &key, &buffers, got, NULL), EFFNET_OK);

@@ -136,8 +136,9 @@ static void test_loader_mixes_rows(void **state) {
     recipe_defaults(&recipe);
     recipe.batch_size = 4;
     recipe.mixup = 1;
-    recipe.resolution = 8;
-    assert_int_equal(loader_options_from_recipe(&recipe, 8, dataset, true, &options, &err), EFFNET_OK);
+    recipe.resolution = (PictureSize){8, 8};
+    assert_int_equal(loader_options_from_recipe(&recipe, (TensorShape){8, 8, 3}, dataset, true, &options, &err),
+                     EFFNET_OK);
     if (loader_create(&options, &loader, &err) != EFFNET_OK) fail_msg("%s", err.message);
     bool mixed = false;
     for (int step = 0; step < 8; step++) {

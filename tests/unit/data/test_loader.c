@@ -28,8 +28,7 @@ static LoaderOptions options_for(const Dataset *dataset, bool training) {
                            .batch = 8,
                            .workers = 2,
                            .seed = 42,
-                           .preprocess = {.transform = {.height = SIDE,
-                                                        .width = SIDE,
+                           .preprocess = {.transform = {.input = {SIDE, SIDE, 3},
                                                         .val_crop = VAL_CROP_NONE,
                                                         .pad_to = SIDE,
                                                         .crop_pct = 1,
@@ -425,7 +424,8 @@ static void free_at_any_time(void **state) {
     Dataset *dataset = open_split(folder.path, SPLIT_TRAIN);
     for (int i = 0; i < 60; i++) {
         LoaderOptions options = options_for(dataset, i & 1);
-        options.preprocess.transform.height = options.preprocess.transform.width = i % 3 ? SIDE : 200;
+        const int side = i % 3 ? SIDE : 200;
+        options.preprocess.transform.input = (TensorShape){side, side, 3};
         options.workers = 1 + i % 4;
         options.ahead = 1 + i % 5;
         Loader *loader = create_loader(&options);
@@ -474,7 +474,7 @@ static void wrong_options_are_named(void **state) {
         options.workers = wrong[i].workers;
         options.ahead = wrong[i].ahead;
         options.first_step = wrong[i].first_step;
-        options.preprocess.transform.height = options.preprocess.transform.width = wrong[i].resolution;
+        options.preprocess.transform.input = (TensorShape){wrong[i].resolution, wrong[i].resolution, 3};
         Loader *loader;
         effnet_error err = {0};
         assert_int_equal(loader_create(&options, &loader, &err), EFFNET_ERROR_ARGUMENT);

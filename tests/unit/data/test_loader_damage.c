@@ -17,7 +17,7 @@ static LoaderOptions options_for(const Dataset *dataset, bool training) {
     LoaderOptions options = {.dataset = dataset, .training = training, .batch = 4, .workers = 3, .seed = 3};
     Recipe recipe;
     recipe_defaults(&recipe);
-    preprocess_from_recipe(&recipe, SIDE, SIDE, &options.preprocess);
+    preprocess_from_recipe(&recipe, (TensorShape){SIDE, SIDE, 3}, &options.preprocess);
     return options;
 }
 

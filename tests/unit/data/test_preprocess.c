@@ -7,8 +7,7 @@
 
 #include <math.h>
 
-static const PreprocessOptions usual = {.transform = {.height = 32,
-                                                      .width = 32,
+static const PreprocessOptions usual = {.transform = {.input = {32, 32, 3},
                                                       .val_crop = VAL_CROP_CENTER,
                                                       .interpolation = INTERPOLATION_BICUBIC,
                                                       .pad_to = 32,
@@ -30,7 +29,7 @@ static double level_at(const Picture *picture, int y, int x, int c) {
 /* What a box without resizing must give. */
 static void expect_box(const char *name, const Picture *picture, Box box, bool flip, const PreprocessOptions *options,
                        const float *got) {
-    int side = options->transform.width;
+    int side = options->transform.input.width;
     float *want = malloc(3 * (size_t)side * (size_t)side * sizeof *want);
     for (int y = 0; y < side; y++)
         for (int x = 0; x < side; x++)
@@ -52,7 +51,7 @@ static void small_pictures_are_padded_and_shifted(void **state) {
     for (uint32_t i = 0; i < 200; i++) {
         RandomKey key = random_fold_in(random_key(3), i);
         assert_int_equal(preprocess_train(&usual, &picture, key, got, NULL), EFFNET_OK);
-        Box box = crop_padded(32, 32, 4, key);
+        Box box = crop_padded(32, 32, 4, (TensorShape){24, 24, 3}, key);
         bool flip = crop_flips(.5, key);
         flips += flip;
         box.top -= 2;
@@ -71,20 +70,20 @@ static void large_padding_is_black(void **state) {
     Picture picture = {5, 5, pattern_picture(5, 5)};
     PreprocessOptions options = usual;
     options.transform.pad_to = 0;
-    options.transform.height = options.transform.width = 5;
+    options.transform.input = (TensorShape){5, 5, 3};
     options.crop_padding = 20;
     float got[75];
     int black = 0;
     for (uint32_t i = 0; i < 300; i++) {
         RandomKey key = random_fold_in(random_key(4), i);
         assert_int_equal(preprocess_train(&options, &picture, key, got, NULL), EFFNET_OK);
-        Box box = crop_padded(5, 5, 20, key);
+        Box box = crop_padded(5, 5, 20, (TensorShape){24, 24, 3}, key);
         black += abs(box.top) >= 5 || abs(box.left) >= 5;
         expect_box("far padding", &picture, box, crop_flips(.5, key), &options, got);
     }
     assert_true(black > 200);
-    options.transform.height = options.transform.width =
-        7; /* the same with resizing: edges from the copy with black filled in */
+    options.transform.input =
+        (TensorShape){7, 7, 3}; /* the same with resizing: edges from the copy with black filled in */
     float large[147];
     for (uint32_t i = 0; i < 300; i++)
         assert_int_equal(preprocess_train(&options, &picture, random_fold_in(random_key(4), i), large, NULL),
@@ -99,7 +98,7 @@ static void padding_comes_before_resizing(void **state) {
     Picture padded = {32, 32, calloc(1, 3 * 32 * 32)};
     for (int y = 0; y < 28; y++) memcpy(padded.pixels + 3 * (32 * (y + 2) + 6), picture.pixels + 3 * 20 * y, 3 * 20);
     PreprocessOptions options = usual;
-    options.transform.height = options.transform.width = 48;
+    options.transform.input = (TensorShape){48, 48, 3};
     float got[3 * 48 * 48], want[3 * 48 * 48];
     for (options.transform.val_crop = 0; options.transform.val_crop < 3; options.transform.val_crop++) {
         options.transform.crop_pct = .9;
@@ -123,13 +122,13 @@ static void crops_are_their_boxes(void **state) {
     PreprocessOptions options = usual;
     options.transform.pad_to = 0;
     options.transform.crop_pct = .8;
-    options.transform.height = options.transform.width = 24;
+    options.transform.input = (TensorShape){24, 24, 3};
     RandomKey key = random_key(77);
     Box boxes[4] = {crop_random_resized(90, 130, usual.scale, usual.ratio, key),
-                    crop_padded(90, 130, 0, key),
-                    crop_center(90, 130, .8),
+                    crop_padded(90, 130, 0, (TensorShape){24, 24, 3}, key),
+                    crop_center(90, 130, .8, (TensorShape){24, 24, 3}),
                     {0, 0, 90, 130}};
-    ResizeOptions resize = {.side = 24, .interpolation = INTERPOLATION_BICUBIC, .scale = {1, 1, 1}};
+    ResizeOptions resize = {.height = 24, .width = 24, .interpolation = INTERPOLATION_BICUBIC, .scale = {1, 1, 1}};
     resize.flip = crop_flips(.5, key);
     options.crop_padding = 0;
     for (int crop = 0; crop < 4; crop++) {
@@ -153,8 +152,8 @@ static void recipe_is_copied(void **state) {
     recipe_defaults(&recipe);
     recipe.crop_padding = 7;
     recipe.train_crop = TRAIN_CROP_CENTER;
-    preprocess_from_recipe(&recipe, 99, 99, &options);
-    assert_int_equal(options.transform.width, 99);
+    preprocess_from_recipe(&recipe, (TensorShape){99, 99, 3}, &options);
+    assert_int_equal(options.transform.input.width, 99);
     assert_int_equal(options.crop_padding, 7);
     assert_int_equal(options.train_crop, TRAIN_CROP_CENTER);
     assert_true(options.transform.std[1] == .224 && options.transform.mean[2] == .406 && options.scale[0] == .08 &&
@@ -182,7 +181,7 @@ static void wrong_options_are_named(void **state) {
         assert_non_null(strstr(err.message, numbers[i].name));
     }
     options = usual;
-    options.transform.height = options.transform.width = 0;
+    options.transform.input = (TensorShape){0, 0, 3};
     assert_int_equal(preprocess_check(&options, &err), EFFNET_ERROR_ARGUMENT);
     options = usual;
     options.crop_padding = -1;

@@ -42,7 +42,7 @@ static void run_through(const Dataset *dataset, bool training, int crop, int res
     Recipe recipe;
     recipe_defaults(&recipe);
     recipe.train_crop = crop;
-    preprocess_from_recipe(&recipe, resolution, resolution, &options.preprocess);
+    preprocess_from_recipe(&recipe, (TensorShape){resolution, resolution, 3}, &options.preprocess);
     Loader *loader;
     effnet_error err = {0};
     if (loader_create(&options, &loader, &err) != EFFNET_OK) fail_msg("%s", err.message);

@@ -32,7 +32,7 @@ static void equals_pillow(void **state) {
     int side, cases = 0;
     while (fscanf(stream, "%15s %d %d %d %d %d", name, &box.top, &box.left, &box.height, &box.width, &side) == 6) {
         ResizeOptions options = plain;
-        options.side = side;
+        options.height = options.width = side;
         options.interpolation = strcmp(name, "bicubic") == 0 ? INTERPOLATION_BICUBIC : INTERPOLATION_BILINEAR;
         float *got = calloc(3 * (size_t)side * (size_t)side, sizeof *got);
         effnet_error err = {0};
@@ -67,7 +67,7 @@ static void flat_stays_flat(void **state) {
     for (int interpolation = 0; interpolation < 2; interpolation++)
         for (int side = 1; side < 60; side += 7) {
             ResizeOptions options = plain;
-            options.side = side;
+            options.height = options.width = side;
             options.interpolation = interpolation;
             float out[3 * 60 * 60];
             resize(pixels, 30, (Box){0, 0, 20, 30}, &options, out);
@@ -82,7 +82,7 @@ static void bilinear_by_hand(void **state) {
     (void)state;
     uint8_t pixels[3 * 4] = {0, 0, 0, 100, 100, 100, 200, 200, 200, 40, 40, 40};
     ResizeOptions options = plain;
-    options.side = 2;
+    options.height = options.width = 2;
     options.interpolation = INTERPOLATION_BILINEAR;
     float out[12];
     resize(pixels, 4, (Box){0, 0, 1, 4}, &options, out);
@@ -97,7 +97,7 @@ static void bicubic_clips(void **state) {
     (void)state;
     uint8_t pixels[6] = {0, 0, 0, 255, 255, 255};
     ResizeOptions options = plain;
-    options.side = 4;
+    options.height = options.width = 4;
     options.interpolation = INTERPOLATION_BICUBIC;
     float out[48];
     resize(pixels, 2, (Box){0, 0, 1, 2}, &options, out);
@@ -113,7 +113,8 @@ static void flip_is_mirror_and_box_is_all(void **state) {
     uint8_t *pixels = pattern_picture(HEIGHT, WIDTH);
     Box box = {7, 11, 50, 60};
     float got[3 * 23 * 23], mirrored[3 * 23 * 23], inside[3 * 23 * 23];
-    ResizeOptions options = {.side = 23, .interpolation = INTERPOLATION_BICUBIC, .scale = {1, 2, 3}, .bias = {4, 5, 6}};
+    ResizeOptions options = {
+        .height = 23, .width = 23, .interpolation = INTERPOLATION_BICUBIC, .scale = {1, 2, 3}, .bias = {4, 5, 6}};
     resize(pixels, WIDTH, box, &options, got);
     options.flip = true;
     resize(pixels, WIDTH, box, &options, mirrored);
@@ -133,7 +134,7 @@ static void flip_is_mirror_and_box_is_all(void **state) {
 static void same_size_is_a_copy(void **state) {
     (void)state;
     uint8_t *pixels = pattern_picture(16, 16);
-    ResizeOptions options = {.side = 16, .scale = {.5f, 2, 1}, .bias = {1, 0, -3}};
+    ResizeOptions options = {.height = 16, .width = 16, .scale = {.5f, 2, 1}, .bias = {1, 0, -3}};
     float out[3 * 16 * 16];
     for (options.interpolation = 0; options.interpolation < 2; options.interpolation++) {
         resize(pixels, 16, (Box){0, 0, 16, 16}, &options, out);
@@ -149,7 +150,7 @@ static void extreme_shapes(void **state) {
     uint8_t *pixels = malloc(3 * 30000);
     memset(pixels, 50, 3 * 30000);
     ResizeOptions options = plain;
-    options.side = 8;
+    options.height = options.width = 8;
     options.interpolation = INTERPOLATION_BICUBIC;
     float out[3 * 64];
     resize(pixels, 30000, (Box){0, 0, 1, 30000}, &options, out);

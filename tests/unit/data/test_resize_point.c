@@ -32,7 +32,7 @@ static int check_file(const char *path) {
     while (fscanf(stream, "%15s %15s %d %d %d %d %d", method, filter, &box.top, &box.left, &box.height, &box.width,
                   &side) == 7) {
         assert_true(side <= MOST_SIDE);
-        ResizeOptions options = {.side = side, .scale = {1, 1, 1}, .keep_overshoot = true};
+        ResizeOptions options = {.height = side, .width = side, .scale = {1, 1, 1}, .keep_overshoot = true};
         options.method = method_of(method);
         options.interpolation = strcmp(filter, "bicubic") == 0 ? INTERPOLATION_BICUBIC : INTERPOLATION_BILINEAR;
         float got[3 * MOST_SIDE * MOST_SIDE];
@@ -72,8 +72,11 @@ static void flat_stays_flat(void **state) {
     for (int method = RESIZE_TENSORFLOW; method <= RESIZE_TORCH; method++)
         for (int interpolation = 0; interpolation < 2; interpolation++)
             for (int side = 1; side < 60; side += 7) {
-                ResizeOptions options = {
-                    .side = side, .method = method, .interpolation = interpolation, .scale = {1, 1, 1}};
+                ResizeOptions options = {.height = side,
+                                         .width = side,
+                                         .method = method,
+                                         .interpolation = interpolation,
+                                         .scale = {1, 1, 1}};
                 float out[3 * 60 * 60];
                 Resizer resizer = {0};
                 effnet_error err = {0};

@@ -170,7 +170,7 @@ static Loader *open_loader(const Dataset *dataset, bool training, int batch, int
                              .seed = 7};
     Recipe recipe;
     recipe_defaults(&recipe);
-    preprocess_from_recipe(&recipe, SIDE, SIDE, &options.preprocess);
+    preprocess_from_recipe(&recipe, (TensorShape){SIDE, SIDE, 3}, &options.preprocess);
     return create_loader(&options);
 }
 

@@ -140,7 +140,7 @@ static void losses_are_counted_by_the_loader(void **state) {
     char text[500];
     effnet_error err = {0};
     recipe_defaults(&recipe);
-    preprocess_from_recipe(&recipe, 16, 16, &options.preprocess);
+    preprocess_from_recipe(&recipe, (TensorShape){16, 16, 3}, &options.preprocess);
     options.bad_images = BAD_IMAGES_SKIP;
     assert_int_equal(loader_create(&options, &loader, &err), EFFNET_OK);
     assert_int_equal(loader_skipped(loader), 1);

@@ -20,7 +20,7 @@ static void prepare(const Recipe *recipe, int resolution, float *out) {
     Picture picture = edge_picture(pixels);
     PreprocessOptions options;
     effnet_error err = {0};
-    preprocess_from_recipe(recipe, resolution, resolution, &options);
+    preprocess_from_recipe(recipe, (TensorShape){resolution, resolution, 3}, &options);
     if (preprocess_eval(&options.transform, &picture, out, &err) != EFFNET_OK) fail_msg("%s", err.message);
 }
 
@@ -92,7 +92,7 @@ static Loader *open_loader(const Dataset *dataset, bool training, int workers, i
                              .workers = workers,
                              .seed = 42,
                              .first_step = first_step};
-    preprocess_from_recipe(&recipe, SIDE, SIDE, &options.preprocess);
+    preprocess_from_recipe(&recipe, (TensorShape){SIDE, SIDE, 3}, &options.preprocess);
     return create_loader(&options);
 }
 
@@ -157,7 +157,7 @@ static void evaluation_drops(void **state) {
     loader_free(loader);
     Recipe recipe = plain_recipe();
     LoaderOptions options = {.dataset = dataset, .drop_remainder = true, .batch = PICTURES + 1};
-    preprocess_from_recipe(&recipe, SIDE, SIDE, &options.preprocess);
+    preprocess_from_recipe(&recipe, (TensorShape){SIDE, SIDE, 3}, &options.preprocess);
     effnet_error err = {0};
     assert_int_equal(loader_create(&options, &loader, &err), EFFNET_ERROR_ARGUMENT);
     assert_non_null(strstr(err.message, "use a smaller eval_batch_size"));

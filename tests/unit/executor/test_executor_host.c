@@ -363,7 +363,7 @@ static void test_bytes(void **state) {
     assert_true(pixels && floats);
     for (size_t i = 0; i < (size_t)BATCH * IMAGE; i++) pixels[i] = (uint8_t)random_bits(random_key(3), i);
     PreprocessOptions options;
-    preprocess_from_recipe(&recipe, RESOLUTION, RESOLUTION, &options);
+    preprocess_from_recipe(&recipe, (TensorShape){RESOLUTION, RESOLUTION, 3}, &options);
     options.transform.val_crop = VAL_CROP_NONE;
     for (size_t n = 0; n < BATCH; n++) {
         const Picture picture = {.height = RESOLUTION, .width = RESOLUTION, .pixels = pixels + n * IMAGE};
@@ -481,7 +481,7 @@ int main(void) {
     ModelConfig config;
     if (model_config_by_name("efficientnet_b0", &config, NULL) != EFFNET_OK) return 1;
     config.width = config.depth = 0.5;
-    config.resolution = RESOLUTION;
+    config.input = (TensorShape){RESOLUTION, RESOLUTION, 3};
     config.num_classes = CLASSES;
     if (network_build(&config, &network, NULL) != EFFNET_OK || thread_team_create(2, &team, NULL) != EFFNET_OK)
         return 1;

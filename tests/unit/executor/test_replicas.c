@@ -428,7 +428,7 @@ int main(void) {
     if (model_config_by_name("efficientnet_b0", &config, NULL) != EFFNET_OK) return 1;
     config.width = 0.35;
     config.depth = 0.1;
-    config.resolution = SIDE;
+    config.input = (TensorShape){SIDE, SIDE, 3};
     config.num_classes = CLASSES;
     if (network_build(&config, &network, NULL) != EFFNET_OK) return 1;
     images = malloc((size_t)MOST_BATCH * IMAGE * sizeof *images);

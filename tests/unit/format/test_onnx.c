@@ -190,7 +190,7 @@ static void check_ports(const Onnx__ModelProto *model, const Network *network) {
     assert_int_equal(in->n_dim, 4);
     assert_string_equal(in->dim[0]->dim_param, "N"); /* any number of pictures */
     assert_string_equal(out->dim[0]->dim_param, "N");
-    const int64_t shape[3] = {3, network->input_height, network->input_width};
+    const int64_t shape[3] = {3, network->config.input.height, network->config.input.width};
     for (int i = 0; i < 3; i++) assert_int_equal(in->dim[i + 1]->dim_value, shape[i]);
     assert_int_equal(out->dim[1]->dim_value, network->config.num_classes);
 }
@@ -219,12 +219,14 @@ static void check_file(const char *path, const OnnxExample *example, const char 
     Run *run = calloc(1, sizeof *run);
     assert_non_null(run);
     add_constants(run, model->graph);
-    int side = example->network.input_height, batch = example->batch, classes = example->network.config.num_classes;
-    Value *input = add(run, model->graph->input[0]->name, batch, 3, side, side);
+    const TensorShape shape = example->network.config.input;
+    const int pixels = shape.height * shape.width, batch = example->batch, channels = shape.channels;
+    const int classes = example->network.config.num_classes;
+    Value *input = add(run, model->graph->input[0]->name, batch, channels, shape.height, shape.width);
     for (int n = 0; n < batch; n++)
-        for (int pixel = 0; pixel < side * side; pixel++)
-            for (int c = 0; c < 3; c++)
-                input->data[(n * 3 + c) * side * side + pixel] = example->images[(n * side * side + pixel) * 3 + c];
+        for (int pixel = 0; pixel < pixels; pixel++)
+            for (int c = 0; c < channels; c++)
+                input->data[(n * channels + c) * pixels + pixel] = example->images[(n * pixels + pixel) * channels + c];
     for (size_t i = 0; i < model->graph->n_node; i++) run_node(run, model->graph->node[i]);
     const Value *logits = find(run, model->graph->output[0]->name);
     float largest = 0;
@@ -250,12 +252,13 @@ static void same_logits(void **state) {
     static const struct {
         const char *what;
         bool lite, symmetric;
-        int side;
+        int height, width;
     } cases[] = {
-        {"swish, same padding, even sides", false, false, 40},
-        {"swish, same padding, odd sides", false, false, 33},
-        {"swish, symmetric padding", false, true, 40},
-        {"ReLU6, same padding", true, false, 32},
+        {"swish, same padding, even sides", false, false, 40, 40},
+        {"swish, same padding, odd sides", false, false, 33, 33},
+        {"swish, symmetric padding", false, true, 40, 40},
+        {"ReLU6, same padding", true, false, 32, 32},
+        {"swish, same padding, no square", false, false, 33, 56},
     };
     ScratchFolder folder = scratch_folder_create();
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -265,7 +268,7 @@ static void same_logits(void **state) {
         config.depth = 0.5;
         config.lite = cases[i].lite;
         config.padding = cases[i].symmetric ? MODEL_PADDING_SYMMETRIC : MODEL_PADDING_SAME;
-        config.resolution = cases[i].side;
+        config.input = (TensorShape){cases[i].height, cases[i].width, 3};
         config.num_classes = 7;
         OnnxExample example = onnx_example_make(&config, 2);
         for (int keep = 0; keep < 2; keep++) {
@@ -285,7 +288,7 @@ static void operator_sets(void **state) {
     (void)state;
     ModelConfig config;
     assert_int_equal(model_config_by_name("efficientnet_lite0", &config, NULL), EFFNET_OK);
-    config.resolution = 32;
+    config.input = (TensorShape){32, 32, 3};
     config.num_classes = 2;
     config.width = config.depth = 0.35;
     OnnxExample example = onnx_example_make(&config, 1);
@@ -368,22 +371,22 @@ static void pictures_inside(void **state) {
     (void)state;
     ModelConfig config;
     assert_int_equal(model_config_by_name("efficientnet_lite0", &config, NULL), EFFNET_OK);
-    config.resolution = 32;
+    config.input = (TensorShape){32, 32, 3};
     config.num_classes = 2;
     config.width = config.depth = 0.35;
     OnnxExample example = onnx_example_make(&config, 1);
     ScratchFolder folder = scratch_folder_create();
     const char *path = scratch_path(&folder, "model.onnx");
-    for (int i = 0; i < 3 * 4 * 2 * 2; i++) {
+    for (int i = 0; i < 3 * 4 * 2 * 2 * 2; i++) {
         effnet_error err = {0};
         Recipe recipe;
         EvaluationTransform how;
         recipe_defaults(&recipe);
-        evaluation_transform_from_recipe(&recipe, 32, 32, &how);
+        evaluation_transform_from_recipe(&recipe, (TensorShape){32, i / 48 ? 48 : 32, 3}, &how);
         how.val_crop = i % 3;
         how.resize = i / 3 % 4;
         how.interpolation = i / 12 % 2;
-        how.pad_to = i / 24 ? 40 : 0;
+        how.pad_to = i / 24 % 2 ? 40 : 0;
         const OnnxOptions options = {.pictures = &how};
         onnx_example_must(onnx_write(path, &example.network, example.parameters, example.statistics, &options, &err),
                           &err);
@@ -401,7 +404,7 @@ static void read_back(void **state) {
     (void)state;
     ModelConfig config;
     assert_int_equal(model_config_by_name("efficientnet_b0", &config, NULL), EFFNET_OK);
-    config.resolution = 32;
+    config.input = (TensorShape){32, 32, 3};
     config.num_classes = 3;
     config.width = config.depth = 0.35;
     OnnxExample example = onnx_example_make(&config, 2);
@@ -445,7 +448,7 @@ static void errors_name_the_file(void **state) {
     (void)state;
     ModelConfig config;
     assert_int_equal(model_config_by_name("efficientnet_lite0", &config, NULL), EFFNET_OK);
-    config.resolution = 32;
+    config.input = (TensorShape){32, 32, 3};
     config.num_classes = 2;
     config.width = config.depth = 0.35;
     OnnxExample example = onnx_example_make(&config, 1);

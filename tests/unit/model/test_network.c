@@ -17,7 +17,7 @@ static Network build(const char *name, int resolution, int padding) {
     ModelConfig config;
     effnet_error err;
     assert_int_equal(model_config_by_name(name, &config, &err), EFFNET_OK);
-    if (resolution) config.resolution = resolution;
+    if (resolution) config.input = (TensorShape){resolution, resolution, 3};
     config.padding = padding;
     Network network;
     assert_int_equal(network_build(&config, &network, &err), EFFNET_OK);
@@ -146,10 +146,10 @@ static void wrong_names_and_sizes_are_errors(void **state) {
     assert_int_equal(model_config_by_name("efficientnet_b9", &config, &err), EFFNET_ERROR_ARGUMENT);
     assert_non_null(strstr(err.message, "efficientnet_b9"));
     assert_int_equal(model_config_by_name("efficientnet_b0", &config, &err), EFFNET_OK);
-    config.resolution = 0;
+    config.input = (TensorShape){0, 0, 3};
     Network network;
     assert_int_equal(network_build(&config, &network, &err), EFFNET_ERROR_ARGUMENT);
-    config.resolution = 32;
+    config.input = (TensorShape){32, 32, 3};
     config.num_classes = 0;
     assert_int_equal(network_build(&config, &network, &err), EFFNET_ERROR_ARGUMENT);
 }

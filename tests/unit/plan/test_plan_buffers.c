@@ -137,7 +137,7 @@ static void every_way_of_planning(void **state) {
             ModelConfig config;
             Network network;
             assert_int_equal(model_config_by_name(models[m], &config, &err), EFFNET_OK);
-            config.resolution = sides[s];
+            config.input = (TensorShape){sides[s], sides[s], 3};
             if (network_build(&config, &network, &err) != EFFNET_OK) fail_msg("%s", err.message);
             for (int way = 0; way < 3 * 3 * 2 * 4; way++) {
                 PlanOptions options = {.batch = batches[way % 3],

@@ -29,7 +29,7 @@ static void test_all(void **state) {
     for (struct dirent *entry; (entry = readdir(folder));) {
         if (entry->d_name[0] == '.') continue;
         Recipe recipe = read_recipe(entry->d_name);
-        assert_true(recipe.num_classes > 1 && recipe.resolution >= 32); /* summarize needs no data for them */
+        assert_true(recipe.num_classes > 1 && recipe.resolution.height >= 32); /* summarize needs no data for them */
         count++;
     }
     closedir(folder);
@@ -42,7 +42,7 @@ static void test_published(void **state) {
     Recipe recipe = read_recipe("imagenet-b0.yaml"), published;
     recipe_defaults(&published);
     published.num_classes = 1000;
-    published.resolution = 224;
+    published.resolution = (PictureSize){224, 224};
     published.drop = 0.2;
     published.batch_size = 4096;
     published.accumulate = 32;
@@ -165,7 +165,8 @@ static void test_paper(void **state) {
     for (size_t i = 0; i < sizeof papers / sizeof papers[0]; i++) {
         Recipe r = read_recipe(papers[i].file);
         assert_string_equal(r.model, papers[i].model);
-        assert_true(r.resolution == papers[i].resolution && r.drop == papers[i].drop && r.drop_path == 0.2);
+        assert_true(r.resolution.height == papers[i].resolution && r.resolution.width == papers[i].resolution &&
+                    r.drop == papers[i].drop && r.drop_path == 0.2);
         assert_true(r.batch_size == 4096 && r.epochs == 350 && recipe_learning_rate(&r) == 0.256);
         assert_int_equal(recipe_steps_per_epoch(&r, imagenet), 313);
         assert_true(r.decay_epochs == 2.4 && r.decay_steps == 0 && r.decay_begin == DECAY_BEGIN_START);

@@ -43,6 +43,43 @@ static void test_unknown_keys(void **state) {
     expect_error("\"ep\\nochs\\e[31m\": 1\n", "r.yaml:1: unknown key 'ep?ochs?[31m'; nearest: 'epochs'");
 }
 
+static void test_sizes(void **state) {
+    (void)state;
+    static const char allowed[] = "0 to 2048, or two of them, height x width, such as 224x320";
+    static const struct {
+        const char *text;
+        int height, width;
+        const char *back;
+    } good[] = {{"224", 224, 224, "224"}, {"224x320", 224, 320, "224x320"}, {"64x64", 64, 64, "64"}, {"0", 0, 0, "0"}};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        char text[60], back[60];
+        snprintf(text, sizeof text, "resolution: %s\n", good[i].text);
+        Recipe recipe = parse_good(text), other;
+        assert_true(recipe.resolution.height == good[i].height && recipe.resolution.width == good[i].width);
+        assert_int_equal(recipe_get(&recipe, "resolution", back, sizeof back, NULL), EFFNET_OK);
+        assert_string_equal(back, good[i].back);
+        recipe_defaults(&other);
+        assert_int_equal(recipe_set(&other, "resolution", back, NULL), EFFNET_OK);
+        assert_memory_equal(&other.resolution, &recipe.resolution, sizeof other.resolution);
+    }
+    static const char *const wrong[] = {"224x", "x224", "224x320x3", "22.4", "224 x 320", "'224x320'", "0x10", "large"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        char text[60];
+        effnet_error error = {0};
+        Recipe recipe;
+        snprintf(text, sizeof text, "resolution: %s\n", wrong[i]);
+        if (recipe_parse("r.yaml", text, strlen(text), &recipe, &error) == EFFNET_OK)
+            print_error("accepted: %s\n", text);
+        assert_int_equal(error.status, EFFNET_ERROR_FORMAT);
+        if (!strstr(error.message, allowed)) print_error("%s\n", error.message);
+        assert_non_null(strstr(error.message, allowed));
+    }
+    expect_error("resolution: 64x4096\n", "r.yaml:1: resolution is 64x4096; allowed: 0 to 2048, or two of them, "
+                                          "height x width, such as 224x320");
+    expect_error("resolution: 64x4\n",
+                 "r.yaml: resolution is 64x4; allowed: 0 (the model's own), or sides of 8 to 2048");
+}
+
 static void test_doubled_keys(void **state) {
     (void)state;
     expect_error("lr: 1\nepochs: 3\nlr: 2\n", "r.yaml:3: key 'lr' is given twice; the first is on line 1");
@@ -203,9 +240,9 @@ static void test_read_files(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_unknown_keys), cmocka_unit_test(test_doubled_keys), cmocka_unit_test(test_wrong_types),
-        cmocka_unit_test(test_ranges),       cmocka_unit_test(test_yaml),         cmocka_unit_test(test_contradictions),
-        cmocka_unit_test(test_good),         cmocka_unit_test(test_read_files),
+        cmocka_unit_test(test_unknown_keys),   cmocka_unit_test(test_sizes),  cmocka_unit_test(test_doubled_keys),
+        cmocka_unit_test(test_wrong_types),    cmocka_unit_test(test_ranges), cmocka_unit_test(test_yaml),
+        cmocka_unit_test(test_contradictions), cmocka_unit_test(test_good),   cmocka_unit_test(test_read_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -65,7 +65,7 @@ static PictureHash hash_of(int side, uint64_t seed, double scale, double offset,
     const double mean[3] = {0, 0, 0}, std[3] = {1, 1, 1};
     PictureHash hash = {0};
     float *image = draw(side, seed, scale, offset, noise, mirrored);
-    picture_hash(image, side, mean, std, &hash);
+    picture_hash(image, (TensorShape){side, side, 3}, mean, std, &hash);
     free(image);
     return hash;
 }

@@ -56,7 +56,7 @@ static void check_card(const char *path, const effnet_import_options *options, c
     if (effnet_model_import(path, options, &model, NULL, &err) != EFFNET_OK) fail_msg("%s", err.message);
     const ModelCard *card = &model->card;
     print_message("%s: %s\n", options->model ? options->model : path, effnet_model_notes(model));
-    assert_int_equal(card->transform.height, wanted->resolution);
+    assert_int_equal(card->transform.input.height, wanted->resolution);
     assert_true(fabs(card->transform.crop_pct - wanted->crop_pct) < 1e-4);
     assert_true(fabs(card->transform.mean[0] - wanted->mean) < 1e-6);
     assert_true(fabs(card->config.bn_eps - wanted->eps) < 1e-9);

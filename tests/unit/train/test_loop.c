@@ -100,7 +100,7 @@ static Recipe make_recipe(void) {
     snprintf(recipe.model, sizeof recipe.model, "efficientnet_lite0");
     recipe.width_coefficient = 0.35; /* what runs write and keep, not what they learn */
     recipe.depth_coefficient = 0.1;
-    recipe.resolution = 32;
+    recipe.resolution = (PictureSize){32, 32};
     recipe.batch_size = BATCH;
     recipe.accumulate = 2;
     recipe.epochs = 2;

@@ -136,7 +136,7 @@ static void test_nothing_dropped(void **state) {
 int main(void) {
     ModelConfig config;
     if (model_config_by_name("efficientnet_b0", &config, NULL) != EFFNET_OK) return 1;
-    config.resolution = 32;
+    config.input = (TensorShape){32, 32, 3};
     config.num_classes = 10;
     if (network_build(&config, &network, NULL) != EFFNET_OK) return 1;
     const struct CMUnitTest tests[] = {

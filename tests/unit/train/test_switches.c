@@ -414,7 +414,7 @@ static void test_running_average(void **state) {
     assert_int_equal(model_config_by_name("efficientnet_b0", &config, &err), EFFNET_OK);
     config.width = 0.3, config.depth = 0.1;
     config.num_classes = CLASSES;
-    config.resolution = SIDE;
+    config.input = (TensorShape){SIDE, SIDE, 3};
     config.drop = config.drop_path = 0;
     assert_int_equal(network_build(&config, &network, &err), EFFNET_OK);
     assert_int_equal(thread_team_create(2, &team, &err), EFFNET_OK);
@@ -451,7 +451,7 @@ static void test_threefry(void **state) {
     assert_int_equal(model_config_by_name("efficientnet_b0", &config, &err), EFFNET_OK);
     config.width = 0.3, config.depth = 0.1;
     config.num_classes = CLASSES;
-    config.resolution = SIDE;
+    config.input = (TensorShape){SIDE, SIDE, 3};
     config.drop = config.drop_path = 0.5;
     assert_int_equal(network_build(&config, &network, &err), EFFNET_OK);
     assert_int_equal(thread_team_create(1, &team, &err), EFFNET_OK);

@@ -47,8 +47,8 @@ static void test_round_trip(void **unused) {
     assert_int_equal(card.config.num_classes, 5);
     assert_int_equal(card.config.padding, MODEL_PADDING_SYMMETRIC);
     assert_true(card.config.bn_eps == 1e-5 && card.config.bn_momentum == 0.9 && card.config.bn_unbiased);
-    assert_int_equal(card.transform.height, 32);
-    assert_int_equal(card.config.resolution, 32);
+    assert_int_equal(card.transform.input.height, 32);
+    assert_int_equal(card.config.input.height, 32);
     assert_memory_equal(card.transform.mean, run.card.transform.mean, sizeof card.transform.mean);
     assert_memory_equal(card.transform.std, run.card.transform.std, sizeof card.transform.std);
     assert_true(card.transform.crop_pct == run.card.transform.crop_pct);
@@ -149,7 +149,7 @@ static void test_without_card(void **unused) {
         expect(weights_read_card(path, &card, &err), EFFNET_OK, &err, "");
         assert_string_equal(card.config.name, models[i].name);
         assert_int_equal(card.config.num_classes, 17);
-        assert_int_equal(card.transform.height, models[i].resolution);
+        assert_int_equal(card.transform.input.height, models[i].resolution);
         assert_true(card.transform.mean[0] == 0.485 && card.transform.crop_pct == 0.875);
         assert_null(card.class_names);
         Known back = known_create(models[i].name, 17);

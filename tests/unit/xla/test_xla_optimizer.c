@@ -253,7 +253,7 @@ int main(void) {
     config.width = 0.1;
     config.depth = 0.1;
     config.num_classes = 7;
-    config.resolution = 32;
+    config.input = (TensorShape){32, 32, 3};
     if (network_build(&config, &network, &error) != EFFNET_OK || thread_team_create(2, &team, &error) != EFFNET_OK ||
         pjrt_open(path, 1, &pjrt, &error) != EFFNET_OK) {
         printf("%s\n", error.message);

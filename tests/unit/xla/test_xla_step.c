@@ -64,7 +64,7 @@ static Outcome run(const Case *what, bool accelerated) {
     effnet_error error;
     recipe_defaults(&recipe);
     recipe.num_classes = CLASSES;
-    recipe.resolution = SIDE;
+    recipe.resolution = (PictureSize){SIDE, SIDE};
     recipe.batch_size = BATCH;
     recipe.drop_path = 0.4;
     recipe.drop = 0.3;
@@ -197,7 +197,7 @@ static void compare(const Case *what) {
     Recipe recipe;
     recipe_defaults(&recipe);
     recipe.num_classes = CLASSES;
-    recipe.resolution = SIDE;
+    recipe.resolution = (PictureSize){SIDE, SIDE};
     Network network = small_network(&recipe);
     wrong = 0;
     for (int s = 0; s < STEPS; s++) {
@@ -261,6 +261,10 @@ part_frozen(Recipe *recipe) { /* batch norms by running statistics; the rest, an
     recipe->layer_decay = 0.7;
     recipe->replicas = 2;
 }
+static void not_square(Recipe *recipe) {
+    recipe->resolution = (PictureSize){40, 57}; /* no more pixels than SIDE squared */
+    recipe->replicas = 2;
+}
 static void half_width(Recipe *recipe) {
     recipe->amp = AMP_BF16;
 }
@@ -297,6 +301,11 @@ static void parts_that_are_frozen(void **state) {
     (void)state;
     compare(&(Case){.name = "frozen parts, layer_decay, two devices", .change = part_frozen, .tolerance = 2e-4});
 }
+static void inputs_that_are_not_square(void **state) {
+    (void)state;
+    compare(&(Case){
+        .name = "40 x 57, pictures as bytes", .change = not_square, .bytes = true, .infers = true, .tolerance = 2e-4});
+}
 static void bf16(void **state) {
     (void)state;
     compare(&(Case){.name = "bf16", .change = half_width});
@@ -318,6 +327,7 @@ int main(void) {
         cmocka_unit_test(two_devices_adamw),
         cmocka_unit_test(parts_and_nesterov),
         cmocka_unit_test(parts_that_are_frozen),
+        cmocka_unit_test(inputs_that_are_not_square),
         cmocka_unit_test(bf16),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -141,6 +141,7 @@ typedef struct effnet_model_options {
      * million. */
     int64_t most_pixels;
     int resolution_width; /* width of the input; 0: `resolution`, a square */
+    int in_chans;         /* effnet_model_create: channels of a picture, 1 to 16; 0: 3 */
 } effnet_model_options;
 
 /* A new model by name ("efficientnet_b0" ... "efficientnet_b8", "efficientnet_l2", "efficientnet_lite0" ...
@@ -175,7 +176,7 @@ EFFNET_API const char *effnet_model_label(const effnet_model *model, int class_i
 typedef struct effnet_preprocessing {
     size_t struct_size;
     int height, width;
-    double mean[3], std[3]; /* RGB */
+    double mean[3], std[3]; /* RGB; of other channels see channel_mean */
     double crop_pct;        /* docs/recipe.md says what this and the following, its keys, mean */
     char val_crop[24];      /* "center", "none", "resize_shorter" */
     char interpolation[24]; /* "bilinear", "bicubic" */
@@ -183,6 +184,10 @@ typedef struct effnet_preprocessing {
     char overshoot[24];     /* "clip", "keep" */
     int pad_to;             /* smaller pictures are padded to this side; 0: never */
     bool exif_orientation;  /* pictures are turned upright first */
+    /* 3: red, green and blue; 1: files give their luma; others: the samples of a PNG or TIFF as they are stored. Each has
+     * its mean and standard deviation. */
+    int channels;
+    double channel_mean[16], channel_std[16];
 } effnet_preprocessing;
 EFFNET_API effnet_status effnet_model_preprocessing(const effnet_model *model, effnet_preprocessing *out,
                                                     effnet_error *error);
@@ -192,9 +197,9 @@ typedef struct effnet_picture {
     const char *path;      /* a JPEG, PNG, WebP, BMP, GIF or TIFF file; or */
     const void *bytes;     /* the contents of such a file, ... */
     size_t size;           /* ... so many bytes; or */
-    const uint8_t *pixels; /* height x width RGB pixels, ... */
+    const uint8_t *pixels; /* height x width pixels of the model's channels (RGB), a byte each, ... */
     int height, width;
-    size_t stride; /* ... their rows so many bytes apart; 0: 3 * width */
+    size_t stride; /* ... their rows so many bytes apart; 0: channels * width */
 } effnet_picture;
 
 typedef struct effnet_prediction {
@@ -227,7 +232,7 @@ EFFNET_API effnet_status effnet_model_feature(const effnet_model *model, const c
  * A picture's outputs are the same bits whatever is run beside it. */
 EFFNET_API effnet_status effnet_run(effnet_model *model, const effnet_picture *pictures, int count,
                                     const effnet_outputs *outputs, effnet_error *error);
-/* A picture as the network sees it: `out` (height, width, 3) of effnet_model_preprocessing, for effnet_logits. */
+/* A picture as the network sees it: `out` (height, width, channels) of effnet_model_preprocessing, for effnet_logits. */
 EFFNET_API effnet_status effnet_prepare(const effnet_model *model, const effnet_picture *picture, float *out,
                                         effnet_error *error);
 /* One picture's `count` likeliest classes: effnet_run in short. */
@@ -568,7 +573,7 @@ typedef struct effnet_plan {
     int64_t cache_bytes;                          /* of that, decoded pictures kept for later epochs */
     int64_t memory_limit, memory_free;            /* of the machine or its control group */
     int64_t checkpoint_bytes, disk_bytes;         /* one; all that stand at once at most, and the log */
-    double input_mean[3], input_std[3];           /* of what the network saw; NaN where nothing but noise was seen */
+    double input_mean[3], input_std[3];           /* of what the network saw, its first channels; NaN: none, or noise */
     int resolution_width;                         /* `resolution` is the height */
 } effnet_plan;
 

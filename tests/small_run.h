@@ -85,8 +85,8 @@ static inline void small_run_create(SmallRun *run, int optimizer, bool ema) {
     run->card = (ModelCard){.config = config,
                             .transform = {.input = {32, 32, 3}, .crop_pct = 0.875, .interpolation = 1, .pad_to = 32}};
     for (int c = 0; c < 3; c++) {
-        run->card.transform.mean[c] = run->recipe.mean[c];
-        run->card.transform.std[c] = run->recipe.std[c];
+        run->card.transform.mean[c] = run->recipe.mean.values[c];
+        run->card.transform.std[c] = run->recipe.std.values[c];
     }
 }
 

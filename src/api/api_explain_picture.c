@@ -45,11 +45,13 @@ static void average_pixel(const Drawing *drawing, int y, int x, double rgb[3]) {
     int right = (int)((int64_t)(x + 1) * from->width / to->width);
     if (bottom == top) bottom++;
     if (right == left) right++;
+    const size_t channels = (size_t)picture_channels(from);
     rgb[0] = rgb[1] = rgb[2] = 0;
     for (int i = top; i < bottom; i++)
         for (int j = left; j < right; j++)
-            for (int c = 0; c < 3; c++)
-                rgb[c] += from->pixels[3 * ((size_t)i * (size_t)from->width + (size_t)j) + (size_t)c];
+            for (size_t c = 0; c < 3; c++) /* of fewer than three channels the first one is grey */
+                rgb[c] +=
+                    from->pixels[channels * ((size_t)i * (size_t)from->width + (size_t)j) + (channels < 3 ? 0 : c)];
     for (int c = 0; c < 3; c++) rgb[c] /= (double)(bottom - top) * (right - left);
 }
 
@@ -115,7 +117,9 @@ effnet_status effnet_explain_save(effnet_model *model, const effnet_picture *pic
     effnet_status status = model_decode(model, picture, "the picture", &decoder, &decoded, error);
     if (status == EFFNET_OK) {
         const effnet_picture pixels = {.pixels = decoded.pixels, .width = decoded.width, .height = decoded.height};
-        status = effnet_explain(model, &pixels, class_index, map, of, error);
+        const bool same =
+            picture_channels(&decoded) == model->card.transform.input.channels; /* else its luma is seen */
+        status = effnet_explain(model, same ? &pixels : picture, class_index, map, of, error);
     }
     if (status == EFFNET_OK) status = draw(model, &decoded, map, shape, &drawn, error);
     if (status == EFFNET_OK) status = picture_write(&drawn, path, error);

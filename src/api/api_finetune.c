@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "model/input_channels.h"
 #include "report/reference_curve.h"
 #include "train/features.h"
 #include "train/finetune_recipe.h"
@@ -138,13 +139,20 @@ static effnet_status build_network(Finetune *run, effnet_error *err) {
     TRY(network_from_recipe(&run->recipe, &config, &run->network, err));
     const Parameter *here = network_find(&run->network, "classifier.weight", &statistic);
     const Parameter *there = network_find(&run->source->network, "classifier.weight", &statistic);
-    if (!here || !there || here->offset != there->offset || here->shape[1] != there->shape[1])
+    if (!here || !there ||
+        here->offset - network_stem(&run->network)->count !=
+            there->offset - network_stem(&run->source->network)->count ||
+        here->shape[1] != there->shape[1])
         return fail(err, EFFNET_ERROR_ARGUMENT,
                     "'%s' has another shape than %s as the settings make it; leave out head_width and se_round",
                     run->options->from, config.name);
     run->parameters = calloc(run->network.parameter_floats, sizeof *run->parameters);
     if (!run->parameters) return fail(err, EFFNET_ERROR_MEMORY, "no memory for the weights");
-    memcpy(run->parameters, run->source->parameters, here->offset * sizeof *run->parameters);
+    const Parameter *stem = network_stem(&run->network), *trained = network_stem(&run->source->network);
+    stem_for_channels(run->source->parameters + trained->offset, stem->shape[0], trained->shape[1],
+                      stem->shape[2] * stem->shape[3], stem->shape[1], run->parameters + stem->offset);
+    memcpy(run->parameters + stem->offset + stem->count, run->source->parameters + trained->offset + trained->count,
+           (here->offset - stem->count) * sizeof *run->parameters);
     return thread_team_create((int)run->recipe.threads, &run->team, err);
 }
 

@@ -1,6 +1,7 @@
 /* api_import.c - a model from another program's weights: whose names they are, which model, how it is run, values. */
 #include "api/handles.h"
 
+#include "base/number_text.h"
 #include "data/sources/class_names.h"
 #include "data/sources/imagenet_classes.h"
 #include "train/card.h"
@@ -36,19 +37,27 @@ static effnet_status choose_settings(const WeightImport *import, const effnet_im
     return options->model ? recipe_set(recipe, "model", options->model, err) : EFFNET_OK;
 }
 
-/* The configuration with the classes that the file has. */
+/* The configuration with the classes that the file has, and its input channels where none are asked for. */
 static effnet_status configure(const WeightImport *import, const effnet_import_options *options, Recipe *recipe,
-                               ModelConfig *config, effnet_error *err) {
+                               ModelConfig *config, ImportSettings *found, effnet_error *err) {
     Network network;
     int classes = 0;
-    for (const char *const *setting = options->settings; setting && *setting; setting++)
+    bool channels_given = false;
+    for (const char *const *setting = options->settings; setting && *setting; setting++) {
         TRY(apply_setting(recipe, *setting, err));
+        channels_given = channels_given || strncmp(*setting, "in_chans=", 9) == 0;
+    }
     TRY(model_config_from_recipe(recipe, 1, config, err));
     TRY(network_build(config, &network, err));
     effnet_status status = weight_import_classes(import, &network, &classes, err);
+    const int channels = weight_import_channels(import, &network);
     network_free(&network);
     config->num_classes = classes;
-    return status;
+    if (!channels_given) recipe->in_chans = config->input.channels = channels;
+    if (config->input.channels != channels)
+        import_settings_note(found, "the first convolution, of %d input channel%s, is converted to %d as timm does",
+                             channels, channels > 1 ? "s" : "", config->input.channels);
+    return status == EFFNET_OK ? recipe_check_channels(recipe, err) : status;
 }
 
 /* ---- class names ---- */
@@ -95,20 +104,24 @@ static effnet_status choose_names(const effnet_import_options *options, const Mo
 
 /* ---- all together ---- */
 
+static void list_channels(const double *values, int channels, char *out, size_t size) {
+    size_t used = 0;
+    for (int c = 0; c < channels && used < size; c++)
+        used += (size_t)number_print(out + used, size - used, "%s%.4g", c ? "," : "", values[c]);
+}
+
 static void note_result(const ModelCard *card, ImportSettings *found) {
     const TensorShape input = card->transform.input;
-    char resolution[40];
+    char resolution[40], mean[200], std[200];
+    list_channels(card->transform.mean, input.channels, mean, sizeof mean);
+    list_channels(card->transform.std, input.channels, std, sizeof std);
     if (input.height == input.width)
         snprintf(resolution, sizeof resolution, "%d", input.height);
     else
         snprintf(resolution, sizeof resolution, "%dx%d", input.height, input.width);
-    import_settings_note(found,
-                         "run with: resolution %s, crop_pct %.6g, %s, mean %.4g,%.4g,%.4g, std %.4g,%.4g,%.4g, %s "
-                         "padding, bn_eps %g",
+    import_settings_note(found, "run with: resolution %s, crop_pct %.6g, %s, mean %s, std %s, %s padding, bn_eps %g",
                          resolution, card->transform.crop_pct,
-                         card->transform.interpolation == INTERPOLATION_BILINEAR ? "bilinear" : "bicubic",
-                         card->transform.mean[0], card->transform.mean[1], card->transform.mean[2],
-                         card->transform.std[0], card->transform.std[1], card->transform.std[2],
+                         card->transform.interpolation == INTERPOLATION_BILINEAR ? "bilinear" : "bicubic", mean, std,
                          card->config.padding == MODEL_PADDING_SAME ? "same" : "symmetric", card->config.bn_eps);
 }
 
@@ -130,7 +143,7 @@ static effnet_status import_model(const WeightImport *import, const effnet_impor
     NameList names = {0};
     effnet_model *model;
     TRY(choose_settings(import, options, &recipe, own, found, err));
-    TRY(configure(import, options, &recipe, &config, err));
+    TRY(configure(import, options, &recipe, &config, found, err));
     effnet_status status = choose_names(options, own, found, config.num_classes, &names, err);
     if (status != EFFNET_OK) {
         name_list_free(&names);

@@ -98,6 +98,9 @@ static effnet_status check_options(const effnet_model_options *options, Dtype *d
         return fail(err, EFFNET_ERROR_ARGUMENT, "num_classes is %d; allowed: 1 to 100000, or 0 for the default",
                     options->num_classes);
     TRY(input_choose(options->resolution, options->resolution_width, &(TensorShape){0}, err));
+    if (options->in_chans < 0 || options->in_chans > MOST_CHANNELS)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "in_chans is %d; allowed: 1 to %d, or 0 for 3", options->in_chans,
+                    (int)MOST_CHANNELS);
     if (options->most_pixels < 0)
         return fail(err, EFFNET_ERROR_ARGUMENT, "most_pixels is %lld; allowed: 1 or more, or 0 for 200 million",
                     (long long)options->most_pixels);
@@ -118,6 +121,7 @@ effnet_status effnet_model_create(const char *name, const effnet_model_options *
     TRY(model_config_by_name(name, &config, error));
     if (chosen.num_classes) config.num_classes = chosen.num_classes;
     TRY(input_choose(chosen.resolution, chosen.resolution_width, &config.input, error));
+    if (chosen.in_chans) config.input.channels = chosen.in_chans;
     if (chosen.width_coefficient != 0) config.width = chosen.width_coefficient; /* bounds: network_build's */
     if (chosen.depth_coefficient != 0) config.depth = chosen.depth_coefficient;
     recipe_defaults(&recipe);

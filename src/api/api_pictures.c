@@ -7,13 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-static effnet_status check_pixels(const effnet_picture *picture, const char *name, effnet_error *err) {
+static effnet_status check_pixels(const effnet_picture *picture, int channels, const char *name, effnet_error *err) {
     const int height = picture->height, width = picture->width;
     if (height < 1 || width < 1 || height > PICTURE_MAX_SIDE || width > PICTURE_MAX_SIDE ||
         (int64_t)height * width > PICTURE_MAX_PIXELS)
         return fail(err, EFFNET_ERROR_ARGUMENT, "%s is %d x %d; allowed: sides of 1 to %d, %d pixels in all", name,
                     height, width, PICTURE_MAX_SIDE, PICTURE_MAX_PIXELS);
-    const size_t row = (size_t)width * 3;
+    const size_t row = (size_t)width * (size_t)channels;
     if (picture->stride && picture->stride < row)
         return fail(err, EFFNET_ERROR_ARGUMENT, "the stride of %s is %zu bytes; a row of %d pixels has %zu", name,
                     picture->stride, width, row);
@@ -21,11 +21,12 @@ static effnet_status check_pixels(const effnet_picture *picture, const char *nam
 }
 
 /* Rows one after the other, as pictures are here, in the decoder's memory where the caller's are apart. */
-static effnet_status take_pixels(const effnet_picture *picture, const char *name, Decoder *decoder, Picture *out,
-                                 effnet_error *err) {
-    TRY(check_pixels(picture, name, err));
-    const size_t row = (size_t)picture->width * 3;
-    *out = (Picture){.height = picture->height, .width = picture->width, .pixels = (uint8_t *)picture->pixels};
+static effnet_status take_pixels(const effnet_picture *picture, int channels, const char *name, Decoder *decoder,
+                                 Picture *out, effnet_error *err) {
+    TRY(check_pixels(picture, channels, name, err));
+    const size_t row = (size_t)picture->width * (size_t)channels;
+    *out = (Picture){
+        .height = picture->height, .width = picture->width, .pixels = (uint8_t *)picture->pixels, .channels = channels};
     if (picture->stride <= row) return EFFNET_OK;
     decoder->pixels = malloc(row * (size_t)picture->height);
     if (!decoder->pixels)
@@ -38,12 +39,15 @@ static effnet_status take_pixels(const effnet_picture *picture, const char *name
 
 effnet_status model_decode(const effnet_model *model, const effnet_picture *picture, const char *name, Decoder *decoder,
                            Picture *out, effnet_error *err) {
-    *decoder = (Decoder){.upright = model->card.transform.exif_orientation, .most_pixels = model->most_pixels};
+    const TensorShape input = model->card.transform.input;
+    *decoder = (Decoder){.channels = decoded_channels(input),
+                         .upright = model->card.transform.exif_orientation,
+                         .most_pixels = model->most_pixels};
     const int ways = (picture->path != NULL) + (picture->bytes != NULL) + (picture->pixels != NULL);
     if (ways != 1)
         return fail(err, EFFNET_ERROR_ARGUMENT, "%s is given in %d ways; give one of path, bytes and pixels", name,
                     ways);
-    if (picture->pixels) return take_pixels(picture, name, decoder, out, err);
+    if (picture->pixels) return take_pixels(picture, input.channels, name, decoder, out, err);
     if (picture->bytes && (picture->size == 0 || picture->size > PICTURE_FILE_LIMIT))
         return fail(err, EFFNET_ERROR_ARGUMENT, "%s has %zu bytes; allowed: 1 to %d", name, picture->size,
                     (int)PICTURE_FILE_LIMIT);
@@ -78,9 +82,12 @@ effnet_status effnet_model_preprocessing(const effnet_model *model, effnet_prepr
                                  .width = transform->input.width,
                                  .crop_pct = transform->crop_pct,
                                  .pad_to = transform->pad_to,
-                                 .exif_orientation = transform->exif_orientation};
+                                 .exif_orientation = transform->exif_orientation,
+                                 .channels = transform->input.channels};
     memcpy(told.mean, transform->mean, sizeof told.mean);
     memcpy(told.std, transform->std, sizeof told.std);
+    memcpy(told.channel_mean, transform->mean, sizeof told.channel_mean);
+    memcpy(told.channel_std, transform->std, sizeof told.channel_std);
     Recipe recipe;
     recipe_defaults(&recipe);
     recipe_from_card(&model->card, &recipe);

@@ -9,6 +9,8 @@ typedef struct TensorShape {
     int height, width, channels;
 } TensorShape;
 
+enum { MOST_CHANNELS = 16 }; /* of a network's input */
+
 static inline size_t shape_floats(TensorShape shape) {
     return (size_t)shape.height * (size_t)shape.width * (size_t)shape.channels;
 }

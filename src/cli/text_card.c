@@ -21,21 +21,29 @@ static void print_classes(const effnet_model *model, FILE *stream) {
     }
 }
 
+static void print_channels(const double *values, int channels, FILE *stream) {
+    for (int c = 0; c < channels; c++) {
+        char text[32];
+        text_number(values[c], 4, text, sizeof text);
+        fprintf(stream, " %s", text);
+    }
+}
+
 static void print_preprocessing(const effnet_model *model, FILE *stream) {
     effnet_preprocessing how = {.struct_size = sizeof how};
-    char numbers[7][32];
+    char crop[32];
     if (effnet_model_preprocessing(model, &how, NULL) != EFFNET_OK) return;
-    for (int c = 0; c < 3; c++) {
-        text_number(how.mean[c], 4, numbers[c], sizeof numbers[c]);
-        text_number(how.std[c], 4, numbers[3 + c], sizeof numbers[3 + c]);
-    }
-    text_number(how.crop_pct, 4, numbers[6], sizeof numbers[6]);
-    fprintf(stream, "input   %dx%d, val_crop %s, crop_pct %s, %s (%s%s)", how.height, how.width, how.val_crop,
-            numbers[6], how.interpolation, how.resize, strcmp(how.overshoot, "keep") == 0 ? ", overshoot kept" : "");
+    text_number(how.crop_pct, 4, crop, sizeof crop);
+    fprintf(stream, "input   %dx%d, val_crop %s, crop_pct %s, %s (%s%s)", how.height, how.width, how.val_crop, crop,
+            how.interpolation, how.resize, strcmp(how.overshoot, "keep") == 0 ? ", overshoot kept" : "");
     if (how.pad_to) fprintf(stream, ", padded to %d", how.pad_to);
     if (how.exif_orientation) fprintf(stream, ", turned upright");
-    fprintf(stream, ", mean %s %s %s, std %s %s %s\n", numbers[0], numbers[1], numbers[2], numbers[3], numbers[4],
-            numbers[5]);
+    if (how.channels != 3) fprintf(stream, ", %d channel%s", how.channels, how.channels > 1 ? "s" : "");
+    fprintf(stream, ", mean");
+    print_channels(how.channel_mean, how.channels, stream);
+    fprintf(stream, ", std");
+    print_channels(how.channel_std, how.channels, stream);
+    fprintf(stream, "\n");
 }
 
 static void print_origin(const effnet_model *model, FILE *stream) {
@@ -62,8 +70,10 @@ void text_print_card(const effnet_model *model, FILE *stream) {
     print_origin(model, stream);
 }
 
-static json_t *three(const double values[3]) {
-    return json_pack("[ooo]", json_rounded(values[0], 7), json_rounded(values[1], 7), json_rounded(values[2], 7));
+static json_t *channels_to_json(const double *values, int channels) {
+    json_t *list = json_array();
+    for (int c = 0; c < channels; c++) json_array_append_new(list, json_rounded(values[c], 7));
+    return list;
 }
 
 void text_card_to_json(const effnet_model *model, json_t *object) {
@@ -75,8 +85,9 @@ void text_card_to_json(const effnet_model *model, json_t *object) {
     if (effnet_model_preprocessing(model, &how, NULL) == EFFNET_OK) {
         json_object_set_new(prepared, "height", json_integer(how.height));
         json_object_set_new(prepared, "width", json_integer(how.width));
-        json_object_set_new(prepared, "mean", three(how.mean));
-        json_object_set_new(prepared, "std", three(how.std));
+        json_object_set_new(prepared, "in_chans", json_integer(how.channels));
+        json_object_set_new(prepared, "mean", channels_to_json(how.channel_mean, how.channels));
+        json_object_set_new(prepared, "std", channels_to_json(how.channel_std, how.channels));
         json_object_set_new(prepared, "crop_pct", json_rounded(how.crop_pct, 7));
         json_object_set_new(prepared, "val_crop", json_text(how.val_crop));
         json_object_set_new(prepared, "interpolation", json_text(how.interpolation));

@@ -168,7 +168,7 @@ static effnet_status host_evaluate(Executor *executor, ExecutorWeights weights, 
         if (!host->evaluation_images)
             TRY(memory_allocate_floats((size_t)host->evaluation_batch, image_floats, "the normalised pictures",
                                        &host->evaluation_images, err));
-        pixels_normalise(&host->spec, batch->pixels, (size_t)batch->size, image_floats, host->team,
+        pixels_normalise(&host->spec, network->config.input, batch->pixels, (size_t)batch->size, host->team,
                          host->evaluation_images);
         images = host->evaluation_images;
     }

@@ -50,7 +50,8 @@ void replica_share(const Replica *replica, int batch, int *first, int *count) {
 typedef struct Normalising {
     const uint8_t *pixels;
     size_t image_floats;
-    float scale[3], bias[3];
+    int channels;
+    float scale[MOST_CHANNELS], bias[MOST_CHANNELS];
     float *out;
 } Normalising;
 
@@ -59,14 +60,15 @@ static void normalise_task(void *context, int task, int thread) {
     const Normalising *n = context;
     const uint8_t *pixels = n->pixels + (size_t)task * n->image_floats;
     float *out = n->out + (size_t)task * n->image_floats;
-    for (size_t i = 0; i < n->image_floats; i += 3)
-        for (size_t c = 0; c < 3; c++) out[i + c] = (float)pixels[i + c] * n->scale[c] + n->bias[c];
+    const size_t channels = (size_t)n->channels;
+    for (size_t i = 0; i < n->image_floats; i += channels)
+        for (size_t c = 0; c < channels; c++) out[i + c] = (float)pixels[i + c] * n->scale[c] + n->bias[c];
 }
 
-void pixels_normalise(const StepSpec *spec, const uint8_t *pixels, size_t images, size_t image_floats, ThreadTeam *team,
+void pixels_normalise(const StepSpec *spec, TensorShape input, const uint8_t *pixels, size_t images, ThreadTeam *team,
                       float *out) {
-    Normalising n = {.pixels = pixels, .image_floats = image_floats, .out = out};
-    for (int c = 0; c < 3; c++) { /* as data/transform/preprocess.c has them */
+    Normalising n = {.pixels = pixels, .image_floats = shape_floats(input), .channels = input.channels, .out = out};
+    for (int c = 0; c < input.channels; c++) { /* as data/transform/preprocess.c has them */
         n.scale[c] = (float)(1 / (255 * spec->std[c]));
         n.bias[c] = (float)(-spec->mean[c] / spec->std[c]);
     }
@@ -98,7 +100,7 @@ static effnet_status part_images(Replica *replica, const ExecutorBatch *batch, i
     if (!room->images)
         TRY(memory_allocate_floats((size_t)part_size(replica->spec), image_floats, "the normalised pictures",
                                    &room->images, err));
-    pixels_normalise(replica->spec, batch->pixels + (size_t)first * image_floats, (size_t)count, image_floats,
+    pixels_normalise(replica->spec, network->config.input, batch->pixels + (size_t)first * image_floats, (size_t)count,
                      replica->team, room->images);
     *out = room->images;
     return EFFNET_OK;

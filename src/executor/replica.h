@@ -59,8 +59,8 @@ effnet_status replica_backward(Replica *replica, ReplicaPart *part, float *gradi
 /* The (first) room of a host executor: tests and tools look in, and may put another engine there in place of one they free. */
 ReplicaRoom *host_executor_room(Executor *executor);
 
-/* out (N, H, W, 3) = (byte / 255 - mean) / std as byte * scale + bias, with the loader's own scale and bias. */
-void pixels_normalise(const StepSpec *spec, const uint8_t *pixels, size_t images, size_t image_floats, ThreadTeam *team,
+/* out (images, input) = (byte / 255 - mean) / std as byte * scale + bias, with the loader's own scale and bias. */
+void pixels_normalise(const StepSpec *spec, TensorShape input, const uint8_t *pixels, size_t images, ThreadTeam *team,
                       float *out);
 
 #endif

@@ -306,7 +306,8 @@ static void write_predict(CWriter *writer) {
 
 static void write_test(CWriter *writer) {
     const CSourceOptions *options = writer->options;
-    const size_t count = (size_t)options->golden_height * (size_t)options->golden_width * 3;
+    const size_t channels = (size_t)writer->network->config.input.channels;
+    const size_t count = (size_t)options->golden_height * (size_t)options->golden_width * channels;
     const int classes = writer->network->config.num_classes;
     FILE *stream = writer->stream;
     fprintf(stream,
@@ -357,7 +358,7 @@ static effnet_status write_header(CWriter *writer, effnet_error *err) {
         "#ifndef %s_H\n#define %s_H\n\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n"
         "enum { %s_HEIGHT = %d, %s_WIDTH = %d, %s_CHANNELS = %d, %s_CLASSES = %d };\n"
         "extern const char *const %s_labels[%s_CLASSES];\n\n"
-        "/* The probabilities (%s_CLASSES) of a picture (height, width, 3), bytes, red green blue, of any size up to\n"
+        "/* The probabilities (%s_CLASSES) of a picture (height, width, %s_CHANNELS) of bytes%s, of any size up to\n"
         " * 30,000 a side, which is cropped and resized as in training. 0; -1 where the size is not allowed. */\n"
         "int %s_predict(const unsigned char *pixels, int height, int width, float *probabilities);\n\n"
         "/* The same in steps: a picture becomes the input (%s_HEIGHT, %s_WIDTH, %s_CHANNELS), normalised; that\n"
@@ -370,8 +371,11 @@ static effnet_status write_header(CWriter *writer, effnet_error *err) {
         "int %s_test(void);\n\n"
         "#ifdef __cplusplus\n}\n#endif\n#endif\n",
         upper, upper, upper, network->config.input.height, upper, network->config.input.width, upper,
-        network->config.input.channels, upper, network->config.num_classes, prefix, upper, upper, prefix, upper, upper,
-        upper, prefix, prefix, prefix, prefix);
+        network->config.input.channels, upper, network->config.num_classes, prefix, upper, upper, upper,
+        network->config.input.channels == 3   ? ", red green blue"
+        : network->config.input.channels == 1 ? ", grey"
+                                              : "",
+        prefix, upper, upper, upper, prefix, prefix, prefix, prefix);
     return EFFNET_OK;
 }
 

@@ -272,10 +272,14 @@ static void write_box(FILE *stream, const EvaluationTransform *how) {
             input.height, input.width);
 }
 
-static void write_triple(FILE *stream, const char *name, const double *values) {
-    char text[3][40];
-    for (int c = 0; c < 3; c++) number_print(text[c], sizeof text[c], "%.9g", values[c]);
-    fprintf(stream, "    static const float %s[3] = {%s, %s, %s};\n", name, text[0], text[1], text[2]);
+static void write_channels(FILE *stream, const char *name, const double *values, int channels) {
+    fprintf(stream, "    static const float %s[%d] = {", name, channels);
+    for (int c = 0; c < channels; c++) {
+        char text[40];
+        number_print(text, sizeof text, "%.9g", values[c]);
+        fprintf(stream, "%s%s", c ? ", " : "", text);
+    }
+    fputs("};\n", stream);
 }
 
 void c_source_prepare(FILE *stream, const char *prefix, const EvaluationTransform *how) {
@@ -283,7 +287,7 @@ void c_source_prepare(FILE *stream, const char *prefix, const EvaluationTransfor
     const int shorter = input.height < input.width ? input.height : input.width;
     const bool keep = how->overshoot == OVERSHOOT_KEEP;
     const bool clips = how->resize == RESIZE_PILLOW && how->interpolation == INTERPOLATION_BICUBIC && !keep;
-    double scale[3], shift[3];
+    double scale[MOST_CHANNELS], shift[MOST_CHANNELS];
     evaluation_transform_levels(how, scale, shift);
     fputs("/* ---- a picture becomes the network's input --------------------------------------------------- */\n\n",
           stream);
@@ -301,8 +305,8 @@ void c_source_prepare(FILE *stream, const char *prefix, const EvaluationTransfor
             "static float row_weights[MOST_WEIGHTS], column_weights[MOST_WEIGHTS];\n\n"
             "int %s_prepare(const unsigned char *pixels, int height, int width, float *input) {\n",
             shorter, prefix);
-    write_triple(stream, "scale", scale);
-    write_triple(stream, "shift", shift);
+    write_channels(stream, "scale", scale, input.channels);
+    write_channels(stream, "shift", shift, input.channels);
     fputs("    if (height < 1 || width < 1 || height > MOST_SIDE || width > MOST_SIDE) return -1;\n", stream);
     write_box(stream, how);
     fprintf(stream,
@@ -310,25 +314,26 @@ void c_source_prepare(FILE *stream, const char *prefix, const EvaluationTransfor
             "        int first_column, columns = weigh(&across, x, &first_column, column_weights);\n"
             "        for (int y = 0; y < %d; y++) {\n"
             "            int first_row, rows = weigh(&down, y, &first_row, row_weights);\n"
-            "            float level[3] = {0};\n"
+            "            float level[%d] = {0};\n"
             "            for (int j = 0; j < rows; j++) {\n"
             "                const int row = top + first_row + j;\n"
-            "                float sum[3] = {0};\n"
+            "                float sum[%d] = {0};\n"
             "                for (int i = 0; i < columns; i++) {\n"
             "                    const int column = left + first_column + i;\n"
             "                    if (row < 0 || row >= height || column < 0 || column >= width) continue;\n"
-            "                    const unsigned char *pixel = pixels + 3 * ((size_t)row * (size_t)width + "
+            "                    const unsigned char *pixel = pixels + %d * ((size_t)row * (size_t)width + "
             "(size_t)column);\n"
-            "                    for (int c = 0; c < 3; c++) sum[c] += column_weights[i] * pixel[c];\n"
+            "                    for (int c = 0; c < %d; c++) sum[c] += column_weights[i] * pixel[c];\n"
             "                }\n"
-            "                for (int c = 0; c < 3; c++) level[c] += row_weights[j] * %s;\n"
+            "                for (int c = 0; c < %d; c++) level[c] += row_weights[j] * %s;\n"
             "            }\n"
-            "            for (int c = 0; c < 3; c++)\n"
-            "                input[3 * (y * %d + x) + c] = %s * scale[c] + shift[c];\n"
+            "            for (int c = 0; c < %d; c++)\n"
+            "                input[%d * (y * %d + x) + c] = %s * scale[c] + shift[c];\n"
             "        }\n"
             "    }\n"
             "    return 0;\n"
             "}\n\n",
-            input.width, input.height, clips ? "fminf(fmaxf(sum[c], 0), 255)" : "sum[c]", input.width,
+            input.width, input.height, input.channels, input.channels, input.channels, input.channels, input.channels,
+            clips ? "fminf(fmaxf(sum[c], 0), 255)" : "sum[c]", input.channels, input.channels, input.width,
             keep ? "level[c]" : "fminf(fmaxf(level[c], 0), 255)");
 }

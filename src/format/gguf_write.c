@@ -89,10 +89,11 @@ static void put_own_pairs(FILE *stream, const Network *network, const GgufOption
     put_resolution(stream, options->transform->input);
     put_key(stream, "efficientnet.bn_eps", GGUF_F32);
     put_float(stream, network->config.bn_eps);
-    put_array(stream, "efficientnet.mean", GGUF_F32, 3);
-    for (int c = 0; c < 3; c++) put_float(stream, options->transform->mean[c]);
-    put_array(stream, "efficientnet.std", GGUF_F32, 3);
-    for (int c = 0; c < 3; c++) put_float(stream, options->transform->std[c]);
+    const int channels = options->transform->input.channels;
+    put_array(stream, "efficientnet.mean", GGUF_F32, channels);
+    for (int c = 0; c < channels; c++) put_float(stream, options->transform->mean[c]);
+    put_array(stream, "efficientnet.std", GGUF_F32, channels);
+    for (int c = 0; c < channels; c++) put_float(stream, options->transform->std[c]);
     put_array(stream, "efficientnet.class_names", GGUF_STRING, network->config.num_classes);
     for (int c = 0; c < network->config.num_classes; c++) put_string(stream, options->labels[c]);
 }

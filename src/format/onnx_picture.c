@@ -1,6 +1,6 @@
 /* onnx_picture.c - see onnx_picture.h: what data/transform does to a picture in evaluation, written as ONNX operators.
  *
- *   bytes (N, H, W, 3) -> canvas (pad_to) -> crop -> floats (N, 3, h, w) -> across: times (w, width) -> down:
+ *   bytes (N, H, W, channels) -> canvas (pad_to) -> crop -> floats (N, 3, h, w) -> across: times (w, width) -> down:
  *   (height, h) times -> (level / 255 - mean) / std
  *
  * Resizing is linear along each side, so it is two products with matrices; ONNX's own Resize differs between programs and
@@ -95,7 +95,7 @@ static char *concatenated(Builder *builder, const char *name, char *const *scala
 
 /* A picture and its sides, scalars. */
 typedef struct Canvas {
-    char *pixels, *height, *width; /* pixels (N, height, width, 3) */
+    char *pixels, *height, *width; /* pixels (N, height, width, channels) */
 } Canvas;
 
 static char *half_of(Builder *builder, const char *name, char *value) {
@@ -411,12 +411,13 @@ static char *resized(Builder *builder, Canvas in) {
 
 /* level * 1 / (255 std) - mean / std. */
 static char *normalised(Builder *builder, char *levels) {
-    double scales[3], shifts[3];
+    const int channels = builder->how->input.channels;
+    double scales[MOST_CHANNELS], shifts[MOST_CHANNELS];
     evaluation_transform_levels(builder->how, scales, shifts);
     char *names[2] = {onnx_name(builder->graph, "level_scale"), onnx_name(builder->graph, "level_shift")};
-    float *scale = onnx_constant(builder->graph, names[0], 3, (int[]){3, 1, 1});
-    float *shift = onnx_constant(builder->graph, names[1], 3, (int[]){3, 1, 1});
-    for (int c = 0; scale && shift && c < 3; c++) {
+    float *scale = onnx_constant(builder->graph, names[0], 3, (int[]){channels, 1, 1});
+    float *shift = onnx_constant(builder->graph, names[1], 3, (int[]){channels, 1, 1});
+    for (int c = 0; scale && shift && c < channels; c++) {
         scale[c] = (float)scales[c];
         shift[c] = (float)shifts[c];
     }

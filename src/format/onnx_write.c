@@ -278,7 +278,7 @@ effnet_status onnx_write(const char *path, const Network *network, const float *
         .num_outputs = 1 + pictures,
         .metadata = options->metadata};
     if (pictures) {
-        model.input = (OnnxPort){ONNX_PICTURE, ONNX_UINT8, 3, {-'H', -'W', 3}};
+        model.input = (OnnxPort){ONNX_PICTURE, ONNX_UINT8, 3, {-'H', -'W', network->config.input.channels}};
         exporter.tensors[0] = onnx_add_picture(&exporter.graph, options->pictures);
     } else {
         exporter.tensors[0] = onnx_name(&exporter.graph, "input");

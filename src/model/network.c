@@ -248,8 +248,8 @@ static effnet_status check_config(const ModelConfig *config, effnet_error *err) 
     if (input.height < 1 || input.height > 4096 || input.width < 1 || input.width > 4096)
         return fail(err, EFFNET_ERROR_ARGUMENT, "resolution is %dx%d; allowed: sides of 1 to 4096", input.height,
                     input.width);
-    if (input.channels < 1 || input.channels > 16)
-        return fail(err, EFFNET_ERROR_ARGUMENT, "in_chans is %d; allowed: 1 to 16", input.channels);
+    if (input.channels < 1 || input.channels > MOST_CHANNELS)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "in_chans is %d; allowed: 1 to %d", input.channels, (int)MOST_CHANNELS);
     if (config->num_classes < 1 || config->num_classes > 1000000)
         return fail(err, EFFNET_ERROR_ARGUMENT, "num_classes is %d; allowed: 1 to 1000000", config->num_classes);
     if (!(config->width > 0 && config->width <= 16 && config->depth > 0 && config->depth <= 16))

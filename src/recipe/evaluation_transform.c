@@ -16,7 +16,7 @@ void evaluation_transform_from_recipe(const Recipe *recipe, TensorShape input, E
         .exif_orientation = recipe->exif_orientation,
         .crop_pct = recipe->crop_pct,
     };
-    recipe_normalisation(recipe, out->mean, out->std);
+    recipe_normalisation(recipe, input.channels, out->mean, out->std);
 }
 
 void recipe_take_transform(const EvaluationTransform *transform, Recipe *recipe) {
@@ -29,12 +29,15 @@ void recipe_take_transform(const EvaluationTransform *transform, Recipe *recipe)
     recipe->exif_orientation = transform->exif_orientation;
     recipe->crop_pct = transform->crop_pct;
     recipe->normalize = true;
-    memcpy(recipe->mean, transform->mean, sizeof recipe->mean);
-    memcpy(recipe->std, transform->std, sizeof recipe->std);
+    recipe->in_chans = transform->input.channels;
+    recipe->mean = recipe->std = (ChannelValues){.count = transform->input.channels};
+    memcpy(recipe->mean.values, transform->mean, (size_t)transform->input.channels * sizeof *transform->mean);
+    memcpy(recipe->std.values, transform->std, (size_t)transform->input.channels * sizeof *transform->std);
 }
 
-void evaluation_transform_levels(const EvaluationTransform *transform, double scale[3], double bias[3]) {
-    for (int c = 0; c < 3; c++) { /* (byte / 255 - mean) / std */
+void evaluation_transform_levels(const EvaluationTransform *transform, double scale[MOST_CHANNELS],
+                                 double bias[MOST_CHANNELS]) {
+    for (int c = 0; c < transform->input.channels; c++) { /* (byte / 255 - mean) / std */
         scale[c] = 1 / (255 * transform->std[c]);
         bias[c] = -transform->mean[c] / transform->std[c];
     }

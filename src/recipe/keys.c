@@ -18,8 +18,8 @@ static const Key rows[] = {
     {ROW(key, help_, KIND_SWITCH, field), .count = 1, .initial = {initial_}},
 #define KEY_CHOICE(key, field, prefix, initial_, choices_, help_)                                                      \
     {ROW(key, help_, KIND_CHOICE, field), .count = 1, .choices = choices_, .initial = {initial_}},
-#define KEY_TRIPLE(key, field, d0, d1, d2, least_, most_, help_)                                                       \
-    {ROW(key, help_, KIND_LIST, field), .count = 3, .least = least_, .most = most_, .initial = {d0, d1, d2}},
+#define KEY_CHANNELS(key, field, d0, d1, d2, least_, most_, help_)                                                     \
+    {ROW(key, help_, KIND_CHANNELS, field), .count = 3, .least = least_, .most = most_, .initial = {d0, d1, d2}},
 #define KEY_PAIR(key, field, d0, d1, least_, most_, help_)                                                             \
     {ROW(key, help_, KIND_LIST, field), .count = 2, .least = least_, .most = most_, .initial = {d0, d1}},
 #include "recipe/keys.def"
@@ -75,9 +75,6 @@ const Key *key_nearest(const char *name) {
 /* What other programs have and this one does otherwise, or not: better told than guessed at by spelling. */
 static const char *other_programs_key(const char *name) {
     static const char *const others[][2] = {
-        {"in_chans",
-         "networks here have three input channels; grey pictures are read as three equal ones, which computes "
-         "what a first convolution summed over them does, and other numbers of channels are not supported"},
         {"img_size", "the size of the network's input is called resolution: 224, or height x width, 224x320"},
         {"input_size", "the size of the network's input is called resolution: 224, or height x width, 224x320"},
     };

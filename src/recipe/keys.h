@@ -8,21 +8,34 @@
 #include "base/error.h"
 #include "recipe/recipe_struct.h"
 
-typedef enum KeyKind { KIND_STRING, KIND_INTEGER, KIND_SIZE, KIND_NUMBER, KIND_SWITCH, KIND_CHOICE, KIND_LIST } KeyKind;
+typedef enum KeyKind {
+    KIND_STRING,
+    KIND_INTEGER,
+    KIND_SIZE,
+    KIND_NUMBER,
+    KIND_SWITCH,
+    KIND_CHOICE,
+    KIND_LIST,
+    KIND_CHANNELS
+} KeyKind;
 
 typedef struct Key {
     const char *name; /* NULL in a row that only begins a section; `help` is its title */
     const char *help;
     KeyKind kind;
-    size_t offset;       /* of the field in Recipe */
-    int count;           /* numbers in the field: 2 or 3 for KIND_LIST, else 1 */
-    double least, most;  /* KIND_INTEGER (exact below 2^53), KIND_SIZE (of a side), KIND_NUMBER, KIND_LIST */
+    size_t offset; /* of the field in Recipe */
+    int count;     /* numbers in the field: 2 of KIND_LIST, as many at first of KIND_CHANNELS, else 1 */
+    double least,
+        most; /* KIND_INTEGER (exact below 2^53), KIND_SIZE (of a side), KIND_NUMBER, KIND_LIST, KIND_CHANNELS */
     const char *choices; /* KIND_CHOICE: "a|b|c" */
     const char *text;    /* KIND_STRING: the default */
     double initial[3];   /* the default of every other kind; a choice's index, a switch's 0 or 1 */
 } Key;
 
-enum { KEY_MAX_VALUES = 3, KEY_TEXT = 600 }; /* KEY_TEXT: bytes that hold any value or list of choices as text */
+enum {
+    KEY_MAX_VALUES = MOST_CHANNELS,
+    KEY_TEXT = 600
+}; /* KEY_TEXT: bytes that hold any value or list of choices as text */
 
 /* The table, section rows included; *count is its length. */
 const Key *key_table(int *count);

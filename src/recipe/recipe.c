@@ -36,6 +36,10 @@ void recipe_defaults(Recipe *recipe) {
         case KIND_CHOICE:
             *(int *)field = (int)key->initial[0];
             break;
+        case KIND_CHANNELS:
+            ((ChannelValues *)field)->count = key->count;
+            memcpy(((ChannelValues *)field)->values, key->initial, (size_t)key->count * sizeof(double));
+            break;
         case KIND_LIST:
             memcpy(field, key->initial, (size_t)key->count * sizeof(double));
             break;
@@ -69,7 +73,8 @@ effnet_status recipe_set(Recipe *recipe, const char *key_name, const char *value
     const Key *key = key_find(key_name);
     if (!key) return key_unknown(key_name, where, err);
     ValueText whole = {.text = value, .length = strlen(value)};
-    if (key->kind != KIND_LIST) return key_assign(key, recipe, &whole, 1, false, where, err);
+    if (key->kind != KIND_LIST && key->kind != KIND_CHANNELS)
+        return key_assign(key, recipe, &whole, 1, false, where, err);
     ValueText values[KEY_MAX_VALUES + 1]; /* one more, to see that there are too many */
     if (whole.length >= sizeof copy) return key_assign(key, recipe, &whole, 1, false, where, err);
     memcpy(copy, value, whole.length + 1);
@@ -154,10 +159,36 @@ effnet_status recipe_check_series(const Recipe *recipe, effnet_error *err) {
     return EFFNET_OK;
 }
 
+/* mean and std have a number for each channel, or are averaged; operations on colours want colours, or one grey. */
+effnet_status recipe_check_channels(const Recipe *recipe, effnet_error *err) {
+    const ChannelValues *const lists[] = {&recipe->mean, &recipe->std};
+    const char *const names[] = {"mean", "std"};
+    for (int i = 0; i < 2; i++)
+        if (lists[i]->count != recipe->in_chans && lists[i]->count != 1 && lists[i]->count != 3)
+            return fail(
+                err, EFFNET_ERROR_FORMAT,
+                "%s has %lld numbers and in_chans is %lld; give one a channel, or one or three whose average is "
+                "every channel's",
+                names[i], (long long)lists[i]->count, (long long)recipe->in_chans);
+    if (recipe->in_chans == 1 || recipe->in_chans == 3) return EFFNET_OK;
+    const char *const found = recipe->aa[0]                ? "aa"
+                              : recipe->color_jitter > 0   ? "color_jitter"
+                              : recipe->grayscale_prob > 0 ? "grayscale_prob"
+                                                           : NULL;
+    if (found)
+        return fail(
+            err, EFFNET_ERROR_FORMAT,
+            "%s is for pictures of red, green and blue, or of grey, and in_chans is %lld; leave it out (reprob, "
+            "mixup, cutmix, hflip and the random crop are for any)",
+            found, (long long)recipe->in_chans);
+    return EFFNET_OK;
+}
+
 effnet_status recipe_check(const Recipe *recipe, effnet_error *err) {
     enum { LEAST_SIDE = 8 }; /* nothing can be told apart in fewer pixels, and five halvings leave none of them */
     TRY(check_parts(recipe, err));
     TRY(recipe_check_series(recipe, err));
+    TRY(recipe_check_channels(recipe, err));
     const PictureSize input = recipe->resolution;
     if (input.height != 0 && (input.height < LEAST_SIDE || input.width < LEAST_SIDE))
         return fail(err, EFFNET_ERROR_FORMAT,
@@ -247,7 +278,7 @@ effnet_status recipe_save(const Recipe *recipe, const char *path, uint32_t *sum,
 }
 
 void recipe_visit_keys(effnet_key_visitor *visit, void *context) {
-    static const char *const types[] = {"text", "whole number", "size", "number", "switch", "choice", "list"};
+    static const char *const types[] = {"text", "whole number", "size", "number", "switch", "choice", "list", "list"};
     int count;
     const Key *keys = key_table(&count);
     const char *section = "";
@@ -282,10 +313,23 @@ double recipe_smoothing(const Recipe *recipe) {
     return recipe->smoothing_applied ? recipe->smoothing : 0;
 }
 
-void recipe_normalisation(const Recipe *recipe, double mean[3], double std[3]) {
-    for (int c = 0; c < 3; c++) {
-        mean[c] = recipe->normalize ? recipe->mean[c] : 0;
-        std[c] = recipe->normalize ? recipe->std[c] : 1 / 255.0;
+/* Source: timm, data/loader.py, adapt_to_chs. */
+ChannelValues channel_values_for(const ChannelValues *given, int channels) {
+    if (given->count == channels) return *given;
+    ChannelValues made = {.count = channels};
+    double sum = 0;
+    for (int c = 0; c < given->count; c++) sum += given->values[c];
+    for (int c = 0; c < channels; c++) made.values[c] = sum / (double)given->count;
+    return made;
+}
+
+void recipe_normalisation(const Recipe *recipe, int channels, double mean[MOST_CHANNELS], double std[MOST_CHANNELS]) {
+    const ChannelValues means = channel_values_for(&recipe->mean, channels),
+                        deviations = channel_values_for(&recipe->std, channels);
+    for (int c = 0; c < MOST_CHANNELS; c++) {
+        const bool used = c < channels;
+        mean[c] = used && recipe->normalize ? means.values[c] : 0;
+        std[c] = !used ? 0 : recipe->normalize ? deviations.values[c] : 1 / 255.0;
     }
 }
 

@@ -20,6 +20,8 @@ effnet_status recipe_get(const Recipe *recipe, const char *key, char *buffer, si
 effnet_status recipe_check(const Recipe *recipe, effnet_error *err);
 /* An error where batch_size is auto: 0 in the struct, found by run_fit_batch alone. */
 effnet_status recipe_need_batch(const Recipe *recipe, const char *who, effnet_error *err);
+/* Its part on in_chans, mean, std and what needs colours. */
+effnet_status recipe_check_channels(const Recipe *recipe, effnet_error *err);
 /* Its part on seeds, folds and val_split. */
 effnet_status recipe_check_series(const Recipe *recipe, effnet_error *err);
 /* Every key with its value, as YAML that recipe_read takes back to the same struct. */
@@ -37,9 +39,12 @@ double recipe_learning_rate(const Recipe *recipe);
 const char *recipe_warning(const Recipe *recipe);
 /* smoothing, or 0 where it is not applied. */
 double recipe_smoothing(const Recipe *recipe);
-/* What input = (pixel / 255 - mean) / std uses: mean and std, or, where normalize is false, 0 and 1/255, which leave
+/* The numbers of `given`, or where these are of another number of channels their average for each of `channels`. */
+ChannelValues channel_values_for(const ChannelValues *given, int channels);
+/* What input = (pixel / 255 - mean) / std uses for each of `channels`, the rest 0: mean and std, or, where normalize is
+ * false, 0 and 1/255, which leave
  * the levels 0..255. */
-void recipe_normalisation(const Recipe *recipe, double mean[3], double std[3]);
+void recipe_normalisation(const Recipe *recipe, int channels, double mean[MOST_CHANNELS], double std[MOST_CHANNELS]);
 /* Optimizer steps of an epoch of `pictures` pictures, by train_remainder. */
 int64_t recipe_steps_per_epoch(const Recipe *recipe, int64_t pictures);
 /* How many of `devices` share the moments of batch norm: 1, or for tpu_groups max(8, devices / 8) above 8 devices (Tan

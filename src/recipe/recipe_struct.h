@@ -3,6 +3,8 @@
 #ifndef EFFNET_RECIPE_RECIPE_STRUCT_H
 #define EFFNET_RECIPE_RECIPE_STRUCT_H
 
+#include "base/tensor_shape.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -60,15 +62,21 @@ typedef struct PictureSize {
     int height, width;
 } PictureSize;
 
+/* A number for each channel of a picture, the rest 0. */
+typedef struct ChannelValues {
+    double values[MOST_CHANNELS];
+    int64_t count;
+} ChannelValues;
+
 typedef struct Recipe {
-#define KEY_STRING(key, field, initial, help)                  char field[RECIPE_TEXT];
-#define KEY_INTEGER(key, field, initial, least, most, help)    int64_t field;
-#define KEY_SIZE(key, field, initial, least, most, help)       PictureSize field;
-#define KEY_NUMBER(key, field, initial, least, most, help)     double field;
-#define KEY_SWITCH(key, field, initial, help)                  bool field;
-#define KEY_CHOICE(key, field, prefix, initial, choices, help) int field;
-#define KEY_TRIPLE(key, field, d0, d1, d2, least, most, help)  double field[3];
-#define KEY_PAIR(key, field, d0, d1, least, most, help)        double field[2];
+#define KEY_STRING(key, field, initial, help)                   char field[RECIPE_TEXT];
+#define KEY_INTEGER(key, field, initial, least, most, help)     int64_t field;
+#define KEY_SIZE(key, field, initial, least, most, help)        PictureSize field;
+#define KEY_NUMBER(key, field, initial, least, most, help)      double field;
+#define KEY_SWITCH(key, field, initial, help)                   bool field;
+#define KEY_CHOICE(key, field, prefix, initial, choices, help)  int field;
+#define KEY_PAIR(key, field, d0, d1, least, most, help)         double field[2];
+#define KEY_CHANNELS(key, field, d0, d1, d2, least, most, help) ChannelValues field;
 #include "recipe/keys.def"
 #undef KEY_STRING
 #undef KEY_INTEGER
@@ -76,8 +84,8 @@ typedef struct Recipe {
 #undef KEY_NUMBER
 #undef KEY_SWITCH
 #undef KEY_CHOICE
-#undef KEY_TRIPLE
 #undef KEY_PAIR
+#undef KEY_CHANNELS
     char name[128]; /* of the recipe: its file's name without folder and ending; "default" */
 } Recipe;
 

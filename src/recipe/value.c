@@ -69,10 +69,6 @@ void number_format(double value, char *buffer, size_t size) {
     }
 }
 
-static const char *number_word(int count) {
-    return count == 2 ? "2" : "3";
-}
-
 /* An integer that may be `auto`, which the field has as 0. */
 static bool takes_auto(const Key *key) {
     return strcmp(key->name, "batch_size") == 0;
@@ -100,7 +96,10 @@ void key_allowed(const Key *key, char *buffer, size_t size) {
         snprintf(buffer, size, "true or false");
         break;
     case KIND_LIST:
-        snprintf(buffer, size, "%s numbers, each %s to %s", number_word(key->count), least, most);
+        snprintf(buffer, size, "2 numbers, each %s to %s", least, most);
+        break;
+    case KIND_CHANNELS:
+        snprintf(buffer, size, "1 to %d numbers, each %s to %s", (int)MOST_CHANNELS, least, most);
         break;
     case KIND_CHOICE: {
         size_t used = 0;
@@ -123,6 +122,7 @@ static const char *kind_wanted(const Key *key) {
     case KIND_NUMBER:
         return "a number, ";
     case KIND_LIST:
+    case KIND_CHANNELS:
         return "a list of ";
     default:
         return "";
@@ -191,8 +191,10 @@ effnet_status key_assign(const Key *key, Recipe *recipe, const ValueText *values
                          const char *where, effnet_error *err) {
     char *field = (char *)recipe + key->offset;
     char found[120], shown[80];
-    if (is_list != (key->kind == KIND_LIST)) return wrong_type(key, is_list ? "a list" : "not a list", where, err);
-    if (is_list && count != key->count) {
+    const bool wants_list = key->kind == KIND_LIST || key->kind == KIND_CHANNELS;
+    if (is_list != wants_list) return wrong_type(key, is_list ? "a list" : "not a list", where, err);
+    const bool fits = key->kind == KIND_CHANNELS ? count >= 1 && count <= MOST_CHANNELS : count == key->count;
+    if (is_list && !fits) {
         snprintf(found, sizeof found, "a list of %d", count);
         return wrong_type(key, found, where, err);
     }
@@ -224,6 +226,7 @@ effnet_status key_assign(const Key *key, Recipe *recipe, const ValueText *values
             break;
         case KIND_NUMBER:
         case KIND_LIST:
+        case KIND_CHANNELS:
             if (value->quoted || has_nul || !parse_number(value->text, &numbers[i]))
                 return wrong_type(key, found, where, err);
             if (!(numbers[i] >= key->least && numbers[i] <= key->most)) {
@@ -246,6 +249,11 @@ effnet_status key_assign(const Key *key, Recipe *recipe, const ValueText *values
         case KIND_STRING:
             break;
         }
+    }
+    if (key->kind == KIND_CHANNELS) {
+        ChannelValues *values_of = (ChannelValues *)(void *)field;
+        *values_of = (ChannelValues){.count = count}; /* what is not used is 0: equal recipes are equal byte for byte */
+        memcpy(values_of->values, numbers, (size_t)count * sizeof *numbers);
     }
     if (key->kind == KIND_NUMBER || key->kind == KIND_LIST)
         memcpy(field, numbers, (size_t)count * sizeof *numbers); /* all of a list or nothing */
@@ -285,11 +293,17 @@ void key_format(const Key *key, const Recipe *recipe, char *buffer, size_t size)
         snprintf(buffer, size, "%.*s", (int)strcspn(choice, "|"), choice);
         break;
     }
-    case KIND_LIST: {
-        char text[KEY_MAX_VALUES][40];
-        for (int i = 0; i < key->count; i++) number_format(numbers[i], text[i], sizeof text[i]);
-        snprintf(buffer, size, "[%s, %s%s%s]", text[0], text[1], key->count == 3 ? ", " : "",
-                 key->count == 3 ? text[2] : "");
+    case KIND_LIST:
+    case KIND_CHANNELS: { /* a ChannelValues begins with its numbers */
+        const int count =
+            key->kind == KIND_LIST ? key->count : (int)((const ChannelValues *)(const void *)field)->count;
+        size_t used = 0;
+        for (int i = 0; i < count && used < size; i++) {
+            char text[40];
+            number_format(numbers[i], text, sizeof text);
+            used += (size_t)snprintf(buffer + used, size - used, "%s%s", i ? ", " : "[", text);
+        }
+        if (used < size) snprintf(buffer + used, size - used, "]");
         break;
     }
     }

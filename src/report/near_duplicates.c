@@ -12,9 +12,10 @@ enum { ROWS = 16, COLUMNS = 17, MOST_PAIRS = 100000 };
 static const double flat_deviation = 4, grey_difference = 5, grey_share = 0.15;
 
 /* Mean levels, 0 to 255, of `rows` x `columns` fields. */
-static void shrink(const float *image, TensorShape shape, const double mean[3], const double std[3], int rows,
-                   int columns, double *out) {
-    static const double weight[3] = {0.299, 0.587, 0.114};
+static void shrink(const float *image, TensorShape shape, const double *mean, const double *std, int rows, int columns,
+                   double *out) {
+    static const double luma[3] = {0.299, 0.587, 0.114}; /* of other channels than RGB their mean */
+    const size_t channels = (size_t)shape.channels;
     for (int r = 0; r < rows; r++)
         for (int c = 0; c < columns; c++) {
             int top = r * shape.height / rows, bottom = (r + 1) * shape.height / rows, left = c * shape.width / columns,
@@ -24,15 +25,15 @@ static void shrink(const float *image, TensorShape shape, const double mean[3], 
             if (right == left) right++;
             for (int y = top; y < bottom; y++)
                 for (int x = left; x < right; x++)
-                    for (int k = 0; k < 3; k++)
-                        sum += weight[k] *
-                               ((double)image[3 * ((size_t)y * (size_t)shape.width + (size_t)x) + (size_t)k] * std[k] +
+                    for (size_t k = 0; k < channels; k++)
+                        sum += (channels == 3 ? luma[k] : 1.0 / (double)channels) *
+                               ((double)image[channels * ((size_t)y * (size_t)shape.width + (size_t)x) + k] * std[k] +
                                 mean[k]);
             out[r * columns + c] = 255 * sum / ((bottom - top) * (right - left));
         }
 }
 
-void picture_hash(const float *image, TensorShape shape, const double mean[3], const double std[3], PictureHash *out) {
+void picture_hash(const float *image, TensorShape shape, const double *mean, const double *std, PictureHash *out) {
     double fields[ROWS * COLUMNS], grey[HASH_GREY * HASH_GREY], sum = 0, squares = 0;
     shrink(image, shape, mean, std, ROWS, COLUMNS, fields);
     shrink(image, shape, mean, std, HASH_GREY, HASH_GREY, grey);

@@ -22,7 +22,7 @@ typedef struct PictureHash {
 } PictureHash;
 
 /* Of a picture (shape) of floats, each channel normalised: level = value * std + mean, 0 to 1. */
-void picture_hash(const float *image, TensorShape shape, const double mean[3], const double std[3], PictureHash *out);
+void picture_hash(const float *image, TensorShape shape, const double *mean, const double *std, PictureHash *out);
 
 typedef struct NearPair {
     int64_t first, second; /* places in the two lists */

@@ -14,6 +14,7 @@
 #define EFFNET_STEP_STEP_SPEC_H
 
 #include "base/random.h"
+#include "base/tensor_shape.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -44,8 +45,9 @@ typedef struct StepSpec {
     /* the batch: `batch` pictures at most, in `replicas` neighbouring shares of batch / replicas, each share computed
      * in `accumulate` parts (memory, not mathematics, but for batch norm, which sees a part) */
     int batch, replicas, accumulate;
-    bool recompute;         /* EngineOptions.recompute */
-    double mean[3], std[3]; /* of pixels that come as bytes: input = (byte / 255 - mean) / std, in fp32 */
+    bool recompute; /* EngineOptions.recompute */
+    /* of each channel of pixels that come as bytes: input = (byte / 255 - mean) / std, in fp32 */
+    double mean[MOST_CHANNELS], std[MOST_CHANNELS];
 
     bool bf16; /* activations and their gradients in bfloat16; parameters, statistics, sums and slots in fp32 */
     int fuse;  /* EngineOptions.fuse; of no consequence where nothing is stored by hand */

@@ -47,6 +47,12 @@ static json_t *labels_to_json(const ModelCard *card) {
     return labels;
 }
 
+static json_t *channels_to_json(const double *values, int channels) {
+    json_t *list = json_array();
+    for (int c = 0; c < channels; c++) json_array_append_new(list, json_real(values[c]));
+    return list;
+}
+
 enum { MOST_METADATA = 40 };
 
 typedef struct Pairs {
@@ -95,10 +101,9 @@ effnet_status card_metadata(const ModelCard *card, char ***out, effnet_error *er
     add_text(&pairs, "effnet.bn_variance", variance_names[config->bn_unbiased]);
     add_text(&pairs, "effnet.head_width", head_width_names[config->head_fixed]);
     add_text(&pairs, "effnet.se_round", se_round_names[config->squeeze_even]);
-    add_json(&pairs, "effnet.mean",
-             json_pack("[f,f,f]", card->transform.mean[0], card->transform.mean[1], card->transform.mean[2]));
-    add_json(&pairs, "effnet.std",
-             json_pack("[f,f,f]", card->transform.std[0], card->transform.std[1], card->transform.std[2]));
+    if (input.channels != 3) add_json(&pairs, "effnet.in_chans", json_integer(input.channels));
+    add_json(&pairs, "effnet.mean", channels_to_json(card->transform.mean, input.channels));
+    add_json(&pairs, "effnet.std", channels_to_json(card->transform.std, input.channels));
     add_json(&pairs, "effnet.crop_pct", json_real(card->transform.crop_pct));
     add_text(&pairs, "effnet.interpolation",
              interpolation_names[card->transform.interpolation != INTERPOLATION_BILINEAR]);
@@ -210,15 +215,19 @@ static effnet_status read_number(const CardTexts *texts, const char *key, double
     return bad_value(texts, key, allowed, err);
 }
 
-static effnet_status read_triple(const CardTexts *texts, const char *key, double least, double most, double out[3],
-                                 effnet_error *err) {
+/* A number for each channel; the rest of `out` is 0. */
+static effnet_status read_channels(const CardTexts *texts, const char *key, int channels, double least, double most,
+                                   double out[MOST_CHANNELS], effnet_error *err) {
+    const size_t count = (size_t)channels;
     json_t *value = json_of(texts, key);
-    bool good = json_array_size(value) == 3;
-    for (size_t i = 0; good && i < 3; i++) good = json_to_number(json_array_get(value, i), least, most, &out[i]);
+    bool good = json_array_size(value) == count;
+    memset(out, 0, MOST_CHANNELS * sizeof *out);
+    for (size_t i = 0; good && i < count; i++) good = json_to_number(json_array_get(value, i), least, most, &out[i]);
     json_decref(value);
     if (good) return EFFNET_OK;
     char allowed[80];
-    number_print(allowed, sizeof allowed, "three numbers %g to %g in brackets", least, most);
+    number_print(allowed, sizeof allowed, "%s numbers %g to %g in brackets, one a channel",
+                 channels == 3 ? "three" : "as many as in_chans", least, most);
     return bad_value(texts, key, allowed, err);
 }
 
@@ -297,6 +306,11 @@ static effnet_status read_fields(const CardTexts *texts, ModelCard *card, effnet
     TRY(read_integer(texts, "effnet.num_classes", 1, 100000, &value, err));
     config->num_classes = (int)value;
     TRY(read_resolution(texts, &config->input, err));
+    config->input.channels = 3; /* files of three channels do not say it */
+    if (text_of(texts, "effnet.in_chans")) {
+        TRY(read_integer(texts, "effnet.in_chans", 1, MOST_CHANNELS, &value, err));
+        config->input.channels = (int)value;
+    }
     card->transform.input = config->input;
     TRY(read_choice(texts, "effnet.padding", padding_names, &config->padding, err));
     TRY(read_number(texts, "effnet.bn_eps", 1e-12, 1, &config->bn_eps, err));
@@ -307,8 +321,8 @@ static effnet_status read_fields(const CardTexts *texts, ModelCard *card, effnet
     TRY(read_newer_choice(texts, "effnet.se_round", se_round_names, &even, err));
     config->head_fixed = fixed == 1;
     config->squeeze_even = even == 1;
-    TRY(read_triple(texts, "effnet.mean", 0, 1, card->transform.mean, err));
-    TRY(read_triple(texts, "effnet.std", 1e-3, 10, card->transform.std, err));
+    TRY(read_channels(texts, "effnet.mean", config->input.channels, 0, 1, card->transform.mean, err));
+    TRY(read_channels(texts, "effnet.std", config->input.channels, 1e-3, 10, card->transform.std, err));
     TRY(read_number(texts, "effnet.crop_pct", 0.05, 1, &card->transform.crop_pct, err));
     TRY(read_choice(texts, "effnet.interpolation", interpolation_names, &card->transform.interpolation, err));
     TRY(read_newer_choice(texts, "effnet.resize", resize_names, &card->transform.resize, err));

@@ -97,10 +97,11 @@ typedef struct InputSums {
 } InputSums;
 
 static void add_input(InputSums *sums, const Batch *batch, TensorShape input) {
+    const size_t channels = (size_t)input.channels, told = channels < 3 ? channels : 3;
     size_t pixels = (size_t)batch->size * (size_t)input.height * (size_t)input.width;
     for (size_t i = 0; i < pixels; i++)
-        for (int c = 0; c < 3; c++) {
-            double value = batch->images[3 * i + (size_t)c];
+        for (size_t c = 0; c < told; c++) {
+            double value = batch->images[channels * i + c];
             sums->sum[c] += value;
             sums->squares[c] += value * value;
         }
@@ -140,9 +141,9 @@ static effnet_status time_steps(Run *run, effnet_plan *out, effnet_error *err) {
     out->step_seconds = timed / out->steps_timed;
     out->data_wait = timed > 0 ? waited / timed : 0;
     for (int c = 0; c < 3; c++) {
-        double mean = sums.sum[c] / (double)sums.pixels;
+        double mean = c < run->network.config.input.channels ? sums.sum[c] / (double)sums.pixels : NAN;
         out->input_mean[c] = mean;
-        out->input_std[c] = sqrt(fmax(0, sums.squares[c] / (double)sums.pixels - mean * mean));
+        out->input_std[c] = isnan(mean) ? NAN : sqrt(fmax(0, sums.squares[c] / (double)sums.pixels - mean * mean));
     }
     return EFFNET_OK;
 }

@@ -2,7 +2,10 @@
  * known. Each sentence says what happens, why it matters and which key to turn. */
 #include "train/forecast.h"
 
+#include "base/number_text.h"
+
 #include <math.h>
+#include <string.h>
 
 /* The reach of the averages is 1 / (1 - decay) steps: a run that is not several times longer evaluates weights that
  * still hold its beginning. With the warm-up of TensorFlow, decay = min(d, (1 + n) / (10 + n)), they follow the run from
@@ -58,12 +61,17 @@ static void warn_input(const effnet_plan *plan, RunNotes *notes) {
     for (int c = 0; c < 3; c++) {
         double mean = plan->input_mean[c], std = plan->input_std[c];
         if (!isfinite(mean) || !isfinite(std) || (fabs(mean) <= 1 && std >= 0.3 && std <= 2.5)) continue;
-        run_note(
-            notes,
-            "the network sees pictures of mean %.2f %.2f %.2f and deviation %.2f %.2f %.2f (red, green, blue); 0 and 1 "
-            "are expected: set mean and std to those of these pictures' pixels / 255",
-            plan->input_mean[0], plan->input_mean[1], plan->input_mean[2], plan->input_std[0], plan->input_std[1],
-            plan->input_std[2]);
+        char means[60] = "", deviations[60] = "";
+        for (int k = 0; k < 3 && isfinite(plan->input_mean[k]); k++) {
+            const size_t a = strlen(means), b = strlen(deviations);
+            number_print(means + a, sizeof means - a, "%s%.2f", k ? " " : "", plan->input_mean[k]);
+            number_print(deviations + b, sizeof deviations - b, "%s%.2f", k ? " " : "", plan->input_std[k]);
+        }
+        run_note(notes,
+                 "the network sees pictures of mean %s and deviation %s (red, green, blue, or of what channels there "
+                 "are); 0 "
+                 "and 1 are expected: set mean and std to those of these pictures' pixels / 255",
+                 means, deviations);
         return;
     }
 }

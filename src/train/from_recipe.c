@@ -21,6 +21,7 @@ effnet_status model_config_from_recipe(const Recipe *recipe, int num_classes, Mo
         out->input.height = recipe->resolution.height;
         out->input.width = recipe->resolution.width;
     }
+    out->input.channels = (int)recipe->in_chans;
     if (recipe->drop >= 0) out->drop = recipe->drop;
     out->padding = recipe->padding == PADDING_SYMMETRIC ? MODEL_PADDING_SYMMETRIC : MODEL_PADDING_SAME;
     out->bn_momentum = recipe->bn_momentum;
@@ -112,5 +113,5 @@ void step_spec_from_recipe(const Recipe *recipe, StepSpec *out) {
                       .average_warmup = recipe->model_ema_warmup,
                       .average_count_before = recipe->model_ema_count == MODEL_EMA_COUNT_BEFORE};
     out->bn_group = (int)recipe_bn_group(recipe, out->replicas);
-    recipe_normalisation(recipe, out->mean, out->std);
+    recipe_normalisation(recipe, (int)recipe->in_chans, out->mean, out->std);
 }

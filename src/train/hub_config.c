@@ -99,21 +99,22 @@ static effnet_status bad(const HubConfig *config, const char *key, const char *a
     return status;
 }
 
-/* Three numbers (or one for all three channels) into out; absent or null: stays. */
-static effnet_status read_triple(const HubConfig *config, const char *key, double least, double most, double out[3],
-                                 effnet_error *err) {
+/* A number a channel, or one or three whose average is every channel's, into out; absent or null: stays. */
+static effnet_status read_channels(const HubConfig *config, const char *key, int channels, double least, double most,
+                                   ChannelValues *out, effnet_error *err) {
     json_t *value = json_object_get(config->pretrained, key);
     if (!value || json_is_null(value)) return EFFNET_OK;
     size_t count = json_array_size(value);
-    bool good = count == 3 || count == 1;
-    double read[3] = {0};
-    for (size_t c = 0; good && c < 3; c++) {
-        json_t *number = json_array_get(value, count == 1 ? 0 : c);
-        read[c] = json_number_value(number);
-        good = json_is_number(number) && read[c] >= least && read[c] <= most;
+    bool good = count == 3 || count == 1 || count == (size_t)channels;
+    ChannelValues read = {.count = (int64_t)count};
+    for (size_t c = 0; good && c < count; c++) {
+        json_t *number = json_array_get(value, c);
+        read.values[c] = json_number_value(number);
+        good = json_is_number(number) && read.values[c] >= least && read.values[c] <= most;
     }
-    if (!good) return bad(config, key, "three numbers of pixels in 0..1", err);
-    memcpy(out, read, sizeof read);
+    if (!good)
+        return bad(config, key, channels == 3 ? "three numbers of pixels in 0..1" : "numbers of pixels in 0..1", err);
+    *out = channel_values_for(&read, channels);
     return EFFNET_OK;
 }
 
@@ -133,11 +134,13 @@ static effnet_status read_number(const HubConfig *config, const json_t *object, 
 static effnet_status read_size(const HubConfig *config, Recipe *recipe, effnet_error *err) {
     json_t *value = json_object_get(config->pretrained, "input_size");
     if (!value || json_is_null(value)) return EFFNET_OK;
-    const json_int_t height = json_integer_value(json_array_get(value, 1)),
+    const json_int_t channels = json_integer_value(json_array_get(value, 0)),
+                     height = json_integer_value(json_array_get(value, 1)),
                      width = json_integer_value(json_array_get(value, 2));
-    if (json_array_size(value) != 3 || json_integer_value(json_array_get(value, 0)) != 3 || height < 1 ||
-        height > 2048 || width < 1 || width > 2048)
-        return bad(config, "input_size", "[3, HEIGHT, WIDTH] with sides of 1 to 2048", err);
+    if (json_array_size(value) != 3 || channels < 1 || channels > MOST_CHANNELS || height < 1 || height > 2048 ||
+        width < 1 || width > 2048)
+        return bad(config, "input_size", "[CHANNELS, HEIGHT, WIDTH] with 1 to 16 channels and sides of 1 to 2048", err);
+    recipe->in_chans = channels;
     recipe->resolution = (PictureSize){(int)height, (int)width};
     return EFFNET_OK;
 }
@@ -170,8 +173,8 @@ effnet_status hub_config_apply(const HubConfig *config, Recipe *recipe, effnet_e
     TRY(read_number(config, config->pretrained, "crop_pct", 0.05, 1, &recipe->crop_pct, err));
     TRY(read_choice(config, config->pretrained, "interpolation", interpolations, kinds, &recipe->interpolation, err));
     TRY(read_choice(config, config->pretrained, "crop_mode", crops, modes, &recipe->val_crop, err));
-    TRY(read_triple(config, "mean", 0, 1, recipe->mean, err));
-    TRY(read_triple(config, "std", 1e-3, 10, recipe->std, err));
+    TRY(read_channels(config, "mean", (int)recipe->in_chans, 0, 1, &recipe->mean, err));
+    TRY(read_channels(config, "std", (int)recipe->in_chans, 1e-3, 10, &recipe->std, err));
     TRY(read_choice(config, arguments, "pad_type", paddings, pads, &recipe->padding, err));
     return read_number(config, arguments, "bn_eps", 1e-12, 1, &recipe->bn_eps, err);
 }

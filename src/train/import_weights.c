@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "base/number_text.h"
 #include "format/torch_file.h"
+#include "model/input_channels.h"
 #include "train/from_recipe.h"
 
 #include <math.h>
@@ -57,22 +58,26 @@ static bool has_shape(const WeightImport *import, int tensor_index, const Parame
     return same;
 }
 
-/* The stem of a model of grey pictures (timm's in_chans=1), in PyTorch's order: (out, 1, height, width). */
-static bool is_grey_stem(const WeightImport *import, int tensor_index, const Parameter *parameter) {
-    SafetensorsTensor tensor = safetensors_tensor(import->file, tensor_index);
-    return strcmp(parameter->name, "conv_stem.weight") == 0 && import->naming.style <= NAMES_LUKEMELAS &&
-           tensor.rank == 4 && tensor.shape[0] == parameter->shape[0] && tensor.shape[1] == 1 &&
-           tensor.shape[2] == parameter->shape[2] && tensor.shape[3] == parameter->shape[3];
-}
-
-/* A third of it for each of three channels: grey pictures, which are read as three equal channels, give what they gave. */
-static void spread_grey_stem(const Parameter *parameter, const float *grey, float *out) {
-    const size_t taps = (size_t)parameter->shape[2] * (size_t)parameter->shape[3];
-    for (size_t k = 0; k < parameter->count; k++) out[k] = grey[k / (3 * taps) * taps + k % taps] / 3;
+/* Channels of the file's stem where they are others than the network's and all else is its shape; 0: no such tensor. */
+static int other_stem_channels(const WeightImport *import, int tensor_index, const Parameter *parameter) {
+    if (strcmp(parameter->name, "conv_stem.weight") != 0) return 0;
+    for (int channels = 1; channels <= MOST_CHANNELS; channels++) {
+        Parameter other = *parameter;
+        other.shape[1] = channels;
+        if (channels != parameter->shape[1] && has_shape(import, tensor_index, &other)) return channels;
+    }
+    return 0;
 }
 
 static bool is_taken(const WeightImport *import, int tensor_index, const Parameter *parameter) {
-    return has_shape(import, tensor_index, parameter) || is_grey_stem(import, tensor_index, parameter);
+    return has_shape(import, tensor_index, parameter) || other_stem_channels(import, tensor_index, parameter);
+}
+
+int weight_import_channels(const WeightImport *import, const Network *network) {
+    const Parameter *stem = network_stem(network);
+    const int found = find(import, network, 0);
+    const int other = found >= 0 ? other_stem_channels(import, found, stem) : 0;
+    return other ? other : stem->shape[1];
 }
 
 static bool is_classifier(const Network *network, int i) {
@@ -291,23 +296,34 @@ static effnet_status check_tensors(const WeightImport *import, const Network *ne
 
 static effnet_status read_tensor(const WeightImport *import, const Parameter *parameter, int tensor_index,
                                  float *scratch, float *out, effnet_error *err) {
-    const bool grey = is_grey_stem(import, tensor_index, parameter);
-    const size_t count = grey ? parameter->count / 3 : parameter->count;
+    const int channels = other_stem_channels(import, tensor_index, parameter);
+    Parameter own = *parameter; /* as the file has it */
+    if (channels) {
+        own.shape[1] = channels;
+        own.count = parameter->count / (size_t)parameter->shape[1] * (size_t)channels;
+    }
+    const size_t count = own.count;
     TRY(safetensors_read(import->file, tensor_index, scratch, count, err));
     for (size_t k = 0; k < count; k++)
         if (!isfinite(scratch[k]))
             return fail(err, EFFNET_ERROR_FORMAT, "%s: element %zu of %.120s is %g; weights must be finite",
                         safetensors_path(import->file), k, safetensors_tensor(import->file, tensor_index).name,
                         (double)scratch[k]);
-    if (grey)
-        spread_grey_stem(parameter, scratch, out);
-    else
+    if (!channels) {
         naming_to_timm(import->naming.style, parameter, scratch, out);
+        return EFFNET_OK;
+    }
+    float *stem;
+    TRY(memory_allocate_floats(count, 1, "the first convolution", &stem, err));
+    naming_to_timm(import->naming.style, &own, scratch, stem);
+    stem_for_channels(stem, own.shape[0], channels, own.shape[2] * own.shape[3], parameter->shape[1], out);
+    memory_free(stem);
     return EFFNET_OK;
 }
 
 static size_t largest_count(const Network *network) {
-    size_t largest = 0;
+    const Parameter *stem = network_stem(network); /* which a file may have with the most channels */
+    size_t largest = stem->count / (size_t)stem->shape[1] * MOST_CHANNELS;
     for (int i = 0; i < network->num_parameters; i++)
         if (network->parameters[i].count > largest) largest = network->parameters[i].count;
     return largest;

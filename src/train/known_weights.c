@@ -86,8 +86,9 @@ void known_weights_pictures(const KnownWeights *weights, Recipe *recipe) {
     recipe->crop_pct = weights->crop_pct;
     recipe->interpolation = weights->interpolation;
     recipe->val_crop = weights->squash ? VAL_CROP_NONE : VAL_CROP_RESIZE_SHORTER;
+    recipe->mean = recipe->std = (ChannelValues){.count = 3};
     for (int c = 0; c < 3; c++) {
-        recipe->mean[c] = weights->half ? 0.5 : mean[c];
-        recipe->std[c] = weights->half ? 0.5 : std[c];
+        recipe->mean.values[c] = weights->half ? 0.5 : mean[c];
+        recipe->std.values[c] = weights->half ? 0.5 : std[c];
     }
 }

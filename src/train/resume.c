@@ -63,8 +63,8 @@ static void note(char *names, size_t size, const char *key) {
 #define KEY_NUMBER(key, field, initial, least, most, help)     COMPARE(key, recipe->field == saved->field)
 #define KEY_SWITCH(key, field, initial, help)                  COMPARE(key, recipe->field == saved->field)
 #define KEY_CHOICE(key, field, prefix, initial, choices, help) COMPARE(key, recipe->field == saved->field)
-#define KEY_TRIPLE(key, field, d0, d1, d2, least, most, help)                                                          \
-    COMPARE(key, memcmp(recipe->field, saved->field, sizeof recipe->field) == 0)
+#define KEY_CHANNELS(key, field, d0, d1, d2, least, most, help)                                                        \
+    COMPARE(key, memcmp(&recipe->field, &saved->field, sizeof recipe->field) == 0)
 #define KEY_PAIR(key, field, d0, d1, least, most, help)                                                                \
     COMPARE(key, memcmp(recipe->field, saved->field, sizeof recipe->field) == 0)
 

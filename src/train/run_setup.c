@@ -101,6 +101,8 @@ static effnet_status open_network(Run *run, effnet_error *err) {
     ModelConfig config;
     TRY(model_config_from_recipe(recipe, 0, &config, err));
     recipe->resolution = (PictureSize){config.input.height, config.input.width};
+    recipe->mean = channel_values_for(&recipe->mean, config.input.channels);
+    recipe->std = channel_values_for(&recipe->std, config.input.channels);
     recipe->drop = config.drop;
     TRY(network_from_recipe(recipe, &config, &run->network, err));
     ModelCard data = run->card;

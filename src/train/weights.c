@@ -5,8 +5,11 @@
  * is left out on writing: PyTorch fills it in on loading, strictly too (tests/golden/check_timm_load.py). */
 #include "train/weights.h"
 
+#include "model/input_channels.h"
 #include "recipe/recipe.h"
 #include "train/card.h"
+
+#include "base/memory.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +17,13 @@
 
 static bool is_head(const char *name) {
     return strcmp(name, "classifier.weight") == 0 || strcmp(name, "classifier.bias") == 0;
+}
+
+/* The stem of a network of other input channels. */
+static bool is_other_stem(const SafetensorsTensor *tensor, const Network *network, const Parameter *parameter) {
+    return parameter == network_stem(network) && tensor->rank == 4 && tensor->shape[0] == parameter->shape[0] &&
+           tensor->shape[1] >= 1 && tensor->shape[1] <= MOST_CHANNELS && tensor->shape[2] == parameter->shape[2] &&
+           tensor->shape[3] == parameter->shape[3];
 }
 
 static bool is_batch_count(const char *name) {
@@ -55,7 +65,8 @@ static bool fits(const Safetensors *file, const Network *network) {
         if (index < 0 && !is_head(parameter->name)) return false;
         if (index < 0) continue;
         SafetensorsTensor tensor = safetensors_tensor(file, index);
-        if (!is_head(parameter->name) && !same_shape(&tensor, parameter)) return false;
+        if (!is_head(parameter->name) && !same_shape(&tensor, parameter) && !is_other_stem(&tensor, network, parameter))
+            return false;
         matched++;
     }
     return matched == weight_tensors(file);
@@ -114,6 +125,9 @@ effnet_status weights_read_card(const char *safetensors_path, ModelCard *out, ef
             Recipe defaults;
             recipe_defaults(&defaults);
             out->config.num_classes = (int)classifier.shape[0];
+            int stem = safetensors_find(file, "conv_stem.weight");
+            if (stem >= 0)
+                out->config.input.channels = (int)safetensors_tensor(file, stem).shape[1]; /* 1 to 16: it fits */
             evaluation_transform_from_recipe(&defaults, out->config.input, &out->transform);
         }
     }
@@ -150,6 +164,7 @@ static effnet_status check_tensors(const Safetensors *file, const Network *netwo
         SafetensorsTensor tensor = {0};
         if (index >= 0) tensor = safetensors_tensor(file, index);
         if (index >= 0 && same_shape(&tensor, parameter)) continue;
+        if (index >= 0 && allow_other_head && is_other_stem(&tensor, network, parameter)) continue;
         if (allow_other_head && is_head(parameter->name)) {
             *head_kept = true;
             continue;
@@ -170,6 +185,22 @@ static effnet_status check_tensors(const Safetensors *file, const Network *netwo
     return EFFNET_OK;
 }
 
+/* A tensor into its place; a stem of other channels is converted. */
+static effnet_status read_tensor(const Safetensors *file, const Parameter *parameter, float *out, effnet_error *err) {
+    const int index = safetensors_find(file, parameter->name);
+    const SafetensorsTensor tensor = safetensors_tensor(file, index);
+    if (same_shape(&tensor, parameter)) return safetensors_read(file, index, out, parameter->count, err);
+    const size_t count = tensor.count;
+    float *own;
+    TRY(memory_allocate_floats(count, 1, "the first convolution", &own, err));
+    effnet_status status = safetensors_read(file, index, own, count, err);
+    if (status == EFFNET_OK)
+        stem_for_channels(own, parameter->shape[0], (int)tensor.shape[1], parameter->shape[2] * parameter->shape[3],
+                          parameter->shape[1], out);
+    memory_free(own);
+    return status;
+}
+
 effnet_status weights_read(const char *safetensors_path, const Network *network, float *parameters, float *statistics,
                            bool allow_other_head, bool *head_kept, effnet_error *err) {
     Safetensors *file;
@@ -181,8 +212,7 @@ effnet_status weights_read(const char *safetensors_path, const Network *network,
         const Parameter *parameter = parameter_at(network, i);
         if (kept && is_head(parameter->name)) continue;
         float *block = i < network->num_parameters ? parameters : statistics;
-        result = safetensors_read(file, safetensors_find(file, parameter->name), block + parameter->offset,
-                                  parameter->count, err);
+        result = read_tensor(file, parameter, block + parameter->offset, err);
     }
     safetensors_close(file);
     if (head_kept) *head_kept = kept;

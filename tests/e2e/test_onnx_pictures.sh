@@ -78,6 +78,7 @@ check tensorflow 17 val_crop=center resize=tensorflow overshoot=keep
 check tensorflow1 17 val_crop=none resize=tensorflow1
 check torch 17 val_crop=resize_shorter resize=torch
 check wide 17 resolution=48x80 val_crop=resize_shorter crop_pct=0.9
+check grey 17 in_chans=1
 check tall 17 resolution=80x48 val_crop=center crop_pct=0.8
 check linear 17 val_crop=none resize=torch interpolation=bilinear
 # it can fail: another crop

@@ -1,5 +1,5 @@
 /* fuzz_picture.c - any bytes as a picture file: decoded to a picture within the limits, every pixel readable, or an
- * error that says why. */
+ * error that says why; and the same asked for other channels than RGB, as many as the last byte says. */
 #include "data/sources/dataset.h"
 #include "data/picture/decode.h"
 
@@ -22,5 +22,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         (void)touched;
     }
     picture_free(&picture);
+    if (size == 0) return 0;
+    Decoder decoder = {.channels = 2 + data[size - 1] % 15};
+    if (decoder_decode(&decoder, data, size, "fuzz", &picture, &err) == EFFNET_OK) {
+        if (picture_channels(&picture) != decoder.channels) abort();
+        volatile uint8_t touched = (uint8_t)(picture.pixels[0] + picture.pixels[picture_bytes(&picture) - 1]);
+        (void)touched;
+    }
+    decoder_release(&decoder);
     return 0;
 }

@@ -54,6 +54,7 @@ CASES = {
     "timm_small_same_33": dict(model=dict(SMALL, resolution=33, batch=4), runs=[]),
     "timm_small_same_32": dict(model=dict(SMALL, resolution=32, batch=16), runs=[]),
     "timm_small_same_40x56": dict(model=dict(SMALL, resolution=[40, 56]), runs=[]),
+    "timm_small_same_grey": dict(model=dict(SMALL, in_chans=1), runs=[]),
     "timm_b0_same_64": dict(model=MODEL, runs=[RUN]),
     # PyTorch's own batch norm, as timm's efficientnet_b0 has it.
     "timm_b0_symmetric_64": dict(model=dict(MODEL, padding="symmetric", bn_momentum=0.9, bn_eps=1e-5), runs=[]),
@@ -64,7 +65,7 @@ CASES = {
 
 def make_model(config):
     options = dict(num_classes=config["num_classes"], drop_rate=config["drop"], drop_path_rate=config["drop_path"],
-                   bn_eps=config["bn_eps"], bn_momentum=1 - config["bn_momentum"])
+                   bn_eps=config["bn_eps"], bn_momentum=1 - config["bn_momentum"], in_chans=config.get("in_chans", 3))
     same = config["padding"] == "same"
     if config["width"] != 1 or config["depth"] != 1:
         return _gen_efficientnet("tf_efficientnet_b0" if same else "efficientnet_b0", config["width"], config["depth"],
@@ -109,7 +110,7 @@ class Example:
     def forward(self, step):
         """Logits of the pictures of a step, with its masks where the model trains."""
         config = self.config
-        pictures = torch.from_numpy(formula.images(step, config["batch"], config["resolution"]))
+        pictures = torch.from_numpy(formula.images(step, config["batch"], config["resolution"], config.get("in_chans", 3)))
         for module in self.model.modules():
             if isinstance(module, MaskedDropPath):
                 module.step = step
@@ -211,7 +212,7 @@ def make_case(name, case):
         "checksum": {
             "parameters": formula.checksum(formula.initial(n, tuple(p.shape)) for n, p in model_parameters.items()),
             "statistics": formula.checksum(formula.initial(n, tuple(state[n].shape)) for n in rounded.statistic_names),
-            "images": formula.checksum([formula.images(0, config["batch"], config["resolution"])]),
+            "images": formula.checksum([formula.images(0, config["batch"], config["resolution"], config.get("in_chans", 3))]),
         },
         "parameters": [[n, *p.shape] for n, p in model_parameters.items()],
         "statistics": [[n, *state[n].shape] for n in rounded.statistic_names],

@@ -21,9 +21,9 @@
 #include <cmocka.h>
 
 static const char *const cases[] = {
-    "timm_small_same_40",    "timm_small_symmetric_40", "timm_small_same_33",   "timm_small_same_32",
-    "timm_small_same_40x56", "timm_b0_same_64",         "timm_b0_symmetric_64", "timm_lite0_same_64",
-    "timm_b0_same_224",      "flax_small_40",           "flax_b0_64",
+    "timm_small_same_40",    "timm_small_symmetric_40", "timm_small_same_33", "timm_small_same_32",
+    "timm_small_same_40x56", "timm_small_same_grey",    "timm_b0_same_64",    "timm_b0_symmetric_64",
+    "timm_lite0_same_64",    "timm_b0_same_224",        "flax_small_40",      "flax_b0_64",
 };
 static const EngineVtable *const engines[] = {&reference_engine, &cpu_engine};
 
@@ -71,6 +71,7 @@ static ModelConfig model_of(const json_t *model) {
     must(model_config_by_name(lite ? "efficientnet_lite0" : "efficientnet_b0", &config, &err), &err);
     config.width = number_of(model, "width");
     config.depth = number_of(model, "depth");
+    if (json_object_get(model, "in_chans")) config.input.channels = (int)integer_of(model, "in_chans");
     const json_t *sides = json_object_get(model, "resolution"); /* of a square, or [height, width] */
     for (int i = 0; i < 2; i++)
         *(i ? &config.input.width : &config.input.height) =

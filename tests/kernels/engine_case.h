@@ -59,6 +59,8 @@ static const Case cases[] = {
     {"efficientnet_b0", true, {33, 71, 3}, 3, MODEL_PADDING_SAME, true},
     {"efficientnet_b0", true, {96, 40, 3}, 2, MODEL_PADDING_SYMMETRIC, false},
     {"efficientnet_lite0", true, {40, 64, 3}, 3, MODEL_PADDING_SAME, false},
+    {"efficientnet_b0", true, {40, 47, 1}, 3, MODEL_PADDING_SAME, true},
+    {"efficientnet_b0", true, {33, 40, 7}, 2, MODEL_PADDING_SYMMETRIC, true},
 };
 enum { CASES = sizeof cases / sizeof *cases };
 

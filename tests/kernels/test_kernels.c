@@ -292,7 +292,7 @@ static void check_zeros(const CpuKernels *k, const char *kernel, void *tile, int
 static void bf16_tiles_end_in_zeros(void **state) {
     (void)state;
     static const int channels[] = {1, 7, 16, 24, 32, 40, 48, 80, 112, 144};
-    enum { ROWS = 5, TILE = 7, MOST_CHANNELS = 144 };
+    enum { ROWS = 5, TILE = 7, WIDEST = 144 };
     for (int t = 0; t < num_tables; t++) {
         const CpuKernels *k = tables[t];
         if (!is_bf16(k)) continue;
@@ -301,7 +301,7 @@ static void bf16_tiles_end_in_zeros(void **state) {
             const size_t c = (size_t)n, size = round_up(c, TILE_CHANNELS) * TILE;
             void *x = filled_values(k, 1, ROWS * c, 1), *y = filled_values(k, 2, ROWS * c, 1);
             void *tile = filled_values(k, 0, size, 0), *slope = filled_values(k, 3, ROWS * c, 1);
-            float *v = filled(4, 4 * MOST_CHANNELS, 1), *fill = filled(5, ROWS * c, 1), *sums = filled(0, 5 * c, 0);
+            float *v = filled(4, 4 * WIDEST, 1), *fill = filled(5, ROWS * c, 1), *sums = filled(0, 5 * c, 0);
             float *row_slope = filled(6, round_up(c, 16) * ROWS, 1);
             BnVectors bn = {v, v + c, v + 2 * c};
             BnGradient gradient = {v, v + c, v + 2 * c, v + 3 * c};

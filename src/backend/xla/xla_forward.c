@@ -34,14 +34,15 @@ HloValue xla_activation_slope(Hlo *hlo, Activation activation, HloValue z) {
 static HloValue normalise(XlaNetwork *net, HloValue pictures) {
     Hlo *hlo = net->hlo;
     if (pictures.type == XLA_U8) {
-        float scale[3], offset[3];
-        for (int c = 0; c < 3; c++) {
+        const int channels = net->network->config.input.channels;
+        float scale[MOST_CHANNELS], offset[MOST_CHANNELS];
+        for (int c = 0; c < channels; c++) {
             scale[c] = (float)(1 / (255 * net->spec->std[c]));
             offset[c] = (float)(-net->spec->mean[c] / net->spec->std[c]);
         }
         pictures = F32(pictures);
-        pictures = MULTIPLY(pictures, xla_channels(hlo, hlo_floats(hlo, scale, 3), pictures));
-        pictures = ADD(pictures, xla_channels(hlo, hlo_floats(hlo, offset, 3), pictures));
+        pictures = MULTIPLY(pictures, xla_channels(hlo, hlo_floats(hlo, scale, channels), pictures));
+        pictures = ADD(pictures, xla_channels(hlo, hlo_floats(hlo, offset, channels), pictures));
     }
     return hlo_convert(hlo, net->stored, pictures);
 }

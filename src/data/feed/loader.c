@@ -482,6 +482,7 @@ static effnet_status fill_loader(Loader *loader, effnet_error *err) {
     loader->workers = block;
     for (int i = 0; i < workers; i++) {
         loader->workers[i].loader = loader;
+        loader->workers[i].decoder.channels = decoded_channels(options->preprocess.transform.input);
         loader->workers[i].decoder.upright = options->preprocess.transform.exif_orientation;
         int failed = start_thread(&loader->workers[i]);
         if (failed)

@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 typedef struct Entry {
-    int height, width;
-    uint8_t pixels[]; /* (height, width, 3) */
+    int height, width, channels;
+    uint8_t pixels[]; /* (height, width, channels) */
 } Entry;
 
 struct PictureCache {
@@ -42,17 +42,19 @@ void picture_cache_free(PictureCache *cache) {
 bool picture_cache_find(const PictureCache *cache, int64_t index, Picture *out) {
     Entry *entry = atomic_load_explicit(&cache->entries[index], memory_order_acquire);
     if (!entry) return false;
-    *out = (Picture){.height = entry->height, .width = entry->width, .pixels = entry->pixels};
+    *out =
+        (Picture){.height = entry->height, .width = entry->width, .pixels = entry->pixels, .channels = entry->channels};
     return true;
 }
 
 void picture_cache_add(PictureCache *cache, int64_t index, const Picture *picture) {
-    size_t pixel_bytes = 3 * (size_t)picture->height * (size_t)picture->width, bytes = sizeof(Entry) + pixel_bytes;
+    size_t pixel_bytes = picture_bytes(picture), bytes = sizeof(Entry) + pixel_bytes;
     size_t before = atomic_fetch_add_explicit(&cache->used, bytes, memory_order_relaxed);
     Entry *entry = before + bytes <= cache->budget ? malloc(bytes) : NULL;
     if (entry) {
         entry->height = picture->height;
         entry->width = picture->width;
+        entry->channels = picture_channels(picture);
         memcpy(entry->pixels, picture->pixels, pixel_bytes);
         Entry *none = NULL;
         if (atomic_compare_exchange_strong_explicit(&cache->entries[index], &none, entry, memory_order_release,

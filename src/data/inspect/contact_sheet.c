@@ -72,11 +72,13 @@ static void draw_levels(const Sheet *sheet, int row, int column, const Picture *
     }
 }
 
-/* Normalisation undone. */
+/* Normalisation undone, as RGB. */
 static void levels_of_image(const PreprocessOptions *preprocess, const float *image, const Picture *out) {
     size_t count = 3 * (size_t)out->height * (size_t)out->width;
+    const size_t channels = (size_t)preprocess->transform.input.channels;
     for (size_t i = 0; i < count; i++) {
-        double level = image[i] * preprocess->transform.std[i % 3] + preprocess->transform.mean[i % 3];
+        const size_t c = channels < 3 ? 0 : i % 3; /* grey, or the first three */
+        double level = image[i / 3 * channels + c] * preprocess->transform.std[c] + preprocess->transform.mean[c];
         level = level > 0 ? level * 255 + 0.5 : 0; /* NaN becomes 0 */
         out->pixels[i] = (uint8_t)(level < 255 ? level : 255);
     }
@@ -104,6 +106,7 @@ static effnet_status open_loader(const Recipe *recipe, const SheetOptions *optio
     ModelConfig config;
     LoaderOptions loading;
     TRY(model_config_by_name(recipe->model, &config, err));
+    config.input.channels = (int)recipe->in_chans;
     if (recipe->resolution.height) {
         config.input.height = recipe->resolution.height;
         config.input.width = recipe->resolution.width;
@@ -125,7 +128,9 @@ static effnet_status draw_batches(Sheet *sheet, const Recipe *recipe, const Shee
     TRY(open_loader(recipe, options, dataset, &loader, &preprocess, err));
     const TensorShape input = preprocess.transform.input;
     int place = 0;
-    Picture levels = {.height = input.height, .width = input.width, .pixels = malloc(shape_floats(input))};
+    Picture levels = {.height = input.height,
+                      .width = input.width,
+                      .pixels = malloc((size_t)3 * (size_t)input.height * (size_t)input.width)};
     effnet_status status = levels.pixels ? EFFNET_OK : fail(err, EFFNET_ERROR_MEMORY, "no memory for a picture");
     if (status == EFFNET_OK && !sheet->picture.pixels) status = sheet_create(sheet, input, err);
     const int times = sheet->cell_height / input.height;
@@ -219,7 +224,9 @@ static effnet_status draw_operations_of_first(Sheet *sheet, const Recipe *recipe
     bare.color_jitter = bare.grayscale_prob = bare.reprob = bare.mixup = bare.cutmix = 0;
     TRY(open_loader(&bare, options, dataset, &loader, &preprocess, err));
     const TensorShape input = preprocess.transform.input;
-    Picture plain = {.height = input.height, .width = input.width, .pixels = malloc(shape_floats(input))};
+    Picture plain = {.height = input.height,
+                     .width = input.width,
+                     .pixels = malloc((size_t)3 * (size_t)input.height * (size_t)input.width)};
     effnet_status status = plain.pixels ? EFFNET_OK : fail(err, EFFNET_ERROR_MEMORY, "no memory for a picture");
     if (status == EFFNET_OK) status = loader_next(loader, &batch, err);
     if (status == EFFNET_OK && !batch.size) status = fail(err, EFFNET_ERROR_FORMAT, "no picture could be read");

@@ -44,11 +44,23 @@ static effnet_status decode_by_kind(Decoder *decoder, const uint8_t *bytes, size
                 bytes[0], size > 1 ? bytes[1] : 0);
 }
 
+effnet_status decoder_check_channels(const Decoder *decoder, int channels, const char *name, effnet_error *err) {
+    const int wanted = decoder->channels ? decoder->channels : 3;
+    if (channels == wanted) return EFFNET_OK;
+    return fail(err, EFFNET_ERROR_FORMAT,
+                "'%s' is read as %d channels and in_chans is %d, which %s has: leave it out, or change in_chans", name,
+                channels, wanted,
+                wanted == 2   ? "a PNG of grey with alpha or a TIFF of 2 samples a pixel"
+                : wanted == 4 ? "a PNG of red, green, blue and alpha or a TIFF of 4 samples a pixel"
+                              : "a TIFF of so many samples a pixel");
+}
+
 effnet_status decoder_decode(Decoder *decoder, const uint8_t *bytes, size_t size, const char *name, Picture *out,
                              effnet_error *err) {
     *out = (Picture){0};
     decoder->orientation = 0;
     TRY(decode_by_kind(decoder, bytes, size, name, out, err));
+    TRY(decoder_check_channels(decoder, picture_channels(out), name, err));
     return decoder_turn(decoder, out, name, err);
 }
 

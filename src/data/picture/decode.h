@@ -1,5 +1,5 @@
 /* decode.h - from the bytes of a JPEG, PNG, WebP, BMP, GIF, TIFF or HEIC to RGB pixels: greyscale, CMYK, 16-bit and palettes
- * become 8-bit RGB. */
+ * become 8-bit RGB; or, where the decoder is asked for other channels, to the samples of a PNG or TIFF as they are. */
 #ifndef EFFNET_DATA_PICTURE_DECODE_H
 #define EFFNET_DATA_PICTURE_DECODE_H
 
@@ -19,6 +19,8 @@ effnet_status picture_read_as(const char *path, bool upright, Picture *out, effn
 /* The pixels of `out` belong to the decoder and last until its next call. */
 effnet_status decoder_decode(Decoder *decoder, const uint8_t *bytes, size_t size, const char *name, Picture *out,
                              effnet_error *err);
+/* An error, a bad picture's, where these are not the channels that the decoder is asked for. */
+effnet_status decoder_check_channels(const Decoder *decoder, int channels, const char *name, effnet_error *err);
 effnet_status decoder_read(Decoder *decoder, const char *path, Picture *out, effnet_error *err);
 /* The whole file into decoder->file; *size gets its length. */
 effnet_status decoder_load(Decoder *decoder, const char *path, size_t *size, effnet_error *err);

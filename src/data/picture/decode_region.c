@@ -95,7 +95,7 @@ effnet_status decode_jpeg_region(Decoder *decoder, const uint8_t *bytes, size_t 
                                  const RegionRequest *request, Region *out, bool *done, effnet_error *err) {
     *done = false;
     *out = (Region){.eighths = EIGHTHS};
-    if (picture_kind(bytes, size) != PICTURE_JPEG || !ends_well(bytes, size)) return EFFNET_OK;
+    if (decoder->channels || picture_kind(bytes, size) != PICTURE_JPEG || !ends_well(bytes, size)) return EFFNET_OK;
     if (decoder->upright && exif_orientation_of_jpeg(bytes, size) > 1) return EFFNET_OK;
     JpegSession session = {.warn_is_error = true};
     effnet_status status = read_region(&session, decoder, bytes, size, name, request, out, done, err);

@@ -1,7 +1,10 @@
 /* decode_tiff.c - a TIFF of one page through libtiff, which makes 8-bit RGB of its many forms (1 to 16 bits, grey,
  * palettes, CMYK, YCbCr, strips and tiles, every compression that it has). Its orientation tag is told, not followed,
  * as that of a JPEG. Messages go to this file's own handler (libtiff 4.5), not to standard error; a head that asks for
- * more than a picture may have is refused before anything is allocated. */
+ * more than a picture may have is refused before anything is allocated.
+ *
+ * A decoder that is asked for other channels gets the samples as they are stored, 8 bits each, beside each other or plane
+ * by plane, in strips. */
 #include "base/linked.h"
 #include "data/picture/decode_formats.h"
 
@@ -84,29 +87,81 @@ static void unpack(const uint32_t *raster, size_t count, uint8_t *pixels) {
     }
 }
 
-static effnet_status read_page(TIFF *file, TiffBytes *from, Decoder *decoder, const char *name, Picture *out,
-                               effnet_error *err) {
-    uint32_t width = 0, height = 0;
-    uint16_t orientation = ORIENTATION_TOPLEFT;
+/* One row of one plane, or of all samples beside each other. */
+static bool read_row(TIFF *file, uint32_t row, int plane, int planes, size_t width, uint8_t *scratch, uint8_t *out) {
+    if (planes == 1) return TIFFReadScanline(file, out, row, 0) > 0;
+    if (TIFFReadScanline(file, scratch, row, (uint16_t)plane) <= 0) return false;
+    for (size_t x = 0; x < width; x++) out[x * (size_t)planes + (size_t)plane] = scratch[x];
+    return true;
+}
+
+static bool read_rows(TIFF *file, uint32_t height, uint32_t width, int channels, int planes, uint8_t *pixels) {
+    const size_t row = (size_t)width * (size_t)channels;
+    const tmsize_t length = TIFFScanlineSize(file);
+    if (length <= 0 || (size_t)length != (planes == 1 ? row : width)) return false;
+    uint8_t *scratch = malloc((size_t)length);
+    bool good = scratch != NULL;
+    for (int plane = 0; good && plane < planes; plane++)
+        for (uint32_t y = 0; good && y < height; y++)
+            good = read_row(file, y, plane, planes, width, scratch, pixels + (size_t)y * row);
+    free(scratch);
+    return good;
+}
+
+/* The samples as they are, decoder->channels a pixel. */
+static effnet_status read_samples(TIFF *file, TiffBytes *from, Decoder *decoder, uint32_t height, uint32_t width,
+                                  const char *name, Picture *out, effnet_error *err) {
+    uint16_t samples = 1, bits = 1, kind = SAMPLEFORMAT_UINT, planar = PLANARCONFIG_CONTIG;
+    TIFFGetFieldDefaulted(file, TIFFTAG_SAMPLESPERPIXEL, &samples);
+    TIFFGetFieldDefaulted(file, TIFFTAG_BITSPERSAMPLE, &bits);
+    TIFFGetFieldDefaulted(file, TIFFTAG_SAMPLEFORMAT, &kind);
+    TIFFGetFieldDefaulted(file, TIFFTAG_PLANARCONFIG, &planar);
+    if (samples != decoder->channels || bits != 8 || kind != SAMPLEFORMAT_UINT)
+        return fail(
+            err, EFFNET_ERROR_FORMAT,
+            "'%s' is a TIFF of %u samples a pixel of %u bits; in_chans is %d, which wants %d whole numbers of 8 "
+            "bits: leave it out, or change in_chans",
+            name, (unsigned)samples, (unsigned)bits, decoder->channels, decoder->channels);
+    if (TIFFIsTiled(file))
+        return fail(err, EFFNET_ERROR_UNSUPPORTED,
+                    "'%s' is a TIFF in tiles, whose samples are not read: save it in strips", name);
+    TRY(decoder_reserve(decoder, height, width, samples, name, err));
+    if (!read_rows(file, height, width, samples, planar == PLANARCONFIG_SEPARATE ? samples : 1, decoder->pixels))
+        return corrupt(from, name, err);
+    *out = (Picture){.height = (int)height, .width = (int)width, .pixels = decoder->pixels, .channels = samples};
+    return EFFNET_OK;
+}
+
+/* As RGB, whatever it is. */
+static effnet_status read_colours(TIFF *file, TiffBytes *from, Decoder *decoder, uint32_t height, uint32_t width,
+                                  const char *name, Picture *out, effnet_error *err) {
     char reason[1024] = "";
-    if (!TIFFGetField(file, TIFFTAG_IMAGEWIDTH, &width) || !TIFFGetField(file, TIFFTAG_IMAGELENGTH, &height))
-        return fail(err, EFFNET_ERROR_FORMAT, "'%s' is a corrupt TIFF: it tells no width and height", name);
-    TRY(decoder_reserve(decoder, height, width, 3, name, err));
     if (!TIFFRGBAImageOK(file, reason))
         return fail(err, EFFNET_ERROR_UNSUPPORTED, "'%s' is a TIFF of a kind that is not read (%.100s): save it as PNG",
                     name, reason);
-    TIFFGetFieldDefaulted(file, TIFFTAG_ORIENTATION, &orientation);
-    TIFFSetField(file, TIFFTAG_ORIENTATION, ORIENTATION_TOPLEFT); /* pixels as they are stored */
     size_t count = (size_t)width * height;
     uint32_t *raster = malloc(count * sizeof *raster);
     if (!raster) return fail(err, EFFNET_ERROR_MEMORY, "no memory for the %zu pixels of '%s'", count, name);
     bool good = TIFFReadRGBAImageOriented(file, width, height, raster, ORIENTATION_TOPLEFT, 1) != 0;
     if (good) unpack(raster, count, decoder->pixels);
     free(raster);
-    if (!good) return corrupt(from, name, err);
+    *out = (Picture){.height = (int)height, .width = (int)width, .pixels = decoder->pixels};
+    return good ? EFFNET_OK : corrupt(from, name, err);
+}
+
+static effnet_status read_page(TIFF *file, TiffBytes *from, Decoder *decoder, const char *name, Picture *out,
+                               effnet_error *err) {
+    uint32_t width = 0, height = 0;
+    uint16_t orientation = ORIENTATION_TOPLEFT;
+    if (!TIFFGetField(file, TIFFTAG_IMAGEWIDTH, &width) || !TIFFGetField(file, TIFFTAG_IMAGELENGTH, &height))
+        return fail(err, EFFNET_ERROR_FORMAT, "'%s' is a corrupt TIFF: it tells no width and height", name);
+    TRY(decoder_reserve(decoder, height, width, 3, name, err));
+    TIFFGetFieldDefaulted(file, TIFFTAG_ORIENTATION, &orientation);
+    TIFFSetField(file, TIFFTAG_ORIENTATION, ORIENTATION_TOPLEFT); /* pixels as they are stored */
+    TRY(decoder->channels ? read_samples(file, from, decoder, height, width, name, out, err)
+                          : read_colours(file, from, decoder, height, width, name, out, err));
     if (has_pages(file))
         return fail(err, EFFNET_ERROR_UNSUPPORTED, "'%s' is a TIFF of several pages; save one of them", name);
-    *out = (Picture){.height = (int)height, .width = (int)width, .pixels = decoder->pixels};
     decoder->orientation = orientation >= 1 && orientation <= 8 ? orientation : 1;
     return EFFNET_OK;
 }

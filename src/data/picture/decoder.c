@@ -21,7 +21,9 @@ effnet_status decoder_reserve(Decoder *decoder, int64_t height, int64_t width, i
         return fail(err, EFFNET_ERROR_FORMAT, "'%s' has no pixels (width %lld, height %lld)", name, (long long)width,
                     (long long)height);
     const int64_t most = decoder->most_pixels ? decoder->most_pixels : PICTURE_MAX_PIXELS;
-    if (height > PICTURE_MAX_SIDE || width > PICTURE_MAX_SIDE || height * width > most)
+    /* of more than four channels fewer pixels: no picture takes more than four bytes for each of `most` */
+    const bool many = channels > 4 && height > most * 4 / channels / width;
+    if (height > PICTURE_MAX_SIDE || width > PICTURE_MAX_SIDE || height * width > most || many)
         return fail(
             err, EFFNET_ERROR_FORMAT,
             "'%s' says it is %lld pixels wide and %lld high; allowed are %d a side and %lld in all: make it smaller "
@@ -62,9 +64,10 @@ effnet_status decoder_reserve_file(Decoder *decoder, size_t size, const char *na
 effnet_status decoder_turn(Decoder *decoder, Picture *picture, const char *name, effnet_error *err) {
     int orientation = decoder->orientation;
     if (!decoder->upright || orientation < 2 || orientation > 8) return EFFNET_OK;
-    size_t size = 3 * (size_t)picture->height * (size_t)picture->width;
+    const size_t size = picture_bytes(picture);
+    const int channels = picture->channels;
     TRY(reserve(&decoder->turned, &decoder->turned_capacity, size, name, err));
-    picture_turn(picture->pixels, picture->height, picture->width, orientation, decoder->turned);
+    picture_turn(picture, orientation, decoder->turned);
     uint8_t *pixels = decoder->turned;
     size_t capacity = decoder->turned_capacity;
     decoder->turned = decoder->pixels;
@@ -73,7 +76,8 @@ effnet_status decoder_turn(Decoder *decoder, Picture *picture, const char *name,
     decoder->pixel_capacity = capacity;
     *picture = (Picture){.height = orientation >= 5 ? picture->width : picture->height,
                          .width = orientation >= 5 ? picture->height : picture->width,
-                         .pixels = pixels};
+                         .pixels = pixels,
+                         .channels = channels};
     decoder->orientation = 1;
     return EFFNET_OK;
 }
@@ -82,7 +86,7 @@ effnet_status decoder_hand_over(Decoder *decoder, effnet_status status, Picture 
     if (status == EFFNET_OK && picture->pixels == decoder->pixels) {
         decoder->pixels = NULL;
     } else if (status == EFFNET_OK) {
-        size_t size = 3 * (size_t)picture->height * (size_t)picture->width;
+        const size_t size = picture_bytes(picture);
         uint8_t *copy = malloc(size);
         if (copy) memcpy(copy, picture->pixels, size);
         if (!copy) status = fail(err, EFFNET_ERROR_MEMORY, "no memory for the %zu bytes of a picture", size);

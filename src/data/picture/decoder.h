@@ -8,7 +8,9 @@
 
 /* {0} is a new decoder. One thread at a time. */
 typedef struct Decoder {
-    bool upright;        /* turn pictures as their EXIF orientation says */
+    int channels; /* 0: RGB, whatever the file has. Else as many samples a pixel as they are stored, 8 bits each; a
+                            picture of another number of them is refused */
+    bool upright; /* turn pictures as their EXIF orientation says */
     int64_t most_pixels; /* of a picture; 0: PICTURE_MAX_PIXELS */
     int orientation;     /* EXIF's of the latest picture: 2 to 8 where it is still to be turned, else 0 or 1 */
     uint8_t *file;       /* bytes of the file being decoded */

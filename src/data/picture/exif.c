@@ -75,16 +75,18 @@ int exif_orientation_of_webp(const uint8_t *bytes, size_t size) {
     return 0;
 }
 
-void picture_turn(const uint8_t *pixels, int height, int width, int orientation, uint8_t *out) {
+void picture_turn(const Picture *picture, int orientation, uint8_t *out) {
+    const int height = picture->height, width = picture->width;
+    const size_t channels = (size_t)picture_channels(picture);
     bool swapped = orientation >= 5 && orientation <= 8;
     int rows = swapped ? width : height, columns = swapped ? height : width;
     for (int y = 0; y < rows; y++)
-        for (int x = 0; x < columns; x++, out += 3) {
+        for (int x = 0; x < columns; x++, out += channels) {
             int from_y = swapped ? x : y, from_x = swapped ? y : x;
             if (orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7)
                 from_y = height - 1 - from_y;
             if (orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8)
                 from_x = width - 1 - from_x;
-            memcpy(out, pixels + 3 * ((size_t)from_y * (size_t)width + (size_t)from_x), 3);
+            memcpy(out, picture->pixels + channels * ((size_t)from_y * (size_t)width + (size_t)from_x), channels);
         }
 }

@@ -2,8 +2,7 @@
 #ifndef EFFNET_DATA_PICTURE_EXIF_H
 #define EFFNET_DATA_PICTURE_EXIF_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "data/picture/picture.h"
 
 /* `tiff`: an EXIF block without "Exif\0\0" before it. 1 (upright) to 8 of tag 0x0112 in the first directory; 0 where it
  * has none, or is damaged: a broken block of remarks is no reason to refuse a picture. */
@@ -12,8 +11,8 @@ int exif_orientation(const uint8_t *tiff, size_t size);
 int exif_orientation_of_jpeg(const uint8_t *bytes, size_t size);
 int exif_orientation_of_webp(const uint8_t *bytes, size_t size);
 
-/* What is wanted of `pixels` (height, width, 3) so that it stands upright: written to `out`, whose size is (width,
- * height, 3) for orientations 5 to 8. */
-void picture_turn(const uint8_t *pixels, int height, int width, int orientation, uint8_t *out);
+/* What is wanted of a picture so that it stands upright: written to `out`, (height, width, channels), or for orientations
+ * 5 to 8 (width, height, channels). */
+void picture_turn(const Picture *picture, int orientation, uint8_t *out);
 
 #endif

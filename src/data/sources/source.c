@@ -126,6 +126,7 @@ static void interleave(const Blob *blob, uint8_t *out) {
 static effnet_status picture_of_blob(const Blob *blob, const char *name, Decoder *decoder, Picture *out,
                                      effnet_error *err) {
     if (blob->format == BLOB_ENCODED) return decoder_decode(decoder, blob->bytes, blob->size, name, out, err);
+    TRY(decoder_check_channels(decoder, 3, name, err));
     *out = (Picture){.height = blob->height, .width = blob->width};
     if (blob->format == BLOB_RGB) {
         out->pixels = (uint8_t *)blob->bytes; /* read only */

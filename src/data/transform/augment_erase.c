@@ -32,12 +32,14 @@ static double draw(RandomKey key, uint64_t index, double low, double high) {
 static void fill_rectangle(int mode, RandomKey key, TensorShape shape, int top, int left, int height, int width,
                            float *image) {
     uint64_t next = 0;
-    float color[3] = {0, 0, 0}; /* remode const: the mean colour */
+    const int channels = shape.channels;
+    float color[MOST_CHANNELS] = {0}; /* remode const: the mean colour */
     if (mode == REMODE_RAND)
-        for (; next < 3; next++) color[next] = random_normal(key, next);
+        for (; next < (uint64_t)channels; next++) color[next] = random_normal(key, next);
     for (int y = top; y < top + height; y++) {
-        float *rgb = image + 3 * ((size_t)y * (size_t)shape.width + (size_t)left);
-        for (int i = 0; i < 3 * width; i++) rgb[i] = mode == REMODE_PIXEL ? random_normal(key, next++) : color[i % 3];
+        float *pixels = image + (size_t)channels * ((size_t)y * (size_t)shape.width + (size_t)left);
+        for (int i = 0; i < channels * width; i++)
+            pixels[i] = mode == REMODE_PIXEL ? random_normal(key, next++) : color[i % channels];
     }
 }
 

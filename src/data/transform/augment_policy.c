@@ -363,8 +363,9 @@ effnet_status augment_policy_from_recipe(const Recipe *recipe, AugmentPolicy *ou
                            .color_jitter = recipe->color_jitter,
                            .grayscale = recipe->grayscale_prob};
     TRY(parse(recipe->aa, out, err));
+    const ChannelValues means = channel_values_for(&recipe->mean, 3); /* of one channel: its own */
     for (int c = 0; c < 3; c++) {
-        double mean = rint(255 * recipe->mean[c]);
+        double mean = rint(255 * means.values[c]);
         if (recipe->aa_ops == AA_OPS_TENSORFLOW) out->fill[c] = 128;
         if (recipe->aa_ops == AA_OPS_PILLOW && out->family != FAMILY_TRIVIAL) out->fill[c] = (uint8_t)mean;
     }

@@ -4,7 +4,11 @@
  * Canvas and box are rectangles in the picture's own coordinates that may reach over its edges, where pixels are black
  * (0 before normalisation). A box of the output's own size is copied straight into floats, edges and all: the way of
  * 28x28 and 32x32 pictures. Any other box is resized from where it lies, or, where it reaches over an edge, from a copy
- * with the black filled in. */
+ * with the black filled in.
+ *
+ * Resizing and augmentation are of three channels. An input of others is made of them three at a time: each group of
+ * channels as a picture of its own, the last one filled up; one channel, a picture's luma or its own single sample, as
+ * a grey picture of three equal ones, which is what Pillow does to a picture of mode L. */
 #include "data/transform/preprocess.h"
 #include "data/picture/crop.h"
 
@@ -50,10 +54,13 @@ static effnet_status check_transform(const EvaluationTransform *transform, effne
     if (!(transform->crop_pct > 0 && transform->crop_pct <= 1))
         return fail(err, EFFNET_ERROR_ARGUMENT, "crop_pct is %g; wanted a share above 0, at most 1",
                     transform->crop_pct);
-    for (int c = 0; c < 3; c++)
+    if (transform->input.channels < 1 || transform->input.channels > MOST_CHANNELS)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "in_chans is %d; allowed are 1 to %d", transform->input.channels,
+                    (int)MOST_CHANNELS);
+    for (int c = 0; c < transform->input.channels; c++)
         if (!(transform->std[c] > 0))
-            return fail(err, EFFNET_ERROR_ARGUMENT, "std is [%g, %g, %g]; every channel's must be above 0",
-                        transform->std[0], transform->std[1], transform->std[2]);
+            return fail(err, EFFNET_ERROR_ARGUMENT, "std of channel %d is %g; every channel's must be above 0", c,
+                        transform->std[c]);
     return EFFNET_OK;
 }
 
@@ -75,6 +82,8 @@ effnet_status preprocess_check(const PreprocessOptions *options, effnet_error *e
 void preprocess_release(PreprocessBuffers *buffers) {
     resizer_release(&buffers->resizer);
     free(buffers->region);
+    free(buffers->group);
+    free(buffers->made);
     for (int i = 0; i < 2; i++) free(buffers->levels[i]);
     *buffers = (PreprocessBuffers){0};
 }
@@ -262,9 +271,9 @@ static void floats_to_levels(const float *restrict from, size_t count, int refer
 }
 
 /* `out` holds the levels as floats before they are whole. */
-static effnet_status augment(const PreprocessOptions *options, const Region *region, RandomKey key,
+static effnet_status augment(const AugmentPolicy *policy, TensorShape size, const Region *region, RandomKey key,
                              const ResizeOptions *resize, PreprocessBuffers *buffers, float *out, effnet_error *err) {
-    const int height = options->transform.input.height, width = options->transform.input.width;
+    const int height = size.height, width = size.width;
     size_t pixels = (size_t)height * (size_t)width;
     ResizeOptions plain = *resize;
     for (int c = 0; c < 3; c++) {
@@ -274,36 +283,107 @@ static effnet_status augment(const PreprocessOptions *options, const Region *reg
     TRY(reserve_levels(buffers, 3 * pixels, err));
     TRY(crop_and_resize(region, &plain, buffers, out, err));
     Picture whole = {.height = height, .width = width, .pixels = buffers->levels[0]};
-    floats_to_levels(out, 3 * pixels, options->policy.reference, whole.pixels);
-    augment_policy_apply(&options->policy, random_fold_in(key, STREAM_POLICY), &whole, &buffers->levels[1]);
+    floats_to_levels(out, 3 * pixels, policy->reference, whole.pixels);
+    augment_policy_apply(policy, random_fold_in(key, STREAM_POLICY), &whole, &buffers->levels[1]);
     buffers->levels[0] = whole.pixels;
     normalise_pixels(whole.pixels, (int)pixels, false, resize->scale, resize->bias, out);
     return EFFNET_OK;
 }
 
-static ResizeOptions resize_options(const EvaluationTransform *transform, bool flip) {
+/* Of three channels from `first` on; where the input has no more, its last one's numbers. */
+static ResizeOptions resize_options(const EvaluationTransform *transform, int first, bool flip) {
     ResizeOptions resize = {.height = transform->input.height,
                             .width = transform->input.width,
                             .interpolation = transform->interpolation,
                             .method = transform->resize,
                             .keep_overshoot = transform->overshoot == OVERSHOOT_KEEP,
                             .flip = flip};
-    double scale[3], bias[3];
+    double scale[MOST_CHANNELS], bias[MOST_CHANNELS];
     evaluation_transform_levels(transform, scale, bias);
     for (int c = 0; c < 3; c++) {
-        resize.scale[c] = (float)scale[c];
-        resize.bias[c] = (float)bias[c];
+        const int channel = first + c < transform->input.channels ? first + c : transform->input.channels - 1;
+        resize.scale[c] = (float)scale[channel];
+        resize.bias[c] = (float)bias[channel];
     }
     return resize;
 }
 
+/* ITU-R 601 luma as Pillow's convert("L") has it (libImaging/Convert.c): 16-bit fixed point, rounded. */
+static uint8_t luma(const uint8_t *rgb) {
+    return (uint8_t)((rgb[0] * 19595u + rgb[1] * 38470u + rgb[2] * 7471u + 0x8000u) >> 16);
+}
+
+/* buffers->group = three channels of `picture` from `first` on, or its luma three times. */
+static effnet_status take_group(const Picture *picture, int wanted, int first, PreprocessBuffers *buffers,
+                                effnet_error *err) {
+    const size_t count = (size_t)picture->height * (size_t)picture->width;
+    const int channels = picture_channels(picture);
+    const bool grey = wanted == 1 && channels == 3;
+    if (3 * count > buffers->group_capacity) {
+        free(buffers->group);
+        buffers->group_capacity = 0;
+        buffers->group = malloc(3 * count);
+        if (!buffers->group) return fail(err, EFFNET_ERROR_MEMORY, "no memory (%zu bytes) for channels", 3 * count);
+        buffers->group_capacity = 3 * count;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t *from = picture->pixels + i * (size_t)channels;
+        uint8_t *to = buffers->group + 3 * i;
+        if (grey) to[0] = to[1] = to[2] = luma(from);
+        for (int c = 0; !grey && c < 3; c++) to[c] = from[first + c < channels ? first + c : channels - 1];
+    }
+    return EFFNET_OK;
+}
+
+/* One picture of three channels to three channels of floats; `key` NULL or an empty policy: not augmented. */
+static effnet_status make_three(const AugmentPolicy *policy, TensorShape size, const Region *region,
+                                const RandomKey *key, const ResizeOptions *resize, PreprocessBuffers *buffers,
+                                float *out, effnet_error *err) {
+    if (!key || augment_policy_is_empty(policy)) return crop_and_resize(region, resize, buffers, out, err);
+    return augment(policy, size, region, *key, resize, buffers, out, err);
+}
+
+static effnet_status reserve_made(PreprocessBuffers *buffers, size_t floats, effnet_error *err) {
+    if (floats <= buffers->made_capacity) return EFFNET_OK;
+    free(buffers->made);
+    buffers->made_capacity = 0;
+    buffers->made = malloc(floats * sizeof *buffers->made);
+    if (!buffers->made) return fail(err, EFFNET_ERROR_MEMORY, "no memory (%zu floats) for channels", floats);
+    buffers->made_capacity = floats;
+    return EFFNET_OK;
+}
+
+/* The region to `out` (the input), whatever its channels. */
+static effnet_status make_input(const EvaluationTransform *transform, const AugmentPolicy *policy, const Region *region,
+                                const RandomKey *key, bool flip, PreprocessBuffers *buffers, float *out,
+                                effnet_error *err) {
+    const TensorShape input = transform->input;
+    const int channels = picture_channels(&region->picture);
+    if (channels != input.channels && !(input.channels == 1 && channels == 3))
+        return fail(err, EFFNET_ERROR_FORMAT, "a picture has %d channels and in_chans is %d", channels, input.channels);
+    if (input.channels == 3) {
+        const ResizeOptions resize = resize_options(transform, 0, flip);
+        return make_three(policy, input, region, key, &resize, buffers, out, err);
+    }
+    const size_t pixels = (size_t)input.height * (size_t)input.width, step = (size_t)input.channels;
+    TRY(reserve_made(buffers, 3 * pixels, err));
+    for (int first = 0; first < input.channels; first += 3) {
+        const ResizeOptions resize = resize_options(transform, first, flip);
+        Region group = *region;
+        TRY(take_group(&region->picture, input.channels, first, buffers, err));
+        group.picture.pixels = buffers->group;
+        group.picture.channels = 3;
+        TRY(make_three(policy, input, &group, key, &resize, buffers, buffers->made, err));
+        for (int c = 0; c < 3 && first + c < input.channels; c++)
+            for (size_t i = 0; i < pixels; i++) out[i * step + (size_t)(first + c)] = buffers->made[3 * i + (size_t)c];
+    }
+    return EFFNET_OK;
+}
+
 effnet_status preprocess_region(const PreprocessOptions *options, const Region *region, const RandomKey *key,
                                 PreprocessBuffers *buffers, float *out, effnet_error *err) {
-    const ResizeOptions resize = resize_options(&options->transform, key && crop_flips(options->hflip, *key));
-    if (!key || augment_policy_is_empty(&options->policy))
-        TRY(crop_and_resize(region, &resize, buffers, out, err));
-    else
-        TRY(augment(options, region, *key, &resize, buffers, out, err));
+    const bool flip = key && crop_flips(options->hflip, *key);
+    TRY(make_input(&options->transform, &options->policy, region, key, flip, buffers, out, err));
     if (key && options->erase.probability > 0)
         augment_erase(&options->erase, random_fold_in(*key, STREAM_ERASE), options->transform.input, out);
     return EFFNET_OK;
@@ -328,9 +408,8 @@ effnet_status preprocess_eval(const EvaluationTransform *transform, const Pictur
                               effnet_error *err) {
     PreprocessBuffers buffers = {0};
     TRY(check_transform(transform, err));
-    const ResizeOptions resize = resize_options(transform, false);
     const Region whole = region_of_picture(picture, preprocess_eval_crop(transform, picture->height, picture->width));
-    effnet_status status = crop_and_resize(&whole, &resize, &buffers, out, err);
+    effnet_status status = make_input(transform, NULL, &whole, NULL, false, &buffers, out, err);
     preprocess_release(&buffers);
     return status;
 }

@@ -40,6 +40,10 @@ typedef struct PreprocessBuffers {
     size_t region_capacity;
     uint8_t *levels[2]; /* a picture of the output's size while it is augmented, and its scratch */
     size_t level_capacity;
+    uint8_t
+        *group; /* three channels of a picture that has others, and floats made of them; of inputs that are not RGB */
+    float *made;
+    size_t group_capacity, made_capacity; /* bytes; floats */
 } PreprocessBuffers;
 
 void preprocess_release(PreprocessBuffers *buffers);
@@ -48,6 +52,10 @@ effnet_status preprocess_picture(const PreprocessOptions *options, const Picture
 /* The same of a region, whose crop is the one that preprocess_crop names, and which must hold it. */
 effnet_status preprocess_region(const PreprocessOptions *options, const Region *region, const RandomKey *key,
                                 PreprocessBuffers *buffers, float *out, effnet_error *err);
+/* What a Decoder is asked for: 0, RGB, whose luma makes one channel; else as many samples as they are stored. */
+static inline int decoded_channels(TensorShape input) {
+    return input.channels == 1 || input.channels == 3 ? 0 : input.channels;
+}
 /* The part of a picture of this size that is used, in its own pixels; its box may reach over the edges, but for where
  * preprocess_box_is_inside says that training never does. */
 PictureCrop preprocess_crop(const PreprocessOptions *options, int height, int width, const RandomKey *key);

@@ -38,7 +38,7 @@ static void operations_equal_their_references(void **state) {
     assert_non_null(cases);
     assert_non_null(golden);
     uint8_t *scratch = malloc(SIZE), want[SIZE];
-    Picture picture = {HEIGHT, WIDTH, malloc(SIZE)};
+    Picture picture = {.height = HEIGHT, .width = WIDTH, .pixels = malloc(SIZE)};
     AugmentCase item;
     int count = 0, wrong = 0, exact = 0, seen[AUGMENT_KINDS] = {0};
     while (augment_case_read(cases, &item)) {
@@ -88,7 +88,7 @@ static void neutral_arguments_change_nothing(void **state) {
         {.kind = AUGMENT_CUTOUT, .center_y = 5, .center_x = 5},
     };
     uint8_t *scratch = malloc(SIZE), want[SIZE];
-    Picture picture = {HEIGHT, WIDTH, malloc(SIZE)};
+    Picture picture = {.height = HEIGHT, .width = WIDTH, .pixels = malloc(SIZE)};
     fill_golden(want);
     for (int reference = AA_OPS_TENSORFLOW; reference <= AA_OPS_PILLOW; reference++)
         for (AugmentSampling sampling = SAMPLING_NEAREST; sampling <= SAMPLING_BICUBIC; sampling++)
@@ -111,7 +111,7 @@ static void extremes_are_harmless(void **state) {
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
         int height = shapes[s][0], width = shapes[s][1];
         size_t size = 3 * (size_t)(height * width);
-        Picture picture = {height, width, malloc(size)};
+        Picture picture = {.height = height, .width = width, .pixels = malloc(size)};
         uint8_t *scratch = malloc(size);
         for (int kind = 0; kind < AUGMENT_KINDS; kind++)
             for (size_t a = 0; a < 7; a++)

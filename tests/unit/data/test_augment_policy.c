@@ -173,7 +173,7 @@ static void preprocessing_augments_by_key(void **state) {
     static const char *const keys[][2] = {{"aa", "v0"},      {"aa", "randaug-n2-m15"}, {"aa", "rand-m9-mstd0.5-inc1"},
                                           {"aa", "trivial"}, {"color_jitter", "0.4"},  {"grayscale_prob", "1"},
                                           {"reprob", "1"}};
-    Picture picture = {90, 130, pattern_picture(90, 130)};
+    Picture picture = {.height = 90, .width = 130, .pixels = pattern_picture(90, 130)};
     float *plain = malloc(FLOATS * sizeof *plain), *got = malloc(FLOATS * sizeof *got),
           *again = malloc(FLOATS * sizeof *again);
     PreprocessOptions none = options_with("aa", "");
@@ -205,7 +205,7 @@ static void preprocessing_augments_by_key(void **state) {
 /* With a policy that does nothing the picture is the plain one but for its whole levels. */
 static void whole_levels_are_near(void **state) {
     (void)state;
-    Picture picture = {90, 130, pattern_picture(90, 130)};
+    Picture picture = {.height = 90, .width = 130, .pixels = pattern_picture(90, 130)};
     float *plain = malloc(FLOATS * sizeof *plain), *got = malloc(FLOATS * sizeof *got);
     for (int reference = 0; reference < 2; reference++) {
         PreprocessOptions none = options_with("aa", ""), options = options_with("aa", "rand-p0");

@@ -1,6 +1,7 @@
 /* test_decode.c - JPEG and PNG of every kind to RGB, and everything that can be wrong with a file: each error is told
  * by its status and by what its message must name. */
 #include "data/picture/decode.h"
+#include "data/picture/exif.h"
 #include "data/picture/decode_region.h"
 #include "make_pictures.h"
 
@@ -444,8 +445,43 @@ static void decoder_is_reusable(void **state) {
     free(small.data);
 }
 
+/* Grey with alpha and RGBA keep their alpha where that many channels are asked for; others are told. */
+static void alpha_where_it_is_asked_for(void **state) {
+    (void)state;
+    enum { ROWS = 3, COLUMNS = 5 };
+    uint8_t stored[4 * ROWS * COLUMNS];
+    for (int i = 0; i < 4 * ROWS * COLUMNS; i++) stored[i] = (uint8_t)(13 * i + 5);
+    for (int channels = 2; channels <= 4; channels += 2) {
+        Bytes png =
+            make_png(stored, (size_t)(channels * ROWS * COLUMNS), ROWS, COLUMNS, channels == 4 ? 6 : 4, 8, NULL, NULL);
+        for (int asked = 2; asked <= 6; asked++) {
+            if (asked == 3) continue;
+            Decoder decoder = {.channels = asked};
+            Picture picture;
+            effnet_error err = {0};
+            effnet_status status = decoder_decode(&decoder, png.data, png.size, "some.png", &picture, &err);
+            if (asked == channels) {
+                if (status != EFFNET_OK) fail_msg("%s", err.message);
+                assert_true(picture.height == ROWS && picture.width == COLUMNS &&
+                            picture_channels(&picture) == channels);
+                assert_memory_equal(picture.pixels, stored, (size_t)(channels * ROWS * COLUMNS));
+            } else {
+                assert_int_equal(status, EFFNET_ERROR_FORMAT);
+                if (!strstr(err.message, "is read as 3 channels and in_chans is")) fail_msg("%s", err.message);
+            }
+            decoder_release(&decoder);
+        }
+        free(png.data);
+    }
+    Picture tall = {.height = 2, .width = 1, .channels = 2, .pixels = (uint8_t[]){1, 2, 3, 4}};
+    uint8_t turned[4];
+    picture_turn(&tall, 6, turned); /* by 90 degrees to the right */
+    assert_memory_equal(turned, ((uint8_t[]){3, 4, 1, 2}), 4);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(alpha_where_it_is_asked_for),
         cmocka_unit_test(jpeg_colours_come_back),
         cmocka_unit_test(grey_jpeg_becomes_rgb),
         cmocka_unit_test(adobe_inks_are_inverted),

@@ -5,7 +5,7 @@
 #include <pthread.h>
 
 static Picture picture_of(int level, int height, int width) {
-    Picture picture = {height, width, malloc(3 * (size_t)height * (size_t)width)};
+    Picture picture = {.height = height, .width = width, .pixels = malloc(3 * (size_t)height * (size_t)width)};
     assert_non_null(picture.pixels);
     memset(picture.pixels, level, 3 * (size_t)height * (size_t)width);
     return picture;
@@ -41,7 +41,7 @@ enum { SHARED = 200 };
 static void *fill(void *argument) {
     PictureCache *cache = argument;
     for (int i = 0; i < SHARED; i++) {
-        Picture found, picture = {1, 8, malloc(24)};
+        Picture found, picture = {.height = 1, .width = 8, .pixels = malloc(24)};
         memset(picture.pixels, i, 24);
         picture_cache_add(cache, i, &picture);
         free(picture.pixels);

@@ -45,7 +45,7 @@ static void expect_box(const char *name, const Picture *picture, Box box, bool f
 
 static void small_pictures_are_padded_and_shifted(void **state) {
     (void)state;
-    Picture picture = {28, 28, pattern_picture(28, 28)};
+    Picture picture = {.height = 28, .width = 28, .pixels = pattern_picture(28, 28)};
     float got[3 * 32 * 32];
     int flips = 0;
     for (uint32_t i = 0; i < 200; i++) {
@@ -67,7 +67,7 @@ static void small_pictures_are_padded_and_shifted(void **state) {
 /* Padding far beyond the picture: rows and columns wholly black. */
 static void large_padding_is_black(void **state) {
     (void)state;
-    Picture picture = {5, 5, pattern_picture(5, 5)};
+    Picture picture = {.height = 5, .width = 5, .pixels = pattern_picture(5, 5)};
     PreprocessOptions options = usual;
     options.transform.pad_to = 0;
     options.transform.input = (TensorShape){5, 5, 3};
@@ -94,8 +94,8 @@ static void large_padding_is_black(void **state) {
 /* A padded box that is resized gives what resizing the padded picture gives. */
 static void padding_comes_before_resizing(void **state) {
     (void)state;
-    Picture picture = {28, 20, pattern_picture(28, 20)};
-    Picture padded = {32, 32, calloc(1, 3 * 32 * 32)};
+    Picture picture = {.height = 28, .width = 20, .pixels = pattern_picture(28, 20)};
+    Picture padded = {.height = 32, .width = 32, .pixels = calloc(1, 3 * 32 * 32)};
     for (int y = 0; y < 28; y++) memcpy(padded.pixels + 3 * (32 * (y + 2) + 6), picture.pixels + 3 * 20 * y, 3 * 20);
     PreprocessOptions options = usual;
     options.transform.input = (TensorShape){48, 48, 3};
@@ -118,7 +118,7 @@ static void padding_comes_before_resizing(void **state) {
 /* Each crop is resize_box of the box that crop.c names, normalised. */
 static void crops_are_their_boxes(void **state) {
     (void)state;
-    Picture picture = {90, 130, pattern_picture(90, 130)};
+    Picture picture = {.height = 90, .width = 130, .pixels = pattern_picture(90, 130)};
     PreprocessOptions options = usual;
     options.transform.pad_to = 0;
     options.transform.crop_pct = .8;
@@ -188,12 +188,60 @@ static void wrong_options_are_named(void **state) {
     assert_int_equal(preprocess_check(&options, &err), EFFNET_ERROR_ARGUMENT);
 }
 
+/* One channel is the luma of RGB, and then what a grey picture of three equal channels gives, augmentation and all; of
+ * several each is made as if it were red. */
+static void other_channels(void **state) {
+    (void)state;
+    enum { H = 37, W = 50, OUT = 16 * 24 };
+    uint8_t *rgb = pattern_picture(H, W), grey[3 * H * W], five[5 * H * W];
+    for (int i = 0; i < H * W; i++) {
+        const uint8_t *p = rgb + 3 * i;
+        grey[3 * i] = grey[3 * i + 1] = grey[3 * i + 2] =
+            (uint8_t)((p[0] * 19595u + p[1] * 38470u + p[2] * 7471u + 0x8000u) >> 16);
+        for (int c = 0; c < 5; c++) five[5 * i + c] = (uint8_t)(rgb[(3 * i + c * 7) % (3 * H * W)]);
+    }
+    static float want[3 * OUT], got[5 * OUT];
+    PreprocessOptions one, three;
+    Recipe recipe;
+    recipe_defaults(&recipe);
+    assert_int_equal(recipe_set(&recipe, "aa", "v0", NULL), EFFNET_OK);
+    assert_int_equal(recipe_set(&recipe, "mean", "0.4", NULL), EFFNET_OK);
+    assert_int_equal(recipe_set(&recipe, "std", "0.2", NULL), EFFNET_OK);
+    preprocess_from_recipe(&recipe, (TensorShape){16, 24, 3}, &three);
+    assert_int_equal(preprocess_augment_from_recipe(&recipe, &three, NULL), EFFNET_OK);
+    one = three;
+    one.transform.input.channels = 1;
+    const Picture colours = {.height = H, .width = W, .pixels = rgb}, equal = {.height = H, .width = W, .pixels = grey};
+    for (uint32_t i = 0; i < 60; i++) {
+        const RandomKey key = random_fold_in(random_key(11), i);
+        assert_int_equal(preprocess_train(&three, &equal, key, want, NULL), EFFNET_OK);
+        assert_int_equal(preprocess_train(&one, &colours, key, got, NULL), EFFNET_OK);
+        for (int p = 0; p < OUT; p++) assert_true(got[p] == want[3 * p]);
+    }
+    PreprocessOptions many;
+    recipe.aa[0] = 0;
+    preprocess_from_recipe(&recipe, (TensorShape){16, 24, 5}, &many);
+    preprocess_from_recipe(&recipe, (TensorShape){16, 24, 3}, &three);
+    const Picture samples = {.height = H, .width = W, .pixels = five, .channels = 5};
+    assert_int_equal(preprocess_train(&many, &samples, random_key(3), got, NULL), EFFNET_OK);
+    for (int c = 0; c < 5; c++) {
+        for (int i = 0; i < H * W; i++) grey[3 * i] = grey[3 * i + 1] = grey[3 * i + 2] = five[5 * i + c];
+        assert_int_equal(preprocess_train(&three, &equal, random_key(3), want, NULL), EFFNET_OK);
+        for (int p = 0; p < OUT; p++) assert_true(got[5 * p + c] == want[3 * p]);
+    }
+    effnet_error err = {0};
+    assert_int_equal(preprocess_train(&many, &colours, random_key(3), got, &err), EFFNET_ERROR_FORMAT);
+    assert_non_null(strstr(err.message, "3 channels and in_chans is 5"));
+    free(rgb);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(small_pictures_are_padded_and_shifted),
         cmocka_unit_test(large_padding_is_black),
         cmocka_unit_test(padding_comes_before_resizing),
         cmocka_unit_test(crops_are_their_boxes),
+        cmocka_unit_test(other_channels),
         cmocka_unit_test(recipe_is_copied),
         cmocka_unit_test(wrong_options_are_named),
     };

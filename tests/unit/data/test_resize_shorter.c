@@ -21,7 +21,7 @@ static void equals_pillow(void **state) {
                                                                                              : INTERPOLATION_BILINEAR,
                                                .crop_pct = share,
                                                .std = {1 / 255.0, 1 / 255.0, 1 / 255.0}};
-        Picture picture = {height, width, pattern_picture(height, width)};
+        Picture picture = {.height = height, .width = width, .pixels = pattern_picture(height, width)};
         float *got = calloc(3 * (size_t)rows * (size_t)columns, sizeof *got);
         effnet_error err = {0};
         if (preprocess_eval(&transform, &picture, got, &err) != EFFNET_OK) fail_msg("%s", err.message);

@@ -69,7 +69,7 @@ static void levels_as_they_are(void **state) {
     prepare(&recipe, 8, levels);
     for (int i = 0; i < 8 * 8 * 3; i++) {
         assert_true(levels[i] == pixels[i]);
-        expect_near(i, normal[i], (pixels[i] / 255.0 - recipe.mean[i % 3]) / recipe.std[i % 3], 1e-6);
+        expect_near(i, normal[i], (pixels[i] / 255.0 - recipe.mean.values[i % 3]) / recipe.std.values[i % 3], 1e-6);
     }
     recipe.interpolation = INTERPOLATION_BILINEAR;
     float large[16 * 16 * 3];

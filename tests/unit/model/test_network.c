@@ -1,5 +1,6 @@
 /* test_network.c - the family's parameter counts, shapes, paddings and names. */
 #include "model/initialize.h"
+#include "model/input_channels.h"
 #include "model/network.h"
 
 #include <setjmp.h>
@@ -154,6 +155,35 @@ static void wrong_names_and_sizes_are_errors(void **state) {
     assert_int_equal(network_build(&config, &network, &err), EFFNET_ERROR_ARGUMENT);
 }
 
+/* timm's adapt_input_conv on weights of two outputs, three channels, two taps. */
+static void stems_of_other_channels(void **state) {
+    (void)state;
+    const float rgb[12] = {1, 2, 3, 4, 5, 6, 10, 20, 30, 40, 50, 60};
+    const float one[4] = {9, 12, 90, 120}; /* 1 + 3 + 5, 2 + 4 + 6 */
+    const float scale = (float)(3 / 5.0), five[10] = {1, 2, 3, 4, 5, 6, 1, 2, 3, 4};
+    float got[20];
+    stem_for_channels(rgb, 2, 3, 2, 1, got);
+    assert_memory_equal(got, one, sizeof one);
+    stem_for_channels(rgb, 2, 3, 2, 3, got);
+    assert_memory_equal(got, rgb, sizeof rgb);
+    stem_for_channels(rgb, 2, 3, 2, 5, got);
+    for (int i = 0; i < 10; i++) assert_true(got[i] == five[i] * scale && got[10 + i] == 10 * five[i] * scale);
+    stem_for_channels(one, 2, 1, 2, 3, got);
+    for (int i = 0; i < 6; i++) assert_true(got[i] == one[i % 2] * (float)(1 / 3.0));
+    ModelConfig config;
+    Network network;
+    assert_int_equal(model_config_by_name("efficientnet_b0", &config, NULL), EFFNET_OK);
+    config.input.channels = 16;
+    assert_int_equal(network_build(&config, &network, NULL), EFFNET_OK);
+    assert_string_equal(network_stem(&network)->name, "conv_stem.weight");
+    assert_int_equal(network_stem(&network)->shape[1], 16);
+    network_free(&network);
+    for (int channels = 0; channels <= 17; channels += 17) {
+        config.input.channels = channels;
+        assert_int_equal(network_build(&config, &network, NULL), EFFNET_ERROR_ARGUMENT);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parameter_counts_are_the_published_ones),
@@ -161,6 +191,7 @@ int main(void) {
         cmocka_unit_test(names_and_shapes_are_timms),
         cmocka_unit_test(drop_path_rises_with_depth),
         cmocka_unit_test(initial_weights_have_the_stated_spread),
+        cmocka_unit_test(stems_of_other_channels),
         cmocka_unit_test(wrong_names_and_sizes_are_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
  * them. */
 #include "recipe/recipe.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -80,6 +81,35 @@ static void test_sizes(void **state) {
                  "r.yaml: resolution is 64x4; allowed: 0 (the model's own), or sides of 8 to 2048");
 }
 
+/* mean and std: a number a channel, or one or three whose average is every channel's, as timm has it. */
+static void test_channels(void **state) {
+    (void)state;
+    Recipe recipe = parse_good("in_chans: 4\nmean: [0.1, 0.2, 0.3, 0.4]\n");
+    double mean[MOST_CHANNELS], std[MOST_CHANNELS];
+    recipe_normalisation(&recipe, 4, mean, std);
+    for (int c = 0; c < 4; c++) {
+        assert_true(mean[c] == recipe.mean.values[c]);
+        assert_true(fabs(std[c] - (0.229 + 0.224 + 0.225) / 3) < 1e-15);
+    }
+    assert_true(mean[4] == 0 && std[4] == 0);
+    expect_error("mean: [0.1, 0.2]\n",
+                 "r.yaml: mean has 2 numbers and in_chans is 3; give one a channel, or one or three whose average is "
+                 "every channel's");
+    expect_error("in_chans: 17\n", "r.yaml:1: in_chans is 17; allowed: 1 to 16");
+    static const char *const colours[] = {"aa: trivial", "color_jitter: 0.1", "grayscale_prob: 0.1"};
+    for (int i = 0; i < 3; i++) {
+        char text[60], wanted[40];
+        effnet_error error = {0};
+        snprintf(text, sizeof text, "in_chans: 2\n%s\n", colours[i]);
+        snprintf(wanted, sizeof wanted, "%.*s is for pictures of", (int)strcspn(colours[i], ":"), colours[i]);
+        assert_int_equal(recipe_parse("r.yaml", text, strlen(text), &recipe, &error), EFFNET_ERROR_FORMAT);
+        if (!strstr(error.message, wanted)) print_error("%s\n", error.message);
+        assert_non_null(strstr(error.message, wanted));
+        text[10] = '1'; /* "in_chans: 1": as Pillow does to grey pictures */
+        assert_int_equal(recipe_parse("r.yaml", text, strlen(text), &recipe, &error), EFFNET_OK);
+    }
+}
+
 static void test_doubled_keys(void **state) {
     (void)state;
     expect_error("lr: 1\nepochs: 3\nlr: 2\n", "r.yaml:3: key 'lr' is given twice; the first is on line 1");
@@ -101,10 +131,11 @@ static void test_wrong_types(void **state) {
     expect_error("lr: 1e\n", "r.yaml:1: lr is '1e'; allowed: a number, 0 to 1000");
     expect_error("cache: yes\n", "r.yaml:1: cache is 'yes'; allowed: true or false");
     expect_error("cache: 'true'\n", "r.yaml:1: cache is the quoted text 'true'; allowed: true or false");
-    expect_error("mean: 0.5\n", "r.yaml:1: mean is not a list; allowed: a list of 3 numbers, each 0 to 1");
-    expect_error("mean: [0.5, 0.5]\n", "r.yaml:1: mean is a list of 2; allowed: a list of 3 numbers, each 0 to 1");
-    expect_error("mean: [0, 0, 0, 0, 0]\n", "r.yaml:1: mean is a list of 5; allowed: a list of 3 numbers, each 0 to 1");
-    expect_error("mean: [0, x, 0]\n", "r.yaml:1: mean is 'x'; allowed: a list of 3 numbers, each 0 to 1");
+    expect_error("mean: 0.5\n", "r.yaml:1: mean is not a list; allowed: a list of 1 to 16 numbers, each 0 to 1");
+    expect_error("mean: []\n", "r.yaml:1: mean is a list of 0; allowed: a list of 1 to 16 numbers, each 0 to 1");
+    expect_error("mean: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]\n",
+                 "r.yaml:1: mean is a list of 17; allowed: a list of 1 to 16 numbers, each 0 to 1");
+    expect_error("mean: [0, x, 0]\n", "r.yaml:1: mean is 'x'; allowed: a list of 1 to 16 numbers, each 0 to 1");
     expect_error("mean: [0, [1], 0]\n", "r.yaml:1: mean holds a list or mapping in its list; allowed: numbers");
     expect_error("checkpoint: 3\n", "r.yaml:1: checkpoint has keys of its own; write 'checkpoint: {key: value}'");
     expect_error("model: \"a\\0b\"\n", "r.yaml:1: model holds a control character or bytes that are not UTF-8");
@@ -121,7 +152,7 @@ static void test_ranges(void **state) {
     expect_error("seed: 9007199254740992\n", "r.yaml:1: seed is 9007199254740992; allowed: 0 to 9007199254740991");
     expect_error("momentum: -0.1\n", "r.yaml:1: momentum is -0.1; allowed: 0 to 0.9999");
     expect_error("lr: 1e999\n", "r.yaml:1: lr is 1e999; allowed: 0 to 1000");
-    expect_error("std: [1, 1, 0]\n", "r.yaml:1: std is 0 at place 3; allowed: 3 numbers, each 0.001 to 10");
+    expect_error("std: [1, 1, 0]\n", "r.yaml:1: std is 0 at place 3; allowed: 1 to 16 numbers, each 0.001 to 10");
     expect_error("opt: adam\n", "r.yaml:1: opt is 'adam'; allowed: rmsprop, sgd, adamw, lars, lamb");
     expect_error("opt: ''\n", "r.yaml:1: opt is ''; allowed: rmsprop, sgd, adamw, lars, lamb");
     expect_error("opt: rmsprop|sgd\n", "r.yaml:1: opt is 'rmsprop|sgd'; allowed: rmsprop, sgd, adamw, lars, lamb");
@@ -196,7 +227,7 @@ static void test_good(void **state) {
     assert_string_equal(recipe.model, "efficientnet_lite0");
     assert_string_equal(recipe.data, "a folder: with \"quotes\"");
     assert_int_equal(recipe.batch_size, 512);
-    assert_true(recipe.mean[0] == 0.1 && recipe.mean[1] == 0.2 && recipe.mean[2] == 0.3);
+    assert_true(recipe.mean.values[0] == 0.1 && recipe.mean.values[1] == 0.2 && recipe.mean.values[2] == 0.3);
     assert_true(recipe.scale[0] == 0.2 && recipe.scale[1] == 1.0);
     assert_int_equal(recipe.opt, OPTIMIZER_SGD);
     assert_true(recipe.nesterov);
@@ -240,9 +271,10 @@ static void test_read_files(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_unknown_keys),   cmocka_unit_test(test_sizes),  cmocka_unit_test(test_doubled_keys),
-        cmocka_unit_test(test_wrong_types),    cmocka_unit_test(test_ranges), cmocka_unit_test(test_yaml),
-        cmocka_unit_test(test_contradictions), cmocka_unit_test(test_good),   cmocka_unit_test(test_read_files),
+        cmocka_unit_test(test_unknown_keys), cmocka_unit_test(test_sizes),          cmocka_unit_test(test_channels),
+        cmocka_unit_test(test_doubled_keys), cmocka_unit_test(test_wrong_types),    cmocka_unit_test(test_ranges),
+        cmocka_unit_test(test_yaml),         cmocka_unit_test(test_contradictions), cmocka_unit_test(test_good),
+        cmocka_unit_test(test_read_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

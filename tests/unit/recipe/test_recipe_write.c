@@ -46,7 +46,7 @@ static void test_hard_numbers(void **state) {
         Recipe recipe;
         recipe_defaults(&recipe);
         recipe.warmup_lr = numbers[i];
-        recipe.mean[1] = fabs(numbers[i]) <= 1 ? numbers[i] : 0;
+        recipe.mean.values[1] = fabs(numbers[i]) <= 1 ? numbers[i] : 0;
         recipe.seed = 9007199254740991 - (int64_t)i;
         expect_round_trip(&recipe);
     }
@@ -190,17 +190,20 @@ static void test_set(void **state) {
     effnet_error error;
     recipe_defaults(&recipe);
     assert_int_equal(recipe_set(&recipe, "mean", "0.1,0.2, 0.3", &error), EFFNET_OK);
-    assert_true(recipe.mean[0] == 0.1 && recipe.mean[2] == 0.3);
+    assert_true(recipe.mean.values[0] == 0.1 && recipe.mean.values[2] == 0.3);
     assert_int_equal(recipe_set(&recipe, "opt_betas", "[0.5, 0.25]", &error), EFFNET_OK);
     assert_true(recipe.opt_betas[1] == 0.25);
     expect_set_error("btch_size", "1", "--set btch_size: unknown key 'btch_size'; nearest: 'batch_size'");
     expect_set_error("batch_size", "0", "--set batch_size: batch_size is 0; allowed: 1 to 65536, or auto");
     expect_set_error("batch_size", "",
                      "--set batch_size: batch_size is ''; allowed: a whole number, 1 to 65536, or auto");
-    expect_set_error("mean", "0.1", "--set mean: mean is a list of 1; allowed: a list of 3 numbers, each 0 to 1");
-    expect_set_error("mean", "0.1,2,7",
-                     "--set mean: mean is 2 at place 2; allowed: 3 numbers, each 0 to 1"); /* and none is stored */
-    expect_set_error("mean", "1,1,1,1,1", "--set mean: mean is a list of 4; allowed: a list of 3 numbers, each 0 to 1");
+    expect_set_error("scale", "0.1",
+                     "--set scale: scale is a list of 1; allowed: a list of 2 numbers, each 0.0001 to 1");
+    expect_set_error(
+        "mean", "0.1,2,7",
+        "--set mean: mean is 2 at place 2; allowed: 1 to 16 numbers, each 0 to 1"); /* and none is stored */
+    expect_set_error("mean", "1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1",
+                     "--set mean: mean is a list of 17; allowed: a list of 1 to 16 numbers, each 0 to 1");
     expect_set_error("", "1", "--set : unknown key ''; docs/recipe.md and 'effnet train --help-keys' list the keys");
 }
 

@@ -165,7 +165,8 @@ static void config_json_is_obeyed(void **state) {
     refuses(path, "tf_efficientnet_b1", "config.json");
     scratch_write(config, text, strlen(text) - 1);
     refuses(path, NULL, "not a JSON object");
-    const char *wrong = "{\"architecture\": \"tf_efficientnet_b0\", \"pretrained_cfg\": {\"input_size\": [1, 28, 28]}}";
+    const char *wrong =
+        "{\"architecture\": \"tf_efficientnet_b0\", \"pretrained_cfg\": {\"input_size\": [17, 28, 28]}}";
     scratch_write(config, wrong, strlen(wrong));
     refuses(path, NULL, "input_size");
     const char *names = "{\"architecture\": \"tf_efficientnet_b0\", \"label_names\": [\"x\"]}";

@@ -224,7 +224,8 @@ static void settings_and_class_names(void **state) {
     draft_free(&draft);
 }
 
-/* A model of grey pictures: its stem becomes three thirds; any other number of channels is refused by its shape. */
+/* A model of grey pictures: its stem becomes three thirds where RGB is asked for; else the model
+ * has the channels that its stem has. */
 static void a_grey_stem_is_spread(void **state) {
     (void)state;
     const char *path = scratch_path(&folder, "grey.safetensors");
@@ -248,7 +249,7 @@ static void a_grey_stem_is_spread(void **state) {
     for (int o = 0; o < parameter->shape[0]; o++)
         for (int c = 0; c < 3; c++)
             for (int tap = 0; tap < 9; tap++) {
-                const float wanted = stem->values[o * 9 + tap] / 3,
+                const float wanted = stem->values[o * 9 + tap] * (float)(1 / 3.0),
                             got = weights[parameter->offset + (size_t)((o * 3 + c) * 9 + tap)];
                 if (!(got == wanted))
                     fail_msg("output %d, channel %d, tap %d: %g, wanted %g", o, c, tap, (double)got, (double)wanted);
@@ -257,7 +258,23 @@ static void a_grey_stem_is_spread(void **state) {
     draft.shapes[0][1] = 2;
     stem->count *= 2;
     write_draft(&draft, path, draft.count);
-    REFUSES(path, &lite0, "conv_stem.weight is [32,2,3,3]", "needs [32,3,3,3]");
+    const char *in_chans[] = {"in_chans=3", NULL}, *naming;
+    effnet_import_options colours = lite0;
+    colours.settings = in_chans;
+    for (int asked = 0; asked < 2; asked++) {
+        effnet_model *model;
+        int shape[3];
+        if (effnet_model_import(path, asked ? &colours : &lite0, &model, &naming, &err) != EFFNET_OK)
+            fail_msg("%s", err.message);
+        effnet_model_input(model, shape);
+        assert_int_equal(shape[2], asked ? 3 : 2);
+        assert_int_equal(strstr(effnet_model_notes(model), "of 2 input channels, is converted to 3") != NULL, asked);
+        effnet_model_free(model);
+    }
+    draft.shapes[0][2] = 1; /* another shape than channels' */
+    stem->count /= 3;
+    write_draft(&draft, path, draft.count);
+    REFUSES(path, &lite0, "conv_stem.weight is [32,2,1,3]", "needs [32,3,3,3]");
     free(weights);
     free(statistics);
     draft_free(&draft);

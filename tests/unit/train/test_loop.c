@@ -416,7 +416,7 @@ static void test_refusals(void **state) {
     expect_message(&err, "no checkpoint");
     Recipe recipe = make_recipe();
     recipe.lr = 0.003;
-    recipe.mean[1] = 0.5;
+    recipe.mean.values[1] = 0.5;
     recipe.log_interval = 7;
     recipe.epochs = 3;
     assert_int_equal(run(recipe, "whole", true, 0, NULL, &result, &err), EFFNET_ERROR_ARGUMENT);

@@ -242,6 +242,8 @@ static void test_lying_card(void **unused) {
                                        "2",
                                        "effnet.resolution",
                                        "64",
+                                       "effnet.in_chans",
+                                       "3",
                                        "effnet.padding",
                                        "same",
                                        "effnet.bn_eps",
@@ -274,6 +276,10 @@ static void test_lying_card(void **unused) {
         {"effnet.num_classes", "3", "not a list of 3 names"},
         {"effnet.num_classes", "", "whole numbers"},
         {"effnet.resolution", "0", "allowed: whole numbers 1 to 2048"},
+        {"effnet.resolution", "[64,0]", "or two of them in brackets, rows first"},
+        {"effnet.resolution", "[64]", "rows first"},
+        {"effnet.in_chans", "17", "allowed: whole numbers 1 to 16"},
+        {"effnet.in_chans", "4", "as many as in_chans numbers"},
         {"effnet.padding", "valid", "is 'valid'; allowed: same, symmetric"},
         {"effnet.bn_eps", "0", "allowed: numbers"},
         {"effnet.bn_eps", "NaN", "allowed: numbers"},
@@ -294,7 +300,7 @@ static void test_lying_card(void **unused) {
     SafetensorsEntry entry = {"x", 0, NULL, &value, 1};
     ModelCard card;
     for (size_t b = 0; b <= sizeof bad / sizeof bad[0]; b++) {
-        const char *metadata[32];
+        const char *metadata[40];
         memcpy(metadata, good, sizeof good);
         bool changed = b < sizeof bad / sizeof bad[0];
         for (int i = 0; changed && good[i]; i += 2)

@@ -32,8 +32,6 @@ effnet_status workers_create(Transport *transport, double timeout_seconds, Worke
 /* NULL is allowed. Where the workers are broken, ends every process of the run (transport.h). */
 void workers_close(Workers *workers);
 
-/* This worker failed where the others wait for it, and cannot go on with them: the workers are broken. */
-void workers_break(Workers *workers);
 bool workers_are_broken(const Workers *workers);
 
 /* NULL: alone, 0 of 1. */

@@ -47,10 +47,6 @@ void exchange_leave(Workers *workers) {
     if (--workers->exchanges == 0) workers->traffic.seconds += clock_seconds() - workers->exchange_began;
 }
 
-void workers_break(Workers *workers) {
-    if (workers) workers->broken = true;
-}
-
 bool workers_are_broken(const Workers *workers) {
     return workers && workers->broken;
 }

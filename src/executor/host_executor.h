@@ -14,6 +14,8 @@ typedef struct WorkersMoments {
     int first, count; /* the group's workers */
     double *all;      /* (workers, values) */
     size_t room;      /* doubles in it */
+    effnet_status
+        agreed; /* of the step's last exchange: not EFFNET_OK where a worker had failed, which all know then */
 } WorkersMoments;
 
 typedef struct HostExecutor {
@@ -53,13 +55,15 @@ effnet_status host_step(Executor *executor, const ExecutorBatch *batch, double l
 effnet_status host_workers_check(const StepSpec *spec, const Workers *workers, effnet_error *err);
 /* An exchange's function; context: WorkersMoments. */
 effnet_status host_workers_moments(void *context, double *values, size_t count, effnet_error *err);
-/* Parts of the gradients that are sums of their own: of at least so many floats (1 MB), the last one aside. */
+/* Parts of the gradients that are sums of their own: of so many floats (1 MB), counted from the end, the first one aside. */
 enum { GRADIENT_BUCKET = 1 << 18 };
 /* Before the replicas of a step: no gradient travels. */
 void host_workers_begin(HostExecutor *host);
 /* GradientsReady's function, of the last replica's last part; context: HostExecutor. What is finished goes on its way to
  * the other workers while backward goes on. */
 effnet_status host_workers_ready(void *context, size_t from, effnet_error *err);
+/* What is not on its way yet, in the same pieces; alone nothing. */
+effnet_status host_workers_send(HostExecutor *host, effnet_error *err);
 /* After this worker's replicas, which ended with `status`: everybody's losses and statistics, in the replicas' order,
  * and the gradients' sum; or, on all workers, the first failure. */
 effnet_status host_workers_merge(HostExecutor *host, effnet_status status, effnet_error *err);

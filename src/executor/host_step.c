@@ -70,10 +70,8 @@ static effnet_status run_lane(void *context, int lane, const BatchNormExchange *
 static effnet_status run_group(const StepRun *run, int lanes, effnet_error *err) {
     HostExecutor *host = run->host;
     const BatchNormExchange beyond = {.sum = host_workers_moments, .context = &host->moments};
-    effnet_status status = replica_group_run(host->group, lanes, run_lane, (void *)(size_t)run,
-                                             host->moments.workers ? &beyond : NULL, err);
-    if (status != EFFNET_OK && status != EFFNET_ERROR_NUMERIC) workers_break(host->moments.workers);
-    TRY(status);
+    TRY(replica_group_run(host->group, lanes, run_lane, (void *)(size_t)run, host->moments.workers ? &beyond : NULL,
+                          err));
     for (int i = 0; i < lanes; i++) {
         memcpy(gradient_tree_next(&host->tree), host->lane_gradients[i],
                host->network->parameter_floats * sizeof(float));
@@ -83,7 +81,7 @@ static effnet_status run_group(const StepRun *run, int lanes, effnet_error *err)
 }
 
 /* One after the other, without an exchange. Of several workers the last replica's gradients travel while they are
- * computed, so that whatever was not finite before is told after it; a failure of another kind leaves the others alone. */
+ * computed, so that whatever was not finite before is told after it. */
 static effnet_status run_in_turn(StepRun *run, int used, effnet_error *err) {
     HostExecutor *host = run->host;
     const GradientsReady travel = {.ready = host_workers_ready, .context = host};
@@ -92,23 +90,29 @@ static effnet_status run_in_turn(StepRun *run, int used, effnet_error *err) {
     for (int at = 0; at < used; at++) {
         effnet_status status = run_replica(run, at, NULL, several && at == used - 1 ? &travel : NULL,
                                            gradient_tree_next(&host->tree), judged == EFFNET_OK ? err : NULL);
-        if (status != EFFNET_OK && !several) return status;
-        if (status != EFFNET_OK && status != EFFNET_ERROR_NUMERIC) {
-            workers_break(host->workers);
-            return status;
-        }
+        if (status != EFFNET_OK && (!several || status != EFFNET_ERROR_NUMERIC)) return status;
         if (judged == EFFNET_OK) judged = status;
         if (host->travelling > 0) gradient_tree_add(&host->tree, host->team);
     }
-    if (host->travelling > 0) gradient_tree_finish(&host->tree, host->team);
-    return judged;
+    if (host->travelling == 0) return judged;
+    gradient_tree_finish(&host->tree, host->team); /* of an engine that does not say what is finished */
+    effnet_status sent = host_workers_send(host, judged == EFFNET_OK ? err : NULL);
+    return judged == EFFNET_OK ? sent : judged;
+}
+
+static effnet_status check_part(const HostExecutor *host, const ExecutorBatch *batch, effnet_error *err) {
+    const int workers = workers_count(host->workers);
+    TRY(executor_check_batch(batch, host->spec.batch, host->network->config.num_classes, err));
+    if (workers == 1 || batch->size == host->spec.batch / workers) return EFFNET_OK;
+    return fail(err, EFFNET_ERROR_ARGUMENT, "a part of %d pictures of a batch of %d over %d workers; each has %d",
+                batch->size, host->spec.batch, workers, host->spec.batch / workers);
 }
 
 /* Every replica of this worker that has pictures, in order; the sum of their gradients in state.gradients. */
 static effnet_status run_replicas(HostExecutor *host, const ExecutorBatch *batch, effnet_error *err) {
     int share = host->spec.batch / host->spec.replicas, used = (batch->size + share - 1) / share;
     StepRun run = {.host = host, .batch = batch};
-    host_workers_begin(host);
+    TRY(check_part(host, batch, err));
     gradient_tree_begin(&host->tree, host->state.gradients);
     if (!host->group) return run_in_turn(&run, used, err);
     for (; run.first < used; run.first += host->lanes)
@@ -123,6 +127,7 @@ static effnet_status compute(HostExecutor *host, const ExecutorBatch *batch, dou
     const int workers = workers_count(host->workers), share = spec->batch / spec->replicas;
     const int pictures = batch->size * workers, used = (pictures + share - 1) / share;
     const double *losses = host->losses;
+    host_workers_begin(host);
     effnet_status status = run_replicas(host, batch, err);
     if (workers > 1) {
         status = host_workers_merge(host, status, err);
@@ -149,20 +154,12 @@ static effnet_status judge(const HostExecutor *host, double norm, effnet_error *
                 (long long)host->state.step + 1, parameter ? parameter->name : "its norm");
 }
 
-static effnet_status check_part(const HostExecutor *host, const ExecutorBatch *batch, effnet_error *err) {
-    const int workers = workers_count(host->workers);
-    if (workers == 1 || batch->size == host->spec.batch / workers) return EFFNET_OK;
-    return fail(err, EFFNET_ERROR_ARGUMENT, "a part of %d pictures of a batch of %d over %d workers; each has %d",
-                batch->size, host->spec.batch, workers, host->spec.batch / workers);
-}
-
 effnet_status host_step(Executor *executor, const ExecutorBatch *batch, double learning_rate, StepResults *results,
                         effnet_error *err) {
     HostExecutor *host = (HostExecutor *)executor;
     TrainState *state = &host->state;
     size_t statistic_bytes = host->network->statistic_floats * sizeof(float);
     if (!host->replicas) return fail(err, EFFNET_ERROR_ARGUMENT, "a step of an executor that only evaluates");
-    TRY(check_part(host, batch, err));
     memcpy(host->statistics_before, state->statistics, statistic_bytes);
     double loss = 0, norm = 0;
     effnet_status status = compute(host, batch, &loss, err);

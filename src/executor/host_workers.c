@@ -46,20 +46,27 @@ effnet_status host_workers_check(const StepSpec *spec, const Workers *workers, e
                 count, spec->replicas, spec->bn_group, counts, count);
 }
 
-effnet_status host_workers_moments(void *context, double *values, size_t count, effnet_error *err) {
-    WorkersMoments *moments = context;
+/* Room for `count` values of each worker. */
+static effnet_status reserve_moments(WorkersMoments *moments, size_t count, effnet_error *err) {
     size_t workers = (size_t)workers_count(moments->workers), wanted;
+    void *block;
     if (!size_multiply(count, workers, &wanted))
         return fail(err, EFFNET_ERROR_MEMORY, "the workers' moments are too many");
-    if (wanted > moments->room) {
-        void *block;
-        memory_free(moments->all);
-        moments->all = NULL;
-        moments->room = 0;
-        TRY(memory_allocate(wanted, sizeof(double), "the workers' moments", &block, err));
-        moments->all = block;
-        moments->room = wanted;
-    }
+    if (wanted <= moments->room) return EFFNET_OK;
+    memory_free(moments->all);
+    moments->all = NULL;
+    moments->room = 0;
+    TRY(memory_allocate(wanted, sizeof(double), "the workers' moments", &block, err));
+    moments->all = block;
+    moments->room = wanted;
+    return EFFNET_OK;
+}
+
+effnet_status host_workers_moments(void *context, double *values, size_t count, effnet_error *err) {
+    WorkersMoments *moments = context;
+    effnet_status status = workers_agree(moments->workers, reserve_moments(moments, count, err), err);
+    moments->agreed = status;
+    TRY(status);
     TRY(workers_gather(moments->workers, values, count * sizeof(double), moments->all, "batch norm's moments", err));
     double *all = moments->all + (size_t)moments->first * count;
     for (int stride = 1; stride < moments->count; stride *= 2)
@@ -73,25 +80,35 @@ effnet_status host_workers_moments(void *context, double *values, size_t count, 
 
 void host_workers_begin(HostExecutor *host) {
     host->num_sums = 0;
+    host->moments.agreed = EFFNET_OK;
     host->travelling = host->network->parameter_floats;
 }
 
-/* state.gradients[from ..] are this worker's sums. */
+/* Where the next sum begins that is sent: places that every worker knows, whatever its engine has said so far. */
+static size_t next_edge(const HostExecutor *host) {
+    return host->travelling > GRADIENT_BUCKET ? host->travelling - GRADIENT_BUCKET : 0;
+}
+
+/* state.gradients[from ..] are this worker's sums, or, of a step that has failed here, whatever they are. */
 static effnet_status send_from(HostExecutor *host, size_t from, effnet_error *err) {
     const size_t end = host->travelling;
     host->travelling = from;
-    return from == end ? EFFNET_OK
-                       : workers_sum_begin(host->workers, host->state.gradients + from, end - from, "the gradients",
-                                           &host->sums[host->num_sums++], err);
+    return workers_sum_begin(host->workers, host->state.gradients + from, end - from, "the gradients",
+                             &host->sums[host->num_sums++], err);
 }
 
 effnet_status host_workers_ready(void *context, size_t from, effnet_error *err) {
     HostExecutor *host = context;
-    if (host->travelling - from >= GRADIENT_BUCKET || from == 0) {
-        gradient_tree_finish_part(&host->tree, from, host->travelling, host->team);
-        TRY(send_from(host, from, err));
+    while (host->travelling > 0 && next_edge(host) >= from) {
+        gradient_tree_finish_part(&host->tree, next_edge(host), host->travelling, host->team);
+        TRY(send_from(host, next_edge(host), err));
     }
     return workers_progress(host->workers, err);
+}
+
+effnet_status host_workers_send(HostExecutor *host, effnet_error *err) {
+    while (workers_count(host->workers) > 1 && host->travelling > 0) TRY(send_from(host, next_edge(host), err));
+    return EFFNET_OK;
 }
 
 static effnet_status gather_results(HostExecutor *host, effnet_error *err) {
@@ -105,12 +122,17 @@ static effnet_status gather_results(HostExecutor *host, effnet_error *err) {
     return EFFNET_OK;
 }
 
-/* Where the step fails, sums that are under way are finished all the same: every worker has begun them. */
+/* A step that fails on one worker must not leave the others waiting for its part. Where replicas go in turn, gradients are on
+ * their way before the workers agree: this worker's are sent too, with whatever is in them, and the sums finished. Where
+ * moments are exchanged, the others' next exchange begins with an agreement, as the end of the step does: whichever they
+ * are at, it meets this one's here. */
 effnet_status host_workers_merge(HostExecutor *host, effnet_status status, effnet_error *err) {
     effnet_error unused;
-    status = workers_agree(host->workers, status, err);
+    if (status != EFFNET_OK && !host->group && !workers_are_broken(host->workers))
+        (void)host_workers_send(host, &unused);
+    if (host->moments.agreed == EFFNET_OK) status = workers_agree(host->workers, status, err);
     if (status == EFFNET_OK) status = gather_results(host, err);
-    if (status == EFFNET_OK) status = send_from(host, 0, err);
+    if (status == EFFNET_OK) status = host_workers_send(host, err);
     for (int i = 0; i < host->num_sums && !workers_are_broken(host->workers); i++) {
         effnet_status summed = workers_sum_finish(host->workers, host->sums[i], status == EFFNET_OK ? err : &unused);
         if (status == EFFNET_OK) status = summed;

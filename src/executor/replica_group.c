@@ -2,6 +2,8 @@
  * waits for the others or is done. */
 #include "executor/replica_group.h"
 
+#include "base/threads.h"
+
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -86,7 +88,7 @@ static int start(Lane *lane) {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&lane->thread, NULL, lane_main, lane);
+    int failed = thread_start(&lane->thread, lane_main, lane);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return failed;
 }

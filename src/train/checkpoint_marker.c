@@ -27,6 +27,7 @@ static effnet_status write_text(const char *path, const char *target, effnet_err
     AtomicFile file;
     if (atomic_file_open(&file, path, NULL) == EFFNET_OK) {
         fprintf(file.stream, "%s\n", target);
+        file.hurried = true; /* each save writes two */
         if (atomic_file_commit(&file, NULL) == EFFNET_OK) return EFFNET_OK;
     }
     struct stat status;

@@ -19,6 +19,7 @@
 #include "train/run_meter.h"
 #include "train/run_reference.h"
 #include "train/run_report.h"
+#include "train/run_workers.h"
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -482,7 +483,7 @@ static effnet_status report_at_end(Loop *loop, effnet_error *err) {
     return tell_message(loop, "train", why.message, err);
 }
 
-/* The best checkpoint's state in the executor in place of the last step's, evaluated again. */
+/* The best checkpoint's state, which worker 0 has, in the executors in place of the last step's, evaluated again. */
 static effnet_status go_back_to_best(Loop *loop, effnet_error *err) {
     Run *run = loop->run;
     char checkpoints[1024], name[32], path[1024];
@@ -495,11 +496,15 @@ static effnet_status go_back_to_best(Loop *loop, effnet_error *err) {
     snprintf(name, sizeof name, "%08lld", (long long)run->best_step);
     TRY(path_join(path, sizeof path, checkpoints, name, err));
     TrainState state;
-    TRY(train_state_create(&run->network, run->recipe, &state, err));
-    effnet_status status = checkpoint_read(path, &run->network, run->recipe, &state, &top1, &best, err);
+    effnet_status status = train_state_create(&run->network, run->recipe, &state, err);
+    if (status == EFFNET_OK && workers_rank(run->workers) == 0)
+        status = checkpoint_read(path, &run->network, run->recipe, &state, &top1, &best, err);
+    status = workers_agree(run->workers, status, err);
+    if (status == EFFNET_OK) status = run_workers_share_blocks(run, &state, "the best checkpoint's weights", err);
+    state.step = run->best_step;
     if (status == EFFNET_OK) status = executor_load(run->trainer.executor, &state, err);
     train_state_free(&state);
-    TRY(status);
+    TRY(workers_agree(run->workers, status, err));
     run->trainer.step = run->last_step = run->best_step;
     return evaluate(loop, err);
 }
@@ -547,14 +552,11 @@ static effnet_status run_steps(Loop *loop, effnet_error *err) {
         else if (checkpoint_due(loop) && !loop->stop)
             TRY(agree(loop, write_checkpoint(loop, err), err));
     }
-    if (!loop->stop && run->options->end_with_best && workers_count(run->workers) == 1) {
+    if (!loop->stop && run->options->end_with_best) {
         const int64_t last = step_now(run);
         effnet_status status = go_back_to_best(loop, err);
         loop->last_step = last;
-        if (status == EFFNET_INTERRUPTED)
-            loop->stop = true;
-        else
-            TRY(status);
+        TRY(agree(loop, status, err));
         if (loop->stop)
             return fail(err, EFFNET_INTERRUPTED, "interrupted after the last step; '%s' is whole",
                         run->result->checkpoint);

@@ -44,6 +44,23 @@ effnet_status run_workers_check(Run *run, effnet_error *err) {
     return check_pictures(run, err);
 }
 
+effnet_status run_workers_share_blocks(Run *run, TrainState *state, const char *what, effnet_error *err) {
+    if (workers_count(run->workers) == 1) return EFFNET_OK;
+    const size_t parameters = run->network.parameter_floats, statistics = run->network.statistic_floats;
+    const struct {
+        float *values;
+        size_t floats;
+    } blocks[] = {{state->parameters, parameters},     {state->statistics, statistics},
+                  {state->slots[0], parameters},       {state->slots[1], parameters},
+                  {state->ema_parameters, parameters}, {state->ema_statistics, statistics}};
+    for (size_t b = 0; b < sizeof blocks / sizeof blocks[0]; b++)
+        if (blocks[b].values)
+            TRY(workers_broadcast(run->workers, blocks[b].values, blocks[b].floats * sizeof(float), what, err));
+    char text[40];
+    snprintf(text, sizeof text, "%08x", (unsigned)state_fingerprint(&run->network, state));
+    return workers_check_same(run->workers, text, what, err);
+}
+
 effnet_status run_workers_share_state(Run *run, effnet_error *err) {
     if (workers_count(run->workers) == 1) return EFFNET_OK;
     TrainState *state = &run->trainer.state;
@@ -58,18 +75,5 @@ effnet_status run_workers_share_state(Run *run, effnet_error *err) {
     state->step = begin.step;
     run->resumed = begin.resumed;
     run->head_drawn = begin.head_drawn;
-    const size_t parameters = run->network.parameter_floats, statistics = run->network.statistic_floats;
-    const struct {
-        float *values;
-        size_t floats;
-    } blocks[] = {{state->parameters, parameters},     {state->statistics, statistics},
-                  {state->slots[0], parameters},       {state->slots[1], parameters},
-                  {state->ema_parameters, parameters}, {state->ema_statistics, statistics}};
-    for (size_t b = 0; b < sizeof blocks / sizeof blocks[0]; b++)
-        if (blocks[b].values)
-            TRY(workers_broadcast(run->workers, blocks[b].values, blocks[b].floats * sizeof(float),
-                                  "the weights to begin with", err));
-    char text[40];
-    snprintf(text, sizeof text, "%08x", (unsigned)state_fingerprint(&run->network, state));
-    return workers_check_same(run->workers, text, "the weights to begin with", err);
+    return run_workers_share_blocks(run, state, "the weights to begin with", err);
 }

@@ -54,7 +54,6 @@ void trainer_free(Trainer *trainer) {
 
 effnet_status trainer_queue_step(Trainer *trainer, const ExecutorBatch *batch, StepResults *results, double *lr,
                                  effnet_error *err) {
-    TRY(executor_check_batch(batch, (int)trainer->recipe->batch_size, trainer->network->config.num_classes, err));
     const double rate = schedule_learning_rate(trainer->recipe, trainer->step, trainer->steps_per_epoch);
     TRY(executor_step(trainer->executor, batch, rate, results, err));
     trainer->step++;

@@ -57,6 +57,43 @@ run 0 workers 2 "${train[@]}" "${all[@]}" --out "$work/four" --dist mpi --resume
 same_checkpoint "$work/all/checkpoints/00000006" "$work/four/checkpoints/00000006"
 echo "ok: any number of workers goes on"
 
+# a run through the library that ends with its best: every worker has it, though worker 0 alone has read it
+grep -qE '^EFFNET_SANITIZE:[A-Z]+=.+' "$build/CMakeCache.txt" || ! command -v cc >/dev/null || [ ! -e "$build/libeffnet.so" ] || {
+    cat >"$work/best.c" <<'END'
+#include <effnet.h>
+#include <stdio.h>
+int main(int count, char **words) {
+    effnet_recipe *recipe = NULL;
+    effnet_error error = {0};
+    effnet_train_options options = {.struct_size = sizeof options, .data = words[2], .out = words[3], .dist = words[4],
+                                    .end_with_best = true};
+    effnet_train_result result = {.struct_size = sizeof result};
+    effnet_status status = effnet_recipe_open(words[1], &recipe, &error);
+    for (int i = 5; i + 1 < count && status == EFFNET_OK; i += 2)
+        status = effnet_recipe_set(recipe, words[i], words[i + 1], &error);
+    if (status == EFFNET_OK) status = effnet_train(recipe, &options, &result, &error);
+    if (status != EFFNET_OK)
+        fprintf(stderr, "%s\n", error.message);
+    else
+        printf("best %lld of %lld %.4f %.4f\n", (long long)result.best_step, (long long)result.steps, result.top1,
+               result.best_top1);
+    return status != EFFNET_OK;
+}
+END
+    run 0 cc "$work/best.c" -I"$source/include" "$build/libeffnet.so" "-Wl,-rpath,$build" -o "$work/best"
+    best=("$work/best" "$source/recipes/fashion-mnist-b0.yaml" "$work/pictures")
+    # it learns nothing: the best of equals is the first epoch's, which is not the last
+    keys=(epochs 3 batch_size 8 eval_batch_size 3 num_classes 2 replicas 4 bn_sync running_average resolution 32 lr 1e-9
+          model_ema false threads 1 workers 1)
+    run 0 "${best[@]}" "$work/best-one" none "${keys[@]}"
+    grep '^best' "$work/out" >"$work/best-one.txt"
+    run 0 workers 2 "${best[@]}" "$work/best-two" mpi "${keys[@]}"
+    [ "$(grep '^best' "$work/out" | sort -u)" = "$(cat "$work/best-one.txt")" ] || die "the workers end with something else"
+    [ "$(cut -d' ' -f2 "$work/best-one.txt")" != "$(cut -d' ' -f4 "$work/best-one.txt")" ] || die "the best is the last"
+    same "$work/best-one/report/predictions.csv" "$work/best-two/report/predictions.csv"
+    echo "ok: the best, on every worker"
+}
+
 # what differs is told once, before anything is written
 cat >"$work/differ.sh" <<'END'
 [ "$OMPI_COMM_WORLD_RANK" = 1 ] && exec "$@" --set lr=0.123

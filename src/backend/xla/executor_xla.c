@@ -328,6 +328,7 @@ static effnet_status xla_step(Executor *executor, const ExecutorBatch *batch, do
         return fail(err, EFFNET_ERROR_ARGUMENT,
                     "a batch of %d pictures; on an accelerator every batch has batch_size = %d", batch->size,
                     xla->spec.batch);
+    TRY(executor_check_batch(batch, xla->spec.batch, xla->network->config.num_classes, err));
     const double compiled = xla->compile_seconds;
     TRY(prepare_step(xla, batch, err));
     results->compile_seconds = xla->compile_seconds - compiled;

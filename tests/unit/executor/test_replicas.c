@@ -10,6 +10,7 @@
 #include "train/trainer.h"
 #include "unit/dist/thread_transport.h"
 
+#include "base/clock.h"
 #include "base/random.h"
 
 #include <math.h>
@@ -73,12 +74,12 @@ static float *copy_of(const float *values, size_t count) {
 
 /* `steps` steps of a worker's part, by a team of its own. */
 static effnet_status steps_of(Workers *workers, const Case *c, int threads, int steps, const float *pictures,
-                              int pictures_used, Outcome *out, effnet_error *err) {
+                              const int32_t *taught, int pictures_used, Outcome *out, effnet_error *err) {
     const Recipe recipe = recipe_of(c);
     const int part = pictures_used / workers_count(workers), first = part * workers_rank(workers);
     ThreadTeam *team;
     Trainer trainer = {0};
-    const ExecutorBatch batch = {.size = part, .images = pictures + (size_t)first * IMAGE, .labels = labels + first};
+    const ExecutorBatch batch = {.size = part, .images = pictures + (size_t)first * IMAGE, .labels = taught + first};
     TRY(thread_team_create(threads, &team, err));
     effnet_status status = trainer_create_among(workers, &recipe, &network, team, 100, 0, &trainer, err);
     if (status == EFFNET_OK) status = trainer_start(&trainer, err);
@@ -106,7 +107,7 @@ static effnet_status steps_of(Workers *workers, const Case *c, int threads, int 
 static Outcome alone(const Case *c, int threads, int steps, int pictures_used) {
     Outcome outcome = {0};
     effnet_error err = {0};
-    if (steps_of(NULL, c, threads, steps, images, pictures_used, &outcome, &err) != EFFNET_OK)
+    if (steps_of(NULL, c, threads, steps, images, labels, pictures_used, &outcome, &err) != EFFNET_OK)
         fail_msg("%s", err.message);
     return outcome;
 }
@@ -249,6 +250,7 @@ struct Party {
     const Case *c;
     int steps;
     const float *pictures;
+    int unwell; /* the worker that has a label beyond the classes; -1: none */
     Guest guests[MOST_WORKERS];
 };
 
@@ -257,17 +259,20 @@ static void *guest_main(void *context) {
     Party *party = guest->party;
     Workers *workers = NULL;
     Outcome *outcome = &guest->outcome;
+    int32_t taught[sizeof labels / sizeof *labels];
+    memcpy(taught, labels, sizeof taught);
+    if (guest->rank == party->unwell) taught[party->c->batch / party->board.count * guest->rank + 1] = 1000;
     outcome->status = workers_create(thread_transport(&party->board, guest->rank), 100, &workers, &outcome->error);
     if (outcome->status == EFFNET_OK)
-        outcome->status =
-            steps_of(workers, party->c, 1, party->steps, party->pictures, party->c->batch, outcome, &outcome->error);
+        outcome->status = steps_of(workers, party->c, 1, party->steps, party->pictures, taught, party->c->batch,
+                                   outcome, &outcome->error);
     workers_close(workers);
     return NULL;
 }
 
-static void meet(Party *party, const Case *c, int workers, int steps, const float *pictures) {
+static void meet(Party *party, const Case *c, int workers, int steps, const float *pictures, int unwell) {
     pthread_t threads[MOST_WORKERS];
-    *party = (Party){.c = c, .steps = steps, .pictures = pictures};
+    *party = (Party){.c = c, .steps = steps, .pictures = pictures, .unwell = unwell};
     board_init(&party->board, workers);
     for (int w = 0; w < workers; w++) {
         party->guests[w] = (Guest){.party = party, .rank = w};
@@ -294,7 +299,7 @@ static void test_workers_do_not_matter(void **state) {
         for (int workers = 2; workers <= 8; workers *= 2) {
             static Party party;
             char what[60];
-            meet(&party, &cases[i], workers, STEPS, images);
+            meet(&party, &cases[i], workers, STEPS, images, -1);
             for (int w = 0; w < workers; w++) {
                 snprintf(what, sizeof what, "case %zu, worker %d of %d", i, w, workers);
                 if (party.guests[w].outcome.status != EFFNET_OK)
@@ -322,7 +327,7 @@ static void test_one_failure_is_everybodys(void **state) {
         char name[40];
         snprintf(name, sizeof name, "worker %d of %d", unwell, workers);
         Outcome want = alone(c, 1, 0, 8);
-        meet(&party, c, workers, 1, bad);
+        meet(&party, c, workers, 1, bad, -1);
         for (int w = 0; w < workers; w++) {
             const Outcome *outcome = &party.guests[w].outcome;
             assert_int_equal(outcome->status, EFFNET_ERROR_NUMERIC);
@@ -339,6 +344,30 @@ static void test_one_failure_is_everybodys(void **state) {
     free(bad);
 }
 
+/* A label that is none: the others are told at once, whatever they are at, and part in peace. */
+static void test_a_failure_within_a_step(void **state) {
+    (void)state;
+    static const Case cases[] = {{"cpu", BN_SYNC_RUNNING_AVERAGE, 4, 8, 0, 0, 1, 0},
+                                 {"cpu", BN_SYNC_ALL, 4, 8, 0, 0, 1, 0},
+                                 {"reference", BN_SYNC_NONE, 4, 8, 0, 0, 1, 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (int unwell = 0; unwell < 4; unwell += 3) {
+            static Party party;
+            char name[40];
+            snprintf(name, sizeof name, "worker %d of 4", unwell);
+            const double began = clock_seconds();
+            meet(&party, &cases[i], 4, 1, images, unwell);
+            assert_true(clock_seconds() - began < 20); /* the end of patience is at 100 */
+            for (int w = 0; w < 4; w++) {
+                const Outcome *outcome = &party.guests[w].outcome;
+                assert_int_equal(outcome->status, EFFNET_ERROR_ARGUMENT);
+                assert_non_null(strstr(outcome->error.message, "label 1000 of image 1"));
+                if (w != unwell) assert_non_null(strstr(outcome->error.message, name));
+            }
+            leave(&party, 4);
+        }
+}
+
 static void test_refused(void **state) {
     (void)state;
     static const Case cases[] = {{"cpu", BN_SYNC_NONE, 8, 16, 0, 0, 1, 0},
@@ -348,7 +377,7 @@ static void test_refused(void **state) {
                                         "3 workers cannot share 1 replicas", "so many workers can: 1, 9;"};
     for (size_t i = 0; i < 3; i++) {
         static Party party;
-        meet(&party, &cases[i], 3, 1, images);
+        meet(&party, &cases[i], 3, 1, images, -1);
         for (int w = 0; w < 3; w++) {
             assert_int_equal(party.guests[w].outcome.status, EFFNET_ERROR_ARGUMENT);
             if (!strstr(party.guests[w].outcome.error.message, wants[i]))
@@ -446,6 +475,7 @@ int main(void) {
         cmocka_unit_test(test_groups),
         cmocka_unit_test(test_threads_do_not_matter),
         cmocka_unit_test(test_workers_do_not_matter),
+        cmocka_unit_test(test_a_failure_within_a_step),
         cmocka_unit_test(test_one_failure_is_everybodys),
         cmocka_unit_test(test_refused),
     };

@@ -88,7 +88,7 @@ run 0 "$effnet" train "$source/recipes/fashion-mnist-b0.yaml" --data "$work/flat
 grep -qE "training: of those, 1[0-9]: 20 % of each class" "$work/out" || die "the parting is not told"
 run 0 "$effnet" eval "$work/flat.run" --data "$work/flat"
 grep -q "images  20" "$work/out" || die "eval does not read all of a folder"
-tell "no split: all pictures are evaluated on, also those that were trained on"
+tell "no split: all pictures are evaluated on, also those that were trained on if these were"
 run 0 "$effnet" train "$source/recipes/fashion-mnist-b0.yaml" --data "$work/flat" --out "$work/all.run" --set batch_size=2 \
     --set val_split=100% --steps 1
 tell "training and evaluation are the same pictures"
@@ -98,6 +98,30 @@ share=$(sed -nE 's/^val +([0-9]+) .*/\1/p' "$work/out")
 run 0 "$effnet" train "$source/recipes/fashion-mnist-b0.yaml" --data "$work/flat" --out "$work/fraction.run" --set batch_size=2 \
     --set val_split=0.2 --steps 1
 grep -q "evaluation: of those, $share: 20 %" "$work/out" || die "a share written as a fraction"
+
+echo "-- a tar, a table, rows of JSON without splits are parted as such a folder is, its sides the same"
+tar -C "$work/flat" -cf "$work/alone.tar" a b
+tar -C "$work/flat" -czf "$work/alone.tgz" a b
+(cd "$work/flat" && for file in */*.png; do echo "$file,${file%/*}"; done) >"$work/flat/alone.csv"
+sed -E 's/(.*),(.*)/{"file_name": "\1", "label": "\2"}/' "$work/flat/alone.csv" >"$work/flat/alone.jsonl"
+for data in "$work/alone.tar" "$work/alone.tgz" "$work/flat/alone.csv" "$work/flat/alone.jsonl"; do
+    run 0 "$effnet" train "$source/recipes/fashion-mnist-b0.yaml" --data "$data" --out "$work/alone.run" \
+        --set batch_size=2 --set num_classes=2 --steps 1
+    grep -q "evaluation: of those, $share: 20 %" "$work/out" || die "'$data' is not parted"
+    ! grep -q "the same pictures" "$work/out" "$work/err" || die "'$data' is trained and evaluated on alike"
+    rm -r "$work/alone.run"
+    run 0 "$effnet" eval "$work/flat.run" --data "$data"
+    grep -q "images  20" "$work/out" || die "eval does not read all of '$data'"
+done
+complains 1 "has no split 'late'" "$effnet" train "$source/recipes/fashion-mnist-b0.yaml" --data "$work/flat/alone.csv" \
+    --out "$work/x" --set batch_size=2 --set num_classes=2 --set val_split=late --steps 1
+mkdir -p "$work/top/Training" "$work/top/Testing"
+cp -r "$work/flat/a" "$work/flat/b" "$work/top/Training"
+cp -r "$work/flat/a" "$work/flat/b" "$work/top/Testing" && rm "$work/top/Testing/a/0.png"
+tar -C "$work/top" -cf "$work/top.tar" Training Testing
+run 0 "$effnet" data check "$work/top.tar"
+grep -qE '^train +20 pictures' "$work/out" && grep -qE '^val +19 pictures' "$work/out" || die "Training/ and Testing/ in a tar"
+rm "$work/flat/alone.csv" "$work/flat/alone.jsonl"
 
 echo "-- pictures that are trained and evaluated on"
 mkdir -p "$work/both/train" "$work/both/val"
@@ -170,6 +194,21 @@ grep -q "evaluation: .*: 2 pictures of 2 classes" "$work/out" || die "train take
 grep -v ',0$' "$work/table/one.csv" >"$work/table/half.csv"
 complains 1 "has no row of the split 'val'.*val_split" "$effnet" train "$source/recipes/fashion-mnist-b0.yaml" \
     --data "$work/table/half.csv" --out "$work/x" --set batch_size=2 --set num_classes=2 --steps 1
+for form in 'split train val' 'Subset Training Test' 'is_valid false true' 'is_train 1 0'; do
+    set -- $form
+    value() { case "$1" in true | false | [01]) echo "$1" ;; *) echo "\"$1\"" ;; esac; }
+    for index in 0 1 2 3 4 5; do
+        echo "{\"file_name\": \"$index.png\", \"label\": \"class $((index % 2))\", \"$1\": $(value "$([ "$index" -lt 4 ] && echo "$2" || echo "$3")")}"
+    done >"$work/table/one.jsonl"
+    run 0 "$effnet" data check "$work/table/one.jsonl"
+    tell "a key of its rows tells the splits: rows of '"
+    grep -qE '^train +4 pictures' "$work/out" && grep -qE '^val +2 pictures' "$work/out" || die "the splits of '$form' in JSON"
+done
+{ cat "$work/table/one.jsonl"; echo '{"file_name": "0.png", "label": "class 0", "split": "spare"}'; } >"$work/table/spare.jsonl"
+run 0 "$effnet" data check "$work/table/spare.jsonl"
+tell "rows of no split that is known are passed over: 1 \(the first says 'spare'\)"
+mkdir "$work/table/some" && cp "$work/table/one.csv" "$work/table/some" && echo "../0.png,a" >"$work/table/some/two.csv"
+complains 1 "1 tell which split a row belongs to and the others do not" "$effnet" data check "$work/table/some"
 printf 'path,label,set\n0.png,a,x7\n1.png,b,x8\n' >"$work/table/odd.csv"
 run 0 "$effnet" data check "$work/table/odd.csv"
 tell "column of splits says 'x7', which is none that is known"
@@ -250,7 +289,7 @@ done
 tar -C "$work/samples" --sort=name -cf "$work/samples.tar" .
 run 0 "$effnet" data check "$work/samples.tar"
 tell "not read, being no pictures: 2 files \(2 .json\)"
-run 0 "$effnet" train "$source/recipes/fashion-mnist-b0.yaml" --data "$work/samples.tar" --out "$work/x" \
+run 0 "$effnet" train "$source/recipes/fashion-mnist-b0.yaml" --data "$work/samples.tar" --out "$work/x" --set val_split=100% \
     --set batch_size=2 --set num_classes=0 --set bad_images=stop --steps 1 # what is beside a picture is nothing to stop at
 rm -r "$work/x"
 

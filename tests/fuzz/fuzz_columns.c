@@ -4,9 +4,9 @@
 #include "fuzz_file.h"
 
 static effnet_status open_table(const NameList *paths, Dataset **out, effnet_error *err) {
-    static const char *const train[] = {"train", NULL}, *const val[] = {"val", NULL};
-    return source_table_open(paths, &(TableWanted){.names = val, .known = {train, val}, .absent = &(bool){false}}, out,
-                             err);
+    bool absent, whole;
+    const SplitWanted wanted = fuzz_splits(&absent, &whole);
+    return source_table_open(paths, &wanted, out, err);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

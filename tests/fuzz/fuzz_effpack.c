@@ -8,7 +8,7 @@
 #include <string.h>
 
 static effnet_status open_training(const NameList *paths, Dataset **out, effnet_error *err) {
-    return source_effpack_open(paths->names[0], SPLIT_TRAIN, &(bool){false}, out, err);
+    return source_effpack_open(paths->names[0], SPLIT_TRAIN, &(bool){false}, &(bool){false}, out, err);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

@@ -5,14 +5,12 @@
 #include <zlib.h>
 
 static effnet_status open_tar(const NameList *paths, Dataset **out, effnet_error *err) {
-    static const char *const prefixes[] = {"train", NULL};
-    return source_tar_open(paths, prefixes, "train", TAR_HOLD_LIMIT, &(bool){false}, out, err);
+    return fuzz_open_tar(paths, TAR_HOLD_LIMIT, out, err);
 }
 
 /* Streamed rather than held. */
 static effnet_status open_stream(const NameList *paths, Dataset **out, effnet_error *err) {
-    static const char *const prefixes[] = {"train", NULL};
-    return source_tar_open(paths, prefixes, "train", 0, &(bool){false}, out, err);
+    return fuzz_open_tar(paths, 0, out, err);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

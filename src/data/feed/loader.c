@@ -431,7 +431,7 @@ static int start_thread(Worker *worker) {
     const int broken[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP};
     for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) sigdelset(&blocked, broken[i]);
     pthread_sigmask(SIG_SETMASK, &blocked, &before);
-    int failed = pthread_create(&worker->thread, NULL, worker_main, worker);
+    int failed = thread_start(&worker->thread, worker_main, worker);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return failed;
 }

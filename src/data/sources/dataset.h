@@ -9,13 +9,13 @@
 
 typedef struct Dataset Dataset;
 
-/* SPLIT_EVALUATION: SPLIT_VALIDATION, but all of a folder that has no splits. */
+/* SPLIT_EVALUATION: SPLIT_VALIDATION, but all of what has no splits. */
 typedef enum DatasetSplit { SPLIT_TRAIN, SPLIT_VALIDATION, SPLIT_EVALUATION } DatasetSplit;
 
 /* `root`: a folder, a file, a pattern or "@FILE", a list of files; docs/data.md has every kind. A folder holds train/
  * and val/ (or validation/, test/) with one folder a class (names sorted bytewise give the class indices), or IDX files
- * or shards whose names tell their split, or is itself a folder of class folders (then a fifth of each class is kept
- * for evaluation, source_share.h). split_name NULL or "": the usual names. */
+ * or shards whose names tell their split. What has no splits, a folder of class folders or a table or tar alone, is parted:
+ * a fifth of each class is kept for evaluation (source_share.h). split_name NULL or "": the usual names. */
 effnet_status dataset_open(const char *root, DatasetSplit split, const char *split_name, Dataset **out,
                            effnet_error *err);
 /* The same by the recipe's two keys. val_split may be a share, "20%": that much of the training pictures is evaluated

@@ -71,8 +71,8 @@ uint32_t effpack_head_sum(const EffpackHead *head);
 uint32_t effpack_record_sum(const EffpackRecord *record, const char *name);
 
 bool bytes_are_effpack(const uint8_t *bytes, size_t size);
-/* The pictures of one split. */
-effnet_status source_effpack_open(const char *path, DatasetSplit split, bool *absent, Dataset **out,
-                                  effnet_error *err); /* *absent: it has no picture of the split */
+/* The pictures of one split. *absent: it has none of the split; *whole: each picture is of both splits. */
+effnet_status source_effpack_open(const char *path, DatasetSplit split, bool *absent, bool *whole, Dataset **out,
+                                  effnet_error *err);
 
 #endif

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "data/sources/label_sets.h"
 #include "data/sources/table_columns.h"
+#include "data/sources/table_split.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -45,6 +46,7 @@ typedef struct Labels {
     char *texts[LABELS_LIMIT];
     char numbers[LABELS_LIMIT][NUMBER_BYTES]; /* where a label is one */
     int count;
+    char split[NUMBER_BYTES]; /* where the split is a number */
 } Labels;
 
 static bool add_label(Labels *labels, const json_t *value) {
@@ -58,6 +60,21 @@ static bool add_label(Labels *labels, const json_t *value) {
     snprintf(number, NUMBER_BYTES, "%lld", (long long)json_integer_value(value));
     labels->texts[labels->count++] = number;
     return true;
+}
+
+/* The split that a row belongs to, under a key as columns of splits have. */
+static void read_split(json_t *object, Labels *labels, JsonRow *row) {
+    const char *key;
+    json_t *value;
+    row->split_name = NULL;
+    row->split = "";
+    json_object_foreach(object, key, value) if (!row->split_name && table_split_named(key)) {
+        row->split_name = key;
+        if (json_is_string(value)) row->split = json_string_value(value);
+        if (json_is_boolean(value)) row->split = json_is_true(value) ? "true" : "false";
+        snprintf(labels->split, NUMBER_BYTES, "%lld", (long long)json_integer_value(value));
+        if (json_is_integer(value)) row->split = labels->split;
+    }
 }
 
 static bool read_row(const json_t *object, Labels *labels, JsonRow *row) {
@@ -88,6 +105,7 @@ effnet_status json_rows_read(const char *path, char *text,
         line[length] = 0;
         if (!line[strspn(line, " \t\r")]) continue;
         json_t *object = json_loads(line, JSON_REJECT_DUPLICATES, &trouble);
+        read_split(object, labels, &row);
         if (read_row(object, labels, &row)) {
             status = take(context, &row, err);
         } else {

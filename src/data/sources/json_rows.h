@@ -1,6 +1,6 @@
 /* json_rows.h - rows of JSON, one object a line (.jsonl, .ndjson): {"file_name": "a.jpg", "labels": ["cat", "dog"]}. The
- * keys are the usual names of columns (table_columns.h); a label is a text, a whole number, or a list of them. Internal to
- * data/. */
+ * keys are the usual names of columns (table_columns.h); a label is a text, a whole number, or a list of them.
+ * Internal to data/. */
 #ifndef EFFNET_DATA_SOURCES_JSON_ROWS_H
 #define EFFNET_DATA_SOURCES_JSON_ROWS_H
 
@@ -11,7 +11,9 @@ typedef struct JsonRow {
     const char *path;
     char *const *labels;
     int count;
-    bool list; /* the label was one, whatever is in it */
+    bool list;              /* the label was one, whatever is in it */
+    const char *split_name; /* the key that tells the row's split; NULL: it has none */
+    const char *split;      /* what it says, as text, or "" */
 } JsonRow;
 
 bool json_rows_named(const char *path); /* by its ending */

@@ -52,22 +52,23 @@ effnet_status path_beside(char *out, size_t size, const char *file, const char *
 
 /* ---- the kinds; `paths` are their files in order -------------------------------------------------------- */
 
+/* Which split of files that may hold several. */
+typedef struct SplitWanted {
+    const char *const *names;    /* that it may have, in the order of preference, ended by NULL; NULL: all there is */
+    const char *const *known[2]; /* names of training, whose classes number those of every split, and of evaluation */
+    bool *absent;                /* set where the error is that the files have splits and not this one */
+    bool *whole;                 /* set where the files know of no splits: all of them was opened */
+} SplitWanted;
+
 effnet_status source_tfrecord_open(const NameList *paths, Dataset **out, effnet_error *err);
-/* Of class folders inside a tar, `prefixes` (ended by NULL) are the names that this split's top folder may have, and
- * `class_prefix` that of the split which numbers the classes; *absent: the split has no folder. */
+/* Splits are the top folders of class folders. */
 /* Compressed tars whose pictures take no more than `hold_limit` bytes are held in memory, others streamed. */
 enum { TAR_HOLD_LIMIT = 512 << 20 };
-effnet_status source_tar_open(const NameList *paths, const char *const *prefixes, const char *class_prefix,
-                              int64_t hold_limit, bool *absent, Dataset **out, effnet_error *err);
+effnet_status source_tar_open(const NameList *paths, const SplitWanted *wanted, int64_t hold_limit, Dataset **out,
+                              effnet_error *err);
 effnet_status source_cifar_open(const NameList *paths, Dataset **out, effnet_error *err);
-/* Of a table with a column of splits those of one, by any of `names`, in the order of preference; `known`: the names of
- * training and evaluation. *absent is set where the error is that no row has any. NULL: all rows. */
-typedef struct TableWanted {
-    const char *const *names;
-    const char *const *known[2];
-    bool *absent;
-} TableWanted;
-effnet_status source_table_open(const NameList *paths, const TableWanted *wanted, Dataset **out, effnet_error *err);
+/* Splits are told by a column, or by a key of rows of JSON. `wanted` may be NULL: all rows. */
+effnet_status source_table_open(const NameList *paths, const SplitWanted *wanted, Dataset **out, effnet_error *err);
 
 /* Whether a file's beginning is that of its kind. */
 bool bytes_are_tfrecord(const uint8_t *bytes, size_t size);

@@ -39,6 +39,9 @@ typedef struct SourceMethods {
     /* NULL: any permutation reads equally fast. Else the order of an epoch, a permutation of the pictures that is a
      * function of `key` alone. */
     void (*order)(const Dataset *dataset, RandomKey key, uint32_t *order);
+    /* Forgets every picture i but those that are kept[i], before any is read for use; wanted where `order` is. After an
+     * error the data set can only be freed. */
+    effnet_status (*keep)(Dataset *dataset, const bool *kept, effnet_error *err);
 } SourceMethods;
 
 enum { LOSSES_KEPT = 32 };
@@ -47,6 +50,7 @@ struct Dataset {
     const SourceMethods *methods;
     int64_t size;
     bool in_memory;         /* reading is copying: a cache would gain nothing */
+    bool parted;            /* by source_share */
     NameList own_classes;   /* one name a class, in the source's numbering */
     bool sets;              /* a picture may have any number of labels (methods->labels) */
     bool classes_named;     /* false: the names are only the numbers */

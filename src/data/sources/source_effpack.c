@@ -128,12 +128,16 @@ static effnet_status check_entry(const EffpackSource *source, const EffpackHead 
 }
 
 static effnet_status choose(EffpackSource *source, const EffpackHead *head, DatasetSplit split, bool *absent,
-                            effnet_error *err) {
+                            bool *whole, effnet_error *err) {
     uint32_t bit = split == SPLIT_TRAIN ? EFFPACK_TRAIN : EFFPACK_VALIDATION;
     Dataset *dataset = &source->dataset;
     const EffpackEntry *all = (const EffpackEntry *)(source->map + head->table);
-    size_t texts = head->end - head->texts, chosen = 0;
-    for (uint64_t i = 0; i < head->pictures; i++) chosen += (all[i].splits & bit) != 0;
+    size_t texts = head->end - head->texts, chosen = 0, both = 0;
+    for (uint64_t i = 0; i < head->pictures; i++) {
+        chosen += (all[i].splits & bit) != 0;
+        both += (all[i].splits & EFFPACK_TRAIN) && (all[i].splits & EFFPACK_VALIDATION);
+    }
+    *whole = both == head->pictures;
     source->entries = malloc((chosen + 1) * sizeof *source->entries);
     source->checked = calloc(chosen + 1, sizeof *source->checked);
     source->texts = malloc(texts);
@@ -146,8 +150,9 @@ static effnet_status choose(EffpackSource *source, const EffpackHead *head, Data
     memcpy(source->texts, source->map + head->texts, texts);
     *absent = !dataset->size;
     if (*absent)
-        return fail(err, EFFNET_ERROR_IO, "'%s' has no %s pictures", source->files.files[0].path,
-                    split == SPLIT_TRAIN ? "training" : "validation");
+        return fail(err, EFFNET_ERROR_IO, "'%s' has no %s pictures%s", source->files.files[0].path,
+                    split == SPLIT_TRAIN ? "training" : "validation",
+                    split == SPLIT_TRAIN ? "" : "; keep a share of the training pictures apart (val_split: 20%)");
     const char *name = source->texts + head->class_texts, *end = source->texts + texts;
     for (uint32_t i = 0; i < head->classes; i++) {
         if (name >= end) return damaged(source, "it names too few classes", err);
@@ -158,7 +163,7 @@ static effnet_status choose(EffpackSource *source, const EffpackHead *head, Data
     return name_list_check_unique(&dataset->own_classes, source->files.files[0].path, err);
 }
 
-static effnet_status fill(EffpackSource *source, const char *path, DatasetSplit split, bool *absent,
+static effnet_status fill(EffpackSource *source, const char *path, DatasetSplit split, bool *absent, bool *whole,
                           effnet_error *err) {
     TRY(shard_files_add(&source->files, path, err));
     TRY(shard_file_open(&source->files.files[0], &source->descriptor, err));
@@ -169,17 +174,17 @@ static effnet_status fill(EffpackSource *source, const char *path, DatasetSplit 
     source->map = map;
     const EffpackHead *head = map;
     TRY(check_head(source, head, err));
-    return choose(source, head, split, absent, err);
+    return choose(source, head, split, absent, whole, err);
 }
 
-effnet_status source_effpack_open(const char *path, DatasetSplit split, bool *absent, Dataset **out,
+effnet_status source_effpack_open(const char *path, DatasetSplit split, bool *absent, bool *whole, Dataset **out,
                                   effnet_error *err) {
     *out = NULL;
     EffpackSource *source = calloc(1, sizeof *source);
     if (!source) return fail(err, EFFNET_ERROR_MEMORY, "no memory to open '%s'", path);
     source->dataset.methods = &effpack_methods;
     source->descriptor = -1;
-    effnet_status status = fill(source, path, split, absent, err);
+    effnet_status status = fill(source, path, split, absent, whole, err);
     if (status != EFFNET_OK) {
         dataset_free(&source->dataset);
         return status;

@@ -33,7 +33,7 @@ typedef struct Wanted {
     const char *const *names; /* that the split may have, ended by NULL */
     bool named;               /* the user's own name */
     bool *absent;             /* set where the error is that there is no such split */
-    bool *whole;              /* set where class folders are all there is */
+    bool *whole;              /* set where what was opened knows of no splits: it is all of them */
 } Wanted;
 
 static effnet_status no_split(const Wanted *wanted, effnet_status status) {
@@ -69,23 +69,26 @@ static FileKind file_kind(const char *path) {
 
 static effnet_status open_kind(const NameList *files, FileKind kind, const Wanted *wanted, Dataset **out,
                                effnet_error *err) {
+    const SplitWanted split = {.names = wanted->names,
+                               .known = {train_names, validation_names},
+                               .absent = wanted->absent,
+                               .whole = wanted->whole};
     switch (kind) {
     case FILE_EFFPACK:
         if (files->count > 1)
             return fail(err, EFFNET_ERROR_ARGUMENT, "'%s' and '%s' are both effpacks: name the one that is wanted",
                         files->names[0], files->names[1]);
-        return source_effpack_open(files->names[0], wanted->split, wanted->absent, out, err);
+        return source_effpack_open(files->names[0], wanted->split, wanted->absent, wanted->whole, out, err);
     case FILE_TFRECORD:
+        *wanted->whole = true;
         return source_tfrecord_open(files, out, err);
     case FILE_TAR:
-        return source_tar_open(files, wanted->names, train_names[0], TAR_HOLD_LIMIT, wanted->absent, out, err);
+        return source_tar_open(files, &split, TAR_HOLD_LIMIT, out, err);
     case FILE_CIFAR:
+        *wanted->whole = true;
         return source_cifar_open(files, out, err);
     case FILE_TABLE:
-        return source_table_open(
-            files,
-            &(TableWanted){.names = wanted->names, .known = {train_names, validation_names}, .absent = wanted->absent},
-            out, err);
+        return source_table_open(files, &split, out, err);
     case FILE_OTHER:
         break;
     }
@@ -153,7 +156,8 @@ static bool any_of_splits(const NameList *files, const char *const *names, effne
     return any;
 }
 
-/* Files of one kind: those whose names have the split's, or all where no name has any split's. */
+/* Files of one kind: those whose names have the split's, or all where no name has any split's. One file alone is all there
+ * is, whatever its name, unless the user asked for a split by that name. */
 static effnet_status open_split_of_files(const NameList *files, const NameList *strange, FileKind kind,
                                          const Wanted *wanted, Dataset **out, effnet_error *err) {
     NameList chosen = {0}, theirs = {0};
@@ -169,13 +173,18 @@ static effnet_status open_split_of_files(const NameList *files, const NameList *
         lost = &theirs;
         if (status == EFFNET_OK) status = open_files(&chosen, kind, wanted, out, err);
     } else if (status == EFFNET_OK && files->count == 1)
-        status = open_files(files, kind, wanted, out, err); /* one file, whatever its name: every split */
+        status = open_files(files, kind, wanted, out, err);
     else if (status == EFFNET_OK && (others || wanted->named))
         status = no_split(wanted, fail(err, EFFNET_ERROR_IO,
                                        "'%s' has no %s pictures: none of its files has '%s' in its name", wanted->root,
                                        wanted->split == SPLIT_TRAIN ? "training" : "validation", wanted->names[0]));
     else if (status == EFFNET_OK)
         status = open_files(files, kind, wanted, out, err);
+    if (chosen.count && (wanted->named || files->count > 1)) *wanted->whole = false;
+    if (status == EFFNET_OK && wanted->named && *wanted->whole)
+        status = no_split(wanted, fail(err, EFFNET_ERROR_IO,
+                                       "'%s' has no split '%s': neither its name nor what is in it tells one",
+                                       files->names[0], wanted->names[0]));
     if (status == EFFNET_OK) status = find_losses(*out, chosen.count ? &chosen : files, lost, err);
     if (status != EFFNET_OK) {
         dataset_free(*out);
@@ -214,6 +223,7 @@ static effnet_status open_split_folder(const char *folder, const char *class_fol
     if (status == EFFNET_OK) status = select_kind(&list, &files, &strange, &kind, err);
     if (status == EFFNET_OK && kind != FILE_OTHER) {
         status = open_files(&files, kind, wanted, out, err);
+        *wanted->whole = false; /* the folder tells the split */
         if (status == EFFNET_OK) status = find_losses(*out, &files, &strange, err);
     } else if (status == EFFNET_OK) {
         status = source_folder_open(folder, class_folder, out, err);
@@ -308,7 +318,7 @@ static effnet_status open_folder(const Wanted *wanted, Dataset **out, effnet_err
 }
 
 typedef struct Found {
-    bool absent, whole; /* no such split; a folder of class folders that is every split */
+    bool absent, whole; /* no such split; what knows of none */
 } Found;
 
 static effnet_status open_by_names(const char *root, DatasetSplit split, const char *split_name, Found *found,
@@ -352,7 +362,16 @@ static effnet_status open_data(const char *root, DatasetSplit split, const char 
     const bool all = given && part.share >= 1;
     TRY(open_by_names(root, given ? SPLIT_TRAIN : split, training || given ? train_split : val_split, found, out, err));
     if (all || (!given && split == SPLIT_EVALUATION && found->whole))
-        dataset_tell(*out, "no split: all pictures are evaluated on, also those that were trained on");
+        dataset_tell(*out, "no split: all pictures are evaluated on, also those that were trained on if these were");
+    if (!given && split == SPLIT_VALIDATION && found->whole && train_split && train_split[0]) {
+        dataset_free(*out);
+        *out = NULL;
+        return fail(
+            err, EFFNET_ERROR_IO,
+            "'%s' has no pictures to evaluate on beside those of train_split: name others as val_split, or keep "
+            "a share of the training pictures apart (val_split: 20%%)",
+            root);
+    }
     if (all || (!given && (!found->whole || split == SPLIT_EVALUATION))) return EFFNET_OK;
     effnet_status status = source_share(out, !training, &part, err);
     if (status != EFFNET_OK) {

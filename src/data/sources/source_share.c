@@ -44,7 +44,7 @@ static const SourceMethods share_methods = {.fetch = share_fetch,
                                             .release = share_release};
 
 bool source_is_share(const Dataset *dataset) {
-    return dataset->methods == &share_methods;
+    return dataset->parted;
 }
 
 static bool share_of_text(const char *text, double *share) {
@@ -169,17 +169,18 @@ static effnet_status choose_fold(const Dataset *whole, const SourcePart *part, c
         (long long)most, part->folds);
 }
 
-static effnet_status choose(ShareSource *source, const Dataset *whole, bool evaluation, const SourcePart *part,
-                            double *hashes, Range *ranges, bool *evaluated, effnet_error *err) {
+/* kept[i] becomes whether picture i is of the part that is asked for. */
+static effnet_status choose(const Dataset *whole, bool evaluation, const SourcePart *part, double *hashes,
+                            Range *ranges, bool *kept, effnet_error *err) {
     hash_all(whole, hashes, ranges);
     if (part->folds)
-        TRY(choose_fold(whole, part, hashes, ranges, evaluated, err));
+        TRY(choose_fold(whole, part, hashes, ranges, kept, err));
     else
         for (int64_t i = 0; i < whole->size; i++)
-            evaluated[i] = is_evaluated(hashes[i], &ranges[whole->methods->label(whole, i)], part->share);
-    for (int64_t i = 0; i < whole->size; i++)
-        if (evaluated[i] == evaluation) source->indices[source->dataset.size++] = i;
-    if (source->dataset.size) return EFFNET_OK;
+            kept[i] = is_evaluated(hashes[i], &ranges[whole->methods->label(whole, i)], part->share);
+    int64_t size = 0;
+    for (int64_t i = 0; i < whole->size; i++) size += (kept[i] = kept[i] == evaluation);
+    if (size) return EFFNET_OK;
     if (part->folds)
         return fail(err, EFFNET_ERROR_ARGUMENT,
                     "of %lld pictures none are in fold %d of %d to %s: give more pictures or ask for fewer folds",
@@ -190,9 +191,18 @@ static effnet_status choose(ShareSource *source, const Dataset *whole, bool eval
         (long long)whole->size, part->share * 100, evaluation ? "evaluate on" : "train on");
 }
 
-/* What is known of the whole goes over to its part. */
-static void take_over(ShareSource *source, Dataset *whole) {
+/* A data set of the kept pictures, to which goes over what is known of the whole. */
+static effnet_status wrap(Dataset **dataset, const bool *kept, effnet_error *err) {
+    Dataset *whole = *dataset;
+    ShareSource *source = calloc(1, sizeof *source);
+    if (source) source->indices = calloc((size_t)whole->size + 1, sizeof *source->indices);
+    if (!source || !source->indices) {
+        free(source);
+        return fail(err, EFFNET_ERROR_MEMORY, "no memory to part %lld pictures", (long long)whole->size);
+    }
     Dataset *part = &source->dataset;
+    for (int64_t i = 0; i < whole->size; i++)
+        if (kept[i]) source->indices[part->size++] = i;
     part->methods = &share_methods;
     part->in_memory = whole->in_memory;
     part->classes_named = whole->classes_named;
@@ -205,44 +215,39 @@ static void take_over(ShareSource *source, Dataset *whole) {
     part->remarks = whole->remarks;
     whole->own_classes = whole->losses = whole->remarks = (NameList){0};
     source->whole = whole;
+    *dataset = part;
+    return EFFNET_OK;
+}
+
+static void tell_part(Dataset *dataset, bool evaluation, const SourcePart *part) {
+    const char *side = evaluation ? "evaluation" : "training";
+    if (part->folds)
+        dataset_tell(dataset,
+                     "%s: of those, %lld: fold %d of %d is kept for evaluation, each class being cut into equal parts "
+                     "by the pictures' content",
+                     side, (long long)dataset->size, part->fold, part->folds);
+    else
+        dataset_tell(
+            dataset,
+            "%s: of those, %lld: %g %% of each class are kept for evaluation, chosen by their content (val_split)",
+            side, (long long)dataset->size, part->share * 100);
 }
 
 effnet_status source_share(Dataset **dataset, bool evaluation, const SourcePart *part, effnet_error *err) {
     Dataset *whole = *dataset;
-    if (whole->methods->order)
-        return fail(
-            err, EFFNET_ERROR_UNSUPPORTED,
-            "compressed tars are read from front to back and cannot be parted by val_split: decompress them, or "
-            "give the evaluation pictures in a file of their own");
-    ShareSource *source = calloc(1, sizeof *source);
     double *hashes = calloc((size_t)whole->size + 1, sizeof *hashes);
     Range *ranges = calloc((size_t)whole->own_classes.count + 1, sizeof *ranges);
-    bool *evaluated = calloc((size_t)whole->size + 1, sizeof *evaluated);
-    if (source) source->indices = calloc((size_t)whole->size + 1, sizeof *source->indices);
-    effnet_status status =
-        source && hashes && ranges && evaluated && source->indices
-            ? choose(source, whole, evaluation, part, hashes, ranges, evaluated, err)
-            : fail(err, EFFNET_ERROR_MEMORY, "no memory to part %lld pictures", (long long)whole->size);
+    bool *kept = calloc((size_t)whole->size + 1, sizeof *kept);
+    effnet_status status = hashes && ranges && kept ? choose(whole, evaluation, part, hashes, ranges, kept, err)
+                                                    : fail(err, EFFNET_ERROR_MEMORY, "no memory to part %lld pictures",
+                                                           (long long)whole->size);
+    if (status == EFFNET_OK)
+        status = whole->methods->keep ? whole->methods->keep(whole, kept, err) : wrap(dataset, kept, err);
     free(hashes);
     free(ranges);
-    free(evaluated);
-    if (status != EFFNET_OK) {
-        if (source) free(source->indices);
-        free(source);
-        return status;
-    }
-    take_over(source, whole);
-    *dataset = &source->dataset;
-    const char *side = evaluation ? "evaluation" : "training";
-    if (part->folds)
-        dataset_tell(*dataset,
-                     "%s: of those, %lld: fold %d of %d is kept for evaluation, each class being cut into equal parts "
-                     "by the pictures' content",
-                     side, (long long)source->dataset.size, part->fold, part->folds);
-    else
-        dataset_tell(
-            *dataset,
-            "%s: of those, %lld: %g %% of each class are kept for evaluation, chosen by their content (val_split)",
-            side, (long long)source->dataset.size, part->share * 100);
+    free(kept);
+    if (status != EFFNET_OK) return status;
+    (*dataset)->parted = true;
+    tell_part(*dataset, evaluation, part);
     return EFFNET_OK;
 }

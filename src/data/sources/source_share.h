@@ -16,8 +16,8 @@ typedef struct SourcePart {
  * added or renamed, and equal pictures stand on one side. Each class keeps about its share; one of two pictures or more
  * (that differ) has at least one on each side, by the least or greatest hash. Of folds, each class's pictures in the
  * order of their hashes are cut into parts of equal size, within one; equal pictures stand in one part, and the only
- * picture of a class is in none. A picture that cannot be read is trained on, which tells of it. *dataset is unchanged
- * after an error. */
+ * picture of a class is in none. A picture that cannot be read is trained on, which tells of it. After an error
+ * *dataset is still the caller's to free, and of no other use. */
 effnet_status source_share(Dataset **dataset, bool evaluation, const SourcePart *part, effnet_error *err);
 bool source_is_share(const Dataset *dataset);
 /* "20%", "0.2" as well, or "fold 2/5"; false where the text is no share of 0 % to 100 %, a number without a point, nor one of 2 to 1,000 folds. */

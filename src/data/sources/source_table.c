@@ -4,8 +4,8 @@
  * around a field do not count, nor do empty rows, rows of '#' before the first, and the heading once more (tables put one
  * behind the other). Labels that are all whole numbers (3, or 3.0 as a program writes a column with gaps) number the
  * classes, and NaN, null or the like among them is a missing one; other labels name the classes, numbered in bytewise order.
- * A column that says which split a row belongs to is obeyed (table_split.h). A picture that is not there is noticed when it
- * is read.
+ * A column, or a key of JSON, that says which split a row belongs to is obeyed (table_split.h). A picture that is not
+ * there is noticed when it is read.
  *
  * A picture may have any number of labels: in a column called labels, classes, targets or tags, with '|' or ';' between
  * them, or as a list in a row of JSON (json_rows.h). Without any such row the table is one of single labels. */
@@ -31,9 +31,11 @@ enum { TABLE_LIMIT = 1 << 30 };
 
 typedef struct TableSource {
     ShardSource source;
-    TableWanted wanted;
-    bool split;     /* a file has a column of splits */
-    LabelSets sets; /* all labels of each picture, where one has several; else empty in the end */
+    SplitWanted wanted; /* names NULL: all rows */
+    TableSplit split;   /* of the file that is read */
+    int tables;         /* files that have rows */
+    int files_split;    /* of those the ones that tell their rows' splits */
+    LabelSets sets;     /* all labels of each picture, where one has several; else empty in the end */
 } TableSource;
 
 static effnet_status table_path(const Dataset *dataset, int64_t index, char *path, size_t size, effnet_error *err) {
@@ -80,7 +82,8 @@ typedef struct Columns {
     int path, label;
     bool heading; /* the first row names the columns */
     bool plural;  /* the label's column may have several a row */
-    TableSplit split;
+    int split;    /* the column of splits; -1: none */
+    const char *split_name;
     const char *ending; /* that names of pictures lack, "" or ".jpg" */
 } Columns;
 
@@ -92,15 +95,30 @@ static int find_column(const TableRow *row, const char *const *names) {
     return -1;
 }
 
+/* Path and label of a heading, and its column of splits, if there is one. */
+static void name_columns(int path, int label, const TableRow *heading, Columns *out) {
+    *out = (Columns){.path = path,
+                     .label = label,
+                     .heading = true,
+                     .plural = table_label_is_plural(heading->fields[label]),
+                     .split = -1};
+    for (int i = 0; i < heading->count && out->split < 0; i++)
+        if (i != path && i != label && table_split_named(heading->fields[i])) out->split = i;
+    if (out->split >= 0) out->split_name = heading->fields[out->split];
+}
+
+static const char *split_of_row(const TableRow *row, const Columns *columns) {
+    return columns->split < row->count ? row->fields[columns->split] : "";
+}
+
 /* Of the first two rows: which columns, and whether the first is a heading. By the usual names of columns, or because
  * its cell names no file where the next row's does. */
 static effnet_status choose_columns(const char *table, const TableRow *first, const TableRow *second, Columns *out,
                                     effnet_error *err) {
     int path = find_column(first, table_path_names), label = find_column(first, table_label_names);
-    *out = (Columns){.path = 0, .label = 1};
+    *out = (Columns){.path = 0, .label = 1, .split = -1};
     if (path >= 0 && label >= 0 && !table_names_file(table, first->fields[path])) {
-        *out = (Columns){
-            .path = path, .label = label, .heading = true, .plural = table_label_is_plural(first->fields[label])};
+        name_columns(path, label, first, out);
         return EFFNET_OK;
     }
     int file = 0;
@@ -114,8 +132,7 @@ static effnet_status choose_columns(const char *table, const TableRow *first, co
                     "'%s': line %d seems to be a heading ('%.60s' is no file, '%.60s' below it is), and none of its "
                     "columns is called label, class, target or category: call the one so that is",
                     table, first->line, first->fields[file], second->fields[file]);
-    *out =
-        (Columns){.path = file, .label = label, .heading = true, .plural = table_label_is_plural(first->fields[label])};
+    name_columns(file, label, first, out);
     return EFFNET_OK;
 }
 
@@ -238,7 +255,8 @@ static effnet_status add_row(TableSource *table, int file, const TableRow *row, 
         TRY(cut_labels(table, source->files.files[file].path, row->line, row->fields[label], texts, &count, err));
     else
         texts[count++] = row->fields[label];
-    if (!table_split_takes(&columns->split, row)) return add_labels(texts, count, labels, err);
+    if (columns->split >= 0 && !table_split_takes(&table->split, columns->split_name, split_of_row(row, columns)))
+        return add_labels(texts, count, labels, err);
     char tidy[SOURCE_PATH_BYTES];
     TRY(table_tidy_path(source->files.files[file].path, row->fields[path], columns->ending, tidy, sizeof tidy, err));
     return add_picture(table, file, row->line, tidy, texts, count, labels, err);
@@ -256,9 +274,28 @@ static void tell_columns(ShardSource *source, const char *name, const TableRow *
     if (*columns->ending)
         dataset_tell(&source->dataset, "'%s': names of pictures lack their ending, '%s' is put behind them", name,
                      columns->ending);
-    if (columns->split.chosen)
-        dataset_tell(&source->dataset, "'%s': column %d ('%.60s') tells the splits: rows of '%s' are taken", name,
-                     columns->split.column + 1, first->fields[columns->split.column], columns->split.chosen);
+}
+
+static void begin_splits(TableSource *table) {
+    const SplitWanted *wanted = &table->wanted;
+    table->tables++;
+    table->split = (TableSplit){.names = wanted->names, .known = {wanted->known[0], wanted->known[1]}, .best = -1};
+}
+
+/* Behind all rows: what was found of splits. `column`: where, as words. */
+static void tell_splits(TableSource *table, const char *name, const char *column) {
+    const TableSplit *split = &table->split;
+    Dataset *dataset = &table->source.dataset;
+    table->files_split += split->there;
+    if (split->column && !split->there)
+        dataset_tell(dataset, "'%s': its column of splits says '%s', which is none that is known: it is passed over",
+                     name, split->other);
+    if (table_split_chosen(split))
+        dataset_tell(dataset, "'%s': %s tells the splits: rows of '%s' are taken", name, column,
+                     table_split_chosen(split));
+    if (split->there && split->others)
+        dataset_tell(dataset, "'%s': rows of no split that is known are passed over: %lld (the first says '%s')", name,
+                     split->others, split->other);
 }
 
 /* Rows of '#' before the first; a heading may begin with one. */
@@ -272,23 +309,27 @@ static effnet_status pass_comments(TableReader *reader, TableRow *first, effnet_
     return EFFNET_OK;
 }
 
-/* The columns' splits, by a copy of the text: reading changes it. */
+/* By a copy of the text: reading changes it. */
 static effnet_status find_splits(TableSource *table, const TableReader *reader, const TableRow *heading,
-                                 const TableRow *first, Columns *columns, effnet_error *err) {
-    const char *strange = NULL;
-    columns->split = (TableSplit){.names = table->wanted.names, .column = -1};
-    if (!columns->heading || !table->wanted.names || !table_split_begin(&columns->split, heading)) return EFFNET_OK;
+                                 const TableRow *first, const Columns *columns, effnet_error *err) {
+    char column[120];
+    begin_splits(table);
+    if (columns->split < 0 || !table->wanted.names) return EFFNET_OK;
     char *copy = strdup(reader->next);
     if (!copy) return fail(err, EFFNET_ERROR_MEMORY, "no memory to read '%s'", reader->name);
     TableReader rows = *reader;
+    TableRow row = *first;
+    effnet_status status = EFFNET_OK;
     rows.next = copy;
-    effnet_status status = table_split_find(&columns->split, first, rows, table->wanted.known, &strange, err);
-    if (status == EFFNET_OK && strange)
-        dataset_tell(&table->source.dataset,
-                     "'%s': its column of splits says '%.60s', which is none that is known: it is passed over",
-                     reader->name, strange);
-    table->split |= columns->split.column >= 0;
+    while (status == EFFNET_OK && row.count) {
+        if (!row_is_empty(&row) && !row_is_heading(&row, heading, columns))
+            table_split_see(&table->split, columns->split_name, split_of_row(&row, columns));
+        status = table_next(&rows, &row, err);
+        trim_fields(&row);
+    }
     free(copy);
+    snprintf(column, sizeof column, "column %d ('%.60s')", columns->split + 1, columns->split_name);
+    if (status == EFFNET_OK) tell_splits(table, reader->name, column);
     return status;
 }
 
@@ -309,10 +350,10 @@ static effnet_status read_rows(TableSource *table, int file, char *text, NameSet
         return EFFNET_OK;
     }
     TRY(choose_columns(name, &first, &row, &columns, err));
-    TRY(find_splits(table, &reader, &first, &row, &columns, err));
     const TableRow *picture = columns.heading ? &row : &first;
     columns.ending = picture->count > columns.path ? table_lacking_ending(name, picture->fields[columns.path]) : "";
     tell_columns(source, name, &first, &columns);
+    TRY(find_splits(table, &reader, &first, &row, &columns, err));
     if (!columns.heading) TRY(add_row(table, file, &first, &columns, reader.separator, labels, err));
     while (row.count) {
         if (!row_is_empty(&row) && !row_is_heading(&row, &first, &columns))
@@ -331,15 +372,45 @@ typedef struct JsonRows {
     NameSet *labels;
 } JsonRows;
 
+static effnet_status see_json_row(void *context, const JsonRow *row, effnet_error *err) {
+    TableSplit *split = &((const JsonRows *)context)->table->split;
+    (void)err;
+    if (row->split_name)
+        table_split_see(split, row->split_name, row->split);
+    else
+        split->others++;
+    return EFFNET_OK;
+}
+
+static void pass_json_row(void *context, const char *message) {
+    (void)context;
+    (void)message;
+}
+
 static effnet_status take_json_row(void *context, const JsonRow *row, effnet_error *err) {
     const JsonRows *rows = context;
     rows->table->sets.several |= row->list;
+    if (!table_split_takes(&rows->table->split, row->split_name ? row->split_name : "", row->split))
+        return add_labels(row->labels, row->count, rows->labels, err);
     return add_picture(rows->table, rows->file, row->line, row->path, row->labels, row->count, rows->labels, err);
 }
 
 static void lose_json_row(void *context, const char *message) {
     const JsonRows *rows = context;
     dataset_lose(&rows->table->source.dataset, "%s", message);
+}
+
+static effnet_status read_json(JsonRows *rows, const char *name, char *text, effnet_error *err) {
+    begin_splits(rows->table);
+    if (rows->table->wanted.names) {
+        char *copy = strdup(text);
+        if (!copy) return fail(err, EFFNET_ERROR_MEMORY, "no memory to read '%s'", name);
+        effnet_status status = json_rows_read(name, copy, see_json_row, pass_json_row, rows, err);
+        free(copy);
+        TRY(status);
+        tell_splits(rows->table, name, "a key of its rows");
+    }
+    return json_rows_read(name, text, take_json_row, lose_json_row, rows, err);
 }
 
 /* ---- all together ---- */
@@ -445,13 +516,18 @@ static effnet_status fill(TableSource *table, NameSet *labels, effnet_error *err
         char *text;
         size_t size;
         TRY(text_file_read(source->files.files[i].path, TABLE_LIMIT, &text, &size, err));
+        const char *name = source->files.files[i].path;
         effnet_status status =
-            json_rows_named(source->files.files[i].path)
-                ? json_rows_read(source->files.files[i].path, text, take_json_row, lose_json_row, &rows, err)
-                : read_rows(table, i, text, labels, err);
+            json_rows_named(name) ? read_json(&rows, name, text, err) : read_rows(table, i, text, labels, err);
         free(text);
         TRY(status);
     }
+    if (table->files_split && table->files_split < table->tables)
+        return fail(err, EFFNET_ERROR_FORMAT,
+                    "of the %d tables ('%s', ...) %d tell which split a row belongs to and the others do not: give all "
+                    "of them such a column, or none",
+                    table->tables, source->files.files[0].path, table->files_split);
+    if (table->wanted.whole) *table->wanted.whole = !table->files_split;
     source->dataset.sets = table->sets.several;
     if (!table->sets.several)
         drop_unlabelled(table);
@@ -460,7 +536,7 @@ static effnet_status fill(TableSource *table, NameSet *labels, effnet_error *err
                     source->files.files[0].path, (long long)source->dataset.size);
     else
         tell_sets(table);
-    if (table->split && !source->dataset.size) {
+    if (table->files_split && !source->dataset.size) {
         *table->wanted.absent = true;
         return fail(
             err, EFFNET_ERROR_IO,
@@ -472,7 +548,7 @@ static effnet_status fill(TableSource *table, NameSet *labels, effnet_error *err
     return shard_source_finish(source, err);
 }
 
-effnet_status source_table_open(const NameList *paths, const TableWanted *wanted, Dataset **out, effnet_error *err) {
+effnet_status source_table_open(const NameList *paths, const SplitWanted *wanted, Dataset **out, effnet_error *err) {
     ShardSource *source;
     NameSet labels = {0};
     *out = NULL;

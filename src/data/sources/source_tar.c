@@ -12,10 +12,12 @@
 #include "data/sources/imagenet_labels.h"
 #include "data/picture/decode_formats.h"
 #include "data/sources/shard_source.h"
+#include "data/sources/table_split.h"
 #include "data/sources/tar_reader.h"
 #include "data/sources/tar_stream.h"
 #include "base/text_ends.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -284,13 +286,13 @@ static bool has_prefix(const ShardSource *found, const char *prefix) {
     return false;
 }
 
-/* CLASS/... below `prefix` (NULL: at the top). Classes of `class_prefix` are numbered first and alone; one that is not
- * among them is an error. */
+/* CLASS/... below `prefix` (NULL: at the top). Classes of `class_prefix` (may be NULL) are numbered first and alone; one
+ * that is not among them is an error. */
 static effnet_status take_folders(ShardSource *out, const ShardSource *found, const char *prefix,
                                   const char *class_prefix, effnet_error *err) {
     NameSet classes = {0};
     effnet_status status = EFFNET_OK;
-    bool numbered = prefix && class_prefix && strcmp(prefix, class_prefix) != 0 && has_prefix(found, class_prefix);
+    bool numbered = prefix && class_prefix && strcmp(prefix, class_prefix) != 0;
     for (int pass = numbered ? 0 : 1; pass < 2; pass++)
         for (int64_t i = 0; status == EFFNET_OK && i < found->dataset.size; i++) {
             const char *path = name_of(found, &found->members[i]), *rest = path;
@@ -355,24 +357,36 @@ static effnet_status take_flat(ShardSource *out, const ShardSource *found, effne
     return status;
 }
 
-static effnet_status interpret(ShardSource *out, const Index *index, const char *const *prefixes,
-                               const char *class_prefix, bool *absent, effnet_error *err) {
-    const ShardSource *found = index->found;
-    if (index->samples) return take_samples(out, found, err);
-    if (!index->tars && !index->folders) {
-        TRY(take_flat(out, found, err));
-    } else {
-        const char *prefix = NULL;
-        bool has_training = has_prefix(found, class_prefix);
-        for (int i = 0; prefixes[i] && !prefix; i++)
-            if (has_prefix(found, prefixes[i])) prefix = prefixes[i];
-        *absent = !prefix && has_training;
-        if (*absent)
-            return fail(err, EFFNET_ERROR_IO, "'%s' has a folder '%s' and none called '%s'", found->files.files[0].path,
-                        class_prefix, prefixes[0]);
-        TRY(take_folders(out, found, prefix, class_prefix, err));
+/* The top folder that is the split of one of `names`: of that very name, or of one that people give it. */
+static bool find_prefix(const ShardSource *found, const char *const *names, char *prefix, size_t size) {
+    for (; *names; names++) {
+        snprintf(prefix, size, "%s", *names);
+        if (has_prefix(found, prefix)) return true;
+        for (int64_t i = 0; i < found->dataset.size; i++) {
+            const char *path = name_of(found, &found->members[i]), *slash = strchr(path, '/');
+            if (!slash || !strchr(slash + 1, '/') || (size_t)(slash - path) >= size) continue;
+            snprintf(prefix, size, "%.*s", (int)(slash - path), path);
+            if (split_is_called(prefix, *names)) return true;
+        }
     }
-    return EFFNET_OK;
+    return false;
+}
+
+static effnet_status interpret(ShardSource *out, const Index *index, const SplitWanted *wanted, effnet_error *err) {
+    const ShardSource *found = index->found;
+    char prefix[NAME_MAX + 1], training[NAME_MAX + 1], other[NAME_MAX + 1];
+    *wanted->whole = index->samples || (!index->tars && !index->folders);
+    if (index->samples) return take_samples(out, found, err);
+    if (*wanted->whole) return take_flat(out, found, err);
+    const bool numbered = find_prefix(found, wanted->known[0], training, sizeof training);
+    if (find_prefix(found, wanted->names, prefix, sizeof prefix))
+        return take_folders(out, found, prefix, numbered ? training : NULL, err);
+    *wanted->absent = numbered || find_prefix(found, wanted->known[1], other, sizeof other);
+    if (*wanted->absent)
+        return fail(err, EFFNET_ERROR_IO, "'%s' has a folder '%s' and none called '%s'", found->files.files[0].path,
+                    numbered ? training : other, wanted->names[0]);
+    *wanted->whole = true;
+    return take_folders(out, found, NULL, NULL, err);
 }
 
 /* ---- the methods of a source ---- */
@@ -404,11 +418,25 @@ static void tar_release(Dataset *dataset) {
     shard_source_release(dataset);
 }
 
+/* The stream is of the pictures that are left: the others are passed by and never held. */
+static effnet_status tar_keep(Dataset *dataset, const bool *kept, effnet_error *err) {
+    TarSource *source = (TarSource *)dataset;
+    const bool streamed = source->stream != NULL;
+    int64_t size = 0;
+    for (int64_t i = 0; i < dataset->size; i++)
+        if (kept[i]) source->shards.members[size++] = source->shards.members[i];
+    tar_stream_free(source->stream);
+    source->stream = NULL;
+    dataset->size = size;
+    return streamed ? tar_stream_create(&source->shards, &source->stream, err) : EFFNET_OK;
+}
+
 static const SourceMethods tar_methods = {.fetch = tar_fetch,
                                           .label = shard_source_label,
                                           .describe = shard_source_describe,
                                           .release = tar_release,
-                                          .order = tar_order};
+                                          .order = tar_order,
+                                          .keep = tar_keep};
 static const SourceMethods index_methods = {.describe = shard_source_describe, .release = shard_source_release};
 
 /* ---- opening ---- */
@@ -444,15 +472,15 @@ static effnet_status hold_all(TarSource *source, int64_t total, effnet_error *er
     return EFFNET_OK;
 }
 
-static effnet_status fill(TarSource *source, Index *index, const char *const *prefixes, const char *class_prefix,
-                          int64_t hold_limit, bool *absent, effnet_error *err) {
+static effnet_status fill(TarSource *source, Index *index, const SplitWanted *wanted, int64_t hold_limit,
+                          effnet_error *err) {
     Dataset *dataset = &source->shards.dataset;
     index->told = dataset;
     for (int i = 0; i < source->shards.files.count; i++) TRY(index_shard(index, i, err));
     if (index->compressed && index->tars)
         return fail(err, EFFNET_ERROR_UNSUPPORTED, "'%s': tars in a compressed tar are not read; decompress it",
                     source->shards.files.files[0].path);
-    TRY(interpret(&source->shards, index, prefixes, class_prefix, absent, err));
+    TRY(interpret(&source->shards, index, wanted, err));
     TRY(shard_source_finish(&source->shards, err));
     if (index->compressed) {
         int64_t total = 0;
@@ -467,15 +495,14 @@ static effnet_status fill(TarSource *source, Index *index, const char *const *pr
     return EFFNET_OK;
 }
 
-effnet_status source_tar_open(const NameList *paths, const char *const *prefixes, const char *class_prefix,
-                              int64_t hold_limit, bool *absent, Dataset **out, effnet_error *err) {
+effnet_status source_tar_open(const NameList *paths, const SplitWanted *wanted, int64_t hold_limit, Dataset **out,
+                              effnet_error *err) {
     ShardSource *source;
     Index index = {0};
     *out = NULL;
     TRY(shard_source_create(&tar_methods, paths, sizeof(TarSource), &source, err));
     effnet_status status = shard_source_create(&index_methods, paths, sizeof *index.found, &index.found, err);
-    if (status == EFFNET_OK)
-        status = fill((TarSource *)source, &index, prefixes, class_prefix, hold_limit, absent, err);
+    if (status == EFFNET_OK) status = fill((TarSource *)source, &index, wanted, hold_limit, err);
     if (index.found) dataset_free(&index.found->dataset);
     if (status != EFFNET_OK) {
         dataset_free(&source->dataset);

@@ -244,15 +244,16 @@ static void expect_shares_of(const char *root, DatasetSplit split) {
 
 /* Compressed tars that find no room in memory. */
 static void expect_shares_of_streams(const ScratchFolder *folder) {
-    static const char *const splits[] = {"train", NULL};
+    static const char *const splits[] = {"train", NULL}, *const none[] = {NULL};
+    bool absent, whole;
+    const SplitWanted wanted = {.names = splits, .known = {splits, none}, .absent = &absent, .whole = &whole};
     Dataset *datasets[PROCESSES];
     NameList paths = {0};
     effnet_error err = {0};
     name_list_add(&paths, scratch_path(folder, "gzip/train-000000.tar.gz"), NULL);
     name_list_add(&paths, scratch_path(folder, "gzip/train-000001.tar.gz"), NULL);
     for (int p = 0; p < PROCESSES; p++)
-        if (source_tar_open(&paths, splits, "train", 0, &(bool){false}, &datasets[p], &err) != EFFNET_OK)
-            fail_msg("%s", err.message);
+        if (source_tar_open(&paths, &wanted, 0, &datasets[p], &err) != EFFNET_OK) fail_msg("%s", err.message);
     expect_shares(datasets, "compressed tars, streamed");
     for (int p = 0; p < PROCESSES; p++) dataset_free(datasets[p]);
     name_list_free(&paths);
@@ -293,7 +294,7 @@ static void the_same_batches(void **state) {
     char source[512], pack[512];
     PackResult packed;
     effnet_error err = {0};
-    snprintf(source, sizeof source, "%s", scratch_path(&folder, "table.csv")); /* one table: every split */
+    snprintf(source, sizeof source, "%s", scratch_path(&folder, "folders.tar"));
     snprintf(pack, sizeof pack, "%s", scratch_path(&folder, "all.effpack"));
     const PackOptions options = {.source = source, .path = pack, .quality = 90};
     if (pack_write(&options, &packed, &err) != EFFNET_OK) fail_msg("%s", err.message);
@@ -304,14 +305,14 @@ static void the_same_batches(void **state) {
         const char *root;
         DatasetSplit split;
     } sources[] = {
-        {"folder", SPLIT_TRAIN},        {"tf", SPLIT_TRAIN},
-        {"tfds", SPLIT_TRAIN},          {"web", SPLIT_TRAIN},
-        {"gzip", SPLIT_TRAIN},          {"imagenet", SPLIT_TRAIN},
-        {"imagenet", SPLIT_VALIDATION}, {"devkit", SPLIT_VALIDATION},
-        {"folders.tar", SPLIT_TRAIN},   {"folders.tar", SPLIT_VALIDATION},
-        {"table.csv", SPLIT_TRAIN},     {"table.tsv", SPLIT_TRAIN},
-        {"@web.list", SPLIT_TRAIN},     {"tf/train-*", SPLIT_TRAIN},
-        {"all.effpack", SPLIT_TRAIN},   {"raw.effpack", SPLIT_VALIDATION},
+        {"folder", SPLIT_TRAIN},         {"tf", SPLIT_TRAIN},
+        {"tfds", SPLIT_TRAIN},           {"web", SPLIT_TRAIN},
+        {"gzip", SPLIT_TRAIN},           {"imagenet", SPLIT_TRAIN},
+        {"imagenet", SPLIT_VALIDATION},  {"devkit", SPLIT_EVALUATION},
+        {"folders.tar", SPLIT_TRAIN},    {"folders.tar", SPLIT_VALIDATION},
+        {"table.csv", SPLIT_EVALUATION}, {"table.tsv", SPLIT_EVALUATION},
+        {"@web.list", SPLIT_TRAIN},      {"tf/train-*", SPLIT_TRAIN},
+        {"all.effpack", SPLIT_TRAIN},    {"raw.effpack", SPLIT_VALIDATION},
     };
     for (size_t i = 0; i < sizeof sources / sizeof *sources; i++)
         for (int workers = 1; workers <= 3; workers += 2) {

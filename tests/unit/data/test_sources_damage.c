@@ -294,13 +294,15 @@ static void read_back_and_forth(int64_t hold_limit) {
     }
     Dataset *dataset;
     NameList paths = {0};
-    static const char *const prefixes[] = {"train", NULL};
+    static const char *const splits[] = {"train", NULL}, *const none[] = {NULL};
+    bool absent, whole;
+    const SplitWanted wanted = {.names = splits, .known = {splits, none}, .absent = &absent, .whole = &whole};
     for (int shard = 0; shard < 6; shard++) {
         char name[32];
         snprintf(name, sizeof name, "train-%d.tgz", shard);
         assert_int_equal(name_list_add(&paths, scratch_path(&folder, name), NULL), EFFNET_OK);
     }
-    assert_int_equal(source_tar_open(&paths, prefixes, "train", hold_limit, &(bool){false}, &dataset, NULL), EFFNET_OK);
+    assert_int_equal(source_tar_open(&paths, &wanted, hold_limit, &dataset, NULL), EFFNET_OK);
     name_list_free(&paths);
     assert_int_equal(dataset_size(dataset), 54);
     for (int i = 0; i < 200; i++) {

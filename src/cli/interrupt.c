@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { TWICE_SECONDS = 3 }; /* a hang-up is sent by the kernel and by the shell */
 
@@ -45,6 +46,27 @@ void interrupt_install(void) {
         sigaction(number, &action, NULL);
     }
     signal(SIGPIPE, SIG_IGN);
+}
+
+/* ---- files that are half written ---- */
+
+static char doomed[4096 + 8];
+
+static void on_end(int number) {
+    unlink(doomed);
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+void interrupt_removes(const char *path, const char *ending) {
+    static const int ending_signals[] = {SIGINT, SIGTERM, SIGQUIT, SIGHUP, SIGPIPE, SIGUSR1, SIGXCPU, SIGXFSZ, SIGALRM};
+    struct sigaction before, action = {.sa_handler = on_end};
+    sigfillset(&action.sa_mask);
+    if ((size_t)snprintf(doomed, sizeof doomed, "%s%s", path, ending) >= sizeof doomed || access(doomed, F_OK) == 0)
+        return;
+    for (size_t i = 0; i < sizeof ending_signals / sizeof *ending_signals; i++)
+        if (sigaction(ending_signals[i], NULL, &before) == 0 && before.sa_handler == SIG_DFL)
+            sigaction(ending_signals[i], &action, NULL);
 }
 
 static double now(void) {

@@ -2,6 +2,7 @@
  * rows as the pictures came, (N, C) or (N, H, W, C). Its header says N, which is known at the end: room for it is kept. */
 #include "predict_forms.h"
 
+#include "interrupt.h"
 #include "text.h"
 
 #include <errno.h>
@@ -57,6 +58,7 @@ bool features_begin(FeatureWriter *writer) {
         writer->partial = malloc(size);
         if (!writer->partial) return told(writer, writer->path);
         snprintf(writer->partial, size, "%s.part", writer->path);
+        interrupt_removes(writer->path, ".part");
         writer->stream = fopen(writer->partial, "wbe");
         if (!writer->stream || !write_header(writer)) return told(writer, writer->partial);
     }

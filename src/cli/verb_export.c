@@ -1,6 +1,7 @@
 /* verb_export.c - effnet export: a model as one file for other programs, or a recipe's training step. */
 #include "common_options.h"
 #include "eval_against_fp32.h"
+#include "interrupt.h"
 #include "settings.h"
 #include "text.h"
 #include "verbs.h"
@@ -27,6 +28,7 @@ typedef struct Export {
 } Export;
 
 static effnet_status save(const Export *export, const effnet_model *model, effnet_error *error) {
+    interrupt_removes(export->out, ".tmp");
     switch (export->format) {
     case FORMAT_ONNX:
         return effnet_model_save_onnx(model, export->out, &export->onnx, error);
@@ -101,6 +103,7 @@ static int export_step(const Export *export, const OptionList *settings) {
     effnet_error error;
     int result = open_recipe("export", export->from, settings, NULL, &recipe);
     if (result != EXIT_OK) return result;
+    interrupt_removes(export->out, ".tmp");
     if (effnet_recipe_save_stablehlo(recipe, export->out, &export->stablehlo, &error) != EFFNET_OK)
         result = report("export", &error);
     else if (export->json) {

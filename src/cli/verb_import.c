@@ -1,5 +1,6 @@
 /* verb_import.c - effnet import: weights of another program as a checkpoint of ours. */
 #include "common_options.h"
+#include "interrupt.h"
 #include "text.h"
 #include "verbs.h"
 #include "weights_source.h"
@@ -56,6 +57,7 @@ static int import_file(const char *file, const char *out, const effnet_import_op
     effnet_status status = weights_source_resolve(file, offline, path, &error);
     if (status == EFFNET_OK) status = effnet_model_import(path, options, &model, &naming, &error);
     int printed = EXIT_OK;
+    interrupt_removes(out, ".tmp");
     if (status == EFFNET_OK) status = effnet_model_save(model, out, &error);
     if (status != EFFNET_OK)
         printed = report("import", &error);

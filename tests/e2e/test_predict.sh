@@ -150,3 +150,18 @@ grep -q "why.png: where 'Trouser' is seen" "$work/err" || die "--class is not to
 [ "$(od -An -tu1 -j16 -N8 "$work/why.png" | tr -s ' ')" = " 0 0 0 28 0 0 0 28" ] || die "the drawing has another size than its picture"
 run 0 "$effnet" predict "$model" "$work/0.png" "$work/9999.png" --csv --explain "$work/why"
 [ -s "$work/why/000001-0.png" ] && [ -s "$work/why/000002-9999.png" ] || die "two pictures, two drawings"
+
+echo "-- stopped by a signal, features leave nothing half-written; what stood there before stays"
+for number in INT TERM HUP PIPE; do
+    mkfifo "$work/list.$number"
+    sleep 60 >"$work/list.$number" &
+    at_end "kill $! 2>/dev/null"
+    env --default-signal="$number" "$effnet" predict "$model" - --features gap --out "$work/half.npy" <"$work/list.$number" \
+        >"$work/out" 2>"$work/err" &
+    child=$!
+    for ((i = 0; i < 600; i++)); do [ ! -e "$work/half.npy.part" ] || break; sleep 0.05; done
+    [ -e "$work/half.npy.part" ] || die "nothing was begun"
+    kill -"$number" "$child"
+    ! wait "$child" || die "SIG$number did not end it"
+    [ ! -e "$work/half.npy.part" ] && [ ! -e "$work/half.npy" ] || die "SIG$number left something half-written"
+done

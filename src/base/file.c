@@ -66,7 +66,8 @@ effnet_status atomic_file_commit(AtomicFile *file, effnet_error *err) {
         reason = errno;
     }
     file->stream = NULL;
-    if (!failed && !file_rename(file->temporary, file->path)) {
+    if (!failed &&
+        (file->hurried ? rename(file->temporary, file->path) != 0 : !file_rename(file->temporary, file->path))) {
         failed = "rename";
         reason = errno;
     }

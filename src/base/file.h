@@ -19,6 +19,7 @@ typedef struct AtomicFile {
     FILE *stream;         /* write here */
     char path[1024];      /* where it will stand */
     char temporary[1040]; /* where it is written: path + ".tmp" */
+    bool hurried;         /* set behind opening: a name that is busy is not waited for, as there is another way */
 } AtomicFile;
 
 effnet_status atomic_file_open(AtomicFile *file, const char *path, effnet_error *err);

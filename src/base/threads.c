@@ -151,10 +151,23 @@ static bool find_processor(int index, cpu_set_t *one) {
     return false;
 }
 
+int thread_start(pthread_t *thread, void *(*run)(void *), void *argument) {
+    enum { STACK_BYTES = 1 << 20 };
+    pthread_attr_t attributes;
+    size_t usual = 0;
+    int failed = pthread_attr_init(&attributes);
+    if (failed) return failed;
+    if (pthread_attr_getstacksize(&attributes, &usual) == 0 && usual < STACK_BYTES)
+        pthread_attr_setstacksize(&attributes, STACK_BYTES);
+    failed = pthread_create(thread, &attributes, run, argument);
+    pthread_attr_destroy(&attributes);
+    return failed;
+}
+
 /* Pinned once it runs, for musl has no attribute for it; processors were checked before. */
 static int start_worker(Worker *worker, bool pinned, const int *processors) {
     cpu_set_t one;
-    int failed = pthread_create(&worker->thread, NULL, worker_main, worker);
+    int failed = thread_start(&worker->thread, worker_main, worker);
     if (failed) return failed;
     if (processors) {
         CPU_ZERO(&one);

@@ -9,6 +9,8 @@
 
 #include "base/error.h"
 
+#include <pthread.h>
+
 typedef struct ThreadTeam ThreadTeam;
 /* task: 0 .. tasks-1; thread: 0 .. size-1, for scratch memory only. */
 typedef void TaskFunction(void *context, int task, int thread);
@@ -34,5 +36,9 @@ int thread_team_size(const ThreadTeam *team);
  * task must not call it. NULL: the caller does all. */
 void thread_team_run(ThreadTeam *team, TaskFunction *function, void *context, int tasks);
 int processors_available(void);
+
+/* A thread of the library's: pthread_create, with a stack of a mebibyte at least, where `ulimit -s` or the C library would
+ * give less (decoders of pictures want more than musl's 128 KiB). 0, or why not, an errno. */
+int thread_start(pthread_t *thread, void *(*run)(void *), void *argument);
 
 #endif

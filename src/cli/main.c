@@ -4,6 +4,7 @@
  * a signal or the time limit ended a run; one line on standard error says what was wrong and what to do. */
 #include "help_forms.h"
 #include "options.h"
+#include "roomy_stack.h"
 #include "standard_streams.h"
 #include "text.h"
 #include "verbs.h"
@@ -113,5 +114,5 @@ int main(int argc, char **argv) {
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) name = "help";
     if (strcmp(name, "--version") == 0) name = "version";
     const Verb *verb = find_verb(name);
-    return verb ? finish(verb->run(argc - 1, argv + 1)) : unknown_verb(argv[1]);
+    return verb ? finish(roomy_stack_run(verb->run, argc - 1, argv + 1)) : unknown_verb(argv[1]);
 }

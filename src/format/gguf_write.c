@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK = 1 << 14 };
+enum { CHUNK = 1 << 11 };
 
 static const Parameter *parameter_at(const Network *network, int i) {
     return i < network->num_parameters ? &network->parameters[i] : &network->statistics[i - network->num_parameters];

@@ -51,7 +51,7 @@ static effnet_status next_name(const TorchContainer *container, struct archive *
 /* The entry's bytes, at most `limit`: the first `kept` of them stay. The block grows as they arrive. */
 static effnet_status read_entry(const TorchContainer *container, struct archive *archive, const char *name,
                                 uint64_t kept, uint64_t limit, unsigned char **out, uint64_t *size, effnet_error *err) {
-    unsigned char *bytes = NULL, spare[BLOCK];
+    unsigned char *bytes = NULL, spare[1 << 12];
     uint64_t room = 0, have = 0;
     effnet_status status = EFFNET_OK;
     for (;;) {

@@ -1,6 +1,7 @@
 /* page.c - see page.h. */
 #include "report/page.h"
 
+#include "base/text_file.h"
 #include "data/sources/dataset.h"
 #include "report/page_style.h"
 #include "report/thumbnail.h"
@@ -20,21 +21,9 @@ void numbers_end(void *kept) {
     if (plain != LC_GLOBAL_LOCALE) freelocale(plain);
 }
 
-/* Bytes of the UTF-8 character at `text`, 0 where it is none. */
-static int utf8_length(const unsigned char *text) {
-    int more = text[0] >= 0xC2 && text[0] < 0xE0   ? 1
-               : (text[0] & 0xF0) == 0xE0          ? 2
-               : text[0] >= 0xF0 && text[0] < 0xF5 ? 3
-                                                   : 0;
-    if (text[0] < 0x80) return 1;
-    for (int i = 1; i <= more; i++)
-        if ((text[i] & 0xC0) != 0x80) return 0;
-    return more ? more + 1 : 0;
-}
-
 void page_text(FILE *out, const char *text) {
     for (const unsigned char *at = (const unsigned char *)text; *at;) {
-        int length = utf8_length(at);
+        const size_t length = text_utf8_length((const char *)at);
         switch (*at) {
         case '&':
             fputs("&amp;", out);
@@ -55,7 +44,7 @@ void page_text(FILE *out, const char *text) {
             if (length == 0 || *at < 32 || *at == 127)
                 fputs("\xEF\xBF\xBD", out); /* U+FFFD */
             else
-                fwrite(at, 1, (size_t)length, out);
+                fwrite(at, 1, length, out);
         }
         at += length ? length : 1;
     }

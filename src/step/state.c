@@ -43,8 +43,8 @@ effnet_status state_check_finite(const Network *network, const TrainState *state
     } blocks[] = {
         {"the weights", state->parameters, false},
         {"the running statistics", state->statistics, true},
-        {"the optimizer's first slot", state->slots[0], false},
-        {"the optimizer's second slot", state->slots[1], false},
+        {"the values of the optimizer's first slot", state->slots[0], false},
+        {"the values of the optimizer's second slot", state->slots[1], false},
         {"the averaged weights", state->ema_parameters, false},
         {"the averaged statistics", state->ema_statistics, true},
     };

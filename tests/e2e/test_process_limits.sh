@@ -32,4 +32,7 @@ done
 grep -qE '^EFFNET_SANITIZE:[A-Z]+=.+' "$build/CMakeCache.txt" || { # the sanitizer's shadow is terabytes of addresses
     run 0 limited '-v 1048576' "$effnet" version
     grep -qE 'memory: (1|0\.[0-9]+) GiB \(limit 1 GiB, 0\.[0-9]+ GiB free\)' "$work/out" || die "ulimit -v is not seen"
+    # a stack of 64 KiB: the program makes itself another, and the library's threads have their own
+    run 0 limited '-s 64' "${train[@]}" --out "$work/stack" --set threads=2 --set workers=2 --set replicas=2 --set bn_sync=all
+    run 0 limited '-s 64' "$effnet" eval "$work/stack" --data "$work/data"
 }

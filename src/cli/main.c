@@ -96,10 +96,13 @@ int verb_help(int argc, char **argv) {
     return EXIT_OK;
 }
 
-/* Output that did not reach its place (a full disk) is a failure like any other. */
+/* Output that did not reach its place (a full disk) is a failure like any other, and told once, here. */
 static int finish(int status) {
-    if (fflush(stdout) == 0 && !ferror(stdout)) return status;
-    if (status == EXIT_OK) fprintf(stderr, "effnet: cannot write to standard output: %s\n", strerror(errno));
+    const bool failed_before = ferror(stdout) != 0;
+    errno = 0;
+    if (fflush(stdout) == 0 && !failed_before) return status;
+    fprintf(stderr, "effnet: cannot write to standard output: %s\n",
+            errno ? strerror(errno) : "no room, or nobody reads it");
     return status == EXIT_OK ? EXIT_FAILED : status;
 }
 

@@ -120,7 +120,7 @@ void text_number(double value, int digits, char *buffer, size_t size) {
 int json_print(const char *verb, json_t *value) {
     if (!value || json_dumpf(value, stdout, JSON_COMPACT | JSON_REAL_PRECISION(15)) != 0) {
         json_decref(value);
-        fprintf(stderr, "effnet %s: cannot write JSON to standard output\n", verb);
+        if (!ferror(stdout)) fprintf(stderr, "effnet %s: no memory to write JSON\n", verb); /* else main tells it */
         return EXIT_FAILED;
     }
     json_decref(value);

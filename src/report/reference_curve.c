@@ -1,10 +1,11 @@
 /* reference_curve.c - see reference_curve.h. */
 #include "report/reference_curve.h"
 
-#include "base/file.h"
 #include "base/number_text.h"
+#include "base/text_file.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,10 +69,9 @@ effnet_status reference_curve_read(const char *key, ReferenceCurve *out, effnet_
     out->count = 0;
     if (!key[0]) return EFFNET_OK;
     if (*key >= '0' && *key <= '9') return reference_curve_parse("reference_curve", key, out, err);
-    TRY(file_read(key, LONGEST_FILE, &text, &size, err));
+    TRY(text_file_read(key, LONGEST_FILE, &text, &size, err));
     snprintf(name, sizeof name, "reference_curve: '%.500s'", key);
-    effnet_status status = strlen(text) == size ? reference_curve_parse(name, text, out, err)
-                                                : fail(err, EFFNET_ERROR_FORMAT, "%s: no text", name);
+    effnet_status status = reference_curve_parse(name, text, out, err);
     free(text);
     return status;
 }

@@ -204,6 +204,13 @@ for form in 'split train val' 'Subset Training Test' 'is_valid false true' 'is_t
     tell "a key of its rows tells the splits: rows of '"
     grep -qE '^train +4 pictures' "$work/out" && grep -qE '^val +2 pictures' "$work/out" || die "the splits of '$form' in JSON"
 done
+{ printf '\xef\xbb\xbf'; cat "$work/table/one.jsonl"; } >"$work/table/mark.jsonl"
+{ printf '\xff\xfe'; iconv -t UTF-16LE "$work/table/one.jsonl"; } >"$work/table/wide.jsonl"
+{ echo; cat "$work/table/one.jsonl"; } >"$work/table/late.jsonl"
+for name in mark wide late; do
+    run 0 "$effnet" data check "$work/table/$name.jsonl"
+    grep -qE '^train +4 pictures' "$work/out" && grep -qE '^val +2 pictures' "$work/out" || die "$name.jsonl"
+done
 { cat "$work/table/one.jsonl"; echo '{"file_name": "0.png", "label": "class 0", "split": "spare"}'; } >"$work/table/spare.jsonl"
 run 0 "$effnet" data check "$work/table/spare.jsonl"
 tell "rows of no split that is known are passed over: 1 \(the first says 'spare'\)"

@@ -151,6 +151,11 @@ grep -q "why.png: where 'Trouser' is seen" "$work/err" || die "--class is not to
 run 0 "$effnet" predict "$model" "$work/0.png" "$work/9999.png" --csv --explain "$work/why"
 [ -s "$work/why/000001-0.png" ] && [ -s "$work/why/000002-9999.png" ] || die "two pictures, two drawings"
 
+echo "-- standard output that cannot be written is told, whatever is written there"
+for form in '' --json --jsonl --csv '--features gap'; do
+    complains 1 "cannot write to standard output" bash -c "'$effnet' predict '$model' '$work/0.png' $form >/dev/full"
+done
+
 echo "-- stopped by a signal, features leave nothing half-written; what stood there before stays"
 for number in INT TERM HUP PIPE; do
     mkfifo "$work/list.$number"

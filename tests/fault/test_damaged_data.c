@@ -30,7 +30,7 @@ typedef struct Contents {
 static Contents look(const char *root) {
     Contents contents = {0};
     Dataset *dataset;
-    if (dataset_open(root, SPLIT_TRAIN, NULL, &dataset, &err) != EFFNET_OK) {
+    if (dataset_open_with(root, SPLIT_TRAIN, NULL, "100%", &dataset, &err) != EFFNET_OK) {
         assert_int_not_equal(err.message[0], 0);
         contents.noticed = true;
         return contents;

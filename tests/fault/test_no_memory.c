@@ -77,7 +77,7 @@ static uint32_t sum_of_file(const char *path) {
 
 static effnet_status read_data(void) {
     Dataset *dataset;
-    effnet_status status = dataset_open(data, SPLIT_TRAIN, NULL, &dataset, &err);
+    effnet_status status = dataset_open_with(data, SPLIT_TRAIN, NULL, "100%", &dataset, &err);
     if (status != EFFNET_OK) return status;
     said->told = dataset_lost(dataset) > 0;
     said->sum = (uint32_t)dataset_size(dataset);

@@ -2,8 +2,10 @@
 #include "data/sources/json_rows.h"
 
 #include "base/file.h"
+#include "base/text_file.h"
 #include "data/sources/label_sets.h"
 #include "data/sources/table_columns.h"
+#include "data/sources/table_file.h"
 #include "data/sources/table_split.h"
 
 #include <jansson.h>
@@ -28,15 +30,34 @@ static json_t *find(const json_t *object, const char *const *names) {
     return NULL;
 }
 
+static bool line_is_row(const char *line) {
+    json_t *object = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
+    const bool good = json_is_string(find(object, table_path_names)) && find(object, table_label_names);
+    json_decref(object);
+    return good;
+}
+
+/* The same of a text with a mark, or in UTF-16. */
+static bool marked_text_begins(const char *path) {
+    char *text;
+    size_t size;
+    if (text_file_read(path, TABLE_TEXT_LIMIT, &text, &size, NULL) != EFFNET_OK) return false;
+    char *line = text + strspn(text, " \t\r\n");
+    line[strcspn(line, "\n")] = 0;
+    const bool good = line_is_row(line);
+    free(text);
+    return good;
+}
+
 bool json_rows_begin(const char *path) {
     int descriptor = -1; /* file_open, so that a pipe is not waited for */
     FILE *stream = file_open(path, &descriptor, NULL, NULL) == EFFNET_OK ? fdopen(descriptor, "rb") : NULL;
     if (!stream && descriptor >= 0) close(descriptor);
     char *line = malloc(FIRST_LINE);
     bool good = stream && line && fgets(line, FIRST_LINE, stream);
-    json_t *object = good ? json_loads(line, JSON_REJECT_DUPLICATES, NULL) : NULL;
-    good = json_is_string(find(object, table_path_names)) && find(object, table_label_names);
-    json_decref(object);
+    while (good && !line[strspn(line, " \t\r\n")]) good = fgets(line, FIRST_LINE, stream);
+    const unsigned char first = good ? (unsigned char)line[0] : 0;
+    good = good && (first == 0xEF || first >= 0xFE ? marked_text_begins(path) : line_is_row(line));
     free(line);
     if (stream) fclose(stream);
     return good;

@@ -27,8 +27,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { TABLE_LIMIT = 1 << 30 };
-
 typedef struct TableSource {
     ShardSource source;
     SplitWanted wanted; /* names NULL: all rows */
@@ -515,7 +513,7 @@ static effnet_status fill(TableSource *table, NameSet *labels, effnet_error *err
         JsonRows rows = {table, i, labels};
         char *text;
         size_t size;
-        TRY(text_file_read(source->files.files[i].path, TABLE_LIMIT, &text, &size, err));
+        TRY(text_file_read(source->files.files[i].path, TABLE_TEXT_LIMIT, &text, &size, err));
         const char *name = source->files.files[i].path;
         effnet_status status =
             json_rows_named(name) ? read_json(&rows, name, text, err) : read_rows(table, i, text, labels, err);

@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 
-enum { TABLE_FIELDS = 64 };
+enum { TABLE_FIELDS = 64, TABLE_TEXT_LIMIT = 1 << 30 }; /* bytes of a table */
 
 typedef struct TableReader {
     const char *name; /* for messages */

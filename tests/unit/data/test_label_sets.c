@@ -29,7 +29,7 @@ static Dataset *open_table(const char *name, const char *text) {
     effnet_error err = {0};
     snprintf(kept, sizeof kept, "%s", path);
     scratch_write(kept, text, strlen(text));
-    if (dataset_open(kept, SPLIT_TRAIN, NULL, &dataset, &err) != EFFNET_OK) fail_msg("%s", err.message);
+    if (dataset_open_with(kept, SPLIT_TRAIN, NULL, "100%", &dataset, &err) != EFFNET_OK) fail_msg("%s", err.message);
     return dataset;
 }
 

@@ -182,9 +182,11 @@ static effnet_status open_split_of_files(const NameList *files, const NameList *
         status = open_files(files, kind, wanted, out, err);
     if (chosen.count && (wanted->named || files->count > 1)) *wanted->whole = false;
     if (status == EFFNET_OK && wanted->named && *wanted->whole)
-        status = no_split(wanted, fail(err, EFFNET_ERROR_IO,
-                                       "'%s' has no split '%s': neither its name nor what is in it tells one",
-                                       files->names[0], wanted->names[0]));
+        status =
+            no_split(wanted, fail(err, EFFNET_ERROR_IO,
+                                  "'%s' has no split '%s': neither its name nor what is in it tells one; leave the key "
+                                  "out, and a fifth of each class is kept to evaluate on",
+                                  files->names[0], wanted->names[0]));
     if (status == EFFNET_OK) status = find_losses(*out, chosen.count ? &chosen : files, lost, err);
     if (status != EFFNET_OK) {
         dataset_free(*out);

@@ -1,6 +1,13 @@
 /* common.h - what the kernel bodies share: loops over a tensor's channels in blocks of vectors, and loads and
  * stores with a tail. A body is an always-inlined function whose `vectors` and `tail` are constants after inlining:
- * whole blocks of BLOCK_VECTORS vectors first, then two, then single ones, then what is left below one vector, masked. */
+ * whole blocks of BLOCK_VECTORS vectors first, then two, then single ones, then what is left below one vector, masked.
+ *
+ * A set of vectors (vectors/) says what fits its registers and keeps its units busy:
+ *   GEMM_ROWS, GEMM_VECTORS   a block of a product: rows, and vectors of columns
+ *   BLOCK_VECTORS             vectors of channels that an elementwise kernel takes at a time
+ *   PROJECT_VECTORS           the same of project_gradient_tile, which has ten sums and twelve parameters for each two
+ *   DEPTHWISE_PIXELS          neighbouring outputs of a depthwise row, a chain of multiply-adds each
+ *   ACTIVATION_CHAINS         vectors whose swish is computed side by side, operation by operation */
 #ifndef EFFNET_COMMON_BODY_H
 #define EFFNET_COMMON_BODY_H
 

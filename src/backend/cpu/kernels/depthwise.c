@@ -18,18 +18,17 @@ INLINE void row_load_block(const Value *x, size_t stride, int width, int c, int 
                            Activation activation, float *value, float *slope, int row_width, int pad) {
     BnLanes lanes = bn ? load_bn(bn, c, vectors, tail) : (BnLanes){0};
     size_t base = row_at(c, row_width, pad);
-    for (int i = 0; i < width; i++) UNROLL for (int v = 0; v < vectors; v++) {
-            Vector a = load_values(x + (size_t)i * stride + c + v * LANES, tail), d;
-            size_t at = base + ((size_t)v * (size_t)row_width + (size_t)i) * LANES;
-            if (bn) a = normalise(&lanes, v, a);
-            if (slope) {
-                a = vector_activate_slope(a, activation, &d);
-                vector_store(slope + at, d);
-            } else {
-                a = vector_activate(a, activation);
-            }
-            vector_store(value + at, a);
+    for (int i = 0; i < width; i++, x += stride, base += LANES) {
+        Vector a[BLOCK_VECTORS], d[BLOCK_VECTORS];
+        UNROLL for (int v = 0; v < vectors; v++) a[v] = load_values(x + c + v * LANES, tail);
+        if (bn) UNROLL for (int v = 0; v < vectors; v++) a[v] = normalise(&lanes, v, a[v]);
+        activate(a, slope ? d : NULL, vectors, activation);
+        UNROLL for (int v = 0; v < vectors; v++) {
+            size_t at = base + (size_t)(v * row_width) * LANES;
+            if (slope) vector_store(slope + at, d[v]);
+            vector_store(value + at, a[v]);
         }
+    }
 }
 
 void ISA_NAME(row_load)(const Stored *x, size_t stride, int width, int channels, const BnVectors *bn,
@@ -96,6 +95,10 @@ INLINE void depthwise_pixels(const float *const *rows, size_t row_offset, const 
     for (; x + DEPTHWISE_PIXELS <= width; x += DEPTHWISE_PIXELS)
         depthwise_block(rows, row_offset, weights, kernel, first, taps, tap_step, step, DEPTHWISE_PIXELS, x, start, out,
                         stride, tail);
+    if (DEPTHWISE_PIXELS > 4 && x + 4 <= width) {
+        depthwise_block(rows, row_offset, weights, kernel, first, taps, tap_step, step, 4, x, start, out, stride, tail);
+        x += 4;
+    }
     for (; x + 2 <= width; x += 2)
         depthwise_block(rows, row_offset, weights, kernel, first, taps, tap_step, step, 2, x, start, out, stride, tail);
     if (x < width)

@@ -16,9 +16,9 @@ INLINE void tile_load_block(const Value *x, size_t stride, int rows, int c, int 
         UNROLL for (int v = 0; v < vectors; v++) {
             value[v] = load_values(x + (size_t)row * stride + c + v * LANES, tail);
             if (bn) value[v] = normalise(&lanes, v, value[v]);
-            value[v] = vector_activate(value[v], activation);
-            if (sums) sum[v] = sum[v] + value[v];
         }
+        activate(value, NULL, vectors, activation);
+        if (sums) UNROLL for (int v = 0; v < vectors; v++) sum[v] = sum[v] + value[v];
         if (tile) store_vectors(to + (size_t)row * TILE_CHANNELS, vectors, 0, value);
     }
     if (sums) UNROLL for (int v = 0; v < vectors; v++) add_lanes(sums + c + v * LANES, sum[v], tail);
@@ -152,10 +152,6 @@ void ISA_NAME(gradient_sums)(const Stored *g, const Stored *p, int rows, int cha
 
 /* ---- squeeze-excite, projection and pooling, backward ------------------------------------------------------ */
 
-/* Ten sums and twelve vectors of parameters at a time fit the registers; a single vector's loads would use half of each
- * cache line of bf16. */
-enum { PROJECT_VECTORS = BLOCK_VECTORS / 2 };
-
 INLINE void project_gradient_block(const Value *u, Value *dv, size_t stride, int rows, int c, int vectors, int tail,
                                    const BnVectors *bn, Activation activation, const float *gate, Value *tile,
                                    int tile_rows, Value *slope, ProjectSums sums) {
@@ -169,14 +165,18 @@ INLINE void project_gradient_block(const Value *u, Value *dv, size_t stride, int
     Value *to = tile + tile_offset(c, tile_rows);
     for (int row = 0; row < rows; row++, to += TILE_CHANNELS) {
         size_t at = (size_t)row * stride + (size_t)c;
-        Vector centred[PROJECT_VECTORS], gated[PROJECT_VECTORS], d[PROJECT_VECTORS], e[PROJECT_VECTORS];
+        Vector centred[PROJECT_VECTORS], a[PROJECT_VECTORS], gated[PROJECT_VECTORS], d[PROJECT_VECTORS],
+            e[PROJECT_VECTORS];
+        UNROLL for (int v = 0; v < vectors; v++) {
+            centred[v] = load_values(u + at + v * LANES, tail) - lanes.mean[v];
+            a[v] = vector_fma(centred[v], lanes.scale[v], lanes.bias[v]);
+        }
+        activate(a, d, vectors, activation);
         UNROLL for (int v = 0; v < vectors; v++) {
             Vector gradient = load_values(dv + at + v * LANES, tail);
-            centred[v] = load_values(u + at + v * LANES, tail) - lanes.mean[v];
-            Vector a = vector_activate_slope(vector_fma(centred[v], lanes.scale[v], lanes.bias[v]), activation, &d[v]);
-            gated[v] = a * g[v];
+            gated[v] = a[v] * g[v];
             e[v] = gradient * g[v] * d[v];
-            if (gate) sum_gate[v] = vector_fma(gradient, a, sum_gate[v]);
+            if (gate) sum_gate[v] = vector_fma(gradient, a[v], sum_gate[v]);
         }
         store_vectors(to, vectors, 0, gated);
         store_vectors(dv + at, vectors, tail, e);
@@ -252,7 +252,8 @@ INLINE void pool_gradient_block(const Value *y, int rows, int channels, int c, i
     for (int row = 0; row < rows; row++) {
         size_t at = (size_t)row * (size_t)channels + (size_t)c;
         Vector centred = load_values(y + at, tail) - lanes.mean[0], slope;
-        vector_activate_slope(vector_fma(centred, lanes.scale[0], lanes.bias[0]), activation, &slope);
+        Vector z = vector_fma(centred, lanes.scale[0], lanes.bias[0]);
+        activate(&z, &slope, 1, activation);
         Vector e = store_values(dz + at, g * slope, tail);
         s = s + e;
         t = vector_fma(e, centred, t);

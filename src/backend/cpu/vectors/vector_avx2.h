@@ -11,7 +11,8 @@
 #include <string.h>
 
 #define VECTOR_ISA avx2
-enum { LANES = 8, GEMM_ROWS = 6, GEMM_VECTORS = 2, BLOCK_VECTORS = 2, DEPTHWISE_PIXELS = 4 };
+enum { LANES = 8, GEMM_ROWS = 6, GEMM_VECTORS = 2, BLOCK_VECTORS = 4, PROJECT_VECTORS = 1 };
+enum { DEPTHWISE_PIXELS = 7, ACTIVATION_CHAINS = 4 };
 
 typedef __m256 Vector;
 

@@ -9,7 +9,8 @@
 #include <string.h>
 
 #define VECTOR_ISA scalar
-enum { LANES = 1, GEMM_ROWS = 4, GEMM_VECTORS = 4, BLOCK_VECTORS = 4, DEPTHWISE_PIXELS = 4 };
+enum { LANES = 1, GEMM_ROWS = 4, GEMM_VECTORS = 4, BLOCK_VECTORS = 4, PROJECT_VECTORS = 2 };
+enum { DEPTHWISE_PIXELS = 4, ACTIVATION_CHAINS = 1 };
 
 typedef float Vector;
 

@@ -29,33 +29,36 @@ static const double ACTIVATED =
     4e-4; /* of activations in bf16, before they are rounded: see activations_are_accurate */
 static const double LEAST_SCALE = 1e-2; /* of sums that are kept exactly: below it, what cancels of numbers of size 1 */
 
-static const CpuKernels *tables[16]; /* the scalar fp32 table first */
+static const CpuKernels *tables[24]; /* the scalar fp32 table first */
 static int num_tables;
 
 #ifdef EFFNET_EMULATED
-/* The same sources over instructions in C (over_simde.h). */
+/* The same sources over instructions in C (over_simde.h, over_simde_neon.h). */
 extern const CpuKernels cpu_kernels_avx2_emulated, cpu_kernels_avx2_emulated_bf16, cpu_kernels_avx512_emulated,
-    cpu_kernels_avx512_emulated_bf16, cpu_kernels_avx512bf16_emulated_bf16;
+    cpu_kernels_avx512_emulated_bf16, cpu_kernels_avx512bf16_emulated_bf16, cpu_kernels_neon_emulated,
+    cpu_kernels_neon_emulated_bf16;
 #endif
 
 static void find_tables(void) {
-    static const char *names[] = {"scalar", "avx2", "avx512", "avx512bf16", "amx"};
-    for (int i = 0; i < 5; i++) {
+    int sets = 0;
+    while (cpu_isa_at(sets)) sets++;
+    for (int i = sets - 1; i >= 0; i--) {
         effnet_error err;
         const CpuIsa *isa;
-        setenv("EFFNET_ISA", names[i], 1);
+        setenv("EFFNET_ISA", cpu_isa_at(i)->name, 1);
         if (cpu_isa_choose(&isa, &err) == EFFNET_OK) {
             tables[num_tables++] = isa->fp32;
             tables[num_tables++] = isa->bf16;
         } else {
-            printf("skipped on this processor: %s\n", names[i]);
+            printf("skipped on this processor: %s\n", cpu_isa_at(i)->name);
         }
     }
     unsetenv("EFFNET_ISA");
 #ifdef EFFNET_EMULATED
-    const CpuKernels *const emulated[] = {&cpu_kernels_avx2_emulated, &cpu_kernels_avx2_emulated_bf16,
-                                          &cpu_kernels_avx512_emulated, &cpu_kernels_avx512_emulated_bf16,
-                                          &cpu_kernels_avx512bf16_emulated_bf16};
+    const CpuKernels *const emulated[] = {
+        &cpu_kernels_avx2_emulated,        &cpu_kernels_avx2_emulated_bf16,       &cpu_kernels_avx512_emulated,
+        &cpu_kernels_avx512_emulated_bf16, &cpu_kernels_avx512bf16_emulated_bf16, &cpu_kernels_neon_emulated,
+        &cpu_kernels_neon_emulated_bf16};
     for (size_t i = 0; i < sizeof emulated / sizeof *emulated; i++) tables[num_tables++] = emulated[i];
 #else
     printf("not built: kernels over emulated instructions (libsimde-dev; not under sanitizers)\n");

@@ -27,6 +27,14 @@ static bool has_amx(void) {
 }
 #endif
 
+#ifdef EFFNET_ARM
+#include <sys/auxv.h>
+
+/* Bits of AT_HWCAP and AT_HWCAP2 (Linux, arch/arm64/include/uapi/asm/hwcap.h). Compilers take instructions of half
+ * precision for constants where they have bf16. */
+enum { HWCAP_HAS_ASIMDHP = 1 << 10, HWCAP2_HAS_I8MM = 1 << 13, HWCAP2_HAS_BF16 = 1 << 14 };
+#endif
+
 unsigned cpu_features(void) {
     unsigned features = 0;
 #ifdef EFFNET_X86
@@ -38,6 +46,11 @@ unsigned cpu_features(void) {
     if (__builtin_cpu_supports("avx512bf16")) features |= CPU_AVX512_BF16;
     if (__builtin_cpu_supports("avx512vnni")) features |= CPU_AVX512_VNNI;
     if (has_amx()) features |= CPU_AMX;
+#endif
+#ifdef EFFNET_ARM
+    const unsigned long both = HWCAP2_HAS_I8MM | HWCAP2_HAS_BF16;
+    features |= CPU_NEON; /* of every 64-bit ARM processor */
+    if ((getauxval(AT_HWCAP) & HWCAP_HAS_ASIMDHP) && (getauxval(AT_HWCAP2) & both) == both) features |= CPU_NEON_BF16;
 #endif
     return features;
 }
@@ -55,9 +68,17 @@ static const struct Choice {
     {{"avx512", &cpu_kernels_avx512, &cpu_kernels_avx512_bf16}, CPU_AVX2 | CPU_AVX512},
     {{"avx2", &cpu_kernels_avx2, &cpu_kernels_avx2_bf16}, CPU_AVX2},
 #endif
+#ifdef EFFNET_ARM
+    {{"neonbf16", &cpu_kernels_neon, &cpu_kernels_neonbf16_bf16}, CPU_NEON | CPU_NEON_BF16},
+    {{"neon", &cpu_kernels_neon, &cpu_kernels_neon_bf16}, CPU_NEON},
+#endif
     {{"scalar", &cpu_kernels_scalar, &cpu_kernels_scalar_bf16}, 0},
 };
 enum { CHOICES = sizeof choices / sizeof choices[0] };
+
+const CpuIsa *cpu_isa_at(int i) {
+    return i < CHOICES ? &choices[i].isa : NULL;
+}
 
 CpuKernels cpu_kernels_with_int8(const CpuKernels *kernels) {
     CpuKernels table = *kernels;
@@ -84,19 +105,20 @@ effnet_status cpu_isa_choose(const CpuIsa **out, effnet_error *err) {
             return fail(err, EFFNET_ERROR_UNSUPPORTED,
                         "EFFNET_ISA=%s, but this processor or its system lacks it; unset it", forced);
     }
-    return fail(err, EFFNET_ERROR_ARGUMENT,
-                "EFFNET_ISA=%.40s is unknown; allowed: scalar, avx2, avx512, avx512bf16, amx", forced);
+    char names[100] = "";
+    for (int i = CHOICES - 1, length = 0; i >= 0; i--)
+        length +=
+            snprintf(names + length, sizeof names - (size_t)length, "%s%s", length ? ", " : "", choices[i].isa.name);
+    return fail(err, EFFNET_ERROR_ARGUMENT, "EFFNET_ISA=%.40s is unknown; allowed: %s", forced, names);
 }
 
 void cpu_isa_describe(char *found, size_t found_size, char *used, size_t used_size) {
     static const struct {
         unsigned feature;
         const char *name;
-    } names[] = {{CPU_AVX2, "avx2"},
-                 {CPU_AVX512, "avx512"},
-                 {CPU_AVX512_BF16, "avx512_bf16"},
-                 {CPU_AVX512_VNNI, "avx512_vnni"},
-                 {CPU_AMX, "amx"}};
+    } names[] = {
+        {CPU_AVX2, "avx2"}, {CPU_AVX512, "avx512"}, {CPU_AVX512_BF16, "avx512_bf16"}, {CPU_AVX512_VNNI, "avx512_vnni"},
+        {CPU_AMX, "amx"},   {CPU_NEON, "neon"},     {CPU_NEON_BF16, "neon_bf16"}};
     const unsigned features = cpu_features();
     size_t length = (size_t)snprintf(found, found_size, "scalar");
     for (size_t i = 0; i < sizeof names / sizeof *names && length < found_size; i++)

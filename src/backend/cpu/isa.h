@@ -12,6 +12,8 @@ enum {
     CPU_AVX512_BF16 = 1 << 2,
     CPU_AVX512_VNNI = 1 << 3,
     CPU_AMX = 1 << 4,
+    CPU_NEON = 1 << 5,
+    CPU_NEON_BF16 = 1 << 6, /* dot products of bf16 and of bytes */
 };
 unsigned cpu_features(void);
 
@@ -21,8 +23,10 @@ typedef struct CpuIsa {
     const CpuKernels *fp32, *bf16;
 } CpuIsa;
 
-/* The best set, or the one that EFFNET_ISA=scalar|avx2|avx512|avx512bf16|amx names; an unknown name, or a set that this
- * machine lacks, is an error. */
+/* The sets that this program was built with, best first; NULL behind the last. */
+const CpuIsa *cpu_isa_at(int i);
+/* The best set that this machine has, or the one that EFFNET_ISA names; an unknown name, or a set that this machine lacks,
+ * is an error. */
 effnet_status cpu_isa_choose(const CpuIsa **out, effnet_error *err);
 /* found: "scalar avx2 avx512 avx512_bf16"; used: the set's name, or what is wrong with EFFNET_ISA. */
 void cpu_isa_describe(char *found, size_t found_size, char *used, size_t used_size);

@@ -113,5 +113,9 @@ extern const CpuKernels cpu_kernels_avx512, cpu_kernels_avx512_bf16;
 extern const CpuKernels cpu_kernels_avx512bf16_bf16; /* fp32 beside it is cpu_kernels_avx512's */
 extern const CpuKernels cpu_kernels_amx_bf16;        /* the same with other matrix kernels (amx/) */
 #endif
+#ifdef EFFNET_ARM
+extern const CpuKernels cpu_kernels_neon, cpu_kernels_neon_bf16;
+extern const CpuKernels cpu_kernels_neonbf16_bf16; /* fp32 beside it is cpu_kernels_neon's */
+#endif
 
 #endif

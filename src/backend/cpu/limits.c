@@ -83,6 +83,13 @@ effnet_status cpu_limits_measure(ThreadTeam *team, CpuLimits *out, effnet_error 
         out->int8_gops = peak_gflops(team, &run, dots->peak_byte_dots, 8.0 * PEAK_CHAINS * dots->lanes);
     if (features & CPU_AMX) out->amx_gflops = peak_gflops(team, &run, peak_multiply_adds_amx, AMX_ROUND);
 #endif
+#ifdef EFFNET_ARM
+    if (cpu_features() & CPU_NEON_BF16) {
+        const CpuKernels *dots = &cpu_kernels_neonbf16_bf16;
+        out->bf16_gflops = peak_gflops(team, &run, dots->peak_multiply_adds, 4.0 * PEAK_CHAINS * dots->lanes);
+        out->int8_gops = peak_gflops(team, &run, dots->peak_byte_dots, 8.0 * PEAK_CHAINS * dots->lanes);
+    }
+#endif
     out->read_gbps = bytes / best_seconds(team, read_task, &run) / 1e9;
     out->copy_gbps = bytes / best_seconds(team, copy_task, &run) / 1e9;
     memory_free(block);

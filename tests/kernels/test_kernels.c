@@ -32,12 +32,29 @@ static const double LEAST_SCALE = 1e-2; /* of sums that are kept exactly: below 
 static const CpuKernels *tables[24]; /* the scalar fp32 table first */
 static int num_tables;
 
-#ifdef EFFNET_EMULATED
-/* The same sources over instructions in C (over_simde.h, over_simde_neon.h). */
+/* The same sources over instructions in C (over_simde.h, over_simde_neon.h), of the sets that the processor of the build
+ * lacks. */
 extern const CpuKernels cpu_kernels_avx2_emulated, cpu_kernels_avx2_emulated_bf16, cpu_kernels_avx512_emulated,
     cpu_kernels_avx512_emulated_bf16, cpu_kernels_avx512bf16_emulated_bf16, cpu_kernels_neon_emulated,
     cpu_kernels_neon_emulated_bf16;
+static const CpuKernels *const emulated[] = {
+#ifdef EFFNET_EMULATED_AVX2
+    &cpu_kernels_avx2_emulated,
+    &cpu_kernels_avx2_emulated_bf16,
 #endif
+#ifdef EFFNET_EMULATED_AVX512
+    &cpu_kernels_avx512_emulated,
+    &cpu_kernels_avx512_emulated_bf16,
+#endif
+#ifdef EFFNET_EMULATED_AVX512BF16
+    &cpu_kernels_avx512bf16_emulated_bf16,
+#endif
+#ifdef EFFNET_EMULATED_NEON
+    &cpu_kernels_neon_emulated,
+    &cpu_kernels_neon_emulated_bf16,
+#endif
+    NULL,
+};
 
 static void find_tables(void) {
     int sets = 0;
@@ -54,15 +71,9 @@ static void find_tables(void) {
         }
     }
     unsetenv("EFFNET_ISA");
-#ifdef EFFNET_EMULATED
-    const CpuKernels *const emulated[] = {
-        &cpu_kernels_avx2_emulated,        &cpu_kernels_avx2_emulated_bf16,       &cpu_kernels_avx512_emulated,
-        &cpu_kernels_avx512_emulated_bf16, &cpu_kernels_avx512bf16_emulated_bf16, &cpu_kernels_neon_emulated,
-        &cpu_kernels_neon_emulated_bf16};
-    for (size_t i = 0; i < sizeof emulated / sizeof *emulated; i++) tables[num_tables++] = emulated[i];
-#else
-    printf("not built: kernels over emulated instructions (libsimde-dev; not under sanitizers)\n");
-#endif
+    for (size_t i = 0; emulated[i]; i++) tables[num_tables++] = emulated[i];
+    for (int t = 0; t < num_tables; t++) printf("%s%s ", tables[t]->isa, tables[t]->value_bytes == 2 ? " bf16," : ",");
+    printf("and no others: those over emulated instructions want libsimde-dev, and no sanitizer\n");
 }
 
 static bool is_bf16(const CpuKernels *k) {

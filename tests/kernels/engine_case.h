@@ -244,6 +244,39 @@ static inline Outcome problem_run(const Problem *problem, const EngineVtable *vt
     return out;
 }
 
+/* Forces an instruction set for engines made from now on; false where this machine lacks it. */
+static inline bool force_isa(const char *isa) {
+    const CpuIsa *found;
+    setenv("EFFNET_ISA", isa, 1);
+    return cpu_isa_choose(&found, NULL) == EFFNET_OK;
+}
+
+/* A whole network, squeeze-excite and all channels, on one small image: what a sanitizer is to see of one. A single
+ * image's last batch norms magnify a rounding beyond measure, so nothing is compared; the numbers are numbers. */
+static inline void run_whole_network(const Variant *ways, int count, int isas) {
+    static const Case whole = {"efficientnet_b0", false, {33, 33, 3}, 1, MODEL_PADDING_SAME, true};
+    Problem problem;
+    ThreadTeam *team;
+    problem_create(&whole, 0, &problem);
+    assert_int_equal(thread_team_create(2, &team, NULL), EFFNET_OK);
+    Outcome out = {.logits = floats(CLASSES),
+                   .gradients = floats(problem.network.parameter_floats),
+                   .statistics = floats(problem.network.statistic_floats),
+                   .evaluated = floats(CLASSES),
+                   .inferred = floats(CLASSES)};
+    memcpy(out.statistics, problem.statistics, sizeof(float) * problem.network.statistic_floats);
+    for (int isa = 0; isa < isas; isa++)
+        for (int way = 0; way < count && force_isa(isa_names[isa]); way++) {
+            if (!ways[way].int8) problem_train(&problem, &cpu_engine, team, ways[way], false, &out);
+            infer(&problem, &cpu_engine, team, ways[way], 1, out.statistics, out.inferred);
+            for (int c = 0; c < CLASSES; c++) assert_true(isfinite(out.logits[c]) && isfinite(out.inferred[c]));
+            for (size_t i = 0; i < problem.network.parameter_floats; i++) assert_true(isfinite(out.gradients[i]));
+        }
+    thread_team_free(team);
+    outcome_free(&out);
+    problem_free(&problem);
+}
+
 /* ---- threads and instruction sets ------------------------------------------------------------------------------------ */
 
 static inline bool same_bits(const Problem *problem, const char *isa, int threads, const Outcome *got,
@@ -256,13 +289,6 @@ static inline bool same_bits(const Problem *problem, const char *isa, int thread
            compare_bits(name, got->statistics, want->statistics, problem->network.statistic_floats, NULL, 0) &&
            compare_bits(name, got->inferred, want->inferred, 2 * logits, NULL, 0) &&
            compare_bits(name, got->evaluated, want->evaluated, logits, NULL, 0);
-}
-
-/* Forces an instruction set for engines made from now on; false where this machine lacks it. */
-static inline bool force_isa(const char *isa) {
-    const CpuIsa *found;
-    setenv("EFFNET_ISA", isa, 1);
-    return cpu_isa_choose(&found, NULL) == EFFNET_OK;
 }
 
 /* The same bits for every number of threads. How a pass is split into tasks is every instruction set's alike, its tiles

@@ -101,14 +101,20 @@ static void bf16_training_and_evaluation(void **state) {
     assert_true(all);
 }
 
+static void whole_network(void **state) {
+    (void)state;
+    run_whole_network(bf16_variants, VARIANTS, BF16_ISAS);
+}
+
 int main(void) {
     /* The first case, a single small image, magnifies bf16's rounding beyond measure. */
     static const int sample[] = {9, 11, 12, 3, 6};
-    struct CMUnitTest tests[CASES];
+    struct CMUnitTest tests[CASES + 1];
     size_t count = 0;
     for (size_t at = 0; at < (SANITIZED ? 3 : sizeof sample / sizeof *sample); at++) {
         const Case *from = &cases[sample[at]];
         tests[count++] = (struct CMUnitTest){from->model, bf16_training_and_evaluation, NULL, NULL, (void *)from};
     }
+    tests[count++] = (struct CMUnitTest){"a whole network", whole_network, NULL, NULL, NULL};
     return _cmocka_run_group_tests("engine parity, bf16", tests, count, NULL, NULL);
 }

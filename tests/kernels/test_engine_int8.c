@@ -50,6 +50,13 @@ static void int8_inference(void **state) {
     assert_true(all);
 }
 
+static void whole_network(void **state) {
+    (void)state;
+    static const Variant ways[] = {{.name = "int8, fused", .fuse = 1, .int8 = true},
+                                   {.name = "int8, bf16, unfused", .fuse = 2, .int8 = true, .bf16 = true}};
+    run_whole_network(ways, 2, BF16_ISAS);
+}
+
 static void int8_refuses_training(void **state) {
     Problem problem;
     unsetenv("EFFNET_ISA"); /* the last that was tried may be one that this processor lacks */
@@ -67,12 +74,13 @@ static void int8_refuses_training(void **state) {
 
 int main(void) {
     static const int sample[] = {9, 11, 12, 3, 6};
-    struct CMUnitTest tests[CASES + 1];
+    struct CMUnitTest tests[CASES + 2];
     size_t count = 0;
     for (size_t at = 0; at < (SANITIZED ? 2 : sizeof sample / sizeof *sample); at++) {
         const Case *from = &cases[sample[at]];
         tests[count++] = (struct CMUnitTest){from->model, int8_inference, NULL, NULL, (void *)from};
     }
+    tests[count++] = (struct CMUnitTest){"a whole network", whole_network, NULL, NULL, NULL};
     tests[count++] = (struct CMUnitTest){"int8 refuses training", int8_refuses_training, NULL, NULL, (void *)&cases[0]};
     return _cmocka_run_group_tests("engine parity, int8", tests, count, NULL, NULL);
 }

@@ -3,14 +3,16 @@
 
     git clone https://github.com/NobuoTsukamoto/jax_examples && git -C jax_examples checkout c05ece5
     python make_flax_original.py jax_examples        # writes flax_original.json beside itself; some minutes
-    python make_flax_original.py jax_examples --devices        # flax_eight.json: twenty steps on eight devices
+    python make_flax_original.py jax_examples --devices        # flax_eight.json: fifty steps on eight devices
+    python make_flax_original.py jax_examples --shared         # flax_groups.json, flax_all.json: batch norm over devices
 
 The model (classification/implements/efficientnet.py), the optimizer and its schedule (common/optimizer.py) and the
 average (common/model_ema.py) are that repository's own code, imported from the checkout; nothing of it is kept here.
 What train.py does around them (keys, loss, step) is written down below in our words: train.py itself needs the data
 set before anything else. On eight devices it is a part of every batch on each, gradients averaged, batch norm and
-masks each device's own, running statistics averaged at the end (sync_batch_stats). Three parts of the run on one
-device:
+masks each device's own, running statistics averaged at the end (sync_batch_stats). --shared gives the model's batch
+norms an axis_name, so that Flax itself takes moments over devices: over groups of eight of sixteen devices, and over all
+of eight, in a network of a third of the depth. Three parts of the run on one device:
 
   initial   EfficientNet-B0 of 1,000 classes from seed 42, with the kernel initialiser of c05ece5 (normal) and with the
             truncated one that the first run had: norm and some elements of every tensor
@@ -25,8 +27,11 @@ device:
 SPDX-License-Identifier: Apache-2.0"""
 
 import argparse
+import functools
+import math
 import pathlib
 import sys
+import types
 import zlib
 
 import flax
@@ -54,7 +59,12 @@ EMA_DECAY = 0.9999
 
 # ---- their names to timm's -----------------------------------------------------------------------------------
 
-BLOCKS = [(stage, i) for stage, repeats in enumerate([1, 2, 2, 3, 3, 4, 1]) for i in range(repeats)]
+
+def blocks(depth):
+    return [(stage, i) for stage, repeats in enumerate([1, 2, 2, 3, 3, 4, 1]) for i in range(math.ceil(depth * repeats))]
+
+
+BLOCKS = blocks(1)
 LEAVES = {"kernel": "weight", "scale": "weight", "bias": "bias", "mean": "running_mean", "var": "running_var"}
 
 
@@ -143,7 +153,14 @@ class Devices:
 
     def deal(self, values, order):
         """(batch, ...) to (devices, pictures, ...); order -1: devices and pictures in reverse."""
-        return values.reshape(self.count, -1, *values.shape[1:])[::order, ::order]
+        return self.turn(values.reshape(self.count, -1, *values.shape[1:]), order)
+
+    def turn(self, values, order):
+        return values[::order, ::order]
+
+    def settle(self, before, after):
+        """The running statistics after a step (devices, ...), from those before it."""
+        return after
 
     def make_loss(self, model, masks, mode):
         """One device after the other, and the mean of what pmap and pmean would work out at once: with more devices
@@ -164,6 +181,45 @@ class Devices:
         return averaged
 
 
+class Groups(Devices):
+    """Devices whose batch norms see a group's pictures together: each device an entry of vmap's axis "member", whose
+    groups are another axis around it, as axis_index_groups of neighbours would be. Gradients are taken outside of both:
+    of the mean of the devices' losses by weights that all have in common."""
+
+    def __init__(self, count, group):
+        super().__init__(count)
+        self.group = group
+
+    def make_loss(self, model, masks, mode):
+        across = (None, 0, 0, 0, 0, 0)
+        loss = jax.vmap(jax.vmap(plain_loss(model, masks, mode), across, axis_name="member"), across)
+
+        def averaged(params, *parts):
+            grouped = jax.tree.map(lambda leaf: leaf.reshape(-1, self.group, *leaf.shape[1:]), parts)
+            losses, auxiliary = loss(params, *grouped)
+            return losses.mean(), jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), auxiliary)
+
+        return jax.jit(jax.value_and_grad(averaged, has_aux=True))
+
+    def turn(self, values, order):
+        """In reverse within each group: running statistics go by the order of the groups."""
+        return values.reshape(-1, self.group, *values.shape[1:])[:, ::order, ::order].reshape(values.shape)
+
+    def settle(self, before, after):
+        """effnet's running statistics are one set, moved by each group in turn; these are one a device."""
+        momentum = 0.99  # the model's
+        moved = after[0]
+        for group in range(1, self.count // self.group):
+            moved = momentum * moved + (after[group * self.group] - momentum * before[0])
+        return jnp.stack([moved] * self.count)
+
+
+def share_batch_norm(original):
+    """From here on the original's batch norms take their moments over the axis "member"."""
+    names = {**vars(nn), "BatchNorm": functools.partial(nn.BatchNorm, axis_name="member")}
+    original["model"].nn = types.SimpleNamespace(**names)
+
+
 def train(model, original, masks, variables, keys, devices, steps, batch, told=None):
     """Losses, gradient norms, rates, final tensors by quantity, masks of each step, each with the devices as their first
     axis. `told`: the masks of an earlier run, and its batches, with devices and pictures in reverse."""
@@ -182,9 +238,10 @@ def train(model, original, masks, variables, keys, devices, steps, batch, told=N
         dropout, depth, keys = (jnp.stack(part) for part in zip(*(jax.random.split(key, 3) for key in keys)))
         pictures = jnp.asarray(devices.deal(formula.images(step, batch, SIDE), order))
         labels = jnp.asarray(devices.deal(formula.labels(step, batch, CLASSES), order))
-        (loss, (statistics, drawn)), grads = gradient(
+        (loss, (moved, drawn)), grads = gradient(
             params, statistics, pictures, labels, (dropout, depth),
-            [mask[::order, ::order] for mask in told[step]] if told else [])
+            [devices.turn(mask, order) for mask in told[step]] if told else [])
+        statistics = jax.tree.map(devices.settle, statistics, moved)
         updates, state = update(grads, state, params)
         params = optax.apply_updates(params, updates)
         _, ema = step_average(params, ema)
@@ -243,43 +300,51 @@ def digits(values):
     return [float(f"{value:.9g}") for value in values]
 
 
-def add_run(document, run, other):
-    """Losses, norms and final tensors of a run, and of the same in another order."""
+def add_run(document, run, other, quantities=None, samples=formula.OTHER_SAMPLES):
+    """Losses, norms and final tensors (all, or those named) of a run, and of the same in another order."""
     (losses, norms, rates, final, _), (other_losses, other_norms, _, other_final, _) = run, other
     document["run"] = {"lr": digits(rates), "losses": digits(losses), "gradient_norms": digits(norms),
                        "other_losses": digits(other_losses), "other_gradient_norms": digits(other_norms)}
     document["statistics"] = [[name, *values.shape] for name, values in final["statistics"].items()]
-    for quantity, tensors in final.items():
-        document["run"][quantity] = formula.describe_all(tensors, tensors, other_final[quantity], formula.OTHER_SAMPLES)
+    for quantity in quantities or final:
+        tensors = final[quantity]
+        document["run"][quantity] = formula.describe_all(tensors, tensors, other_final[quantity], samples)
     worst = max(abs(a / b - 1) for a, b in zip(losses, other_losses))
     print(f"losses in another order: {worst:.1e} apart")
 
 
-def write_devices(original, made_by, devices, steps, name):
-    """Steps on several devices, two pictures each."""
-    batch = 2 * devices.count
-    model = original["model"].EfficientNet(num_classes=CLASSES, init_stochastic_depth_rate=DROP_PATH)
+def write_devices(original, made_by, devices, batch, steps, name, depth=1.0, **kept):
+    """Steps on several devices, each with an equal part of a batch."""
+    model = original["model"].EfficientNet(num_classes=CLASSES, init_stochastic_depth_rate=DROP_PATH,
+                                           depth_coefficient=depth)
     masks = Masks()
+    BLOCKS[:] = blocks(depth)
     variables, _ = initial_variables(model, 0, devices.count)
     keys = [initial_variables(model, device, devices.count)[1] for device in range(devices.count)]
     first = train(model, original, masks, variables, keys, devices, steps, batch)
     other = train(model, original, masks, variables, keys, devices, steps, batch, first[4])
     document = {"made_by": made_by, "devices": devices.count, "batch": batch}
     document["parameters"] = [[name, *values.shape] for name, values in first[3]["parameters"].items()]
-    add_run(document, first, other)
+    add_run(document, first, other, **kept)
     formula.write(pathlib.Path(__file__).with_name(name), document)
 
 
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("checkout", type=pathlib.Path)
-    arguments.add_argument("--devices", action="store_true", help="flax_eight.json: twenty steps on eight devices")
+    arguments.add_argument("--devices", action="store_true", help="flax_eight.json: fifty steps on eight devices")
+    arguments.add_argument("--shared", action="store_true", help="flax_groups.json and flax_all.json: ten steps each")
     options = arguments.parse_args()
     original = import_original(options.checkout)
     made_by = (f"make_flax_original.py: jax_examples c05ece5, flax {flax.__version__}, optax {optax.__version__}, "
                f"jax {jax.__version__}")
     if options.devices:
-        return write_devices(original, made_by, Devices(8), 20, "flax_eight.json")
+        return write_devices(original, made_by, Devices(8), 16, STEPS, "flax_eight.json")
+    if options.shared:
+        share_batch_norm(original)
+        kept = dict(depth=0.3, quantities=["parameters", "statistics", "slot_1"], samples=2)
+        write_devices(original, made_by, Groups(16, 8), 16, 10, "flax_groups.json", **kept)
+        return write_devices(original, made_by, Groups(8, 8), 16, 10, "flax_all.json", **kept)
     network = original["model"].EfficientNet
     document = {
         "made_by": made_by,

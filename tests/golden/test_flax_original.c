@@ -208,28 +208,41 @@ static void test_fifty_steps(void **state) {
     assert_int_equal(failures, 0);
 }
 
-/* The published run as it was: eight devices with their parts of a batch, masks and batch norms of their own, gradients
- * and running statistics averaged. Two pictures a device, twenty steps. */
-static void test_eight_devices(void **state) {
-    (void)state;
-    static const char *const settings[][2] = {
-        {"num_classes", "10"},  {"resolution", "64"}, {"batch_size", "16"},  {"replicas", "8"},        {"lr", "5e-5"},
-        {"warmup_epochs", "1"}, {"decay_steps", "7"}, {"decay_rate", "0.9"}, {"weight_decay", "0.02"},
+/* Sixteen pictures a step on `replicas` devices. */
+static void check_devices(const char *golden_name, const char *replicas, const char *bn_sync, const char *depth) {
+    const char *const settings[][2] = {
+        {"num_classes", "10"}, {"resolution", "64"},         {"batch_size", "16"},     {"replicas", replicas},
+        {"bn_sync", bn_sync},  {"depth_coefficient", depth}, {"lr", "5e-5"},           {"warmup_epochs", "1"},
+        {"decay_steps", "7"},  {"decay_rate", "0.9"},        {"weight_decay", "0.02"},
     };
     effnet_recipe *recipe = open_recipe("tpu-run3-fp32.yaml", settings, sizeof settings / sizeof settings[0]);
-    json_t *eight = golden_load("flax_eight.json");
-    int failures = check_replay(eight, recipe, NULL, &folder);
-    json_decref(eight);
+    json_t *devices = golden_load(golden_name);
+    int failures = check_replay(devices, recipe, NULL, &folder);
+    json_decref(devices);
     effnet_recipe_free(recipe);
     assert_int_equal(failures, 0);
+}
+
+/* The published run as it was: eight devices with their parts of a batch, masks and batch norms of their own, gradients
+ * and running statistics averaged. Two pictures a device, fifty steps. */
+static void test_eight_devices(void **state) {
+    (void)state;
+    check_devices("flax_eight.json", "8", "running_average", "1");
+}
+
+/* Flax's own synchronised batch norm: moments over groups of eight of sixteen devices, one picture each, and over all
+ * eight devices, in a network of a third of the depth. Ten steps. */
+static void test_shared_moments(void **state) {
+    (void)state;
+    check_devices("flax_groups.json", "16", "tpu_groups", "0.3");
 }
 
 int main(void) {
     golden = golden_load("flax_original.json");
     folder = scratch_folder_create();
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_names), cmocka_unit_test(test_initial_weights),
-                                       cmocka_unit_test(test_masks), cmocka_unit_test(test_fifty_steps),
-                                       cmocka_unit_test(test_eight_devices)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_names),         cmocka_unit_test(test_initial_weights),
+                                       cmocka_unit_test(test_masks),         cmocka_unit_test(test_fifty_steps),
+                                       cmocka_unit_test(test_eight_devices), cmocka_unit_test(test_shared_moments)};
     int failures = cmocka_run_group_tests(tests, NULL, NULL);
     scratch_folder_remove(&folder);
     json_decref(golden);

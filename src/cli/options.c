@@ -57,6 +57,36 @@ const char *nearest_name(const char *word, const char *const *names) {
     return least * 3 <= (int)strlen(word) * 2 ? nearest : NULL;
 }
 
+enum { HELP_COLUMN = 27, HELP_WIDTH = 100 };
+
+/* Words from HELP_COLUMN on, the first line's cursor being there already; a line ends before HELP_WIDTH. */
+static void print_in_column(const char *text) {
+    int column = HELP_COLUMN;
+    while (*text) {
+        const int length = (int)strcspn(text, " ");
+        if (column > HELP_COLUMN && column + 1 + length > HELP_WIDTH) {
+            printf("\n%*s", HELP_COLUMN, "");
+            column = HELP_COLUMN;
+        } else if (column > HELP_COLUMN) {
+            putchar(' ');
+            column++;
+        }
+        printf("%.*s", length, text);
+        column += length;
+        text += length;
+        text += strspn(text, " ");
+    }
+    putchar('\n');
+}
+
+/* An option and what it is: beside one another, or, where the option is long, below. */
+static void print_option(const char *name, const char *argument, const char *text) {
+    const int length = printf("  --%s%s%s", name, argument ? " " : "", argument ? argument : "");
+    if (length >= HELP_COLUMN) putchar('\n');
+    printf("%*s", length >= HELP_COLUMN ? HELP_COLUMN : HELP_COLUMN - length, "");
+    print_in_column(text);
+}
+
 static void print_help(const VerbHelp *help, const Option *options) {
     const Verb *verb = verb_table;
     while (strcmp(verb->name, help->verb) != 0) verb++;
@@ -64,14 +94,13 @@ static void print_help(const VerbHelp *help, const Option *options) {
     if (help->text) printf("%s", help->text);
     printf("\n");
     for (const Option *option = options; option->name; option++) {
-        char left[MAX_WORD], range[80];
+        char range[80], text[1000];
         option_range(option, range, sizeof range);
-        snprintf(left, sizeof left, "--%s%s%s", option->name, option->argument ? " " : "",
-                 option->argument ? option->argument : "");
-        printf("  %-24s %s%s%s%s%s\n", left, option->help, *range ? " (" : "", range, *range ? ")" : "",
-               option->kind == OPTION_LIST ? "; may be given more than once" : "");
+        snprintf(text, sizeof text, "%s%s%s%s%s", option->help, *range ? " (" : "", range, *range ? ")" : "",
+                 option->kind == OPTION_LIST ? "; may be given more than once" : "");
+        print_option(option->name, option->argument, text);
     }
-    printf("  %-24s %s\n", "--help", "this text");
+    print_option("help", NULL, "this text");
     printf("\nExamples:\n%s", help->examples);
 }
 

@@ -17,6 +17,10 @@ for verb in train replay eval predict serve import average export verify summari
     grep -q "^  $verb " "$work/out" || die "'effnet help' does not name $verb"
 done
 run 0 "$effnet" --help
+run 0 "$effnet" export --help
+grep -qx -- "  --format safetensors|onnx|c|gguf|stablehlo" "$work/out" || die "the choices of --format are cut off"
+[ "$(sed -n '/^  --weights/,/^Examples/p' "$work/out" | awk '{ if (length > most) most = length } END { print most }')" -le 100 ] ||
+    die "the options of export are told in lines of more than 100 columns"
 run 0 "$effnet" version
 grep -qE '^effnet [0-9]+\.[0-9]+\.[0-9]+, (gcc|clang) .*, ISA found: .*, used: [a-z0-9]+, processors: [0-9]+ of [0-9]+, memory: [0-9.]+ [A-Z]iB.*$' "$work/out" || die "version line"
 run 0 "$effnet" --version
@@ -85,7 +89,8 @@ echo "-- numbers of every verb's options"
 echo "data audit" >>"$work/verbs"
 tried=0
 while read -r verb sub; do
-    "$effnet" "$verb" $sub --help >"$work/help" 2>/dev/null </dev/null || continue # "help" itself
+    "$effnet" "$verb" $sub --help >"$work/out" 2>/dev/null </dev/null || continue # "help" itself
+    sed -E ':a; N; $!ba; s/\n {27}/ /g' "$work/out" >"$work/help"                    # an option a line
     while read -r option zero least most; do
         for value in '' ' ' nan -inf 1e99 1.5 0x10 5x '5 ' ' 5' -- 99999999999999999999 -99999999999999999999 \
             $((least - 1)) $((most + 1)) -1; do

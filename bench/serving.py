@@ -2,12 +2,12 @@
 """Predictions and latency wherever a model is served, side by side: the program, the C library, the exported C, ONNX Runtime
 and OpenVINO, pictures in and probabilities out in each.
 
-    bench/serving.py WEIGHTS.safetensors PICTURES... [--build build] [--rounds 30]
+    bench/serving.py WEIGHTS.safetensors PICTURES... [--build build] [--rounds 30] [--calibrate DIR]
 
 First every picture through each: the largest distance of a probability from the program's. Then one picture at a time, one
 thread each, in turn: each round runs every contender once on the same decoded picture, in processor time, so that what else
 the machine does weighs little, and on all alike; medians, and the median of each round's ratio to the C library. `network` rows have the network alone,
-prepared input in, logits out. Needs numpy, pillow, onnxruntime and openvino, a C compiler, and build/libeffnet.so.
+prepared input in, logits out. `bytes` rows, with --calibrate, are of `effnet export --dtype int8 --calibrate DIR`. Needs numpy, pillow, onnxruntime and openvino, a C compiler, and build/libeffnet.so.
 
 SPDX-License-Identifier: Apache-2.0"""
 
@@ -105,6 +105,7 @@ def main():
     parser.add_argument("pictures", nargs="+")
     parser.add_argument("--build", default="build", type=pathlib.Path)
     parser.add_argument("--rounds", default=30, type=int)
+    parser.add_argument("--calibrate", type=pathlib.Path)
     arguments = parser.parse_args()
     weights, build = pathlib.Path(arguments.weights).resolve(), arguments.build.resolve()
 
@@ -129,6 +130,16 @@ def main():
             "ONNX Runtime, network": lambda x: bare.run(["logits"], {"input": x[1]})[0][0],
             "OpenVINO, network": lambda x: bare_vino({"input": x[1]})["logits"][0],
         }
+        if arguments.calibrate:
+            options = ("--dtype", "int8", "--calibrate", arguments.calibrate, "--allow-loss")
+            run("export", weights, folder / "whole_bytes.onnx", "--preprocessing", *options)
+            run("export", weights, folder / "bare_bytes.onnx", *options)
+            byte_session, byte_vino = onnx_session(folder / "whole_bytes.onnx"), openvino_model(folder / "whole_bytes.onnx")
+            bare_bytes, bare_byte_vino = onnx_session(folder / "bare_bytes.onnx"), openvino_model(folder / "bare_bytes.onnx")
+            whole["ONNX Runtime, bytes"] = lambda x: byte_session.run(["probabilities"], {"image": x[None]})[0][0]
+            whole["OpenVINO, bytes"] = lambda x: byte_vino({"image": x[None]})["probabilities"][0]
+            network["ONNX Runtime, network, bytes"] = lambda x: bare_bytes.run(["logits"], {"input": x[1]})[0][0]
+            network["OpenVINO, network, bytes"] = lambda x: bare_byte_vino({"input": x[1]})["logits"][0]
         lines = run("predict", weights, *arguments.pictures, "--topk", str(library.classes), "--jsonl").splitlines()
         told = [json.loads(line) for line in lines]
         worst, other_first, pixels = dict.fromkeys(whole, 0.0), dict.fromkeys(whole, 0), []
@@ -143,7 +154,7 @@ def main():
                 other_first[who] += int(got.argmax()) != line["topk"][0]["index"]
         print(f"{len(told)} pictures, the largest distance of a probability from the program's; pictures with another first class:")
         for who in whole:
-            print(f"  {who:24} {worst[who]:.1e}  {other_first[who]}")
+            print(f"  {who:28} {worst[who]:.1e}  {other_first[who]}")
         times = {who: [] for who in (*whole, *network)}
         for turn in range(arguments.rounds + 3):
             picture = pixels[turn % len(pixels)]
@@ -158,7 +169,7 @@ def main():
         for who in times:
             base = times["C library, network" if who in network else "C library"]
             ratio = statistics.median(mine / its for mine, its in zip(times[who], base))
-            print(f"  {who:24} {1000 * statistics.median(times[who]):7.1f} {1000 * min(times[who]):7.1f}  {ratio:.2f}")
+            print(f"  {who:28} {1000 * statistics.median(times[who]):7.1f} {1000 * min(times[who]):7.1f}  {ratio:.2f}")
 
 
 main()

@@ -335,7 +335,9 @@ typedef struct effnet_onnx_options {
     int opset;            /* ONNX's operator set, 13 to 21; 0: 17 */
     bool preprocessing;   /* pictures go in as they are, see below */
     bool int8; /* the wider 1x1 convolutions multiply bytes, as dtype "int8" does: a file half as large; what it
-                             costs effnet_dtype_errors and effnet_evaluate tell. Not with keep_batch_norm */
+                             costs effnet_dtype_errors and effnet_evaluate tell. Not with keep_batch_norm. Of a model
+                             that effnet_calibrate was called for every layer is in bytes: QuantizeLinear and
+                             DequantizeLinear, which ONNX Runtime and OpenVINO run in bytes throughout */
 } effnet_onnx_options;
 
 /* The model as an ONNX file: input "input" (N, channels, height, width), normalised by the model's mean and std, any N;
@@ -606,6 +608,21 @@ typedef struct effnet_evaluation {
     double average_precision, f1;
 } effnet_evaluation;
 
+typedef struct effnet_calibrate_options {
+    size_t struct_size;
+    int pictures;      /* that many, evenly spaced over the training split; 0: 256 */
+    double percentile; /* of each tensor's values, the per cent that its range holds at either end, above 50 to 100; 0:
+                          99.99 */
+} effnet_calibrate_options;
+
+/* The model computes in bytes from here on: weights rounded to 7 bits, an output channel a scale, and every stored tensor to
+ * 8 bits of the range that its values have on pictures of `data`, whose labels do not matter. For effnet_model_save_onnx with
+ * `int8`, and to see by effnet_evaluate and effnet_dtype_errors what that costs; here it is no faster. For models opened in
+ * fp32 of the Lite networks; others are EFFNET_ERROR_UNSUPPORTED. Their weights can no longer be written; files of another
+ * kind have the weights as they were. No other call may use the model at the same time. */
+EFFNET_API effnet_status effnet_calibrate(effnet_model *model, const char *data,
+                                          const effnet_calibrate_options *options, effnet_error *error);
+
 /* Accuracy of `model` on the evaluation split of `data` (any source of docs/data.md: folders,
  * IDX, TFRecord, tar, CIFAR, tables). */
 EFFNET_API effnet_status effnet_evaluate(effnet_model *model, const char *data, const effnet_evaluate_options *options,
@@ -625,7 +642,7 @@ typedef struct effnet_dtype_options {
     void *context;
 } effnet_dtype_options;
 
-/* What the dtype that the model was opened with (bf16, int8) costs, layer by layer, on pictures of `data`. */
+/* What the dtype that the model was opened with (bf16, int8), or its calibrated bytes cost, layer by layer, on pictures of `data`. */
 EFFNET_API effnet_status effnet_dtype_errors(effnet_model *model, const char *data, const effnet_dtype_options *options,
                                              effnet_error *error);
 

@@ -127,6 +127,7 @@ effnet_status effnet_dtype_errors(effnet_model *model, const char *data, const e
                      .image_floats = shape_floats(model->card.transform.input),
                      .logit_floats = (size_t)model->network.config.num_classes};
     run.plain.dtype = (Dtype){0};
+    run.plain.bytes = NULL;
     run.plain.idle = run.chosen.idle = NULL;
     TRY(model_open_data(model, data, &evaluation, &dataset, error));
     effnet_status status = read_pictures(&run, dataset, chosen.pictures ? chosen.pictures : DEFAULT_PICTURES, error);

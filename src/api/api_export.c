@@ -15,7 +15,8 @@ static effnet_status describe(const effnet_model *model, bool int8, char ***out,
     TRY(golden_make(model, int8, &golden, err));
     effnet_status status = card_metadata(&model->card, out, err);
     if (status == EFFNET_OK) status = golden_to_metadata(&golden, model->network.config.num_classes, *out, err);
-    if (status == EFFNET_OK && int8) status = card_metadata_add(*out, GOLDEN_DTYPE_KEY, "int8", err);
+    if (status == EFFNET_OK && int8)
+        status = card_metadata_add(*out, GOLDEN_DTYPE_KEY, model->bytes ? GOLDEN_DTYPE_STATIC : GOLDEN_DTYPE, err);
     golden_free(&golden);
     if (status != EFFNET_OK) {
         card_metadata_free(*out);
@@ -32,13 +33,16 @@ effnet_status effnet_model_save_onnx(const effnet_model *model, const char *path
     NEED(path);
     TRY(options_copy(options, &chosen, sizeof chosen, "effnet_onnx_options", error));
     TRY(describe(model, chosen.int8, &metadata, error));
+    const StaticBytes *fixed = chosen.int8 ? model->bytes : NULL;
     const OnnxOptions write = {.opset = chosen.opset,
                                .keep_batch_norm = chosen.keep_batch_norm,
-                               .int8 = chosen.int8,
+                               .int8 = chosen.int8 && !fixed,
+                               .fixed = fixed,
                                .pictures = chosen.preprocessing ? &model->card.transform : NULL,
                                .several = model->card.several,
                                .metadata = (const char *const *)metadata};
-    effnet_status status = onnx_write(path, &model->network, model->parameters, model->statistics, &write, error);
+    effnet_status status = onnx_write(path, &model->network, fixed ? fixed->parameters : model->parameters,
+                                      fixed ? fixed->statistics : model->statistics, &write, error);
     card_metadata_free(metadata);
     return status;
 }

@@ -81,7 +81,8 @@ effnet_status golden_run(const effnet_model *model, bool int8, const Picture *pi
         return fail(err, EFFNET_ERROR_FORMAT, "the golden picture has %d channels and the model takes %d",
                     picture_channels(picture), channels);
     effnet_model plain = *model; /* the same weights and threads, states of its own */
-    plain.dtype = (Dtype){.int8 = int8};
+    plain.bytes = int8 ? model->bytes : NULL;
+    plain.dtype = (Dtype){.int8 = int8 && !plain.bytes};
     plain.device = NULL;
     plain.idle = NULL;
     const effnet_picture given = {.pixels = picture->pixels, .height = picture->height, .width = picture->width};

@@ -186,6 +186,8 @@ void effnet_model_free(effnet_model *model) {
         pthread_mutex_destroy(model->lock);
         free(model->weights); /* the block begins with it */
     }
+    if (model->bytes) static_bytes_free(model->bytes);
+    free(model->bytes);
     memory_free(model->parameters);
     memory_free(model->statistics);
     free(model->numbers);
@@ -274,6 +276,9 @@ effnet_status effnet_weights_write(effnet_model *model, const char *name, const 
     NEED(name);
     NEED(values);
     TRY(find_values(model, name, count, &to, error));
+    if (model->bytes)
+        return fail(error, EFFNET_ERROR_ARGUMENT,
+                    "the weights of a calibrated model are rounded and stay; write them before effnet_calibrate");
     pthread_rwlock_wrlock(model->weights);
     model->writes++;
     memcpy(to, values, count * sizeof *values);

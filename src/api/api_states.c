@@ -2,7 +2,10 @@
  * state that is given back waits for the next call of its kind; there are as many as calls ever ran at once. */
 #include "api/handles.h"
 
+#include "base/memory.h"
+
 #include <stdlib.h>
+#include <string.h>
 
 /* Takes an idle state that serves out of the list, or else one of the same kind that is too small; NULL: neither. */
 static ModelState *unlink_idle(effnet_model *model, int batch, int keep) {
@@ -45,8 +48,12 @@ effnet_status model_state_take(effnet_model *model, int batch, int keep, ModelSt
     state->keep = keep;
     *out = state;
     if (model->device) return EFFNET_OK;
-    const EngineOptions options = {
-        .batch = batch, .bf16 = model->dtype.bf16, .int8 = model->dtype.int8, .keep = keep, .team = model->team};
+    const EngineOptions options = {.batch = batch,
+                                   .bf16 = model->dtype.bf16,
+                                   .int8 = model->dtype.int8,
+                                   .fuse = model->bytes ? 2 : 0, /* every tensor is rounded, and so stored */
+                                   .keep = keep,
+                                   .team = model->team};
     effnet_status status = engine_create(model->engine_kind, &model->network, &options, &state->engine, err);
     if (status != EFFNET_OK) {
         state_free(state);
@@ -71,6 +78,41 @@ void model_states_free(effnet_model *model) {
     }
 }
 
+/* The call with its pictures and every tensor rounded. */
+static effnet_status run_in_bytes(const effnet_model *model, ModelState *state, EngineForward call, effnet_error *err) {
+    const TensorShape shape = model->network.tensors[0];
+    const size_t floats = (size_t)shape.height * (size_t)shape.width * (size_t)shape.channels;
+    const StoredTensors stored = {static_bytes_look, model->bytes};
+    float *images;
+    TRY(memory_allocate_floats((size_t)call.batch, floats, "the rounded pictures", &images, err));
+    memcpy(images, call.images, (size_t)call.batch * floats * sizeof *images);
+    static_bytes_look(model->bytes, 0, images, (size_t)call.batch * floats);
+    call.images = images;
+    call.parameters = model->bytes->parameters;
+    call.statistics = model->bytes->statistics;
+    call.stored = &stored;
+    effnet_status status = engine_forward(state->engine, &call, err);
+    memory_free(images);
+    return status;
+}
+
+effnet_status model_set_ranges(effnet_model *model, ByteRange *ranges, float *const *means, effnet_error *err) {
+    StaticBytes *bytes = calloc(1, sizeof *bytes);
+    if (!bytes) {
+        free(ranges);
+        return fail(err, EFFNET_ERROR_MEMORY, "no memory for the ranges of %s", model->network.config.name);
+    }
+    effnet_status status =
+        static_bytes_make(&model->network, model->parameters, model->statistics, ranges, means, bytes, err);
+    if (status != EFFNET_OK) {
+        free(bytes);
+        return status;
+    }
+    model_states_free(model); /* made for floats */
+    model->bytes = bytes;
+    return EFFNET_OK;
+}
+
 effnet_status model_state_run(effnet_model *model, ModelState *state, const float *images, int batch, float *logits,
                               float *kept, effnet_error *err) {
     EngineForward call = {.batch = batch,
@@ -82,7 +124,8 @@ effnet_status model_state_run(effnet_model *model, ModelState *state, const floa
     if (model->device) return model_device_run(model, state->batch, images, batch, logits, err);
     pthread_rwlock_rdlock(model->weights);
     call.version = model->writes + 1;
-    effnet_status status = engine_forward(state->engine, &call, err);
+    effnet_status status =
+        model->bytes ? run_in_bytes(model, state, call, err) : engine_forward(state->engine, &call, err);
     pthread_rwlock_unlock(model->weights);
     return status;
 }

@@ -9,8 +9,11 @@
 /* The keys of the metadata: a PNG in base64, and a JSON list. */
 #define GOLDEN_PICTURE_KEY "effnet.golden_picture"
 #define GOLDEN_LOGITS_KEY  "effnet.golden_logits"
-/* Present in files whose 1x1 convolutions multiply bytes: "int8". The golden logits are of that arithmetic. */
-#define GOLDEN_DTYPE_KEY "effnet.dtype"
+/* Present in files that multiply bytes: "int8", 1x1 convolutions whose pixels have ranges of their own; "int8_static",
+ * every layer, of calibrated ranges. The golden logits are of that arithmetic. */
+#define GOLDEN_DTYPE_KEY    "effnet.dtype"
+#define GOLDEN_DTYPE        "int8"
+#define GOLDEN_DTYPE_STATIC "int8_static"
 
 typedef struct Golden {
     Picture picture;
@@ -20,7 +23,7 @@ typedef struct Golden {
 } Golden;
 
 /* Draws the picture, 160 x 120, the same for every model, and runs the model on it in fp32, whatever its dtype; int8: with
- * those convolutions in bytes, and all else in fp32. */
+ * those convolutions in bytes, and all else in fp32, or, of a calibrated model, all of it in bytes. */
 effnet_status golden_make(const effnet_model *model, bool int8, Golden *out, effnet_error *err);
 void golden_free(Golden *golden);
 /* Into the pairs of card_metadata. */

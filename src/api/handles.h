@@ -6,6 +6,7 @@
 #include "data/picture/decoder.h"
 #include "data/sources/dataset.h"
 #include "data/transform/preprocess.h"
+#include "engine/static_bytes.h"
 #include "report/predictions.h"
 #include "recipe/recipe.h"
 #include "train/evaluate.h"
@@ -47,6 +48,7 @@ struct effnet_model {
     bool team_is_shared; /* the caller's effnet_team */
     const EngineVtable *engine_kind;
     Dtype dtype;
+    StaticBytes *bytes; /* what effnet_calibrate made, and the model computes with; NULL: the weights as they are */
     struct ModelDevice *device; /* who computes instead of an engine (api_model_device.c); NULL: nobody */
     pthread_rwlock_t *weights;  /* read by who runs the network, written by who changes its weights */
     pthread_mutex_t *lock;      /* over: */
@@ -97,6 +99,9 @@ void model_states_free(effnet_model *model);
 /* Normalised images (batch, height, width, channels) -> logits and kept tensor, each may be NULL. */
 effnet_status model_state_run(effnet_model *model, ModelState *state, const float *images, int batch, float *logits,
                               float *kept, effnet_error *err);
+/* Takes `ranges` (tensors) over, also where it fails: from here on the model computes in bytes of these ranges. means: as
+ * static_bytes_make's. */
+effnet_status model_set_ranges(effnet_model *model, ByteRange *ranges, float *const *means, effnet_error *err);
 /* ---- api_model_device.c ---- */
 /* The model is computed on `device`, a recipe's key; "cpu" and NULL: by its engine. */
 effnet_status model_device_choose(effnet_model *model, const char *device, effnet_error *err);

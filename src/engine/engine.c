@@ -17,6 +17,8 @@ effnet_status engine_create(const EngineVtable *vtable, const Network *network, 
 effnet_status engine_check_outputs(const EngineOptions *options, const EngineForward *call, effnet_error *err) {
     if (call->kept && !options->keep) return fail(err, EFFNET_ERROR_ARGUMENT, "this engine was made to keep no tensor");
     if (!call->logits && !call->kept) return fail(err, EFFNET_ERROR_ARGUMENT, "neither logits nor a tensor is wanted");
+    if (call->stored && (call->training || options->training || options->bf16 || options->int8 || options->fuse != 2))
+        return fail(err, EFFNET_ERROR_ARGUMENT, "tensors are shown in fp32 inference, where none is left out (fuse 2)");
     return EFFNET_OK;
 }
 

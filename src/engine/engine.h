@@ -50,6 +50,14 @@ typedef struct GradientsReady {
     void *context;
 } GradientsReady;
 
+/* Who is shown an inference's tensors as they are stored, between passes, on the thread that called engine_forward: of a
+ * convolution what its batch norm gives, before the activation; of a residual and of the pool what they give. Values
+ * that are changed are what the next passes read. */
+typedef struct StoredTensors {
+    void (*look)(void *context, int tensor, float *values, size_t count); /* (N, H, W, C) */
+    void *context;
+} StoredTensors;
+
 typedef struct EngineForward {
     int batch;                    /* images in this call, 1..options.batch */
     const float *images;          /* (N, H, W, 3), normalised */
@@ -64,6 +72,7 @@ typedef struct EngineForward {
      * are then this replica's part of a sum: what the replicas' gradients add up to is the group's, and the part of
      * one says nothing by itself. */
     const BatchNormExchange *exchange;
+    const StoredTensors *stored; /* of an engine made with fuse 2, in fp32, where not training; NULL: nobody looks */
     const GradientsReady *ready; /* told during backward; NULL: nobody asks. An engine may tell of nothing */
     /* Where not training: 0, or a number that changes whenever parameters or statistics do. What an engine has made of
      * the weights (packed, folded) it keeps while the number stays. */

@@ -1,11 +1,12 @@
 /* c_source.c - see c_source.h. The .c file reads from top to bottom: weights, the layers' loops, how a picture is prepared,
  * and the network, a line a layer, on one static block of floats that c_source_arena.c laid out. Batch norm is folded into
- * the convolution before it, as in onnx_write.c; kernels are turned so that the innermost loop, over the outputs, is
+ * the convolution before it (model/fold.h); kernels are turned so that the innermost loop, over the outputs, is
  * contiguous. */
 #include "format/c_source.h"
 
 #include "base/file.h"
 #include "base/number_text.h"
+#include "model/fold.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -111,25 +112,19 @@ static const float *values_of(const CWriter *writer, int parameter) {
     return writer->parameters + writer->network->parameters[parameter].offset;
 }
 
-/* The convolution `op` with the batch norm behind it, in double; kernel (taps, in, out), depthwise (taps, channels). */
+/* The convolution `op` with the batch norm behind it; kernel (taps, in, out), depthwise (taps, channels). */
 static effnet_status write_convolution_weights(CWriter *writer, const Op *op, const Op *norm, effnet_error *err) {
     const Network *network = writer->network;
     const Parameter *kernel = &network->parameters[op->weight];
     const size_t out = (size_t)kernel->shape[0], in = (size_t)kernel->shape[1];
     const size_t taps = (size_t)kernel->shape[2] * (size_t)kernel->shape[3], each = in * taps;
-    const float *from = values_of(writer, op->weight), *scale = values_of(writer, norm->weight);
-    const float *shift = values_of(writer, norm->bias);
-    const float *mean = writer->statistics + network->statistics[norm->running_mean].offset;
-    const float *variance = writer->statistics + network->statistics[norm->running_variance].offset;
-    float *weight = malloc((kernel->count + out) * sizeof *weight), *bias = weight ? weight + kernel->count : NULL;
-    if (!weight) return fail(err, EFFNET_ERROR_MEMORY, "no memory for the weights of '%s'", op->name);
-    for (size_t o = 0; o < out; o++) {
-        const double s = scale[o] / sqrt((double)variance[o] + network->config.bn_eps);
+    float *folded = malloc((2 * kernel->count + out) * sizeof *folded);
+    if (!folded) return fail(err, EFFNET_ERROR_MEMORY, "no memory for the weights of '%s'", op->name);
+    float *weight = folded + kernel->count, *bias = weight + kernel->count;
+    network_fold(network, op, norm, writer->parameters, writer->statistics, folded, bias);
+    for (size_t o = 0; o < out; o++)
         for (size_t i = 0; i < in; i++)
-            for (size_t k = 0; k < taps; k++)
-                weight[(k * in + i) * out + o] = (float)(from[o * each + i * taps + k] * s);
-        bias[o] = (float)(shift[o] - mean[o] * s);
-    }
+            for (size_t k = 0; k < taps; k++) weight[(k * in + i) * out + o] = folded[o * each + i * taps + k];
     char shape[120];
     if (op->kind == OP_DEPTHWISE)
         snprintf(shape, sizeof shape, "(%d, %d, %zu)", op->kernel, op->kernel, out);
@@ -139,7 +134,7 @@ static effnet_status write_convolution_weights(CWriter *writer, const Op *op, co
         snprintf(shape, sizeof shape, "(%zu, %zu)", in, out);
     write_array(writer, op->name, "weight", shape, weight, kernel->count);
     write_array(writer, op->name, "bias", "with batch norm's", bias, out);
-    free(weight);
+    free(folded);
     return EFFNET_OK;
 }
 
@@ -168,7 +163,7 @@ static effnet_status write_weights(CWriter *writer, effnet_error *err) {
     for (int i = 0; i < network->num_ops; i++) {
         const Op *op = &network->ops[i], *next = i + 1 < network->num_ops ? &network->ops[i + 1] : NULL;
         if (op->kind == OP_CONV || op->kind == OP_DEPTHWISE) {
-            if (!next || next->kind != OP_BATCH_NORM || next->input != op->output)
+            if (!network_folds(op, next))
                 return fail(err, EFFNET_ERROR_UNSUPPORTED, "C export: no batch norm follows '%s'", op->name);
             TRY(write_convolution_weights(writer, op, next, err));
         } else if (op->kind == OP_SQUEEZE_EXCITE) {

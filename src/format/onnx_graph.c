@@ -128,11 +128,15 @@ void onnx_attribute_ints(OnnxGraph *graph, Onnx__NodeProto *node, const char *na
     made->ints = copy;
 }
 
-static void *constant(OnnxGraph *graph, char *name, OnnxType type, size_t size, int rank, const int *shape) {
+static size_t type_size(int type) {
+    return type == ONNX_INT64 ? 8 : type == ONNX_INT8 || type == ONNX_UINT8 ? 1 : 4;
+}
+
+static void *constant(OnnxGraph *graph, char *name, OnnxType type, int rank, const int *shape) {
     size_t count = 1, bytes = 0;
     bool fits = true;
     for (int i = 0; i < rank; i++) fits = fits && size_multiply(count, (size_t)shape[i], &count);
-    fits = fits && size_multiply(count, size, &bytes);
+    fits = fits && size_multiply(count, type_size(type), &bytes);
     Onnx__TensorProto *tensor = take(graph, sizeof *tensor);
     int64_t *dims = take(graph, (size_t)(rank + 1) * sizeof *dims);
     void *values = fits ? take(graph, bytes) : NULL;
@@ -155,15 +159,23 @@ static void *constant(OnnxGraph *graph, char *name, OnnxType type, size_t size, 
 }
 
 float *onnx_constant(OnnxGraph *graph, char *name, int rank, const int *shape) {
-    return constant(graph, name, ONNX_FLOAT, sizeof(float), rank, shape);
+    return constant(graph, name, ONNX_FLOAT, rank, shape);
 }
 
 int64_t *onnx_integers(OnnxGraph *graph, char *name, int rank, const int *shape) {
-    return constant(graph, name, ONNX_INT64, sizeof(int64_t), rank, shape);
+    return constant(graph, name, ONNX_INT64, rank, shape);
+}
+
+int32_t *onnx_integers32(OnnxGraph *graph, char *name, int rank, const int *shape) {
+    return constant(graph, name, ONNX_INT32, rank, shape);
 }
 
 int8_t *onnx_bytes(OnnxGraph *graph, char *name, int rank, const int *shape) {
-    return constant(graph, name, ONNX_INT8, 1, rank, shape);
+    return constant(graph, name, ONNX_INT8, rank, shape);
+}
+
+uint8_t *onnx_unsigned_bytes(OnnxGraph *graph, char *name, int rank, const int *shape) {
+    return constant(graph, name, ONNX_UINT8, rank, shape);
 }
 
 /* ---- writing ---- */
@@ -186,8 +198,7 @@ static void make_little_endian(OnnxGraph *graph) {
     if (*(const uint8_t *)&one == 1) return;
     for (size_t i = 0; i < graph->num_constants; i++) {
         ProtobufCBinaryData *raw = &graph->constants[i]->raw_data;
-        const int32_t type = graph->constants[i]->data_type;
-        const size_t size = type == ONNX_INT64 ? 8 : type == ONNX_INT8 ? 1 : 4;
+        const size_t size = type_size(graph->constants[i]->data_type);
         for (size_t k = 0; k + size <= raw->len; k += size)
             for (size_t low = k, high = k + size - 1; low < high; low++, high--) {
                 uint8_t byte = raw->data[low];

@@ -30,12 +30,13 @@ void onnx_attribute_ints(OnnxGraph *graph, Onnx__NodeProto *node, const char *na
 float *onnx_constant(OnnxGraph *graph, char *name, int rank, const int *shape);
 /* The same of int64. */
 int64_t *onnx_integers(OnnxGraph *graph, char *name, int rank, const int *shape);
-
-/* The same of bytes with a sign. */
+int32_t *onnx_integers32(OnnxGraph *graph, char *name, int rank, const int *shape);
+/* The same of bytes with a sign, and without. */
 int8_t *onnx_bytes(OnnxGraph *graph, char *name, int rank, const int *shape);
+uint8_t *onnx_unsigned_bytes(OnnxGraph *graph, char *name, int rank, const int *shape);
 
 /* TensorProto's element types, those that we use. */
-typedef enum OnnxType { ONNX_FLOAT = 1, ONNX_UINT8 = 2, ONNX_INT8 = 3, ONNX_INT64 = 7 } OnnxType;
+typedef enum OnnxType { ONNX_FLOAT = 1, ONNX_UINT8 = 2, ONNX_INT8 = 3, ONNX_INT32 = 6, ONNX_INT64 = 7 } OnnxType;
 
 /* What the file says of one input or output: (N, ...), the batch is free. */
 typedef struct OnnxPort {

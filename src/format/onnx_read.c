@@ -6,7 +6,10 @@
 #include "base/file_kind.h"
 #include "format/onnx_bytes.h"
 #include "format/onnx_graph.h"
+#include "format/onnx_static.h"
+#include "model/fold.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,61 +81,85 @@ static const Onnx__TensorProto *find(const OnnxFile *file, const char *name) {
     return NULL;
 }
 
-/* A tensor of floats of that shape; `name` may be another's than the parameter's. */
-static effnet_status read_tensor(const OnnxFile *file, const char *name, int rank, const int *shape, float *values,
-                                 effnet_error *err) {
+/* A tensor of that type and shape, its bytes `size` an element. */
+static effnet_status find_tensor(const OnnxFile *file, const char *name, OnnxType type, size_t size, int rank,
+                                 const int *shape, const uint8_t **data, size_t *elements, effnet_error *err) {
     const Onnx__TensorProto *tensor = find(file, name);
     if (!tensor) return fail(err, EFFNET_ERROR_FORMAT, "'%s': there is no tensor '%s'", file->path, name);
-    bool same = tensor->data_type == ONNX_FLOAT && tensor->n_dims == (size_t)rank;
+    bool same = tensor->data_type == (int32_t)type && tensor->n_dims == (size_t)rank;
     size_t count = 1;
     for (int i = 0; same && i < rank; i++) {
         same = tensor->dims[i] == shape[i];
         count *= (size_t)shape[i];
     }
-    if (!same || tensor->raw_data.len != 4 * count)
+    if (!same || tensor->raw_data.len != size * count)
         return fail(err, EFFNET_ERROR_FORMAT, "'%s': the tensor '%s' has another type, shape or size than the model's",
                     file->path, name);
-    for (size_t i = 0; i < count; i++) { /* little-endian, and aligned to nothing */
-        const uint8_t *b = tensor->raw_data.data + 4 * i;
-        uint32_t bits = (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
+    *data = tensor->raw_data.data;
+    *elements = count;
+    return EFFNET_OK;
+}
+
+/* Little-endian, and aligned to nothing. */
+static uint32_t bits_at(const uint8_t *data, size_t index) {
+    const uint8_t *b = data + 4 * index;
+    return (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
+}
+
+static effnet_status read_floats(const OnnxFile *file, const char *name, int rank, const int *shape, float *values,
+                                 effnet_error *err) {
+    const uint8_t *data;
+    size_t count;
+    TRY(find_tensor(file, name, ONNX_FLOAT, 4, rank, shape, &data, &count, err));
+    for (size_t i = 0; i < count; i++) {
+        const uint32_t bits = bits_at(data, i);
         memcpy(&values[i], &bits, sizeof bits);
     }
     return EFFNET_OK;
 }
 
-/* A weight (outputs, inputs, 1, 1) of bytes and scales. */
-static effnet_status read_bytes(const OnnxFile *file, const Onnx__TensorProto *tensor, const Parameter *parameter,
-                                float *values, effnet_error *err) {
-    const int outputs = parameter->shape[0], inputs = parameter->shape[1];
-    char name[128];
-    float *scale = malloc((size_t)outputs * sizeof *scale);
-    if (!scale) return fail(err, EFFNET_ERROR_MEMORY, "no memory to read '%s'", file->path);
-    snprintf(name, sizeof name, "%s" ONNX_SCALE_ENDING, parameter->name);
-    effnet_status status = read_tensor(file, name, 1, &outputs, scale, err);
-    if (status == EFFNET_OK && (tensor->data_type != ONNX_INT8 || tensor->n_dims != 2 || tensor->dims[0] != inputs ||
-                                tensor->dims[1] != outputs || tensor->raw_data.len != parameter->count))
-        status =
-            fail(err, EFFNET_ERROR_FORMAT, "'%s': the tensor '%s' has another type, shape or size than the model's",
-                 file->path, tensor->name);
-    for (int o = 0; o < outputs && status == EFFNET_OK; o++)
-        for (int i = 0; i < inputs; i++)
-            values[(size_t)o * (size_t)inputs + (size_t)i] =
-                scale[o] * (float)(int8_t)tensor->raw_data.data[(size_t)i * (size_t)outputs + (size_t)o];
-    free(scale);
+/* The scales of `name`'s outputs; freed by free(). */
+static effnet_status read_scales(const OnnxFile *file, const char *name, int outputs, float **out, effnet_error *err) {
+    char scale[160];
+    *out = malloc((size_t)outputs * sizeof **out);
+    if (!*out) return fail(err, EFFNET_ERROR_MEMORY, "no memory to read '%s'", file->path);
+    snprintf(scale, sizeof scale, "%s" ONNX_SCALE_ENDING, name);
+    effnet_status status = read_floats(file, scale, 1, &outputs, *out, err);
+    if (status == EFFNET_OK) return status;
+    free(*out);
+    *out = NULL;
     return status;
 }
 
-static effnet_status read_parameter(const OnnxFile *file, const Parameter *parameter, float *block, effnet_error *err) {
-    char name[128];
-    snprintf(name, sizeof name, "%s" ONNX_QUANTIZED_ENDING, parameter->name);
-    const Onnx__TensorProto *bytes = find(file, name);
-    if (bytes && parameter->rank == 4 && parameter->shape[2] == 1 && parameter->shape[3] == 1)
-        return read_bytes(file, bytes, parameter, block + parameter->offset, err);
-    return read_tensor(file, parameter->name, parameter->rank, parameter->shape, block + parameter->offset, err);
+/* A tensor of floats of that shape, or of bytes or integers and a scale for each output: a weight in its own shape, or, of a
+ * 1x1 convolution whose pixels have ranges of their own, turned, (inputs, outputs). `name` may be another's than the
+ * parameter's. */
+static effnet_status read_tensor(const OnnxFile *file, const char *name, int rank, const int *shape, float *values,
+                                 effnet_error *err) {
+    char stored[160];
+    const uint8_t *data;
+    size_t count;
+    float *scales;
+    snprintf(stored, sizeof stored, "%s" ONNX_QUANTIZED_ENDING, name);
+    const Onnx__TensorProto *tensor = find(file, stored);
+    if (!tensor) return read_floats(file, name, rank, shape, values, err);
+    const int turned[2] = {rank > 1 ? shape[1] : 0, shape[0]};
+    const bool is_turned = rank == 4 && shape[2] == 1 && shape[3] == 1 && tensor->n_dims == 2, is_bias = rank == 1;
+    TRY(find_tensor(file, stored, is_bias ? ONNX_INT32 : ONNX_INT8, is_bias ? 4 : 1, is_turned ? 2 : rank,
+                    is_turned ? turned : shape, &data, &count, err));
+    TRY(read_scales(file, name, shape[0], &scales, err));
+    const size_t outputs = (size_t)shape[0], each = count / outputs;
+    for (size_t o = 0; o < outputs; o++)
+        for (size_t k = 0; k < each; k++) {
+            const size_t at = is_turned ? k * outputs + o : o * each + k;
+            values[o * each + k] = scales[o] * (is_bias ? (float)(int32_t)bits_at(data, at) : (float)(int8_t)data[at]);
+        }
+    free(scales);
+    return EFFNET_OK;
 }
 
-static void fill(const Parameter *parameter, float *block, float value) {
-    for (size_t i = 0; i < parameter->count; i++) block[parameter->offset + i] = value;
+static effnet_status read_parameter(const OnnxFile *file, const Parameter *parameter, float *block, effnet_error *err) {
+    return read_tensor(file, parameter->name, parameter->rank, parameter->shape, block + parameter->offset, err);
 }
 
 /* The batch norm behind `convolution`, which was folded into it. */
@@ -142,9 +169,7 @@ static effnet_status read_folded(const OnnxFile *file, const Network *network, c
     char name[96];
     snprintf(name, sizeof name, "%s.bias", convolution->name);
     TRY(read_tensor(file, name, 1, bias->shape, parameters + bias->offset, err));
-    fill(&network->parameters[norm->weight], parameters, 1);
-    fill(&network->statistics[norm->running_mean], statistics, 0);
-    fill(&network->statistics[norm->running_variance], statistics, (float)(1 - network->config.bn_eps));
+    network_unfold(network, norm, parameters, statistics);
     return EFFNET_OK;
 }
 
@@ -168,5 +193,37 @@ effnet_status onnx_read_weights(const OnnxFile *file, const Network *network, fl
         for (int k = 0; k < 4; k++)
             if (has[k]) TRY(read_parameter(file, &network->parameters[indices[k]], parameters, err));
     }
+    return EFFNET_OK;
+}
+
+static effnet_status read_range(const OnnxFile *file, const char *tensor, ByteRange *out, effnet_error *err) {
+    char name[160];
+    const uint8_t *zero;
+    size_t count;
+    snprintf(name, sizeof name, "%s" ONNX_STATIC_SCALE_ENDING, tensor);
+    TRY(read_floats(file, name, 0, NULL, &out->scale, err));
+    if (!(out->scale > 0 && isfinite(out->scale)))
+        return fail(err, EFFNET_ERROR_FORMAT, "'%s': '%s' is %g; a scale is above 0", file->path, name,
+                    (double)out->scale);
+    snprintf(name, sizeof name, "%s" ONNX_STATIC_ZERO_ENDING, tensor);
+    TRY(find_tensor(file, name, ONNX_UINT8, 1, 0, NULL, &zero, &count, err));
+    out->zero = *zero;
+    return EFFNET_OK;
+}
+
+effnet_status onnx_read_ranges(const OnnxFile *file, const Network *network, ByteRange **out, effnet_error *err) {
+    *out = NULL;
+    if (!find(file, ONNX_STATIC_PICTURE ONNX_STATIC_ZERO_ENDING)) return EFFNET_OK;
+    ByteRange *ranges = calloc((size_t)network->num_tensors, sizeof *ranges);
+    effnet_status status = EFFNET_OK;
+    if (!ranges) return fail(err, EFFNET_ERROR_MEMORY, "no memory to read '%s'", file->path);
+    for (int i = 0; i < network->num_tensors && status == EFFNET_OK; i++)
+        if (static_bytes_rounds(network, i))
+            status = read_range(file, i ? network->ops[i - 1].name : ONNX_STATIC_PICTURE, &ranges[i], err);
+    if (status != EFFNET_OK) {
+        free(ranges);
+        return status;
+    }
+    *out = ranges;
     return EFFNET_OK;
 }

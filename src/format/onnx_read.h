@@ -3,7 +3,7 @@
 #ifndef EFFNET_FORMAT_ONNX_READ_H
 #define EFFNET_FORMAT_ONNX_READ_H
 
-#include "model/network.h"
+#include "engine/static_bytes.h"
 
 typedef struct OnnxFile OnnxFile;
 
@@ -19,5 +19,8 @@ effnet_status onnx_verify(const OnnxFile *file, effnet_error *err);
  * that add a bias and nothing else: mean 0, variance 1 - eps, scale 1. */
 effnet_status onnx_read_weights(const OnnxFile *file, const Network *network, float *parameters, float *statistics,
                                 effnet_error *err);
+/* Of a file with bytes of fixed ranges: those of the tensors, (tensors), freed by free(). *out is NULL where the file has
+ * none. */
+effnet_status onnx_read_ranges(const OnnxFile *file, const Network *network, ByteRange **out, effnet_error *err);
 
 #endif

@@ -1,16 +1,17 @@
 /* onnx_write.c - see onnx.h: one op of the network after another becomes ONNX nodes.
  *
- * Batch norm in evaluation is y = x * s + (b - m * s), s = scale / sqrt(variance + eps), per channel. Folded, s goes
- * into the kernel of the convolution before it (every batch norm here follows one) and the rest becomes its bias: the
- * same function, two roundings apart, with a third of the nodes. */
+ * Batch norm is folded into the convolution before it (model/fold.h; every batch norm here follows one): a third of the
+ * nodes. */
 #include "format/onnx.h"
 
 #include "engine/engine.h"
 #include "format/onnx_bytes.h"
 #include "format/onnx_graph.h"
 #include "format/onnx_picture.h"
+#include "format/onnx_static.h"
+#include "model/fold.h"
 
-#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +20,7 @@ typedef struct Exporter {
     const Network *network;
     const float *parameters, *statistics;
     bool keep_batch_norm, int8;
+    const StaticBytes *fixed; /* NULL: floats */
     int opset;
     char **tensors; /* the ONNX name of each of the network's tensors, as far as made */
 } Exporter;
@@ -76,6 +78,12 @@ static int64_t pad_after(int input, int output, int kernel, int stride, int befo
     return after > 0 ? after : 0;
 }
 
+/* A tensor behind what rounds it, where tensors are rounded; `name`: of what makes it. */
+static char *add_rounding(Exporter *exporter, int tensor, const char *name, char *made) {
+    if (!exporter->fixed || !made) return made;
+    return onnx_add_rounding(&exporter->graph, name, exporter->fixed->ranges[tensor], made);
+}
+
 static void set_convolution(Exporter *exporter, Onnx__NodeProto *node, const Op *op) {
     TensorShape in = exporter->network->tensors[op->input], out = exporter->network->tensors[op->output];
     const int64_t kernel[2] = {op->kernel, op->kernel}, strides[2] = {op->stride, op->stride};
@@ -88,20 +96,6 @@ static void set_convolution(Exporter *exporter, Onnx__NodeProto *node, const Op 
     onnx_attribute_int(&exporter->graph, node, "group", op->kind == OP_DEPTHWISE ? in.channels : 1);
 }
 
-/* Weight (in its own shape) and bias of a convolution with the batch norm behind it folded in. */
-static void fold(const Exporter *exporter, const Op *op, const Op *norm, float *weight, float *bias) {
-    const Parameter *kernel = &exporter->network->parameters[op->weight];
-    const float *values = parameter_values(exporter, op->weight), *scale = parameter_values(exporter, norm->weight);
-    const float *shift = parameter_values(exporter, norm->bias), *mean = statistic_values(exporter, norm->running_mean);
-    const float *variance = statistic_values(exporter, norm->running_variance);
-    size_t each = kernel->count / (size_t)kernel->shape[0];
-    for (int c = 0; c < kernel->shape[0]; c++) {
-        double s = scale[c] / sqrt((double)variance[c] + exporter->network->config.bn_eps);
-        for (size_t k = 0; k < each; k++) weight[(size_t)c * each + k] = (float)(values[(size_t)c * each + k] * s);
-        bias[c] = (float)(shift[c] - mean[c] * s);
-    }
-}
-
 static void add_folded_bytes(Exporter *exporter, const Op *op, const Op *norm, char *output) {
     const Parameter *kernel = &exporter->network->parameters[op->weight];
     const size_t outputs = (size_t)kernel->shape[0];
@@ -110,7 +104,8 @@ static void add_folded_bytes(Exporter *exporter, const Op *op, const Op *norm, c
         exporter->graph.failed = true;
         return;
     }
-    fold(exporter, op, norm, weight, weight + kernel->count);
+    network_fold(exporter->network, op, norm, exporter->parameters, exporter->statistics, weight,
+                 weight + kernel->count);
     const OnnxBytes convolution = {.weight_name = kernel->name,
                                    .bias_name = onnx_name(&exporter->graph, "%s.bias", op->name),
                                    .weight = weight,
@@ -122,10 +117,32 @@ static void add_folded_bytes(Exporter *exporter, const Op *op, const Op *norm, c
     free(weight);
 }
 
+/* Weight and bias of an op in bytes, as its node reads them. */
+static void add_static_layer(Exporter *exporter, const Op *op, const float *weight, const char *bias_name,
+                             const float *bias, char **weight_in, char **bias_in) {
+    const OnnxStaticLayer layer = {.kernel = &exporter->network->parameters[op->weight],
+                                   .bias_name = bias_name,
+                                   .weight = weight,
+                                   .bias = bias,
+                                   .input_scale =
+                                       exporter->fixed->ranges[static_bytes_input(exporter->network, op)].scale};
+    onnx_add_static_layer(&exporter->graph, &layer, weight_in, bias_in);
+}
+
+static char *add_folded_static(Exporter *exporter, const Op *op, const Op *norm, char *output) {
+    char *weight, *bias, name[96];
+    snprintf(name, sizeof name, "%s.bias", op->name);
+    add_static_layer(exporter, op, parameter_values(exporter, op->weight), name, parameter_values(exporter, norm->bias),
+                     &weight, &bias);
+    set_convolution(exporter, add_node(exporter, "Conv", output, exporter->tensors[op->input], weight, bias), op);
+    return output;
+}
+
 /* A convolution with the batch norm behind it; its output stands for the batch norm's, before activation. */
 static char *add_folded(Exporter *exporter, const Op *op, const Op *norm) {
     OnnxGraph *graph = &exporter->graph;
     char *output = onnx_name(graph, "%s", norm->name);
+    if (exporter->fixed) return add_folded_static(exporter, op, norm, output);
     if (exporter->int8 && engine_multiplies_bytes(exporter->network, op)) {
         add_folded_bytes(exporter, op, norm, output);
         return output;
@@ -135,15 +152,14 @@ static char *add_folded(Exporter *exporter, const Op *op, const Op *norm) {
     float *weight = onnx_constant(graph, weight_name, kernel->rank, kernel->shape);
     float *bias = onnx_constant(graph, bias_name, 1, kernel->shape);
     if (!weight || !bias) return NULL;
-    fold(exporter, op, norm, weight, bias);
+    network_fold(exporter->network, op, norm, exporter->parameters, exporter->statistics, weight, bias);
     set_convolution(exporter, add_node(exporter, "Conv", output, exporter->tensors[op->input], weight_name, bias_name),
                     op);
     return output;
 }
 
 static char *add_convolution(Exporter *exporter, const Op *op, const Op *next) {
-    if (!exporter->keep_batch_norm && next && next->kind == OP_BATCH_NORM && next->input == op->output)
-        return add_folded(exporter, op, next);
+    if (!exporter->keep_batch_norm && network_folds(op, next)) return add_folded(exporter, op, next);
     char *output = onnx_name(&exporter->graph, "%s", op->name);
     char *weight = add_parameter(exporter, op->weight);
     set_convolution(exporter, add_node(exporter, "Conv", output, exporter->tensors[op->input], weight, NULL), op);
@@ -152,8 +168,7 @@ static char *add_convolution(Exporter *exporter, const Op *op, const Op *next) {
 
 static char *add_batch_norm(Exporter *exporter, const Op *op, const Op *before) {
     char *normalised = exporter->tensors[op->input];
-    bool folded = !exporter->keep_batch_norm && before && before->output == op->input &&
-                  (before->kind == OP_CONV || before->kind == OP_DEPTHWISE);
+    bool folded = !exporter->keep_batch_norm && before && network_folds(before, op);
     if (!folded) {
         char *const inputs[] = {normalised,
                                 add_parameter(exporter, op->weight),
@@ -166,6 +181,7 @@ static char *add_batch_norm(Exporter *exporter, const Op *op, const Op *before) 
             exporter->graph.failed ? NULL : onnx_node(&exporter->graph, "BatchNormalization", normalised, inputs);
         onnx_attribute_float(&exporter->graph, node, "epsilon", (float)exporter->network->config.bn_eps);
     }
+    if (exporter->fixed) return add_rounding(exporter, op->output, op->name, normalised); /* ReLU6 is in its range */
     return add_activation(exporter, op->activation, op->name, normalised);
 }
 
@@ -191,7 +207,15 @@ static char *add_dense(Exporter *exporter, const Op *op) {
     OnnxGraph *graph = &exporter->graph;
     char *flat = onnx_name(graph, "%s/flat", op->name), *output = onnx_name(graph, "logits");
     onnx_attribute_int(graph, add_node(exporter, "Flatten", flat, exporter->tensors[op->input], NULL, NULL), "axis", 1);
-    char *weight = add_parameter(exporter, op->weight), *bias = add_parameter(exporter, op->bias);
+    char *weight, *bias;
+    if (exporter->fixed) {
+        add_static_layer(exporter, op, parameter_values(exporter, op->weight),
+                         exporter->network->parameters[op->bias].name, parameter_values(exporter, op->bias), &weight,
+                         &bias);
+    } else {
+        weight = add_parameter(exporter, op->weight);
+        bias = add_parameter(exporter, op->bias);
+    }
     onnx_attribute_int(graph, add_node(exporter, "Gemm", output, flat, weight, bias), "transB", 1);
     return output;
 }
@@ -212,11 +236,11 @@ static char *add_op(Exporter *exporter, int i) {
     case OP_RESIDUAL:
         output = onnx_name(&exporter->graph, "%s", op->name);
         add_node(exporter, "Add", output, input, exporter->tensors[op->residual], NULL);
-        return output;
+        return add_rounding(exporter, op->output, op->name, output);
     case OP_GLOBAL_POOL:
         output = onnx_name(&exporter->graph, "%s", op->name);
         add_node(exporter, "GlobalAveragePool", output, input, NULL, NULL);
-        return output;
+        return add_rounding(exporter, op->output, op->name, output);
     case OP_DROPOUT:
         return input;
     case OP_DENSE:
@@ -227,11 +251,12 @@ static char *add_op(Exporter *exporter, int i) {
 
 static effnet_status build(Exporter *exporter, const char *path, effnet_error *err) {
     OnnxGraph *graph = &exporter->graph;
-    if (exporter->network->config.lite) { /* Clip's bounds are inputs */
+    if (exporter->network->config.lite && !exporter->fixed) { /* Clip's bounds are inputs */
         float *zero = onnx_constant(graph, onnx_name(graph, "zero"), 0, NULL);
         float *six = onnx_constant(graph, onnx_name(graph, "six"), 0, NULL);
         if (zero && six) *zero = 0, *six = 6;
     }
+    exporter->tensors[0] = add_rounding(exporter, 0, ONNX_STATIC_PICTURE, exporter->tensors[0]);
     for (int i = 0; i < exporter->network->num_ops && !graph->failed; i++) {
         char *made = add_op(exporter, i);
         if (!made && !graph->failed)
@@ -254,6 +279,9 @@ effnet_status onnx_write(const char *path, const Network *network, const float *
     if (opset < ONNX_OPSET_LEAST || opset > ONNX_OPSET_MOST)
         return fail(err, EFFNET_ERROR_ARGUMENT, "cannot write '%s': opset is %d; allowed: %d to %d, or 0 for %d", path,
                     opset, ONNX_OPSET_LEAST, ONNX_OPSET_MOST, ONNX_OPSET);
+    if (options->fixed && (options->int8 || options->keep_batch_norm))
+        return fail(err, EFFNET_ERROR_ARGUMENT,
+                    "cannot write '%s': bytes of fixed ranges exclude keep_batch_norm and ranges by pixel", path);
     if (options->int8 && options->keep_batch_norm)
         return fail(err, EFFNET_ERROR_ARGUMENT,
                     "cannot write '%s': int8 rounds weights with batch norm folded in; leave keep_batch_norm", path);
@@ -262,6 +290,7 @@ effnet_status onnx_write(const char *path, const Network *network, const float *
                          .statistics = statistics,
                          .keep_batch_norm = options->keep_batch_norm,
                          .int8 = options->int8,
+                         .fixed = options->fixed,
                          .opset = opset,
                          .tensors = calloc((size_t)network->num_tensors, sizeof(char *))};
     if (!exporter.tensors) return fail(err, EFFNET_ERROR_MEMORY, "no memory to write '%s'", path);

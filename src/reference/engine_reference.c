@@ -356,6 +356,8 @@ static effnet_status reference_forward(Engine *base, const EngineForward *call, 
     if (call->exchange && !call->training)
         return fail(err, EFFNET_ERROR_ARGUMENT, "batch norm's exchange is for training");
     TRY(engine_check_outputs(&engine->options, call, err));
+    if (call->stored)
+        return fail(err, EFFNET_ERROR_UNSUPPORTED, "the engine 'reference' shows nobody its tensors; use 'cpu'");
     round_parameters(engine, call->parameters);
     engine->first_nonfinite = -1;
     engine->trained_images = 0;

@@ -198,6 +198,14 @@ static void copy_kept(const CpuEngine *engine, const EngineForward *call) {
         for (size_t i = 0; i < count; i++) call->kept[i] = float_from_bfloat16(((const uint16_t *)from)[i]);
 }
 
+/* What the pass has stored, to who looks at the tensors. */
+static void show_stored(const CpuEngine *engine, const Pass *pass, const EngineForward *call) {
+    if (pass->raw < 0) return;
+    const int op = pass->batch_norm >= 0 ? pass->batch_norm : pass->op;
+    const size_t count = shape_floats(buffer_shape(engine, pass->raw)) * (size_t)call->batch;
+    call->stored->look(call->stored->context, engine->network->ops[op].output, exact_buffer(engine, pass->raw), count);
+}
+
 static effnet_status cpu_forward(Engine *base, const EngineForward *call, effnet_error *err) {
     CpuEngine *engine = (CpuEngine *)base;
     TRY(check_call(engine, call, err));
@@ -206,6 +214,7 @@ static effnet_status cpu_forward(Engine *base, const EngineForward *call, effnet
     for (int i = 0; i < passes; i++) {
         PassRun run = {.engine = engine, .pass = &engine->plan.passes[i], .call = call, .err = err};
         TRY(run_pass(&run, &engine->times[i]));
+        if (call->stored) show_stored(engine, run.pass, call);
     }
     if (call->kept) copy_kept(engine, call);
     return EFFNET_OK;

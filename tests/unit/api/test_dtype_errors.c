@@ -1,5 +1,7 @@
 /* test_dtype_errors.c - effnet_dtype_errors: nothing in fp32; in bf16 and int8 every block, the pooled features and the
- * logits, in order, the last as effnet_run's logits have it; the program refuses what loses more than a point. */
+ * logits, in order, the last as effnet_run's logits have it; the program refuses what loses more than a point. And
+ * effnet_calibrate, whose bytes are held to the same table: the range that a tensor gets, the values it then has, the file
+ * and that file read back. */
 #include "api/handles.h"
 #include "unit/data/make_pictures.h"
 
@@ -113,6 +115,81 @@ static void layers(void **state) {
     assert_true(of_gap[2] > of_gap[1]);
 }
 
+static void calibrated(void **state) {
+    (void)state;
+    float plain[PICTURES * CLASSES], bytes[PICTURES * CLASSES], value = 0;
+    char path[300];
+    effnet_model *model = make(NULL);
+    logits_of(model, plain);
+    must(effnet_calibrate(model, data, NULL, &error));
+    Told told = {0};
+    const effnet_dtype_options options = {.struct_size = sizeof options, .layer = take, .context = &told};
+    must(effnet_dtype_errors(model, data, &options, &error));
+    for (int k = 0; k < told.count; k++)
+        if (!(told.relative[k] > 1e-4 && told.relative[k] < 0.15))
+            fail_msg("%s: an error of %g", told.names[k], told.relative[k]);
+    logits_of(model, bytes);
+    assert_memory_not_equal(plain, bytes, sizeof plain);
+
+    snprintf(path, sizeof path, "%s", scratch_path(&folder, "calibrated.onnx"));
+    const effnet_onnx_options write = {.struct_size = sizeof write, .int8 = true, .preprocessing = true};
+    effnet_verification verified = {.struct_size = sizeof verified};
+    must(effnet_model_save_onnx(model, path, &write, &error));
+    must(effnet_verify(path, &verified, &error));
+    assert_true(verified.has_golden && verified.worst <= 1e-3 * verified.largest);
+    snprintf(path, sizeof path, "%s", scratch_path(&folder, "as-it-was.safetensors"));
+    must(effnet_model_save(model, path, &error)); /* the weights as they were */
+    effnet_model *again;
+    must(effnet_model_open(path, NULL, &again, &error));
+    logits_of(again, bytes);
+    effnet_model_free(again);
+    for (int i = 0; i < PICTURES * CLASSES; i++) assert_float_equal(bytes[i], plain[i], 1e-4F);
+
+    assert_int_equal(effnet_calibrate(model, data, NULL, &error), EFFNET_ERROR_ARGUMENT);
+    assert_int_equal(effnet_weights_write(model, "conv_stem.weight", &value, 1, &error), EFFNET_ERROR_ARGUMENT);
+    effnet_model_free(model);
+}
+
+/* Of values that are known: a ReLU6's range ends at 6, another's holds 0, and what is rounded is a multiple of the step. */
+static void ranges(void **state) {
+    (void)state;
+    effnet_model *model = make(NULL);
+    must(effnet_calibrate(model, data, NULL, &error));
+    const Network *network = &model->network;
+    int relu6 = 0, others = 0;
+    for (int i = 0; i < network->num_ops; i++) {
+        const ByteRange range = model->bytes->ranges[i + 1];
+        if (network->ops[i].kind != OP_BATCH_NORM) continue;
+        assert_true(range.scale > 0 && range.zero >= 0 && range.zero <= 255);
+        if (network->ops[i].activation == ACTIVATION_RELU6) {
+            assert_int_equal(range.zero, 0);
+            assert_true(range.scale <= 6.0F / 255 * 1.0001F);
+            relu6++;
+        } else {
+            others += range.zero > 0;
+        }
+    }
+    assert_true(relu6 > 0 && others > 0);
+    ByteRange made[1] = {byte_range(-1, 3)};
+    StaticBytes bytes = {.ranges = made};
+    const float step = 4.0F / 255;
+    float values[] = {-9, -1, 0, 0.3F, 3, 9, NAN};
+    static_bytes_look(&bytes, 0, values, 7);
+    assert_int_equal(made[0].zero, 64);
+    assert_float_equal(values[0], -64 * step, 1e-6);
+    assert_float_equal(values[1], -64 * step, 1e-6);
+    assert_true(values[2] == 0);
+    assert_float_equal(values[3], 19 * step, 1e-6);
+    assert_float_equal(values[5], 191 * step, 1e-6);
+    assert_true(isnan(values[6]));
+    made[0].scale = 0;
+    values[0] = 0.123F;
+    static_bytes_look(&bytes, 0, values, 1);
+    assert_true(values[0] == 0.123F);
+    assert_true(byte_range(0, 0).scale > 0 && byte_range(2, 5).zero == 0);
+    effnet_model_free(model);
+}
+
 static int compare_floats(const void *a, const void *b) {
     const float left = *(const float *)a, right = *(const float *)b;
     return left < right ? -1 : left > right;
@@ -187,12 +264,29 @@ static void refusals(void **state) {
     options.pictures = -1;
     assert_int_equal(effnet_dtype_errors(model, data, &options, &error), EFFNET_ERROR_ARGUMENT);
     effnet_model_free(model);
+
+    const effnet_calibrate_options wide = {.struct_size = sizeof wide, .percentile = 101};
+    const effnet_model_options small = {.struct_size = sizeof small, .resolution = SIDE, .num_classes = CLASSES};
+    model = make("int8");
+    assert_int_equal(effnet_calibrate(model, data, NULL, &error), EFFNET_ERROR_ARGUMENT);
+    effnet_model_free(model);
+    model = make(NULL);
+    assert_int_equal(effnet_calibrate(model, data, &wide, &error), EFFNET_ERROR_ARGUMENT);
+    assert_non_null(strstr(error.message, "percentile is 101"));
+    assert_int_equal(effnet_calibrate(model, "/nowhere", NULL, &error), EFFNET_ERROR_IO);
+    model->parameters[0] = NAN;
+    assert_int_equal(effnet_calibrate(model, data, NULL, &error), EFFNET_ERROR_NUMERIC);
+    effnet_model_free(model);
+    must(effnet_model_create("efficientnet_b0", &small, &model, &error));
+    assert_int_equal(effnet_calibrate(model, data, NULL, &error), EFFNET_ERROR_UNSUPPORTED);
+    assert_non_null(strstr(error.message, "efficientnet_lite0 to lite4"));
+    effnet_model_free(model);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(layers),
-        cmocka_unit_test(refused_by_the_program),
+        cmocka_unit_test(layers),   cmocka_unit_test(calibrated),
+        cmocka_unit_test(ranges),   cmocka_unit_test(refused_by_the_program),
         cmocka_unit_test(refusals),
     };
     folder = scratch_folder_create();

@@ -126,6 +126,8 @@ static void call_all_with_null(effnet_model *model, effnet_recipe *recipe, effne
     REFUSED(effnet_average(NULL, 1, NULL, &made, &error));
     REFUSED(effnet_average(&(const char *){NULL}, 1, NULL, &made, &error));
     REFUSED(effnet_average(&(const char *){"a"}, 1, NULL, NULL, &error));
+    REFUSED(effnet_calibrate(NULL, "a", NULL, &error));
+    REFUSED(effnet_calibrate(model, NULL, NULL, &error));
     REFUSED(effnet_dtype_errors(NULL, "a", &dtype_options, &error));
     REFUSED(effnet_dtype_errors(model, NULL, &dtype_options, &error));
     REFUSED(effnet_dtype_errors(model, "a", NULL, &error));

@@ -129,6 +129,12 @@ static int others_running(void) {
     return running;
 }
 
+static effnet_status check_environment(effnet_error *err) {
+    const char *pin = getenv("EFFNET_PIN");
+    if (!pin || !*pin || is_word(pin, "0") || is_word(pin, "1")) return EFFNET_OK;
+    return fail(err, EFFNET_ERROR_ARGUMENT, "the environment variable EFFNET_PIN is '%.40s'; allowed: 0, 1", pin);
+}
+
 static bool should_pin(int threads, TeamPin asked) {
     if (asked != TEAM_PIN_AUTO) return asked == TEAM_PIN_ALWAYS;
     const char *pin = getenv("EFFNET_PIN");
@@ -200,6 +206,7 @@ effnet_status thread_team_create_with(const TeamOptions *options, ThreadTeam **o
     if (threads < 0 || threads > 1024)
         return fail(err, EFFNET_ERROR_ARGUMENT, "threads is %d; allowed are 0 (every processor) to 1024", threads);
     if (threads == 0) threads = processors_available();
+    TRY(check_environment(err));
     TRY(check_processors(options->processors, threads, err));
     ThreadTeam *team = calloc(1, sizeof *team);
     Worker *workers = calloc((size_t)threads, sizeof *workers);

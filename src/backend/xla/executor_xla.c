@@ -435,6 +435,17 @@ static bool wants_kernels(const XlaExecutor *xla) {
     return strcmp(xla->info.platform, "cuda") == 0 && !(off && strcmp(off, "0") == 0) && !(shifts && *shifts);
 }
 
+static effnet_status check_environment(effnet_error *err) {
+    const char *off = getenv("EFFNET_XLA_KERNELS"), *shifts = getenv("EFFNET_XLA_SHIFTS");
+    if (off && *off && strcmp(off, "0") != 0 && strcmp(off, "1") != 0)
+        return fail(err, EFFNET_ERROR_ARGUMENT, "the environment variable EFFNET_XLA_KERNELS is '%.40s'; allowed: 0, 1",
+                    off);
+    if (shifts && *shifts && (shifts[strspn(shifts, "0123456789")] || strtoul(shifts, NULL, 10) > 15))
+        return fail(err, EFFNET_ERROR_ARGUMENT,
+                    "the environment variable EFFNET_XLA_SHIFTS is '%.40s'; allowed: 0 to 15", shifts);
+    return EFFNET_OK;
+}
+
 static void xla_free(Executor *executor) {
     XlaExecutor *xla = xla_of(executor);
     while (xla->in_flight > 0) land(xla, NULL, NULL);
@@ -500,6 +511,7 @@ static effnet_status begin(XlaExecutor *xla, effnet_error *err) {
 static effnet_status xla_create(const Network *network, const StepSpec *spec, const ExecutorOptions *options,
                                 Executor **out, effnet_error *err) {
     *out = NULL;
+    TRY(check_environment(err));
     XlaExecutor *xla = calloc(1, sizeof *xla);
     if (!xla) return fail(err, EFFNET_ERROR_MEMORY, "no memory for an executor");
     xla->base.vtable = &xla_executor;

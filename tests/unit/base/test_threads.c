@@ -160,6 +160,11 @@ static void test_pinned(void **state) {
         assert_true(counts[0] == processors);
         thread_team_free(team);
     }
+    effnet_error err = {0};
+    ThreadTeam *team;
+    setenv("EFFNET_PIN", "maybe", 1);
+    assert_int_equal(thread_team_create(2, &team, &err), EFFNET_ERROR_ARGUMENT);
+    assert_non_null(strstr(err.message, "EFFNET_PIN is 'maybe'; allowed: 0, 1"));
     unsetenv("EFFNET_PIN");
     unsetenv("OMP_PROC_BIND");
 }

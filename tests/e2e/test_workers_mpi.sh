@@ -7,7 +7,7 @@ need_fashion
 source "$(dirname "$0")/workers.sh"
 source "$(dirname "$0")/small_pictures.sh"
 small_pictures "$work/pictures" ant bee
-small_fashion whole
+small_fashion
 train+=(--set replicas=4 --set bn_sync=running_average --set checkpoint.every_steps=2 --set threads=1 --set workers=1
         --set resolution=32 --steps 6)
 message() { grep -v -e '^warning' -e '^data: ' "$work/err" | grep 'effnet train: ' || true; }

@@ -115,7 +115,8 @@ static void down_by_hand(float *const *rows, const float *weights, int count, in
 enum { MOST_ROWS = 13, LONGEST = 700 };
 
 static void check_down(const ResizeRows *loops, int count, int length, bool keep_overshoot) {
-    float *rows[MOST_ROWS], weights[MOST_ROWS], scale[LONGEST + ROW_PADDING] = {0}, bias[LONGEST + ROW_PADDING] = {0};
+    float *rows[MOST_ROWS] = {0}, weights[MOST_ROWS] = {0};
+    float scale[LONGEST + ROW_PADDING] = {0}, bias[LONGEST + ROW_PADDING] = {0};
     float *out = calloc((size_t)length, sizeof *out), *want = calloc((size_t)length, sizeof *want);
     for (int i = 0; i < length; i++) {
         scale[i] = weight();

@@ -224,14 +224,14 @@ static void check_devices(const char *golden_name, const char *replicas, const c
 }
 
 /* The published run as it was: eight devices with their parts of a batch, masks and batch norms of their own, gradients
- * and running statistics averaged. Two pictures a device, fifty steps. */
+ * and running statistics averaged. Two pictures a device, twenty steps. */
 static void test_eight_devices(void **state) {
     (void)state;
     check_devices("flax_eight.json", "8", "running_average", "1");
 }
 
-/* Flax's own synchronised batch norm: moments over groups of eight of sixteen devices, one picture each, and over all
- * eight devices, in a network of a third of the depth. Ten steps. */
+/* Flax's own synchronised batch norm: moments over groups of eight of sixteen devices, one picture each, in a network of a
+ * third of the depth. Ten steps. */
 static void test_shared_moments(void **state) {
     (void)state;
     check_devices("flax_groups.json", "16", "tpu_groups", "0.3");

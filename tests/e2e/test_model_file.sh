@@ -29,7 +29,7 @@ says "${card[@]}" '^images  [1-9]'
 run 0 "$effnet" summarize mine.safetensors
 says "${card[@]}" '^stem '
 run 0 "$effnet" summarize mine.safetensors --json
-says '"origin":"trained by effnet' '"classes":\["' '"val_crop":"none"' '"resolution":32,"num_classes":10'
+says '"origin":"trained by effnet' '"classes":\["' '"val_crop":"none"' '"resolution":32,"resolution_width":32,"num_classes":10'
 run 0 "$effnet" bench infer --model mine.safetensors --batch 1 --threads 1 --steps 2
 says "${card[@]}" '^infer, efficientnet_b0 at 32x32, batch 1'
 complains 1 "nowhere" "$effnet" bench infer --model nowhere.safetensors --batch 1 --steps 1

@@ -14,8 +14,8 @@ typedef struct WorkersMoments {
     int first, count; /* the group's workers */
     double *all;      /* (workers, values) */
     size_t room;      /* doubles in it */
-    effnet_status
-        agreed; /* of the step's last exchange: not EFFNET_OK where a worker had failed, which all know then */
+    /* Of the step's last exchange: not EFFNET_OK where a worker had failed, which all know then. */
+    effnet_status agreed;
 } WorkersMoments;
 
 typedef struct HostExecutor {

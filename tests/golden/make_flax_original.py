@@ -3,7 +3,7 @@
 
     git clone https://github.com/NobuoTsukamoto/jax_examples && git -C jax_examples checkout c05ece5
     python make_flax_original.py jax_examples        # writes flax_original.json beside itself; some minutes
-    python make_flax_original.py jax_examples --devices        # flax_eight.json: twenty steps on eight devices
+    python make_flax_original.py jax_examples --devices        # flax_eight.json: fifty steps on eight devices
     python make_flax_original.py jax_examples --shared         # flax_groups.json: batch norm over devices
 
 The model (classification/implements/efficientnet.py), the optimizer and its schedule (common/optimizer.py) and the
@@ -332,14 +332,14 @@ def write_devices(original, made_by, devices, batch, steps, name, depth=1.0, **k
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("checkout", type=pathlib.Path)
-    arguments.add_argument("--devices", action="store_true", help="flax_eight.json: twenty steps on eight devices")
+    arguments.add_argument("--devices", action="store_true", help="flax_eight.json: fifty steps on eight devices")
     arguments.add_argument("--shared", action="store_true", help="flax_groups.json: ten steps on sixteen devices")
     options = arguments.parse_args()
     original = import_original(options.checkout)
     made_by = (f"make_flax_original.py: jax_examples c05ece5, flax {flax.__version__}, optax {optax.__version__}, "
                f"jax {jax.__version__}")
     if options.devices:
-        return write_devices(original, made_by, Devices(8), 16, 20, "flax_eight.json")
+        return write_devices(original, made_by, Devices(8), 16, STEPS, "flax_eight.json")
     if options.shared:
         share_batch_norm(original)
         kept = dict(depth=0.3, quantities=["parameters", "statistics", "slot_1"], samples=2)

@@ -224,7 +224,7 @@ static void check_devices(const char *golden_name, const char *replicas, const c
 }
 
 /* The published run as it was: eight devices with their parts of a batch, masks and batch norms of their own, gradients
- * and running statistics averaged. Two pictures a device, twenty steps. */
+ * and running statistics averaged. Two pictures a device, fifty steps. */
 static void test_eight_devices(void **state) {
     (void)state;
     check_devices("flax_eight.json", "8", "running_average", "1");

@@ -164,20 +164,22 @@ static bool may_skip(const Loader *loader, effnet_status status) {
 /* Fills a place, skipping what cannot be read where the options say so. */
 static effnet_status make_place(Loader *loader, Worker *worker, Slot *slot, int place, effnet_error *err) {
     uint32_t index = slot->indices[place];
+    char name[256], why[sizeof err->message] = "";
     slot->kept[place] = false;
     for (uint32_t tries = 0; tries < loader->order.pictures && tries < MOST_REPLACED; tries++) {
         if (!bad_pictures_has(loader->bad, index)) {
             effnet_status status = make_one(loader, worker, slot, place, index, err);
             if (status == EFFNET_OK || !may_skip(loader, status)) return status;
             bad_pictures_add(loader->bad, index, err->message);
+            snprintf(why, sizeof why, "%s", err->message);
         }
         if (!loader->options.training || atomic_load_explicit(&loader->stopping, memory_order_relaxed))
             return EFFNET_OK;
         index = index + 1 < loader->order.pictures ? index + 1 : 0;
     }
-    char name[256];
     dataset_describe(loader->options.dataset, slot->indices[place], name, sizeof name);
-    return fail(err, EFFNET_ERROR_IO, "cannot read '%s' nor any picture after it: is the data still there?", name);
+    return fail(err, EFFNET_ERROR_IO, "cannot read '%s' nor any picture after it: is the data still there?%s%s", name,
+                *why ? " The last one: " : "", why);
 }
 
 /* ---- handing out work (mutex held) ---- */

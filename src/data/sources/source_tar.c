@@ -383,8 +383,10 @@ static effnet_status interpret(ShardSource *out, const Index *index, const Split
         return take_folders(out, found, prefix, numbered ? training : NULL, err);
     *wanted->absent = numbered || find_prefix(found, wanted->known[1], other, sizeof other);
     if (*wanted->absent)
-        return fail(err, EFFNET_ERROR_IO, "'%s' has a folder '%s' and none called '%s'", found->files.files[0].path,
-                    numbered ? training : other, wanted->names[0]);
+        return fail(err, EFFNET_ERROR_IO,
+                    "'%s' has a folder '%s' and none called '%s' (name another as train_split or val_split, or keep a "
+                    "share of the training pictures apart: val_split: 20%%)",
+                    found->files.files[0].path, numbered ? training : other, wanted->names[0]);
     *wanted->whole = true;
     return take_folders(out, found, NULL, NULL, err);
 }

@@ -350,7 +350,8 @@ static void nothing_readable_is_an_error(void **state) {
     Batch batch;
     effnet_error err = {0};
     assert_int_equal(loader_next(loader, &batch, &err), EFFNET_ERROR_IO);
-    assert_non_null(strstr(err.message, "is the data still there?"));
+    assert_non_null(strstr(err.message, "is the data still there? The last one: "));
+    assert_non_null(strstr(err.message, "No such file")); /* its reason */
     loader_free(loader);
     options.training = false; /* evaluation ends, having skipped everything */
     loader = create_loader(&options);

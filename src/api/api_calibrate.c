@@ -14,38 +14,21 @@ typedef struct Calibrating {
     int64_t pictures; /* evenly spaced over the data set */
     Engine *engine;
     Calibration *calibration;
-    float *images; /* (PART, height, width, 3) */
+    float *images, *logits; /* (PART, the input), (PART, classes) */
     size_t image_floats;
 } Calibrating;
 
-/* One picture; *read false where it cannot be used. */
-static effnet_status read_picture(const Calibrating *run, int64_t index, float *image, bool *read, effnet_error *err) {
-    Picture picture;
-    effnet_error why;
-    effnet_status status = dataset_read(run->dataset, index, &picture, &why);
-    if (status == EFFNET_OK) {
-        status = preprocess_eval(&run->model->card.transform, &picture, image, &why);
-        picture_free(&picture);
-    }
-    *read = status == EFFNET_OK;
-    return status == EFFNET_ERROR_MEMORY ? fail(err, status, "%s", why.message) : EFFNET_OK;
-}
-
 static effnet_status look_at(Calibrating *run, int batch, effnet_error *err) {
     const StoredTensors stored = {calibration_look, run->calibration};
-    float *logits;
-    TRY(memory_allocate_floats(PART, (size_t)run->model->network.config.num_classes, "the logits", &logits, err));
     const EngineForward call = {.batch = batch,
                                 .images = run->images,
                                 .parameters = run->model->parameters,
                                 .statistics = run->model->statistics,
-                                .logits = logits,
+                                .logits = run->logits,
                                 .stored = &stored,
                                 .version = 1};
     calibration_look(run->calibration, 0, run->images, (size_t)batch * run->image_floats);
-    effnet_status status = engine_forward(run->engine, &call, err);
-    memory_free(logits);
-    return status;
+    return engine_forward(run->engine, &call, err);
 }
 
 /* Every picture once. */
@@ -54,8 +37,8 @@ static effnet_status one_round(Calibrating *run, effnet_error *err) {
     int64_t seen = 0;
     for (int64_t i = 0; i < run->pictures; i++) {
         bool read;
-        const int64_t index = dataset_size(run->dataset) * i / run->pictures;
-        TRY(read_picture(run, index, run->images + (size_t)batch * run->image_floats, &read, err));
+        TRY(model_read_spaced(run->model, run->dataset, i, run->pictures,
+                              run->images + (size_t)batch * run->image_floats, &read, err));
         batch += read;
         seen += read;
         if (batch < PART && (i + 1 < run->pictures || batch == 0)) continue;
@@ -72,6 +55,7 @@ static effnet_status calibrate(Calibrating *run, double percentile, effnet_error
     TRY(calibration_create(&model->network, &run->calibration, err));
     TRY(engine_create(model->engine_kind, &model->network, &options, &run->engine, err));
     TRY(memory_allocate_floats(PART, run->image_floats, "the pictures", &run->images, err));
+    TRY(memory_allocate_floats(PART, (size_t)model->network.config.num_classes, "the logits", &run->logits, err));
     TRY(one_round(run, err));
     TRY(calibration_second_round(run->calibration, err));
     TRY(one_round(run, err));
@@ -94,15 +78,14 @@ effnet_status effnet_calibrate(effnet_model *model, const char *data, const effn
         return fail(error, EFFNET_ERROR_ARGUMENT,
                     "a model is calibrated on the processor in fp32; open it without `device` and `dtype`");
     TRY(static_bytes_check(&model->network, error));
-    const TensorShape shape = model->network.tensors[0];
-    Calibrating run = {.model = model,
-                       .image_floats = (size_t)shape.height * (size_t)shape.width * (size_t)shape.channels};
+    Calibrating run = {.model = model, .image_floats = shape_floats(model->network.tensors[0])};
     TRY(dataset_open(data, SPLIT_TRAIN, NULL, &dataset, error));
     run.dataset = dataset;
     run.pictures = chosen.pictures ? chosen.pictures : DEFAULT_PICTURES;
     if (run.pictures > dataset_size(dataset)) run.pictures = dataset_size(dataset);
     effnet_status status = calibrate(&run, chosen.percentile != 0 ? chosen.percentile : default_percentile, error);
     memory_free(run.images);
+    memory_free(run.logits);
     engine_free(run.engine);
     calibration_free(run.calibration);
     dataset_free(dataset);

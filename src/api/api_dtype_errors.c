@@ -17,24 +17,15 @@ typedef struct Measuring {
     size_t image_floats, logit_floats;
 } Measuring;
 
-/* Pictures evenly spaced over the data set, without those that cannot be read. */
 static effnet_status read_pictures(Measuring *run, const Dataset *dataset, int wanted, effnet_error *err) {
     const int64_t size = dataset_size(dataset);
     if (wanted > size) wanted = (int)size;
     TRY(memory_allocate_floats((size_t)wanted, run->image_floats, "the pictures", &run->images, err));
     for (int i = 0; i < wanted; i++) {
-        Picture picture;
-        effnet_error why;
-        effnet_status status = dataset_read(dataset, size * i / wanted, &picture, &why);
-        if (status == EFFNET_OK) {
-            status = preprocess_eval(&run->plain.card.transform, &picture,
-                                     run->images + (size_t)run->pictures * run->image_floats, &why);
-            picture_free(&picture);
-        }
-        if (status == EFFNET_OK)
-            run->pictures++;
-        else if (status == EFFNET_ERROR_MEMORY)
-            return fail(err, status, "%s", why.message);
+        bool read;
+        TRY(model_read_spaced(&run->plain, dataset, i, wanted, run->images + (size_t)run->pictures * run->image_floats,
+                              &read, err));
+        run->pictures += read;
     }
     return run->pictures ? EFFNET_OK : fail(err, EFFNET_ERROR_FORMAT, "not one picture could be read");
 }
@@ -66,9 +57,7 @@ static effnet_status run_one(effnet_model *model, const float *images, int batch
 /* One layer; keep 0: the logits. */
 static effnet_status measure(Measuring *run, const char *name, int keep, const effnet_dtype_options *options,
                              effnet_error *err) {
-    const TensorShape *shape = &run->plain.network.tensors[keep];
-    const size_t floats =
-        keep ? (size_t)shape->height * (size_t)shape->width * (size_t)shape->channels : run->logit_floats;
+    const size_t floats = keep ? shape_floats(run->plain.network.tensors[keep]) : run->logit_floats;
     float *plain = NULL, *chosen = NULL;
     Sums sums = {0};
     effnet_status status = memory_allocate_floats(PART, floats, "a layer's output", &plain, err);

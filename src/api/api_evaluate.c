@@ -143,6 +143,19 @@ effnet_status model_open_data(const effnet_model *model, const char *data, const
     return status;
 }
 
+effnet_status model_read_spaced(const effnet_model *model, const Dataset *dataset, int64_t i, int64_t wanted,
+                                float *image, bool *read, effnet_error *err) {
+    Picture picture;
+    effnet_error why;
+    effnet_status status = dataset_read(dataset, dataset_size(dataset) * i / wanted, &picture, &why);
+    if (status == EFFNET_OK) {
+        status = preprocess_eval(&model->card.transform, &picture, image, &why);
+        picture_free(&picture);
+    }
+    *read = status == EFFNET_OK;
+    return status == EFFNET_ERROR_MEMORY ? fail(err, status, "%s", why.message) : EFFNET_OK;
+}
+
 effnet_status evaluate_options_check(effnet_evaluate_options *options, effnet_error *err) {
     if (options->batch == 0) options->batch = DEFAULT_BATCH;
     if (options->batch < 1 || options->batch > MAX_BATCH)

@@ -270,7 +270,7 @@ effnet_status effnet_run(effnet_model *model, const effnet_picture *pictures, in
                .outputs = &chosen,
                .classes = (size_t)model->network.config.num_classes,
                .pixels = shape_floats(model->card.transform.input),
-               .feature = (size_t)shape.height * (size_t)shape.width * (size_t)shape.channels,
+               .feature = shape_floats(shape),
                .ranked = chosen.predictions || chosen.probabilities};
     effnet_status status = allocate(&run, part, error);
     if (status == EFFNET_OK) status = model_state_take(model, part, keep, &run.state, error);

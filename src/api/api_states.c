@@ -80,8 +80,7 @@ void model_states_free(effnet_model *model) {
 
 /* The call with its pictures and every tensor rounded. */
 static effnet_status run_in_bytes(const effnet_model *model, ModelState *state, EngineForward call, effnet_error *err) {
-    const TensorShape shape = model->network.tensors[0];
-    const size_t floats = (size_t)shape.height * (size_t)shape.width * (size_t)shape.channels;
+    const size_t floats = shape_floats(model->network.tensors[0]);
     const StoredTensors stored = {static_bytes_look, model->bytes};
     float *images;
     TRY(memory_allocate_floats((size_t)call.batch, floats, "the rounded pictures", &images, err));

@@ -125,13 +125,16 @@ void model_mean_of_views(const effnet_model *model, float *logits, const float *
 /* The tensor of a feature, and its shape. */
 effnet_status model_find_feature(const effnet_model *model, const char *feature, int *tensor, TensorShape *shape,
                                  effnet_error *err);
-/* What api_evaluate.c shares: options with their defaults filled in; what a data set has to say of itself; the evaluation split of `data` with its classes in
- * the model's order; accuracy and the answers to every picture (predictions_free, after an error too); names of the
+/* What api_evaluate.c shares: options with their defaults filled in; what a data set has to say of itself; the
+ * evaluation split of `data` with its classes in the model's order; of `wanted` pictures evenly spaced over a data set
+ * the i-th as the model takes it in (*read false where it cannot be used, which is no error); accuracy and the answers to every picture (predictions_free, after an error too); names of the
  * outputs in one block that free() frees, NULL where memory runs out; "efficientnet_b0 at 224x224, averaged weights". */
 effnet_status evaluate_options_check(effnet_evaluate_options *options, effnet_error *err);
 void model_tell_remarks(const Dataset *dataset, effnet_progress_function *progress, void *context);
 effnet_status model_open_data(const effnet_model *model, const char *data, const effnet_evaluate_options *options,
                               Dataset **out, effnet_error *err);
+effnet_status model_read_spaced(const effnet_model *model, const Dataset *dataset, int64_t i, int64_t wanted,
+                                float *image, bool *read, effnet_error *err);
 effnet_status model_evaluate(effnet_model *model, const Dataset *dataset, const effnet_evaluate_options *options,
                              Accuracy *out, Predictions *predictions, effnet_error *err);
 /* The same, each batch shown to `look` as the network sees it. */

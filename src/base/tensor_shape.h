@@ -15,4 +15,11 @@ static inline size_t shape_floats(TensorShape shape) {
     return (size_t)shape.height * (size_t)shape.width * (size_t)shape.channels;
 }
 
+/* What a side of an input is resized to where `share` of it is cut out afterwards: timm's int(side / crop_pct), at least
+ * the side. */
+static inline int side_before_crop(int side, double share) {
+    const int whole = (int)(side / share);
+    return whole < side ? side : whole;
+}
+
 #endif

@@ -122,7 +122,7 @@ effnet_status calibration_second_round(Calibration *calibration, effnet_error *e
     return EFFNET_OK;
 }
 
-/* The bin that `share` of the values lie below, from the end that `step` leads away from. */
+/* The first bin, from the end that `step` leads away from, with more than `beyond` values up to and in it. */
 static int bin_at(const Seen *seen, int first, int step, double beyond) {
     double passed = 0;
     int bin = first;

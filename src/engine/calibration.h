@@ -1,8 +1,8 @@
 /* calibration.h - which ranges a network's tensors have on some pictures, for static_bytes.h.
  *
  * Two rounds over the same pictures: the first finds each tensor's least and largest value, the second counts values in
- * BINS equal parts between, and takes each channel's mean. A range then leaves out the same small share of the values at each end, those beyond a
- * percentile: a single far value would widen the steps of all others. */
+ * BINS equal parts between, and takes each channel's mean. A range then leaves out the same small share of the values at
+ * each end, those beyond a percentile: a single far value would widen the steps of all others. */
 #ifndef EFFNET_ENGINE_CALIBRATION_H
 #define EFFNET_ENGINE_CALIBRATION_H
 

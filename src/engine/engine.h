@@ -1,8 +1,9 @@
 /* engine.h - the coarse seam: something that runs a whole network, forward and backward.
  *
  * The reference engine (src/reference) and the CPU engine (src/backend/cpu) stand behind this one table; what computes
- * on an accelerator keeps the weights there and stands behind another (executor/executor.h). An engine holds activations and scratch memory only: parameters, gradients and statistics
- * belong to the caller and are plain fp32 blocks in the network's (timm's) layouts. The engine knows no loss,
+ * on an accelerator keeps the weights there and stands behind another (executor/executor.h). An engine holds activations
+ * and scratch memory only: parameters, gradients and statistics belong to the caller and are plain fp32 blocks in the
+ * network's (timm's) layouts. The engine knows no loss,
  * optimizer or random number: the caller gives the masks and the gradient of the logits. A call allocates
  * nothing.
  *

@@ -33,13 +33,8 @@ static bool is_read_later(const Network *network, int op) {
 }
 
 static effnet_status find_lives(const Network *network, Life *lives, effnet_error *err) {
-    for (int t = 0; t < network->num_tensors; t++) {
-        const TensorShape shape = network->tensors[t];
-        lives[t] = (Life){.root = t,
-                          .first = -1,
-                          .last = -1,
-                          .floats = (size_t)shape.height * (size_t)shape.width * (size_t)shape.channels};
-    }
+    for (int t = 0; t < network->num_tensors; t++)
+        lives[t] = (Life){.root = t, .first = -1, .last = -1, .floats = shape_floats(network->tensors[t])};
     for (int i = 0; i < network->num_ops; i++) {
         const Op *op = &network->ops[i];
         read_at(lives, op->input, i);

@@ -210,15 +210,10 @@ static void write_weigh(FILE *stream, const EvaluationTransform *how) {
     fprintf(stream, point, bicubic ? 4 : 2, middle, fraction, outside);
 }
 
-static int scaled_side(const EvaluationTransform *how, int side) {
-    int scaled = (int)(side / how->crop_pct);
-    return scaled < side ? side : scaled;
-}
-
 /* Sides are resized in proportion to each other, not by the shorter one: crop.c's crop_of_resized. */
 static bool keeps_proportion(const EvaluationTransform *how) {
     return how->val_crop == VAL_CROP_RESIZE_SHORTER &&
-           scaled_side(how, how->input.height) != scaled_side(how, how->input.width);
+           side_before_crop(how->input.height, how->crop_pct) != side_before_crop(how->input.width, how->crop_pct);
 }
 
 /* The box of the picture that is used, and its two axes; may reach over the edges. */
@@ -251,7 +246,8 @@ static void write_box(FILE *stream, const EvaluationTransform *how) {
         fprintf(stream, "    const Axis down = {high, %d, 0}, across = {wide, %d, 0};\n", input.height, input.width);
         return;
     }
-    const int down = scaled_side(how, input.height), across = scaled_side(how, input.width);
+    const int down = side_before_crop(input.height, how->crop_pct),
+              across = side_before_crop(input.width, how->crop_pct);
     if (down == across)
         fprintf(stream,
                 "    /* the shorter side becomes %d, the other in proportion, and of that the middle is made */\n"

@@ -339,11 +339,6 @@ static char *matrix(Builder *builder, const Axis *axis) {
 
 /* ---- resizing ---- */
 
-static int scaled_side(const EvaluationTransform *how, int side) {
-    int scaled = (int)(side / how->crop_pct);
-    return scaled < side ? side : scaled;
-}
-
 /* a * b / c, rounded, halves to the even number, for c above 0 and quotients that are not negative: (2ab + c) / 2c, less 1
  * where that is exact, a half rounded upwards, and odd. */
 static char *rounded_quotient(Builder *builder, const Axis *axis, char *a, char *b, char *c) {
@@ -371,7 +366,8 @@ static Axis axis_of(Builder *builder, const char *name, int outputs, char *exten
                  .whole = whole_number(builder, outputs),
                  .offset = whole_number(builder, 0)};
     if (builder->how->val_crop != VAL_CROP_RESIZE_SHORTER) return axis;
-    const int from = scaled_side(builder->how, outputs), other_from = scaled_side(builder->how, other_outputs);
+    const int from = side_before_crop(outputs, builder->how->crop_pct),
+              other_from = side_before_crop(other_outputs, builder->how->crop_pct);
     if (from == other_from) {
         char *shorter = two(builder, named(builder, &axis, "shorter"), "Min", extent, other);
         char *scaled = two(builder, named(builder, &axis, "extent_scaled"), "Mul", extent, whole_number(builder, from));

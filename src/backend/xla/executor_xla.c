@@ -535,8 +535,7 @@ static size_t step_bytes(const XlaExecutor *xla) {
     size_t elements = 0, bytes = network->parameter_floats * sizeof(float); /* the gradient */
     if (xla->options.evaluates_only) return 0;
     for (int i = 0; i < network->num_ops; i++) {
-        const TensorShape of = network->tensors[network->ops[i].output];
-        elements += (size_t)of.height * (size_t)of.width * (size_t)of.channels;
+        elements += shape_floats(network->tensors[network->ops[i].output]);
     }
     for (int i = 0; i < xla->step_program.num_arguments; i++) {
         const XlaValue *value = &xla->step_program.arguments[i];

@@ -75,13 +75,8 @@ static int rounded_quotient(int64_t a, int64_t b, int64_t c) {
     return (int)(whole + (twice_rest > c || (twice_rest == c && whole % 2)));
 }
 
-static int scaled_side(int side, double share) {
-    int scaled = (int)(side / share);
-    return scaled < side ? side : scaled;
-}
-
 ResizedCrop crop_of_resized(int height, int width, double share, TensorShape input) {
-    const int down = scaled_side(input.height, share), across = scaled_side(input.width, share);
+    const int down = side_before_crop(input.height, share), across = side_before_crop(input.width, share);
     ResizedCrop made;
     if (down == across) {
         const int shorter = height < width ? height : width;

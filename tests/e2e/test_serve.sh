@@ -23,6 +23,7 @@ run 0 "$effnet" predict "$work/run" "${pictures[@]}" --jsonl
 cp "$work/out" "$work/wanted"
 
 start() { # OPTION...: $server and $port
+    : >"$work/served" # it is read before the shell in the background may have opened it
     "$effnet" serve "$work/run" --port 0 "$@" >"$work/served" 2>"$work/serve_errors" &
     server=$!
     at_end "kill $server 2>/dev/null"

@@ -11,8 +11,9 @@
 
 /* Of the largest golden logit: folding batch norm and another machine's order of sums move logits by about 1e-6. */
 static const double tolerance = 1e-4;
-/* The same of bytes: where a value falls to the other side between two steps, the next layers magnify it. */
-static const double byte_tolerance = 0.1;
+/* The same of bytes: where a value falls to the other side between two steps, the next layers magnify it. Lite0 to Lite2 and a
+ * B0, on AVX2 and on plain C: up to 1.2 % where each pixel has a range of its own, 2.6 % where the ranges are fixed. */
+static const double byte_tolerance = 0.04, static_tolerance = 0.1;
 
 static const char *find_in_onnx(const void *file, const char *key) {
     return onnx_metadata(file, key);
@@ -42,7 +43,7 @@ static effnet_status compare(const effnet_model *model, bool int8, const Golden 
         }
         told->largest = fmax(told->largest, fabs((double)golden->logits[i]));
     }
-    const double allowed = int8 ? byte_tolerance : tolerance;
+    const double allowed = !int8 ? tolerance : model->bytes ? static_tolerance : byte_tolerance;
     if (status == EFFNET_OK && !(told->worst <= allowed * fmax(told->largest, 1)))
         status = fail(err, EFFNET_ERROR_FORMAT,
                       "'%s': logit %d of its golden picture is %.7g and should be %.7g: the weights are not those that "

@@ -1,10 +1,10 @@
 /* onnx_bytes.c - see onnx_bytes.h: what docs/maths.md says of int8, in ONNX operators. Nothing is calibrated: of each pixel
  *
  *   low = min(0, x), step = (max(0, x) - low) / 255 over its channels, q = round((x - low) / step)     bytes 0..255
- *   y_o = scale_o (step sum_i q_i w_io + low sum_i w_io) + bias_o                                      w bytes -127..127
+ *   y_o = scale_o (step sum_i q_i w_io + low sum_i w_io) + bias_o                                      w -127..127
  *
  * so that a picture's values do not depend on what is run beside it, as DynamicQuantizeLinear's, whose range is that of the
- * whole batch, would. MatMulInteger wants the channels last; it is exact. */
+ * whole batch, would. MatMulInteger wants the channels last; it takes ONNX_WEIGHT_ZERO off the weights' bytes, and is exact. */
 #include "format/onnx_bytes.h"
 
 #include <math.h>
@@ -61,17 +61,24 @@ static char *reduced(Builder *builder, const char *what, const char *op, char *i
 
 /* The weight's bytes, (inputs, outputs), and what belongs to each output: scale, bias, and the bytes' sum. */
 typedef struct Rounded {
-    char *bytes, *scale, *bias, *sum;
+    char *bytes, *zero, *scale, *bias, *sum;
 } Rounded;
+
+static char *byte(Builder *builder, const char *what, uint8_t value) {
+    char *name = onnx_name(builder->graph, "%s/%s", builder->name, what);
+    uint8_t *place = onnx_unsigned_bytes(builder->graph, name, 0, NULL);
+    if (place) *place = value;
+    return name;
+}
 
 static Rounded round_weight(Builder *builder, const OnnxBytes *from) {
     OnnxGraph *graph = builder->graph;
     const int shape[2] = {from->inputs, from->outputs};
-    Rounded names = {onnx_name(graph, "%s" ONNX_QUANTIZED_ENDING, from->weight_name),
-                     onnx_name(graph, "%s" ONNX_SCALE_ENDING, from->weight_name),
-                     onnx_name(graph, "%s", from->bias_name ? from->bias_name : ""),
-                     onnx_name(graph, "%s/sum", builder->name)};
-    int8_t *bytes = onnx_bytes(graph, names.bytes, 2, shape);
+    Rounded names = {
+        onnx_name(graph, "%s" ONNX_QUANTIZED_ENDING, from->weight_name), byte(builder, "weight_zero", ONNX_WEIGHT_ZERO),
+        onnx_name(graph, "%s" ONNX_SCALE_ENDING, from->weight_name),
+        onnx_name(graph, "%s", from->bias_name ? from->bias_name : ""), onnx_name(graph, "%s/sum", builder->name)};
+    uint8_t *bytes = onnx_unsigned_bytes(graph, names.bytes, 2, shape);
     float *scale = onnx_constant(graph, names.scale, 1, shape + 1);
     float *bias = onnx_constant(graph, names.bias, 1, shape + 1);
     float *sum = onnx_constant(graph, names.sum, 1, shape + 1);
@@ -81,13 +88,21 @@ static Rounded round_weight(Builder *builder, const OnnxBytes *from) {
         for (int i = 0; i < from->inputs; i++) largest = fmaxf(largest, fabsf(weight[i]));
         scale[o] = largest / 127;
         bias[o] = from->bias[o];
-        for (int i = 0; i < from->inputs && scale[o] > 0; i++) {
-            const int8_t rounded = (int8_t)nearbyintf(weight[i] / scale[o]);
-            bytes[(size_t)i * (size_t)from->outputs + (size_t)o] = rounded;
-            sum[o] += (float)rounded;
+        for (int i = 0; i < from->inputs; i++) {
+            const float rounded = scale[o] > 0 ? nearbyintf(weight[i] / scale[o]) : 0;
+            bytes[(size_t)i * (size_t)from->outputs + (size_t)o] = (uint8_t)(rounded + ONNX_WEIGHT_ZERO);
+            sum[o] += rounded;
         }
     }
     return names;
+}
+
+/* Exact sums of products. The pixels' zero is 0, and written: OpenVINO takes no input that is left out. */
+static char *multiplied(Builder *builder, char *bytes, Rounded weight) {
+    char *output = onnx_name(builder->graph, "%s/products", builder->name);
+    char *const inputs[] = {bytes, weight.bytes, byte(builder, "pixel_zero", 0), weight.zero, NULL};
+    if (!builder->graph->failed) onnx_node(builder->graph, "MatMulInteger", output, inputs);
+    return output;
 }
 
 void onnx_add_bytes(OnnxGraph *graph, const OnnxBytes *convolution, char *input, char *output) {
@@ -105,7 +120,7 @@ void onnx_add_bytes(OnnxGraph *graph, const OnnxBytes *convolution, char *input,
                       number(&builder, "least_step", 1e-30F));
     char *steps = made(&builder, "steps", "Div", made(&builder, "above_low", "Sub", x, low), step);
     char *bytes = cast(&builder, "bytes", made(&builder, "rounded", "Round", steps, NULL), ONNX_UINT8);
-    char *products = made(&builder, "products", "MatMulInteger", bytes, weight.bytes);
+    char *products = multiplied(&builder, bytes, weight);
     char *sums = made(&builder, "sums", "Mul", cast(&builder, "products_float", products, ONNX_FLOAT), step);
     char *with_low = made(&builder, "with_low", "Add", sums, made(&builder, "low_sums", "Mul", low, weight.sum));
     char *scaled = made(&builder, "scaled", "Mul", with_low, weight.scale);

@@ -360,12 +360,12 @@ static char *rounded_quotient(Builder *builder, const Axis *axis, char *a, char 
  * (whole - outputs) / 2 with halves to the even number; or else the side of the output itself. `other`: the picture's
  * other side, which becomes other_outputs. */
 static Axis axis_of(Builder *builder, const char *name, int outputs, char *extent, int other_outputs, char *other) {
-    Axis axis = {.name = name,
-                 .outputs = outputs,
-                 .extent = extent,
-                 .whole = whole_number(builder, outputs),
-                 .offset = whole_number(builder, 0)};
-    if (builder->how->val_crop != VAL_CROP_RESIZE_SHORTER) return axis;
+    Axis axis = {.name = name, .outputs = outputs, .extent = extent};
+    if (builder->how->val_crop != VAL_CROP_RESIZE_SHORTER) {
+        axis.whole = whole_number(builder, outputs);
+        axis.offset = whole_number(builder, 0);
+        return axis;
+    }
     const int from = side_before_crop(outputs, builder->how->crop_pct),
               other_from = side_before_crop(other_outputs, builder->how->crop_pct);
     if (from == other_from) {

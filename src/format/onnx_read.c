@@ -145,14 +145,18 @@ static effnet_status read_tensor(const OnnxFile *file, const char *name, int ran
     if (!tensor) return read_floats(file, name, rank, shape, values, err);
     const int turned[2] = {rank > 1 ? shape[1] : 0, shape[0]};
     const bool is_turned = rank == 4 && shape[2] == 1 && shape[3] == 1 && tensor->n_dims == 2, is_bias = rank == 1;
-    TRY(find_tensor(file, stored, is_bias ? ONNX_INT32 : ONNX_INT8, is_bias ? 4 : 1, is_turned ? 2 : rank,
-                    is_turned ? turned : shape, &data, &count, err));
+    const OnnxType type = is_bias ? ONNX_INT32 : is_turned ? ONNX_UINT8 : ONNX_INT8;
+    TRY(find_tensor(file, stored, type, is_bias ? 4 : 1, is_turned ? 2 : rank, is_turned ? turned : shape, &data,
+                    &count, err));
     TRY(read_scales(file, name, shape[0], &scales, err));
     const size_t outputs = (size_t)shape[0], each = count / outputs;
     for (size_t o = 0; o < outputs; o++)
         for (size_t k = 0; k < each; k++) {
             const size_t at = is_turned ? k * outputs + o : o * each + k;
-            values[o * each + k] = scales[o] * (is_bias ? (float)(int32_t)bits_at(data, at) : (float)(int8_t)data[at]);
+            const int whole = is_bias     ? (int32_t)bits_at(data, at)
+                              : is_turned ? (int)data[at] - ONNX_WEIGHT_ZERO
+                                          : (int8_t)data[at];
+            values[o * each + k] = scales[o] * (float)whole;
         }
     free(scales);
     return EFFNET_OK;

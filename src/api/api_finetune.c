@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/number_text.h"
 #include "model/input_channels.h"
 #include "report/reference_curve.h"
 #include "train/features.h"
@@ -211,19 +212,18 @@ static effnet_status write_start(Finetune *run, effnet_error *err) {
 static effnet_status tell_plan(const Finetune *run, effnet_error *err) {
     const Recipe *recipe = &run->recipe;
     char text[400];
-    snprintf(text, sizeof text,
-             "%lld training pictures of %lld classes, %lld to evaluate on: %lld epochs in batches of %lld at "
-             "%dx%d, learning rate %.2g "
-             "falling to %.2g of it at the stem, batch norm %s",
-             (long long)dataset_size(run->train_set), (long long)recipe->num_classes, (long long)run->evaluated,
-             (long long)recipe->epochs, (long long)recipe->batch_size, run->network.config.input.height,
-             run->network.config.input.width, recipe_learning_rate(recipe), run->network.parameters[0].lr_scale,
-             run->network.ops[1].frozen ? "by its running statistics" : "by each batch");
+    number_print(text, sizeof text,
+                 "%lld training pictures of %lld classes, %lld to evaluate on: %lld epochs in batches of %lld at "
+                 "%dx%d, learning rate %.2g falling to %.2g of it at the stem, batch norm %s",
+                 (long long)dataset_size(run->train_set), (long long)recipe->num_classes, (long long)run->evaluated,
+                 (long long)recipe->epochs, (long long)recipe->batch_size, run->network.config.input.height,
+                 run->network.config.input.width, recipe_learning_rate(recipe), run->network.parameters[0].lr_scale,
+                 run->network.ops[1].frozen ? "by its running statistics" : "by each batch");
     TRY(tell(run, "run", text, err));
     if (!run->probed) return EFFNET_OK;
-    snprintf(text, sizeof text,
-             "a classifier for the features as they are: %.2f %% in a cross-validation on the training pictures",
-             run->probe.accuracy);
+    number_print(text, sizeof text,
+                 "a classifier for the features as they are: %.2f %% in a cross-validation on the training pictures",
+                 run->probe.accuracy);
     return tell(run, "run", text, err);
 }
 

@@ -68,7 +68,8 @@ static bool find_axes(const Chart *chart, Axis *x, Axis *y) {
         if (y->low == y->high) y->high += 1;
         return true;
     }
-    if (y->low == y->high) {
+    /* equal, or so near that a step between ticks would not change the number it is added to */
+    if (y->high - y->low <= 1e-9 * fmax(fabs(y->low), fabs(y->high))) {
         y->low -= fabs(y->low) * 0.1 + 1e-9;
         y->high += fabs(y->high) * 0.1 + 1e-9;
     }

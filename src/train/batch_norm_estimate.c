@@ -58,7 +58,7 @@ static effnet_status run_batches(Estimating *run, effnet_error *err) {
                                     .logits = run->logits};
         TRY(engine_forward(run->engine, &call, err));
         for (size_t i = 0; i < run->network.statistic_floats; i++) run->sums[i] += (double)run->statistics[i];
-        if (picture_progress_tell(&run->progress, run->done * run->batch) || stop)
+        if (picture_progress_tell(&run->progress, (run->done + 1) * run->batch) || stop)
             return fail(err, EFFNET_INTERRUPTED, "interrupted; nothing was written");
     }
     return EFFNET_OK;

@@ -64,16 +64,16 @@ static effnet_status time_noise(Run *run, effnet_plan *out, effnet_error *err) {
     const size_t picture = shape_floats(run->network.config.input);
     size_t floats;
     float *images;
-    int32_t *labels = calloc((size_t)size, sizeof *labels);
-    if (!labels || !size_multiply((size_t)size, picture, &floats))
+    if (!size_multiply((size_t)size, picture, &floats))
         return fail(err, EFFNET_ERROR_MEMORY, "no memory for %d pictures", size);
+    int32_t *labels = calloc((size_t)size, sizeof *labels);
+    if (!labels) return fail(err, EFFNET_ERROR_MEMORY, "no memory for %d pictures", size);
     effnet_status status = memory_allocate_floats(floats, 1, "a batch of noise", &images, err);
     double began = clock_seconds(), timed = 0;
     for (size_t i = 0; status == EFFNET_OK && i < floats; i++) images[i] = random_normal(random_key(1), i);
     const ExecutorBatch batch = {.size = size, .images = images, .labels = labels};
     for (int step = 0; status == EFFNET_OK; step++) {
-        if (step == 1) began = clock_seconds(); /* the first is slower, and counts where it is the only one */
-        if (step == 0) began = clock_seconds();
+        if (step <= 1) began = clock_seconds(); /* the first is slower, and counts where it is the only one */
         status = trainer_step(&run->trainer, &batch, &(StepResult){0}, NULL, err);
         timed = clock_seconds() - began;
         out->steps_timed = step ? step : 1;

@@ -91,7 +91,7 @@ static void warn_classes(const effnet_plan *plan, RunNotes *notes) {
             rarest = c;
         }
     }
-    if (most >= 10 * least && plan->class_names)
+    if (most / 10 >= least && plan->class_names)
         run_note(
             notes,
             "the classes are uneven: %lld training pictures of '%.60s', %lld of '%.60s'; top-1 will speak of the large "

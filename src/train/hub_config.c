@@ -90,8 +90,8 @@ void hub_config_free(HubConfig *config) {
 
 /* ---- what it says ---- */
 
-static effnet_status bad(const HubConfig *config, const char *key, const char *allowed, effnet_error *err) {
-    json_t *value = json_object_get(config->pretrained, key);
+static effnet_status bad(const HubConfig *config, const char *key, const json_t *value, const char *allowed,
+                         effnet_error *err) {
     char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
     effnet_status status = fail(err, EFFNET_ERROR_FORMAT, "'%s': %s is %.60s; allowed: %s", config->path, key,
                                 text ? text : "unreadable", allowed);
@@ -113,7 +113,8 @@ static effnet_status read_channels(const HubConfig *config, const char *key, int
         good = json_is_number(number) && read.values[c] >= least && read.values[c] <= most;
     }
     if (!good)
-        return bad(config, key, channels == 3 ? "three numbers of pixels in 0..1" : "numbers of pixels in 0..1", err);
+        return bad(config, key, value, channels == 3 ? "three numbers of pixels in 0..1" : "numbers of pixels in 0..1",
+                   err);
     *out = channel_values_for(&read, channels);
     return EFFNET_OK;
 }
@@ -125,7 +126,7 @@ static effnet_status read_number(const HubConfig *config, const json_t *object, 
     char allowed[60];
     number_print(allowed, sizeof allowed, "numbers %g to %g", least, most);
     if (!json_is_number(value) || !(json_number_value(value) >= least && json_number_value(value) <= most))
-        return bad(config, key, allowed, err);
+        return bad(config, key, value, allowed, err);
     *out = json_number_value(value);
     return EFFNET_OK;
 }
@@ -139,7 +140,8 @@ static effnet_status read_size(const HubConfig *config, Recipe *recipe, effnet_e
                      width = json_integer_value(json_array_get(value, 2));
     if (json_array_size(value) != 3 || channels < 1 || channels > MOST_CHANNELS || height < 1 || height > 2048 ||
         width < 1 || width > 2048)
-        return bad(config, "input_size", "[CHANNELS, HEIGHT, WIDTH] with 1 to 16 channels and sides of 1 to 2048", err);
+        return bad(config, "input_size", value,
+                   "[CHANNELS, HEIGHT, WIDTH] with 1 to 16 channels and sides of 1 to 2048", err);
     recipe->in_chans = channels;
     recipe->resolution = (PictureSize){(int)height, (int)width};
     return EFFNET_OK;
@@ -159,7 +161,7 @@ static effnet_status read_choice(const HubConfig *config, const json_t *object, 
         size_t used = strlen(allowed);
         number_print(allowed + used, sizeof allowed - used, "%s'%s'", i ? ", " : "", texts[i]);
     }
-    return bad(config, key, allowed, err);
+    return bad(config, key, value, allowed, err);
 }
 
 effnet_status hub_config_apply(const HubConfig *config, Recipe *recipe, effnet_error *err) {

@@ -9,7 +9,7 @@
 effnet_status train_state_create(const Network *network, const Recipe *recipe, TrainState *out, effnet_error *err);
 /* First values of the averages, where there are any: the weights and statistics as they are now, or zeros. */
 void train_state_start_averages(const Network *network, const Recipe *recipe, TrainState *state);
-/* Initial weights from a file instead, ours (weights_read, below) or another program's (import_weights.h), and the
+/* Initial weights from a file instead, ours (weights.h) or another program's (import_weights.h), and the
  * averages begun anew. */
 effnet_status train_state_read_initial(const char *path, const Network *network, const Recipe *recipe,
                                        TrainState *state, bool allow_other_head, bool *head_kept, effnet_error *err);

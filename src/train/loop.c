@@ -23,8 +23,10 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/number_text.h"
 #include "report/statistics.h"
 #include "train/checkpoint.h"
+#include "train/checkpoint_list.h"
 #include "train/evaluate.h"
 #include "train/from_recipe.h"
 #include "train/schedule.h"
@@ -251,10 +253,10 @@ static effnet_status stop_early(Loop *loop, effnet_error *err) {
     Run *run = loop->run;
     if (!patience_is_over(run) || step_now(run) >= run->last_step) return EFFNET_OK;
     char text[200];
-    snprintf(text, sizeof text,
-             "the last %lld evaluations were no better than %.2f %% of step %lld: the run ends here "
-             "(early_stop)",
-             (long long)run->recipe->early_stop, run->best_top1, (long long)run->best_step);
+    number_print(text, sizeof text,
+                 "the last %lld evaluations were no better than %.2f %% of step %lld: the run ends here "
+                 "(early_stop)",
+                 (long long)run->recipe->early_stop, run->best_top1, (long long)run->best_step);
     run->last_step = step_now(run);
     return workers_rank(run->workers) > 0 ? EFFNET_OK : tell_message(loop, "run", text, err);
 }
@@ -317,7 +319,7 @@ static effnet_status evaluate_beginning(Loop *loop, effnet_error *err) {
     const double now = clock_seconds();
     loop->since_line = loop->epoch = (Meter){.began = now};
     char text[100];
-    snprintf(text, sizeof text, "top-1 before the first step: %.2f %%", run->best_top1);
+    number_print(text, sizeof text, "top-1 before the first step: %.2f %%", run->best_top1);
     run->result->first_top1 = run->best_top1;
     return workers_rank(run->workers) > 0 ? EFFNET_OK : tell_message(loop, "run", text, err);
 }
@@ -486,14 +488,14 @@ static effnet_status report_at_end(Loop *loop, effnet_error *err) {
 /* The best checkpoint's state, which worker 0 has, in the executors in place of the last step's, evaluated again. */
 static effnet_status go_back_to_best(Loop *loop, effnet_error *err) {
     Run *run = loop->run;
-    char checkpoints[1024], name[32], path[1024];
+    char checkpoints[CHECKPOINT_PATH_BYTES], name[CHECKPOINT_NAME_BYTES], path[CHECKPOINT_PATH_BYTES];
     double top1;
     int64_t best;
     if (run->best_step < 0) return EFFNET_OK;
     if (run->best_step == step_now(run)) /* resumed after its end, it has not been evaluated yet */
         return loop->eval_images ? EFFNET_OK : evaluate(loop, err);
     TRY(path_join(checkpoints, sizeof checkpoints, run->out, "checkpoints", err));
-    snprintf(name, sizeof name, "%08lld", (long long)run->best_step);
+    checkpoint_step_name(name, run->best_step, "");
     TRY(path_join(path, sizeof path, checkpoints, name, err));
     TrainState state;
     effnet_status status = train_state_create(&run->network, run->recipe, &state, err);

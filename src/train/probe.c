@@ -294,7 +294,7 @@ effnet_status probe_fit(const ProbeData *data, ThreadTeam *team, bool (*stop)(vo
     const size_t size = (features + 1) * classes;
     const Asked asked = {stop, context};
     void *block;
-    /* moves, changes, gradients of the chunks, six vectors; logits; mean and scale */
+    /* moves, changes, gradients of the chunks, five vectors; logits; mean and scale */
     const size_t doubles = (2 * HISTORY + CHUNKS + 5) * size + CHUNKS * classes + 2 * features;
     int32_t *ranks;
     TRY(memory_allocate((size_t)data->rows, sizeof *ranks, "the folds of the pictures", &block, err));

@@ -1,6 +1,6 @@
 /* replay_batches.c - training on batches given as tensors: recipe and weights -> [batch -> step -> report]* -> dump.
  *
- * The trainer is that of a run (step.c); what is missing is the data pipeline, evaluation and checkpoints. Step s takes
+ * The trainer is that of a run (trainer.c); what is missing is the data pipeline, evaluation and checkpoints. Step s takes
  * batch s modulo the file's batches, and an epoch is one pass over the file unless the caller says otherwise, so the
  * schedule of a real run can be followed on a few batches. Nothing is written before the last step. */
 #include "train/replay_batches.h"
@@ -36,11 +36,6 @@ typedef struct Replay {
     int32_t *labels;
     float *loss, *lr, *gradient_norm; /* (steps) */
 } Replay;
-
-static effnet_status allocate(size_t count, size_t size, const char *what, void **out, effnet_error *err) {
-    *out = NULL;
-    return memory_allocate(count, size, what, out, err);
-}
 
 /* The recipe with the options over it; the classes from the weights where it does not say. */
 static effnet_status resolve(Replay *replay, effnet_error *err) {
@@ -83,14 +78,14 @@ static effnet_status open_trainer(Replay *replay, effnet_error *err) {
 }
 
 static effnet_status allocate_buffers(Replay *replay, effnet_error *err) {
-    size_t batch = (size_t)replay->batches.batch, steps = (size_t)replay->steps, floats;
-    if (!size_multiply(batch, replay->batches.image_floats, &floats))
-        return fail(err, EFFNET_ERROR_MEMORY, "the size of a batch overflows");
-    TRY(allocate(floats, sizeof(float), "a batch of images", (void **)&replay->images, err));
-    TRY(allocate(batch, sizeof(int32_t), "a batch of labels", (void **)&replay->labels, err));
-    TRY(allocate(steps, sizeof(float), "the losses", (void **)&replay->loss, err));
-    TRY(allocate(steps, sizeof(float), "the learning rates", (void **)&replay->lr, err));
-    return allocate(steps, sizeof(float), "the gradients' norms", (void **)&replay->gradient_norm, err);
+    const size_t batch = (size_t)replay->batches.batch, steps = (size_t)replay->steps;
+    void *labels;
+    TRY(memory_allocate_floats(batch, replay->batches.image_floats, "a batch of images", &replay->images, err));
+    TRY(memory_allocate(batch, sizeof *replay->labels, "a batch of labels", &labels, err));
+    replay->labels = labels;
+    TRY(memory_allocate_floats(steps, 1, "the losses", &replay->loss, err));
+    TRY(memory_allocate_floats(steps, 1, "the learning rates", &replay->lr, err));
+    return memory_allocate_floats(steps, 1, "the gradients' norms", &replay->gradient_norm, err);
 }
 
 /* One step and its report; *stop where the caller asks for it. */

@@ -1,10 +1,10 @@
 /* run_log.h - OUT/log.jsonl: one JSON object a line, one line a log interval and one an epoch; internal to train/.
  *
  * Every line: epoch (from 1), step, loss, lr, images_per_s, seconds (since this process began the run), gradient_norm,
- * weight_norm, update_norm, data_wait (run_event.h); fingerprint (eight hexadecimal digits) where weights are at hand; ends_epoch (true) in an epoch's;
- * after an evaluation also top1, top5, ema_top1, ema_top5 (per cent; the last two where averages are kept), average_precision and f1 (of several\n * labels a picture). Numbers
- * that are not finite are null. A line is written and flushed whole. While it is open the file is locked, so two runs cannot write
- * into one folder. */
+ * weight_norm, update_norm, data_wait (run_event.h); fingerprint (eight hexadecimal digits) where weights are at hand;
+ * ends_epoch (true) in an epoch's; after an evaluation also top1, top5, ema_top1, ema_top5 (per cent; the last two where
+ * averages are kept), average_precision and f1 (of several labels a picture). Numbers that are not finite are null. A line
+ * is written and flushed whole. While it is open the file is locked, so two runs cannot write into one folder. */
 #ifndef EFFNET_TRAIN_RUN_LOG_H
 #define EFFNET_TRAIN_RUN_LOG_H
 

@@ -2,6 +2,7 @@
 #include "train/run_report.h"
 
 #include "base/file.h"
+#include "base/number_text.h"
 #include "report/report.h"
 
 #include <stdlib.h>
@@ -42,8 +43,8 @@ static effnet_status write_named(const Run *run, RunCurves *curves, const char *
              run->network.config.name, run->network.config.input.height, run->network.config.input.width,
              averages ? "averaged" : "raw", (long long)run->trainer.step,
              run->options->end_with_best ? "best" : "last");
-    snprintf(note, sizeof note, "The best evaluation of the run was %.2f %%, after step %lld (checkpoints/best).",
-             run->best_top1, (long long)run->best_step);
+    number_print(note, sizeof note, "The best evaluation of the run was %.2f %%, after step %lld (checkpoints/best).",
+                 run->best_top1, (long long)run->best_step);
     if (run->best_step >= 0 && run->best_step != run->trainer.step) report.run_note = note;
     return report_write(&report, folder, err);
 }

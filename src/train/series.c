@@ -9,6 +9,7 @@
 #include "train/series.h"
 
 #include "base/file.h"
+#include "base/number_text.h"
 #include "report/statistics.h"
 #include "train/run_state.h"
 #include "train/series_curve.h"
@@ -20,6 +21,7 @@
 #include <unistd.h>
 
 enum { LONGEST_RECORD = 1 << 24, MOST_RUNS = 1000 };
+static const json_int_t most_seed = 9007199254740991; /* as the recipe key allows */
 
 struct Series {
     SeriesOptions options;
@@ -102,7 +104,7 @@ static effnet_status compare_record(Series *series, effnet_error *err) {
     const json_int_t count = json_integer_value(json_object_get(series->record, "count")),
                      seed = json_integer_value(json_object_get(series->record, "seed"));
     const bool folds = strcmp(kind, "folds") == 0;
-    if (count < 1 || count > MOST_RUNS || seed < 0 || (!folds && strcmp(kind, "seeds") != 0))
+    if (count < 1 || count > MOST_RUNS || seed < 0 || seed > most_seed || (!folds && strcmp(kind, "seeds") != 0))
         return no_record(series, err);
     if (options->seeds <= 1 && options->folds == 0) {
         options->seed = seed;
@@ -255,8 +257,8 @@ static effnet_status run_part(const Series *series, const SeriesPart *part, int 
     effnet_status status = run(context, part, &outcome, err);
     if (status != EFFNET_OK) return fail_further(err, status, " (%s of a series)", part->name);
     TRY(add_outcome(series, part, &outcome, err));
-    snprintf(text, sizeof text, "%s: %.2f %% of %lld pictures", part->name, outcome.accuracy,
-             (long long)outcome.images);
+    number_print(text, sizeof text, "%s: %.2f %% of %lld pictures", part->name, outcome.accuracy,
+                 (long long)outcome.images);
     return tell(series, text, err);
 }
 

@@ -177,6 +177,12 @@ static float *statistics_of_all(const effnet_model *model) {
     return statistics;
 }
 
+/* Pictures done, as they were told of last. */
+static bool note_done(void *context, const effnet_progress *now) {
+    if (!now->message && strcmp(now->phase, "statistics") == 0) *(int64_t *)context = now->step;
+    return false;
+}
+
 static void estimates(void **state) {
     (void)state;
     effnet_model *first = make("efficientnet_b0", 1, SIDE), *second = make("efficientnet_b0", 2, SIDE), *mean;
@@ -223,10 +229,14 @@ static void estimates(void **state) {
     assert_true(scatters);
     effnet_model_free(parts);
     /* One file: its weights stay. */
+    int64_t done = -1;
     options.pictures = 5; /* two batches of 4 */
+    options.progress = note_done;
+    options.progress_context = &done;
     must(effnet_average(given, 1, &options, &parts, &error));
     assert_memory_equal(parts->parameters, first->parameters, network->parameter_floats * sizeof(float));
     assert_non_null(strstr(effnet_model_notes(parts), "estimated on 8 pictures of "));
+    assert_int_equal(done, 8);
     effnet_model_free(parts);
     free(wanted);
     effnet_model_free(mean);

@@ -146,6 +146,15 @@ static int read_log(const char *path) {
     return found;
 }
 
+/* What a run says of accuracies has points; counts how often. */
+static bool check_message(void *context, const effnet_progress *now) {
+    if (now->message && strstr(now->message, "top-1 before the first step: ")) {
+        ++*(int *)context;
+        if (strchr(now->message, ',')) fail_msg("%s", now->message);
+    }
+    return false;
+}
+
 static void test_run(void **state) {
     (void)state;
     char data[300], out[300], log[300];
@@ -158,9 +167,17 @@ static void test_run(void **state) {
     snprintf(data, sizeof data, "%s/data", folder.path);
     snprintf(out, sizeof out, "%s/run", folder.path);
     snprintf(log, sizeof log, "%s/run/log.jsonl", folder.path);
-    effnet_train_options options = {.struct_size = sizeof options, .data = data, .out = out, .steps = 2};
+    int told = 0;
+    effnet_train_options options = {.struct_size = sizeof options,
+                                    .data = data,
+                                    .out = out,
+                                    .steps = 2,
+                                    .evaluate_first = true,
+                                    .progress = check_message,
+                                    .progress_context = &told};
     if (effnet_train(recipe, &options, &first, &error) != EFFNET_OK) fail_msg("%s", error.message);
     assert_int_equal(first.steps, 2);
+    assert_int_equal(told, 1);
     const int logged = read_log(log);
     assert_true(logged >= 2);
     options.steps = 4;

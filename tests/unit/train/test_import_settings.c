@@ -169,6 +169,9 @@ static void config_json_is_obeyed(void **state) {
         "{\"architecture\": \"tf_efficientnet_b0\", \"pretrained_cfg\": {\"input_size\": [17, 28, 28]}}";
     scratch_write(config, wrong, strlen(wrong));
     refuses(path, NULL, "input_size");
+    const char *padding = "{\"architecture\": \"tf_efficientnet_b0\", \"model_args\": {\"pad_type\": \"odd\"}}";
+    scratch_write(config, padding, strlen(padding));
+    refuses(path, NULL, "pad_type is \"odd\"");
     const char *names = "{\"architecture\": \"tf_efficientnet_b0\", \"label_names\": [\"x\"]}";
     scratch_write(config, names, strlen(names));
     refuses(path, NULL, "names 1 classes");

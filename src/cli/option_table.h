@@ -36,6 +36,21 @@ typedef struct Option {
     const char *choices;
 } Option;
 
+/* Rows of each kind; `place` is the target. */
+#define OPTION_ROW_FLAG(title, place, what)                                                                            \
+    { .name = (title), .target = (place), .kind = OPTION_FLAG, .help = (what) }
+#define OPTION_ROW_TEXT(title, form, place, what)                                                                      \
+    { .name = (title), .argument = (form), .target = (place), .kind = OPTION_TEXT, .help = (what) }
+#define OPTION_ROW_INTEGER(title, form, place, from, to, what)                                                         \
+    {                                                                                                                  \
+        .name = (title), .argument = (form), .target = (place), .kind = OPTION_INTEGER, .help = (what),                \
+        .least = (from), .most = (to)                                                                                  \
+    }
+#define OPTION_ROW_CHOICE(title, all, place, what)                                                                     \
+    { .name = (title), .argument = (all), .target = (place), .kind = OPTION_CHOICE, .help = (what), .choices = (all) }
+#define OPTION_ROW_LIST(title, form, place, what)                                                                      \
+    { .name = (title), .argument = (form), .target = (place), .kind = OPTION_LIST, .help = (what) }
+
 /* What a verb's --help says. */
 typedef struct VerbHelp {
     const char *verb;

@@ -87,69 +87,74 @@ static void print_text(const char *mode, const effnet_bench_result *result) {
         printf("  memory       %.0f MB peak, %.0f MB of it activations\n", result->peak_rss_mb, result->activation_mb);
 }
 
-int verb_bench(int argc, char **argv) {
-    static const VerbHelp help = {
-        .verb = "bench",
-        .text =
-            "train: forward, backward and optimizer; infer: forward alone. The pictures are random numbers that\n"
+static void print_all(const effnet_bench_options *bench, const char *mode, const effnet_bench_result *result,
+                      const effnet_limits *limits) {
+    effnet_model *opened = NULL;
+    const effnet_model_options one_thread = {.struct_size = sizeof one_thread, .threads = 1};
+    if (bench->model && effnet_model_open(bench->model, &one_thread, &opened, NULL) == EFFNET_OK)
+        text_print_card(opened, stdout);
+    effnet_model_free(opened);
+    print_text(mode, result);
+    if (bench->on_pass) bench_profile_print(bench->context, limits);
+}
+
+/* bench->context: the BenchProfile that on_pass, where it is set, fills. */
+static int run(const effnet_bench_options *bench, const char *mode, bool only_limits, bool json) {
+    effnet_bench_result result = {.struct_size = sizeof result};
+    effnet_limits limits = {.struct_size = sizeof limits};
+    effnet_error error;
+    effnet_status failed = EFFNET_OK;
+    if (!only_limits) failed = effnet_bench(bench, &result, &error);
+    if (failed == EFFNET_OK && (only_limits || bench->on_pass))
+        failed = effnet_measure_limits(bench->threads, &limits, &error);
+    if (failed != EFFNET_OK) {
+        const int status = result.told_elsewhere ? EXIT_FAILED : report("bench", &error);
+        return failed == EFFNET_ERROR_ARGUMENT ? EXIT_USAGE : status; /* every argument came from the command line */
+    }
+    if (result.worker > 0) return EXIT_OK; /* worker 0 tells */
+    if (only_limits) return print_limits(&limits, json);
+    if (json) return print_json(mode, &result, bench->context, &limits);
+    print_all(bench, mode, &result, &limits);
+    return EXIT_OK;
+}
+
+static const VerbHelp help = {
+    .verb = "bench",
+    .text = "train: forward, backward and optimizer; infer: forward alone. The pictures are random numbers that\n"
             "lie in memory. The first steps warm up and do not count; figures are medians over the others.\n"
             "limits: what the processor can do at most, arithmetic and memory.\n"
             "train --dist mpi, started by mpirun or srun: every worker has its part of the batch; threads and memory\n"
             "are one worker's, images/s are all workers', and the share of the time in exchange is told.\n",
-        .examples = "  effnet bench train --model efficientnet_b0 --res 224 --batch 32\n"
-                    "  effnet bench infer --batch 1 --threads 1 --json\n"
-                    "  effnet bench train --res 32 --batch 256 --profile\n"
-                    "  effnet bench infer --res 224x320\n"
-                    "  mpirun -n 2 effnet bench train --batch 64 --threads 1 --dist mpi\n"
-                    "  effnet bench limits\n",
-    };
+    .examples = "  effnet bench train --model efficientnet_b0 --res 224 --batch 32\n"
+                "  effnet bench infer --batch 1 --threads 1 --json\n"
+                "  effnet bench train --res 32 --batch 256 --profile\n"
+                "  effnet bench infer --res 224x320\n"
+                "  mpirun -n 2 effnet bench train --batch 64 --threads 1 --dist mpi\n"
+                "  effnet bench limits\n",
+};
+
+int verb_bench(int argc, char **argv) {
     const char *model = NULL, *dtype = NULL, *engine = NULL, *fuse = "auto", *device = NULL, *dist = NULL;
     bool json = false, profile = false;
     OptionSize resolution = {0};
     int64_t batch = 0, threads = 0, steps = 0, dist_timeout = 0;
     const Option options[] = {
-        {.name = "model",
-         .argument = "NAME",
-         .target = &model,
-         .kind = OPTION_TEXT,
-         .help = "default efficientnet_b0; or a .safetensors file or checkpoint"},
+        OPTION_ROW_TEXT("model", "NAME", &model, "default efficientnet_b0; or a .safetensors file or checkpoint"),
         OPTION_ROW_RESOLUTION(&resolution, "size of the input; 0, the default: the model's own"),
-        {.name = "batch",
-         .argument = "B",
-         .target = &batch,
-         .kind = OPTION_INTEGER,
-         .least = 1,
-         .most = 65536,
-         .help = "images a step, of all workers together; default 32"},
-        {.name = "dtype",
-         .argument = "fp32|bf16|int8",
-         .target = &dtype,
-         .kind = OPTION_CHOICE,
-         .choices = "fp32|bf16|int8",
-         .help = "numbers that activations are kept in; default fp32; int8, for infer: bf16, and 1x1 convolutions in "
-                 "bytes"},
+        OPTION_ROW_INTEGER("batch", "B", &batch, 1, 65536, "images a step, of all workers together; default 32"),
+        OPTION_ROW_CHOICE(
+            "dtype", "fp32|bf16|int8", &dtype,
+            "numbers that activations are kept in; default fp32; int8, for infer: bf16, and 1x1 convolutions in "
+            "bytes"),
         OPTION_ROW_THREADS(&threads, ONE_EACH_PROCESSOR),
-        {.name = "steps",
-         .argument = "N",
-         .target = &steps,
-         .kind = OPTION_INTEGER,
-         .least = 1,
-         .most = 1000000,
-         .help = "steps measured; default 10"},
+        OPTION_ROW_INTEGER("steps", "N", &steps, 1, 1000000, "steps measured; default 10"),
         OPTION_ROW_ENGINE(&engine),
         OPTION_ROW_DEVICE(&device),
         OPTION_ROW_DIST(&dist, "with an equal part of the batch; train alone"),
         OPTION_ROW_DIST_TIMEOUT(&dist_timeout),
-        {.name = "fuse",
-         .argument = "auto|all|none",
-         .target = &fuse,
-         .kind = OPTION_CHOICE,
-         .choices = "auto|all|none",
-         .help = "recompute expand convolutions instead of storing them: where it pays, all, none"},
-        {.name = "profile",
-         .target = &profile,
-         .kind = OPTION_FLAG,
-         .help = "the time of each pass, beside what the machine could do"},
+        OPTION_ROW_CHOICE("fuse", "auto|all|none", &fuse,
+                          "recompute expand convolutions instead of storing them: where it pays, all, none"),
+        OPTION_ROW_FLAG("profile", &profile, "the time of each pass, beside what the machine could do"),
         OPTION_ROW_JSON(&json, "one JSON object"),
         {0}};
     CommandLine line;
@@ -182,30 +187,7 @@ int verb_bench(int argc, char **argv) {
                 : strcmp(fuse, "none") == 0 ? 2
                                             : 0,
     };
-    effnet_bench_result result = {.struct_size = sizeof result};
-    effnet_limits limits = {.struct_size = sizeof limits};
-    effnet_error error;
-    effnet_status failed = EFFNET_OK;
-    if (!only_limits) failed = effnet_bench(&bench, &result, &error);
-    if (failed == EFFNET_OK && (only_limits || profile)) failed = effnet_measure_limits((int)threads, &limits, &error);
-    if (failed != EFFNET_OK) {
-        status = result.told_elsewhere ? EXIT_FAILED : report("bench", &error);
-        if (failed == EFFNET_ERROR_ARGUMENT) status = EXIT_USAGE; /* every argument came from the command line */
-    } else if (result.worker > 0) {                               /* worker 0 tells */
-        status = EXIT_OK;
-    } else if (only_limits) {
-        status = print_limits(&limits, json);
-    } else if (json) {
-        status = print_json(mode, &result, &passes, &limits);
-    } else {
-        effnet_model *opened = NULL;
-        const effnet_model_options one_thread = {.struct_size = sizeof one_thread, .threads = 1};
-        if (model && effnet_model_open(model, &one_thread, &opened, NULL) == EFFNET_OK) text_print_card(opened, stdout);
-        effnet_model_free(opened);
-        print_text(mode, &result);
-        if (profile) bench_profile_print(&passes, &limits);
-        status = EXIT_OK;
-    }
+    status = run(&bench, mode, only_limits, json);
     bench_profile_free(&passes);
     return status;
 }

@@ -92,11 +92,7 @@ int verb_compare(int argc, char **argv) {
     bool json = false;
     int64_t batch = 0, threads = 0, workers = 0;
     const Option options[] = {
-        {.name = "data",
-         .argument = "DIR",
-         .target = &data,
-         .kind = OPTION_TEXT,
-         .help = "pictures, as for 'effnet eval'"},
+        OPTION_ROW_TEXT("data", "DIR", &data, "pictures, as for 'effnet eval'"),
         OPTION_ROW_REPORT(&folder, "write compare.html, with the pictures on which they differ, and differences.csv"),
         OPTION_ROW_WEIGHTS(&weights),
         OPTION_ROW_BATCH(&batch, "pictures at a time; changes speed and memory, not the result"),

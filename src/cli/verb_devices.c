@@ -238,10 +238,9 @@ int verb_devices(int argc, char **argv) {
         .examples = "  effnet devices\n  effnet devices xla:cuda --json\n  effnet devices xla:/opt/plugin.so --log\n",
     };
     bool json = false, log = false;
-    const Option options[] = {
-        {.name = "log", .target = &log, .kind = OPTION_FLAG, .help = "let the plugins' own messages through"},
-        OPTION_ROW_JSON(&json, "one JSON object"),
-        {0}};
+    const Option options[] = {OPTION_ROW_FLAG("log", &log, "let the plugins' own messages through"),
+                              OPTION_ROW_JSON(&json, "one JSON object"),
+                              {0}};
     CommandLine line;
     int status = parse_options(&help, options, argc, argv, &line);
     if (status != PARSED) return status;

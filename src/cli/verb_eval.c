@@ -124,11 +124,7 @@ int verb_eval(int argc, char **argv) {
     bool json = false, mirrored = false, against = false, allow_loss = false;
     int64_t batch = 0, threads = 0, workers = 0;
     const Option options[] = {
-        {.name = "data",
-         .argument = "DIR",
-         .target = &data,
-         .kind = OPTION_TEXT,
-         .help = "pictures: val/CLASS/*.jpg (or validation/, test/), or IDX files"},
+        OPTION_ROW_TEXT("data", "DIR", &data, "pictures: val/CLASS/*.jpg (or validation/, test/), or IDX files"),
         OPTION_ROW_REPORT(&folder, "write report.html (classes, confusion, calibration, the worst mistakes; opens "
                                    "without a network), report.json and predictions.csv"),
         OPTION_ROW_WEIGHTS(&weights),
@@ -139,15 +135,11 @@ int verb_eval(int argc, char **argv) {
         OPTION_ROW_ENGINE(&engine),
         OPTION_ROW_DEVICE(&device),
         OPTION_ROW_DTYPE(&dtype),
-        {.name = "against-fp32",
-         .target = &against,
-         .kind = OPTION_FLAG,
-         .help = "with --dtype: evaluate in fp32 too, and measure every layer's error; the exit status is 1 where more "
-                 "than a point of top-1 is lost"},
-        {.name = "allow-loss",
-         .target = &allow_loss,
-         .kind = OPTION_FLAG,
-         .help = "of --against-fp32: status 0 all the same"},
+        OPTION_ROW_FLAG(
+            "against-fp32", &against,
+            "with --dtype: evaluate in fp32 too, and measure every layer's error; the exit status is 1 where more "
+            "than a point of top-1 is lost"),
+        OPTION_ROW_FLAG("allow-loss", &allow_loss, "of --against-fp32: status 0 all the same"),
         OPTION_ROW_JSON(&json, "one JSON object"),
         {0}};
     CommandLine line;

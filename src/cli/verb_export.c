@@ -7,6 +7,7 @@
 #include "verbs.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef enum Format { FORMAT_SAFETENSORS, FORMAT_ONNX, FORMAT_STABLEHLO, FORMAT_C, FORMAT_GGUF, FORMATS } Format;
@@ -128,11 +129,79 @@ static Format find_format(const char *name, const char *out) {
     return (Format)format;
 }
 
-int verb_export(int argc, char **argv) {
-    static const VerbHelp help = {
-        .verb = "export",
-        .text =
-            "OUT.safetensors has timm's names and layouts and is one file with all that eval and predict need.\n"
+/* The command line. */
+typedef struct Asked {
+    const char *weights, *format, *dtype, *data, *calibrate;
+    OptionSize resolution;
+    int64_t batch, opset;
+    bool json, keep_batch_norm, bytes, preprocessing, half, allow_loss, cuda_kernels;
+    OptionList settings;
+} Asked;
+
+static Export export_of(const Asked *asked, const CommandLine *line) {
+    const bool int8 = strcmp(asked->dtype, "int8") == 0;
+    return (Export){
+        .from = line->arguments[0],
+        .out = line->arguments[1],
+        .format = find_format(asked->format, line->arguments[1]),
+        .model = {.struct_size = sizeof(effnet_model_options),
+                  .resolution = asked->resolution.height,
+                  .resolution_width = asked->resolution.width,
+                  .raw_weights = strcmp(asked->weights, "raw") == 0,
+                  .dtype = asked->calibrate ? NULL : asked->dtype},
+        .onnx = {.struct_size = sizeof(effnet_onnx_options),
+                 .keep_batch_norm = asked->keep_batch_norm,
+                 .opset = (int)asked->opset,
+                 .preprocessing = asked->preprocessing,
+                 .int8 = int8},
+        .stablehlo = {.struct_size = sizeof(effnet_stablehlo_options),
+                      .batch = (int)asked->batch,
+                      .bytes = asked->bytes,
+                      .cuda_kernels = asked->cuda_kernels},
+        .gguf = {.struct_size = sizeof(effnet_gguf_options), .half = asked->half},
+        .calibrate = asked->calibrate,
+        .data = asked->data || asked->allow_loss ? asked->data : asked->calibrate,
+        .json = asked->json,
+        .allow_loss = asked->allow_loss,
+    };
+}
+
+/* --dtype int8, and what goes with it alone. */
+static int check_int8(const Asked *asked, const Export *export, bool of_recipe) {
+    if (!export->onnx.int8)
+        return asked->data || asked->calibrate || asked->allow_loss
+                   ? usage_error("export", "--data, --calibrate and --allow-loss are for --dtype int8")
+                   : EXIT_OK;
+    if (export->format != FORMAT_ONNX || of_recipe) return usage_error("export", "--dtype int8 is for a model as ONNX");
+    if (asked->keep_batch_norm)
+        return usage_error("export", "--dtype int8 excludes --keep-batch-norm: weights are rounded with it folded in");
+    if (!export->data && !asked->allow_loss)
+        return usage_error("export",
+                           "--dtype int8 wants --data DIR, pictures to measure on what it costs, or --allow-loss");
+    return EXIT_OK;
+}
+
+static int run(const Asked *asked, const CommandLine *line) {
+    if (line->count == 0) return usage_error("export", "no checkpoint given");
+    if (line->count == 1)
+        return usage_error("export", "no OUT.safetensors, OUT.onnx, OUT.c, OUT.gguf or OUT.mlir given");
+    if (line->count > 2) return usage_error("export", "unexpected argument '%.60s'", line->arguments[2]);
+    const Export export = export_of(asked, line);
+    const bool of_recipe = text_has_ending(export.from, ".yaml");
+    if (export.format == FORMATS)
+        return usage_error("export", "'%.60s' ends neither with .safetensors nor with .onnx, .c, .gguf or .mlir",
+                           export.out);
+    const int status = check_int8(asked, &export, of_recipe);
+    if (status != EXIT_OK) return status;
+    if (!of_recipe) return export_model(&export);
+    if (export.format != FORMAT_STABLEHLO)
+        return usage_error("export", "of a recipe only the training step can be written, to OUT.mlir");
+    return export_step(&export, &asked->settings);
+}
+
+static const VerbHelp help = {
+    .verb = "export",
+    .text = "OUT.safetensors has timm's names and layouts and is one file with all that eval and predict need.\n"
             "OUT.onnx has an input 'input' (N, 3, H, W) of normalised pixels and an output 'logits'; with\n"
             "--preprocessing an input 'image' (N, H, W, 3) of bytes, RGB, of any size, and 'probabilities' besides.\n"
             "A golden picture and its logits are in its metadata: 'effnet verify OUT.onnx' checks them.\n"
@@ -144,131 +213,55 @@ int verb_export(int argc, char **argv) {
             "where\n"
             "a recipe stands in place of the checkpoint (RECIPE.yaml), its whole training step; comments at the top\n"
             "say what goes in, in order.\n",
-        .examples = "  effnet export runs/mine mine.onnx --preprocessing\n"
-                    "  effnet export runs/mine mine.onnx --opset 13\n"
-                    "  effnet export runs/mine mine.onnx --preprocessing --dtype int8 --calibrate photographs\n"
-                    "  effnet export runs/mine mine.safetensors --weights raw\n"
-                    "  effnet export runs/mine mine.c --res 96x128\n"
-                    "  effnet export runs/mine mine.gguf --half\n"
-                    "  effnet export runs/mine mine.mlir --batch 16\n"
-                    "  effnet export recipes/imagenet-b0.yaml step.mlir --set batch_size=256 --uint8\n",
-    };
-    const char *weights = "ema", *format = NULL, *dtype = "fp32", *data = NULL, *calibrate = NULL;
-    OptionSize resolution = {0};
-    int64_t batch = 0, opset = 0;
-    bool json = false, keep_batch_norm = false, bytes = false, preprocessing = false, half = false, allow_loss = false,
-         cuda_kernels = false;
-    OptionList settings = {0};
+    .examples = "  effnet export runs/mine mine.onnx --preprocessing\n"
+                "  effnet export runs/mine mine.onnx --opset 13\n"
+                "  effnet export runs/mine mine.onnx --preprocessing --dtype int8 --calibrate photographs\n"
+                "  effnet export runs/mine mine.safetensors --weights raw\n"
+                "  effnet export runs/mine mine.c --res 96x128\n"
+                "  effnet export runs/mine mine.gguf --half\n"
+                "  effnet export runs/mine mine.mlir --batch 16\n"
+                "  effnet export recipes/imagenet-b0.yaml step.mlir --set batch_size=256 --uint8\n",
+};
+
+int verb_export(int argc, char **argv) {
+    Asked asked = {.weights = "ema", .dtype = "fp32"};
     const Option options[] = {
-        OPTION_ROW_WEIGHTS(&weights),
-        OPTION_ROW_RESOLUTION(&resolution, "size of the input; 0, the default: the checkpoint's"),
-        {.name = "keep-batch-norm",
-         .target = &keep_batch_norm,
-         .kind = OPTION_FLAG,
-         .help = "ONNX: batch norm as nodes of its own, not folded into the convolutions"},
-        {.name = "preprocessing",
-         .target = &preprocessing,
-         .kind = OPTION_FLAG,
-         .help = "ONNX: pictures of any size go in, cropped, resized and normalised inside; "
-                 "probabilities come out"},
-        {.name = "opset",
-         .argument = "N",
-         .target = &opset,
-         .kind = OPTION_INTEGER,
-         .least = 13,
-         .most = 21,
-         .help = "ONNX: the operator set, 13 to 21, for older and newer readers; default 17"},
-        {.name = "format",
-         .argument = "safetensors|onnx|c|gguf|stablehlo",
-         .target = &format,
-         .kind = OPTION_CHOICE,
-         .choices = "safetensors|onnx|c|gguf|stablehlo",
-         .help = "otherwise the ending of OUT says it: .safetensors, .onnx, .c, .gguf, .mlir"},
-        OPTION_ROW_BATCH(&batch, "StableHLO: pictures of inference; default 1"),
-        {.name = "dtype",
-         .argument = "fp32|bf16|int8",
-         .target = &dtype,
-         .kind = OPTION_CHOICE,
-         .choices = "fp32|bf16|int8",
-         .help = "StableHLO, fp32 or bf16: of inference's activations (of a step: the recipe's amp); ONNX, int8: 1x1 "
-                 "convolutions in bytes, half the file, with --data; all layers with --calibrate"},
-        {.name = "calibrate",
-         .argument = "DIR",
-         .target = &calibrate,
-         .kind = OPTION_TEXT,
-         .help =
-             "of --dtype int8, Lite networks: all layers in bytes, with the ranges that values have on 256 training "
-             "pictures of DIR: the fastest file"},
-        {.name = "data",
-         .argument = "DIR",
-         .target = &data,
-         .kind = OPTION_TEXT,
-         .help = "of --dtype int8: labelled pictures to measure on what it costs, layer by layer and in top-1; no file "
-                 "is written where that is more than a point; default: --calibrate's"},
-        {.name = "allow-loss",
-         .target = &allow_loss,
-         .kind = OPTION_FLAG,
-         .help = "of --dtype int8: write the file whatever it costs, and without --data unmeasured"},
-        {.name = "uint8",
-         .target = &bytes,
-         .kind = OPTION_FLAG,
-         .help = "StableHLO: pictures are bytes and normalised by the program"},
-        {.name = "cuda-kernels",
-         .target = &cuda_kernels,
-         .kind = OPTION_FLAG,
-         .help = "StableHLO: for an NVIDIA GPU alone, with kernels of our own in it, as train runs it"},
-        {.name = "half",
-         .target = &half,
-         .kind = OPTION_FLAG,
-         .help = "GGUF: convolutions and classifier in float16, half the file"},
-        OPTION_ROW_SET(&settings, "change one key of the recipe"),
-        OPTION_ROW_JSON(&json, "one JSON object"),
+        OPTION_ROW_WEIGHTS(&asked.weights),
+        OPTION_ROW_RESOLUTION(&asked.resolution, "size of the input; 0, the default: the checkpoint's"),
+        OPTION_ROW_FLAG("keep-batch-norm", &asked.keep_batch_norm,
+                        "ONNX: batch norm as nodes of its own, not folded into the convolutions"),
+        OPTION_ROW_FLAG("preprocessing", &asked.preprocessing,
+                        "ONNX: pictures of any size go in, cropped, resized and normalised inside; "
+                        "probabilities come out"),
+        OPTION_ROW_INTEGER("opset", "N", &asked.opset, 13, 21,
+                           "ONNX: the operator set, 13 to 21, for older and newer readers; default 17"),
+        OPTION_ROW_CHOICE("format", "safetensors|onnx|c|gguf|stablehlo", &asked.format,
+                          "otherwise the ending of OUT says it: .safetensors, .onnx, .c, .gguf, .mlir"),
+        OPTION_ROW_BATCH(&asked.batch, "StableHLO: pictures of inference; default 1"),
+        OPTION_ROW_CHOICE(
+            "dtype", "fp32|bf16|int8", &asked.dtype,
+            "StableHLO, fp32 or bf16: of inference's activations (of a step: the recipe's amp); ONNX, int8: 1x1 "
+            "convolutions in bytes, half the file, with --data; all layers with --calibrate"),
+        OPTION_ROW_TEXT(
+            "calibrate", "DIR", &asked.calibrate,
+            "of --dtype int8, Lite networks: all layers in bytes, with the ranges that values have on 256 training "
+            "pictures of DIR: the fastest file"),
+        OPTION_ROW_TEXT(
+            "data", "DIR", &asked.data,
+            "of --dtype int8: labelled pictures to measure on what it costs, layer by layer and in top-1; no file "
+            "is written where that is more than a point; default: --calibrate's"),
+        OPTION_ROW_FLAG("allow-loss", &asked.allow_loss,
+                        "of --dtype int8: write the file whatever it costs, and without --data unmeasured"),
+        OPTION_ROW_FLAG("uint8", &asked.bytes, "StableHLO: pictures are bytes and normalised by the program"),
+        OPTION_ROW_FLAG("cuda-kernels", &asked.cuda_kernels,
+                        "StableHLO: for an NVIDIA GPU alone, with kernels of our own in it, as train runs it"),
+        OPTION_ROW_FLAG("half", &asked.half, "GGUF: convolutions and classifier in float16, half the file"),
+        OPTION_ROW_SET(&asked.settings, "change one key of the recipe"),
+        OPTION_ROW_JSON(&asked.json, "one JSON object"),
         {0}};
     CommandLine line;
     int status = parse_options(&help, options, argc, argv, &line);
-    if (status != PARSED) return status;
-    if (line.count == 0) return usage_error("export", "no checkpoint given");
-    if (line.count == 1)
-        return usage_error("export", "no OUT.safetensors, OUT.onnx, OUT.c, OUT.gguf or OUT.mlir given");
-    if (line.count > 2) return usage_error("export", "unexpected argument '%.60s'", line.arguments[2]);
-    Export export = {
-        .from = line.arguments[0],
-        .out = line.arguments[1],
-        .format = find_format(format, line.arguments[1]),
-        .model = {.struct_size = sizeof export.model,
-                  .resolution = resolution.height,
-                  .resolution_width = resolution.width,
-                  .raw_weights = strcmp(weights, "raw") == 0,
-                  .dtype = calibrate ? NULL : dtype},
-        .onnx = {.struct_size = sizeof export.onnx,
-                 .keep_batch_norm = keep_batch_norm,
-                 .opset = (int)opset,
-                 .preprocessing = preprocessing,
-                 .int8 = strcmp(dtype, "int8") == 0},
-        .stablehlo = {.struct_size = sizeof export.stablehlo,
-                      .batch = (int)batch,
-                      .bytes = bytes,
-                      .cuda_kernels = cuda_kernels},
-        .gguf = {.struct_size = sizeof export.gguf, .half = half},
-        .calibrate = calibrate,
-        .data = data || allow_loss ? data : calibrate,
-        .json = json,
-        .allow_loss = allow_loss,
-    };
-    if (export.format == FORMATS)
-        return usage_error("export", "'%.60s' ends neither with .safetensors nor with .onnx, .c, .gguf or .mlir",
-                           export.out);
-    if (export.onnx.int8 && (export.format != FORMAT_ONNX || text_has_ending(export.from, ".yaml")))
-        return usage_error("export", "--dtype int8 is for a model as ONNX");
-    if (export.onnx.int8 && keep_batch_norm)
-        return usage_error("export", "--dtype int8 excludes --keep-batch-norm: weights are rounded with it folded in");
-    if (export.onnx.int8 && !export.data && !allow_loss)
-        return usage_error("export",
-                           "--dtype int8 wants --data DIR, pictures to measure on what it costs, or --allow-loss");
-    if (!export.onnx.int8 && (data || calibrate || allow_loss))
-        return usage_error("export", "--data, --calibrate and --allow-loss are for --dtype int8");
-    if (!text_has_ending(export.from, ".yaml")) return export_model(&export);
-    if (export.format != FORMAT_STABLEHLO)
-        return usage_error("export", "of a recipe only the training step can be written, to OUT.mlir");
-    return export_step(&export, &settings);
+    if (status == PARSED) status = run(&asked, &line);
+    free(asked.settings.items);
+    return status;
 }

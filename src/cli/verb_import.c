@@ -94,18 +94,12 @@ int verb_import(int argc, char **argv) {
     const char *model = NULL, *class_names = NULL;
     bool json = false, offline = false;
     const Option options[] = {
-        {.name = "model",
-         .argument = "NAME",
-         .target = &model,
-         .kind = OPTION_TEXT,
-         .help = "efficientnet_b0, ..., or the other program's name; timm's plain and tf_ models are two, with tags; "
-                 "default: "
-                 "what lies beside the file, or its shapes"},
-        {.name = "class-names",
-         .argument = "FILE",
-         .target = &class_names,
-         .kind = OPTION_TEXT,
-         .help = "names of the classes in order, one a line"},
+        OPTION_ROW_TEXT(
+            "model", "NAME", &model,
+            "efficientnet_b0, ..., or the other program's name; timm's plain and tf_ models are two, with tags; "
+            "default: "
+            "what lies beside the file, or its shapes"),
+        OPTION_ROW_TEXT("class-names", "FILE", &class_names, "names of the classes in order, one a line"),
         OPTION_ROW_SET(
             &settings,
             "a recipe key on the model or its pictures: padding, bn_eps, mean, std, crop_pct, resolution, ..."),

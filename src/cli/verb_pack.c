@@ -82,28 +82,21 @@ int verb_pack(int argc, char **argv) {
     };
     int64_t size = 256, quality = 90, workers = 0;
     bool raw = false, json = false;
-    const Option options[] = {{.name = "size",
-                               .argument = "N",
-                               .target = &size,
-                               .kind = OPTION_INTEGER,
-                               .least = LEAST_SIDE,
-                               .most = 30000,
-                               .or_zero = true,
-                               .help = "larger pictures get a shorter side of N pixels; 256; 0: none is made smaller"},
-                              {.name = "quality",
-                               .argument = "Q",
-                               .target = &quality,
-                               .kind = OPTION_INTEGER,
-                               .least = 1,
-                               .most = 100,
-                               .help = "of the JPEGs that are made; 90. Pictures not made smaller stay as they are"},
-                              {.name = "raw",
-                               .target = &raw,
-                               .kind = OPTION_FLAG,
-                               .help = "pixels instead of JPEGs: larger, and nothing to decode"},
-                              OPTION_ROW_WORKERS(&workers, "threads"),
-                              OPTION_ROW_JSON(&json, "one JSON object"),
-                              {0}};
+    const Option options[] = {
+        {.name = "size",
+         .argument = "N",
+         .target = &size,
+         .kind = OPTION_INTEGER,
+         .least = LEAST_SIDE,
+         .most = 30000,
+         .or_zero = true,
+         .help = "larger pictures get a shorter side of N pixels; 256; 0: none is made smaller"},
+        OPTION_ROW_INTEGER("quality", "Q", &quality, 1, 100,
+                           "of the JPEGs that are made; 90. Pictures not made smaller stay as they are"),
+        OPTION_ROW_FLAG("raw", &raw, "pixels instead of JPEGs: larger, and nothing to decode"),
+        OPTION_ROW_WORKERS(&workers, "threads"),
+        OPTION_ROW_JSON(&json, "one JSON object"),
+        {0}};
     CommandLine line;
     int status = parse_options(&help, options, argc, argv, &line);
     if (status != PARSED) return status;

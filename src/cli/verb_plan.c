@@ -27,37 +27,20 @@ int verb_plan(int argc, char **argv) {
     char begin[WEIGHTS_PATH];
     effnet_error error;
     OptionList settings = {0};
-    const Option options[] = {{.name = "data",
-                               .argument = "DIR",
-                               .target = &data,
-                               .kind = OPTION_TEXT,
-                               .help = "pictures, as for 'effnet train'; default: the recipe's 'data'"},
-                              {.name = "pictures",
-                               .argument = "N",
-                               .target = &pictures,
-                               .kind = OPTION_INTEGER,
-                               .least = 1,
-                               .most = INT64_MAX / 2,
-                               .help = "without data: plan for N training pictures, steps timed on noise"},
-                              {.name = "init",
-                               .argument = "WEIGHTS",
-                               .target = &init,
-                               .kind = OPTION_TEXT,
-                               .help = "weights that the run would start from, to see whether they fit"},
-                              {.name = "steps",
-                               .argument = "N",
-                               .target = &steps,
-                               .kind = OPTION_INTEGER,
-                               .least = 1,
-                               .most = INT64_MAX / 2,
-                               .help = "the run would stop after step N; default: the recipe's epochs"},
-                              OPTION_ROW_THREADS(&threads, "the recipe's, or " ONE_EACH_PROCESSOR),
-                              OPTION_ROW_ENGINE(&engine),
-                              OPTION_ROW_DEVICE(&device),
-                              OPTION_ROW_SET(&settings, "change one key of the recipe"),
-                              OPTION_ROW_OFFLINE(&offline),
-                              OPTION_ROW_JSON(&json, "one JSON object"),
-                              {0}};
+    const Option options[] = {
+        OPTION_ROW_TEXT("data", "DIR", &data, "pictures, as for 'effnet train'; default: the recipe's 'data'"),
+        OPTION_ROW_INTEGER("pictures", "N", &pictures, 1, INT64_MAX / 2,
+                           "without data: plan for N training pictures, steps timed on noise"),
+        OPTION_ROW_TEXT("init", "WEIGHTS", &init, "weights that the run would start from, to see whether they fit"),
+        OPTION_ROW_INTEGER("steps", "N", &steps, 1, INT64_MAX / 2,
+                           "the run would stop after step N; default: the recipe's epochs"),
+        OPTION_ROW_THREADS(&threads, "the recipe's, or " ONE_EACH_PROCESSOR),
+        OPTION_ROW_ENGINE(&engine),
+        OPTION_ROW_DEVICE(&device),
+        OPTION_ROW_SET(&settings, "change one key of the recipe"),
+        OPTION_ROW_OFFLINE(&offline),
+        OPTION_ROW_JSON(&json, "one JSON object"),
+        {0}};
     CommandLine line;
     effnet_recipe *recipe = NULL;
     int status = parse_options(&help, options, argc, argv, &line);

@@ -170,72 +170,68 @@ static int predict_all(effnet_model *model, const PredictArguments *arguments) {
     return status;
 }
 
-int verb_predict(int argc, char **argv) {
-    static const VerbHelp help = {
-        .verb = "predict",
-        .text =
-            "CHECKPOINT is a folder that 'effnet train' wrote (a run folder means its best checkpoint) or one of\n"
+static int open_and_predict(const char *checkpoint, const effnet_model_options *how,
+                            const PredictArguments *arguments) {
+    effnet_model *model = NULL;
+    effnet_error error;
+    if (effnet_model_open(checkpoint, how, &model, &error) != EFFNET_OK) return report("predict", &error);
+    char used[1400];
+    text_model(model, used, sizeof used);
+    if (arguments->form == FORM_TABLE)
+        text_print_card(model, stdout);
+    else
+        fprintf(stderr, "effnet predict: %s\n", used);
+    const int status = predict_all(model, arguments);
+    effnet_model_free(model);
+    return status;
+}
+
+static const VerbHelp help = {
+    .verb = "predict",
+    .text = "CHECKPOINT is a folder that 'effnet train' wrote (a run folder means its best checkpoint) or one of\n"
             "its .safetensors files. A PICTURE is a file (JPEG, PNG, WebP, BMP, GIF, TIFF) of any size, a folder of "
             "them, @LIST,\n"
             "a text file with one path a line, or -, the same on standard input. Pictures are classified in batches\n"
             "and told of in order, as they come. The exit status is 1 if any could not be read.\n",
-        .examples = "  effnet predict runs/fashion/checkpoints/best shoe.png\n"
-                    "  effnet predict runs/bees photos/*.jpg --topk 2 --json\n"
-                    "  find photos -name '*.jpg' | effnet predict runs/bees - --csv > classes.csv\n"
-                    "  effnet predict runs/bees photos --features gap --out gap.npy > rows.csv\n"
-                    "  effnet predict runs/bees bee.jpg --explain why.png\n",
-    };
+    .examples = "  effnet predict runs/fashion/checkpoints/best shoe.png\n"
+                "  effnet predict runs/bees photos/*.jpg --topk 2 --json\n"
+                "  find photos -name '*.jpg' | effnet predict runs/bees - --csv > classes.csv\n"
+                "  effnet predict runs/bees photos --features gap --out gap.npy > rows.csv\n"
+                "  effnet predict runs/bees bee.jpg --explain why.png\n",
+};
+
+int verb_predict(int argc, char **argv) {
     const char *weights = "ema", *engine = NULL, *device = NULL, *dtype = "fp32", *feature = NULL, *out = NULL;
     const char *explain = NULL, *class_name = NULL;
     bool json = false, json_lines = false, csv = false, mirrored = false;
     int64_t topk = 0, threads = 0;
     const Option options[] = {
-        {.name = "topk",
-         .argument = "K",
-         .target = &topk,
-         .kind = OPTION_INTEGER,
-         .least = 1,
-         .most = 100000,
-         .help = "classes shown for each picture, the likeliest first; default 5, or all"},
+        OPTION_ROW_INTEGER("topk", "K", &topk, 1, 100000,
+                           "classes shown for each picture, the likeliest first; default 5, or all"),
         OPTION_ROW_TTA(&mirrored),
-        {.name = "explain",
-         .argument = "OUT.png|FOLDER",
-         .target = &explain,
-         .kind = OPTION_TEXT,
-         .help = "draw over the picture where its class is seen (class activation map), into OUT.png; of several "
-                 "pictures, each into FOLDER/000001-NAME.png"},
-        {.name = "class",
-         .argument = "NAME",
-         .target = &class_name,
-         .kind = OPTION_TEXT,
-         .help = "of --explain: another class than the likeliest, by its name or number"},
+        OPTION_ROW_TEXT(
+            "explain", "OUT.png|FOLDER", &explain,
+            "draw over the picture where its class is seen (class activation map), into OUT.png; of several "
+            "pictures, each into FOLDER/000001-NAME.png"),
+        OPTION_ROW_TEXT("class", "NAME", &class_name,
+                        "of --explain: another class than the likeliest, by its name or number"),
         OPTION_ROW_WEIGHTS(&weights),
         OPTION_ROW_THREADS(&threads, ONE_EACH_PROCESSOR),
         OPTION_ROW_ENGINE(&engine),
         OPTION_ROW_DEVICE(&device),
         OPTION_ROW_DTYPE(&dtype),
         OPTION_ROW_JSON(&json, "one JSON array"),
-        {.name = "jsonl",
-         .target = &json_lines,
-         .kind = OPTION_FLAG,
-         .help = "one JSON object a line and picture, as it comes; with an error, an object too"},
-        {.name = "csv",
-         .target = &csv,
-         .kind = OPTION_FLAG,
-         .help = "one line a picture, with a heading: image, error, index, label and score of each"},
-        {.name = "features",
-         .argument = FEATURE_CHOICES,
-         .target = &feature,
-         .kind = OPTION_CHOICE,
-         .choices = FEATURE_CHOICES,
-         .help = "instead of classes: what the classifier sees (gap, pooled), or the last block's output at 1/2 to "
-                 "1/32 of the input's sides, rows by columns by channels; lines of --csv, the default, or --jsonl"},
-        {.name = "out",
-         .argument = "OUT.npy",
-         .target = &out,
-         .kind = OPTION_TEXT,
-         .help = "of --features: one float32 array for NumPy, (pictures, channels) or (pictures, rows, columns, "
-                 "channels); the lines then say whose row is whose"},
+        OPTION_ROW_FLAG("jsonl", &json_lines,
+                        "one JSON object a line and picture, as it comes; with an error, an object too"),
+        OPTION_ROW_FLAG("csv", &csv,
+                        "one line a picture, with a heading: image, error, index, label and score of each"),
+        OPTION_ROW_CHOICE(
+            "features", FEATURE_CHOICES, &feature,
+            "instead of classes: what the classifier sees (gap, pooled), or the last block's output at 1/2 to "
+            "1/32 of the input's sides, rows by columns by channels; lines of --csv, the default, or --jsonl"),
+        OPTION_ROW_TEXT("out", "OUT.npy", &out,
+                        "of --features: one float32 array for NumPy, (pictures, channels) or (pictures, rows, columns, "
+                        "channels); the lines then say whose row is whose"),
         {0}};
     CommandLine line;
     int status = parse_options(&help, options, argc, argv, &line);
@@ -256,16 +252,6 @@ int verb_predict(int argc, char **argv) {
         .device = device,
         .dtype = dtype,
     };
-    effnet_model *model = NULL;
-    effnet_error error;
-    if (effnet_model_open(line.arguments[0], &model_options, &model, &error) != EFFNET_OK)
-        return report("predict", &error);
-    char used[1400];
-    text_model(model, used, sizeof used);
-    if (form == FORM_TABLE)
-        text_print_card(model, stdout);
-    else
-        fprintf(stderr, "effnet predict: %s\n", used);
     const PredictArguments arguments = {.images = line.arguments + 1,
                                         .image_count = line.count - 1,
                                         .topk = (int)topk,
@@ -275,7 +261,5 @@ int verb_predict(int argc, char **argv) {
                                         .mirrored = mirrored,
                                         .explain = explain,
                                         .class_name = class_name};
-    status = predict_all(model, &arguments);
-    effnet_model_free(model);
-    return status;
+    return open_and_predict(line.arguments[0], &model_options, &arguments);
 }

@@ -46,103 +46,69 @@ static int serve(const ServeOptions *options) {
     serve_stop(server);
     return EXIT_OK;
 }
+
+/* options->workers and topk 0: as many as there are processors, and DEFAULT_TOPK. */
+static int open_and_serve(const char *checkpoint, const effnet_model_options *how, ServeOptions *options) {
+    effnet_error error;
+    if (effnet_model_open(checkpoint, how, &options->model, &error) != EFFNET_OK) return report("serve", &error);
+    const int classes = effnet_model_classes(options->model);
+    const long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    int status;
+    if (options->workers == 0) options->workers = processors > 0 ? (int)processors : 1;
+    if (options->topk > classes)
+        status = usage_error("serve", "--topk is %d; this model has %d classes", options->topk, classes);
+    else {
+        if (options->topk == 0) options->topk = classes < DEFAULT_TOPK ? classes : DEFAULT_TOPK;
+        status = serve(options);
+    }
+    effnet_model_free(options->model);
+    return status;
+}
 #endif
 
-int verb_serve(int argc, char **argv) {
-    static const VerbHelp help = {
-        .verb = "serve",
-        .text =
-            "An HTTP server for one model. POST a picture's file (JPEG, PNG, WebP, BMP, GIF, TIFF) to /predict, as "
+static const VerbHelp help = {
+    .verb = "serve",
+    .text = "An HTTP server for one model. POST a picture's file (JPEG, PNG, WebP, BMP, GIF, TIFF) to /predict, as "
             "the\n"
             "body or as the file of a form, and get its classes as JSON; /predict?topk=K says how many. Open / in a\n"
             "browser to drop a picture on a page; /health and /metrics (Prometheus) are for whoever looks after it.\n"
             "It listens on this machine only unless --listen says otherwise, and asks nobody who they are: to serve\n"
             "others put a server in front that does. A picture that is none, too large or too slow gets an error, and\n"
             "keeps nobody else waiting. SIGTERM or Ctrl-C: what was sent is answered, then it ends.\n",
-        .examples = "  effnet serve runs/mine\n"
-                    "  effnet serve mine.safetensors --port 9000 --topk 3 --dtype bf16\n"
-                    "  curl --data-binary @ant.jpg http://127.0.0.1:8080/predict\n"
-                    "  curl -F picture=@ant.jpg 'http://127.0.0.1:8080/predict?topk=1'\n",
-    };
+    .examples = "  effnet serve runs/mine\n"
+                "  effnet serve mine.safetensors --port 9000 --topk 3 --dtype bf16\n"
+                "  curl --data-binary @ant.jpg http://127.0.0.1:8080/predict\n"
+                "  curl -F picture=@ant.jpg 'http://127.0.0.1:8080/predict?topk=1'\n",
+};
+
+int verb_serve(int argc, char **argv) {
     const char *weights = "ema", *address = "127.0.0.1", *dtype = "fp32";
     int64_t port = 8080, topk = 0, workers = 0, threads = 1, batch = 8, connections = 512, bytes = 16, pixels = 50;
     int64_t memory = 256, timeout = 30;
     const Option options[] = {
-        {.name = "listen",
-         .argument = "ADDRESS",
-         .target = &address,
-         .kind = OPTION_TEXT,
-         .help = "where to listen; default 127.0.0.1, this machine only; 0.0.0.0: everywhere"},
-        {.name = "port",
-         .argument = "N",
-         .target = &port,
-         .kind = OPTION_INTEGER,
-         .most = 65535,
-         .help = "default 8080; 0: any that is free, told at the start"},
-        {.name = "topk",
-         .argument = "K",
-         .target = &topk,
-         .kind = OPTION_INTEGER,
-         .least = 1,
-         .most = 100000,
-         .help = "classes of an answer that does not ask for another number; default 5, or all"},
+        OPTION_ROW_TEXT("listen", "ADDRESS", &address,
+                        "where to listen; default 127.0.0.1, this machine only; 0.0.0.0: everywhere"),
+        OPTION_ROW_INTEGER("port", "N", &port, 0, 65535, "default 8080; 0: any that is free, told at the start"),
+        OPTION_ROW_INTEGER("topk", "K", &topk, 1, 100000,
+                           "classes of an answer that does not ask for another number; default 5, or all"),
         OPTION_ROW_WEIGHTS(&weights),
         OPTION_ROW_DTYPE(&dtype),
-        {.name = "workers",
-         .argument = "N",
-         .target = &workers,
-         .kind = OPTION_INTEGER,
-         .most = 256,
-         .help = "how many run the model at once; 0, the default: " ONE_EACH_PROCESSOR},
-        {.name = "threads",
-         .argument = "N",
-         .target = &threads,
-         .kind = OPTION_INTEGER,
-         .least = 1,
-         .most = 1024,
-         .help = "engine threads; default 1, most pictures a second; more, with --workers 1: one picture soonest"},
-        {.name = "batch",
-         .argument = "N",
-         .target = &batch,
-         .kind = OPTION_INTEGER,
-         .least = 1,
-         .most = 32,
-         .help = "pictures that a worker takes at once where so many wait; default 8"},
-        {.name = "connections",
-         .argument = "N",
-         .target = &connections,
-         .kind = OPTION_INTEGER,
-         .least = 1,
-         .most = 65536,
-         .help = "open at once; others wait until one closes; default 512"},
-        {.name = "max-bytes",
-         .argument = "MB",
-         .target = &bytes,
-         .kind = OPTION_INTEGER,
-         .least = 1,
-         .most = 1000,
-         .help = "of a picture's file; default 16"},
-        {.name = "max-pixels",
-         .argument = "MILLIONS",
-         .target = &pixels,
-         .kind = OPTION_INTEGER,
-         .least = 1,
-         .most = 200,
-         .help = "of a picture, as its header says, before memory is taken for them; default 50"},
-        {.name = "memory",
-         .argument = "MB",
-         .target = &memory,
-         .kind = OPTION_INTEGER,
-         .least = 1,
-         .most = 1000000,
-         .help = "for files that are being sent or wait; beyond it: 503, try again; default 256"},
-        {.name = "timeout",
-         .argument = "SECONDS",
-         .target = &timeout,
-         .kind = OPTION_INTEGER,
-         .least = 1,
-         .most = 3600,
-         .help = "for a request to arrive whole, and for its answer to be read; default 30"},
+        OPTION_ROW_INTEGER("workers", "N", &workers, 0, 256,
+                           "how many run the model at once; 0, the default: " ONE_EACH_PROCESSOR),
+        OPTION_ROW_INTEGER(
+            "threads", "N", &threads, 1, 1024,
+            "engine threads; default 1, most pictures a second; more, with --workers 1: one picture soonest"),
+        OPTION_ROW_INTEGER("batch", "N", &batch, 1, 32,
+                           "pictures that a worker takes at once where so many wait; default 8"),
+        OPTION_ROW_INTEGER("connections", "N", &connections, 1, 65536,
+                           "open at once; others wait until one closes; default 512"),
+        OPTION_ROW_INTEGER("max-bytes", "MB", &bytes, 1, 1000, "of a picture's file; default 16"),
+        OPTION_ROW_INTEGER("max-pixels", "MILLIONS", &pixels, 1, 200,
+                           "of a picture, as its header says, before memory is taken for them; default 50"),
+        OPTION_ROW_INTEGER("memory", "MB", &memory, 1, 1000000,
+                           "for files that are being sent or wait; beyond it: 503, try again; default 256"),
+        OPTION_ROW_INTEGER("timeout", "SECONDS", &timeout, 1, 3600,
+                           "for a request to arrive whole, and for its answer to be read; default 30"),
         {0}};
     CommandLine line;
     int status = parse_options(&help, options, argc, argv, &line);
@@ -155,33 +121,16 @@ int verb_serve(int argc, char **argv) {
                                                 .raw_weights = strcmp(weights, "raw") == 0,
                                                 .dtype = dtype,
                                                 .most_pixels = pixels * MEGABYTE};
-    effnet_model *model = NULL;
-    effnet_error error;
-    if (effnet_model_open(line.arguments[0], &model_options, &model, &error) != EFFNET_OK)
-        return report("serve", &error);
-    const int classes = effnet_model_classes(model);
-    const long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    if (topk > classes) {
-        effnet_model_free(model);
-        return usage_error("serve", "--topk is %d; this model has %d classes", (int)topk, classes);
-    }
-    const ServeOptions serve_options = {.model = model,
-                                        .address = address,
-                                        .port = (int)port,
-                                        .workers = workers          ? (int)workers
-                                                   : processors > 0 ? (int)processors
-                                                                    : 1,
-                                        .batch = (int)batch,
-                                        .topk = topk                     ? (int)topk
-                                                : classes < DEFAULT_TOPK ? classes
-                                                                         : DEFAULT_TOPK,
-                                        .connections = (int)connections,
-                                        .most_bytes = (size_t)bytes * MEGABYTE,
-                                        .most_body_bytes = (size_t)memory * MEGABYTE,
-                                        .timeout = (int)timeout};
-    status = serve(&serve_options);
-    effnet_model_free(model);
-    return status;
+    ServeOptions serve_options = {.address = address,
+                                  .port = (int)port,
+                                  .workers = (int)workers,
+                                  .batch = (int)batch,
+                                  .topk = (int)topk,
+                                  .connections = (int)connections,
+                                  .most_bytes = (size_t)bytes * MEGABYTE,
+                                  .most_body_bytes = (size_t)memory * MEGABYTE,
+                                  .timeout = (int)timeout};
+    return open_and_serve(line.arguments[0], &model_options, &serve_options);
 #else
     fprintf(stderr,
             "effnet serve: this program was built without libmicrohttpd; install libmicrohttpd-dev (Debian) and "

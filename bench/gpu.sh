@@ -22,7 +22,7 @@
 #   OUT (bench/results/gpu)  LIMIT seconds in all (420)  DEVICE (xla:cuda)  EFFNET (the carried program, else
 #   build/effnet)  PYTHON with torch, timm, jax, flax, optax (/opt/torch/.venv/bin/python3, else python3)
 #   MODEL RES BATCH (efficientnet_b0 0 256)  LARGE ("512 1024 2048")  SHIFTS ("0 15")  MODEL4 RES4 BATCH4 (efficientnet_b4 380 64)
-#   STEPS measured (20)  PARITY_STEPS (50)  FEED pictures in the packed file (8192)  FEED_STEPS (60)
+#   FEED_LEVELS ("fractional whole")  STEPS measured (20)  PARITY_STEPS (50)  FEED pictures in the packed file (8192)  FEED_STEPS (60)
 #   SKIP contestants that are left out, a regular expression over the names that are printed: 'torch|jax .*b4'
 #   FLAGS more options of `effnet bench`  SLOW a factor on every contestant's time (1)
 # Without a GPU, to try the script: SLOW=4 DEVICE=xla:cpu RES=32 BATCH=4 LARGE=8 MODEL4=efficientnet_b0 RES4=32 BATCH4=2 STEPS=2
@@ -234,21 +234,27 @@ part_data() {
     [ -n "$pictures" ] || { echo "-- data: left out: PICTURES=FOLDER of JPEGs, or CARRY"; return 1; }
     pack_pictures || { echo "-- data: FAILED to pack" | tee -a "$log"; failures=$((failures + 1)); return 1; }
     contestant loader 20 60 "$bench_data" "$work/feed.effpack" 0
-    local size=()
+    local levels
+    for levels in ${FEED_LEVELS:-fractional whole}; do train_fed "$levels" || return 1; done
+}
+# Floats are sent of fractional levels, bytes of whole ones.
+train_fed() {
+    local levels=$1 note="fed from a packed file, levels $1" size=()
     [ "$res" = 0 ] || size=(--set "resolution=$res")
-    contestant "effnet train, fed" 40 200 "$effnet" train recipes/imagenet-b0.yaml --data "$work/feed.effpack" \
-        --out "$work/run" --device "$device" --set batch_size="$batch" --set accumulate=1 --set amp=bf16 \
+    contestant "effnet train, fed, levels $levels" 40 200 "$effnet" train recipes/imagenet-b0.yaml --data "$work/feed.effpack" \
+        --out "$work/run-$levels" --set levels="$levels" --device "$device" --set batch_size="$batch" --set accumulate=1 --set amp=bf16 \
         --set num_classes=1000 --set log_interval="${FEED_LOG:-10}" --set eval_every_epochs=1000 "${size[@]}" --steps "${FEED_STEPS:-60}" --quiet || return 1
-    sed 's/^{/{"note": "fed from a packed file", /' "$work/run/log.jsonl" >>"$log"
+    grep -h 'each step sends' "$work/stdout" "$work/stderr" | tee -a "$log"
+    sed "s/^{/{\"note\": \"$note\", /" "$work/run-$levels/log.jsonl" >>"$log"
     # The first lines hold the compiling; the best of the others is what the device does when it is fed.
-    "$python" - "$work/run/log.jsonl" "$model" "$batch" "$res" >>"$results" <<'PYTHON'
+    "$python" - "$work/run-$levels/log.jsonl" "$model" "$batch" "$res" "$note" >>"$results" <<'PYTHON'
 import json
 import sys
 
 rates = [r["images_per_s"] for r in map(json.loads, open(sys.argv[1])) if r.get("images_per_s")]
 rates = sorted(rates[1:] or rates)
 if rates:
-    print(json.dumps({"note": "fed from a packed file", "model": sys.argv[2], "res": int(sys.argv[4]) or "", "dtype": "bf16", "batch": int(sys.argv[3]),
+    print(json.dumps({"note": sys.argv[5], "model": sys.argv[2], "res": int(sys.argv[4]) or "", "dtype": "bf16", "batch": int(sys.argv[3]),
                       "images_per_s": rates[len(rates) // 2], "images_per_s_best": rates[-1]}))
 PYTHON
 }

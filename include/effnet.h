@@ -911,6 +911,7 @@ typedef struct effnet_bench_result {
                                           adding up, waiting for who is slower */
     int64_t bytes_per_step; /* that a worker sends, the most of any */
     int resolution_width;   /* `resolution` is the height */
+    int64_t upload_bytes;   /* that a training step sends to its devices; 0: no device */
 } effnet_bench_result;
 
 EFFNET_API effnet_status effnet_bench(const effnet_bench_options *options, effnet_bench_result *out,

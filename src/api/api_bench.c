@@ -186,6 +186,7 @@ static void summarize(Bench *bench, effnet_bench_result *out) {
     out->peak_rss_mb = (double)usage.ru_maxrss * 1024 / 1e6;
     out->activation_mb = (double)info.activation_bytes / 1e6;
     out->compile_seconds = info.compile_seconds;
+    out->upload_bytes = info.step_upload;
 }
 
 static const EnginePassTime *pass_times(const Bench *bench, bool clear, int *count) {

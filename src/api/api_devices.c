@@ -29,13 +29,14 @@ bool effnet_device_known(int index, effnet_device *out) {
 
 effnet_status effnet_device_probe(const char *device, effnet_device *out, effnet_error *error) {
     char path[PLUGIN_PATH];
+    PluginOptions options;
     Pjrt *pjrt;
     effnet_device found = {0};
     NEED(out);
     TRY(result_clear(out, "effnet_device", error));
     NEED(device);
-    TRY(plugin_find(device, path, error));
-    TRY(pjrt_open(path, 0, &pjrt, error));
+    TRY(plugin_find(device, path, &options, error));
+    TRY(pjrt_open(path, 0, &options, &pjrt, error));
     const PjrtInfo info = pjrt_info(pjrt);
     pjrt_close(pjrt);
     snprintf(found.device, sizeof found.device, "%s", device);

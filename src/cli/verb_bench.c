@@ -59,6 +59,7 @@ static int print_json(const char *mode, const effnet_bench_result *result, const
     json_object_set_new(object, "activation_mb", json_rounded(result->activation_mb, 5));
     if (result->compile_seconds > 0)
         json_object_set_new(object, "compile_seconds", json_rounded(result->compile_seconds, 4));
+    if (result->upload_bytes > 0) json_object_set_new(object, "upload_bytes", json_integer(result->upload_bytes));
     if (result->workers > 1) {
         json_object_set_new(object, "workers", json_integer(result->workers));
         json_object_set_new(object, "exchange_share", json_rounded(result->exchange_share, 4));
@@ -80,6 +81,8 @@ static void print_text(const char *mode, const effnet_bench_result *result) {
     if (result->workers > 1)
         printf("  exchange     %.1f %% of the time, %.2f MB a step sent by each of %d workers\n",
                100 * result->exchange_share, (double)result->bytes_per_step / 1e6, result->workers);
+    if (result->upload_bytes > 0)
+        printf("  upload       %.2f MB a step, pictures as bytes\n", (double)result->upload_bytes / 1e6);
     if (result->compile_seconds > 0)
         printf("  memory       %.0f MB peak on the device; compiled in %.1f s\n", result->activation_mb,
                result->compile_seconds);

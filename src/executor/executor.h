@@ -79,6 +79,8 @@ typedef struct ExecutorInfo {
     const char *isa;    /* "avx512bf16", ...; a device's kind: "NVIDIA H100 80GB HBM3" */
     const char *note;   /* what of the device is not as fast as it could be, and what to do; "" or NULL: nothing */
     int workers, devices;
+    bool takes_bytes;        /* pictures are better given as bytes, which are a quarter of the way to a device */
+    int64_t step_upload;     /* bytes that the last step sent to its devices: batch, masks' keys, rates; 0: no device */
     size_t activation_bytes; /* of a step, where known; of a device the most that was in use */
     size_t memory_bytes;     /* of this machine for steps and evaluations, the state aside; 0: not known */
     size_t device_bytes;     /* of each device for a step, about, before anything is compiled; 0: no device */

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A device is written NAME or NAME:what the executor makes of the rest. */
+/* A device is written NAME, NAME:REST or NAME,REST, with what the executor makes of the rest. */
 static const struct {
     const char *name;
     const ExecutorVtable *vtable;
@@ -17,7 +17,7 @@ enum { EXECUTORS = sizeof executors / sizeof executors[0] };
 effnet_status executor_find(const char *device, const ExecutorVtable **out, effnet_error *err) {
     *out = NULL;
     if (!device || !device[0]) device = executors[0].name;
-    size_t length = strcspn(device, ":");
+    size_t length = strcspn(device, ":,");
     for (int i = 0; i < EXECUTORS; i++)
         if (strlen(executors[i].name) == length && strncmp(device, executors[i].name, length) == 0)
             *out = executors[i].vtable;

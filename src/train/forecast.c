@@ -96,12 +96,16 @@ typedef struct InputSums {
     int64_t pixels;
 } InputSums;
 
-static void add_input(InputSums *sums, const Batch *batch, TensorShape input) {
+static void add_input(InputSums *sums, const Batch *batch, const EvaluationTransform *transform) {
+    const TensorShape input = transform->input;
+    double scale[MOST_CHANNELS], bias[MOST_CHANNELS];
+    evaluation_transform_levels(transform, scale, bias);
     const size_t channels = (size_t)input.channels, told = channels < 3 ? channels : 3;
     size_t pixels = (size_t)batch->size * (size_t)input.height * (size_t)input.width;
     for (size_t i = 0; i < pixels; i++)
         for (size_t c = 0; c < told; c++) {
-            double value = batch->images[channels * i + c];
+            const size_t at = channels * i + c;
+            const double value = batch->pixels ? batch->pixels[at] * scale[c] + bias[c] : (double)batch->images[at];
             sums->sum[c] += value;
             sums->squares[c] += value * value;
         }
@@ -110,6 +114,8 @@ static void add_input(InputSums *sums, const Batch *batch, TensorShape input) {
 
 static effnet_status time_steps(Run *run, effnet_plan *out, effnet_error *err) {
     InputSums sums = {0};
+    EvaluationTransform transform;
+    evaluation_transform_from_recipe(run->recipe, run->network.config.input, &transform);
     double began = clock_seconds(), waited = 0, timed = 0, looked = 0;
     for (int step = 0;; step++) {
         Batch batch;
@@ -121,10 +127,11 @@ static effnet_status time_steps(Run *run, effnet_plan *out, effnet_error *err) {
         TRY(loader_next(run->train_loader, &batch, err));
         waited += clock_seconds() - asked;
         double looking = clock_seconds();
-        if (step < 2) add_input(&sums, &batch, run->network.config.input);
+        if (step < 2) add_input(&sums, &batch, &transform);
         looked += clock_seconds() - looking;
         const ExecutorBatch pictures = {.size = batch.size,
                                         .images = batch.images,
+                                        .pixels = batch.pixels,
                                         .labels = batch.labels,
                                         .others = batch.others,
                                         .shares = batch.shares,

@@ -57,6 +57,7 @@ typedef struct Loop {
     double average_precision, f1;          /* the same of several labels a picture; 0: none */
     bool stop;                             /* a sink asked for it */
     bool noted;                            /* the executor's note has been told */
+    bool upload_told;                      /* and what a step sends to its devices */
 } Loop;
 
 /* ---- what the sinks hear ---- */
@@ -391,6 +392,17 @@ static effnet_status tell_note(Loop *loop, effnet_error *err) {
     return tell_message(loop, "run", note, err);
 }
 
+/* Pictures are nearly all that a step sends, so their kind is told with it. */
+static effnet_status tell_upload(Loop *loop, bool bytes, effnet_error *err) {
+    const ExecutorInfo info = executor_info(loop->run->trainer.executor);
+    char text[160];
+    if (loop->upload_told || info.step_upload == 0) return EFFNET_OK;
+    loop->upload_told = true;
+    snprintf(text, sizeof text, "each step sends %lld bytes to %s, pictures as %s", (long long)info.step_upload,
+             info.devices > 1 ? "the devices" : "the device", bytes ? "bytes" : "floats");
+    return tell_message(loop, "run", text, err);
+}
+
 static effnet_status tell_step(Loop *loop, effnet_error *err) {
     Run *run = loop->run;
     TRY(pass_on_warnings(loop, run->train_loader, err));
@@ -438,6 +450,7 @@ static effnet_status one_step(Loop *loop, effnet_error *err) {
     const int64_t next = step_now(run) + 1;
     const ExecutorBatch pictures = {.size = batch.size,
                                     .images = batch.images,
+                                    .pixels = batch.pixels,
                                     .labels = batch.labels,
                                     .others = batch.others,
                                     .shares = batch.shares,
@@ -447,6 +460,7 @@ static effnet_status one_step(Loop *loop, effnet_error *err) {
                                     .wait = result_due(run, next)};
     TRY(trainer_queue_step(&run->trainer, &pictures, &results, &loop->lr, err));
     pass_over_compiling(loop, results.compile_seconds);
+    TRY(tell_upload(loop, batch.pixels != NULL, err));
     for (int i = 0; i < results.count; i++) TRY(take_result(loop, &results.list[i], err));
     if (pictures.norms) {
         loop->weight_norm = results.list[results.count - 1].weight_norm;

@@ -150,10 +150,11 @@ static effnet_status open_loaders(Run *run, effnet_error *err) {
     options.batch /= options.processes;
     options.mixes /= options.processes;
     options.reserved = run->memory_bytes;
+    options.bytes = executor_info(run->trainer.executor).takes_bytes;
     TRY(loader_create(&options, &run->train_loader, err));
     TRY(class_weights_create(recipe, run->train_set, run->network.config.num_classes, &run->class_weights, err));
     options.dataset = run->val_set;
-    options.training = false;
+    options.training = options.bytes = false;
     options.targets = dataset_has_sets(run->train_set);
     options.batch = evaluation_batch(recipe);
     options.first_step = 0;

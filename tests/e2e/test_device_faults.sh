@@ -22,6 +22,23 @@ run 0 "${train[@]}" "${there[@]}" --out "$work/sparse" --set log_interval=4
 # steps 4 and 8, and the epochs' ends
 [ "$(grep -c '"loss":1.0' "$work/sparse/log.jsonl")" -ge 7 ] || die "lines that wait for queued steps have no loss"
 
+echo "-- what a step sends: twelve pictures of 32x32x3, twelve labels, five rates and a key a mask; bytes where levels are whole"
+sends() { # BYTES KIND OPTION...: a picture's share of them, and what pictures are called
+    run 0 "${train[@]}" "${there[@]}" --out "$work/sent" --steps 2 "${@:3}"
+    local told
+    told=$(grep -oE '^run: each step sends [0-9]+ bytes to the device, pictures as [a-z]+$' "$work/out") ||
+        die "what a step sends is not told once"
+    local sent=${told#*sends } rest
+    rest=$((${sent%% *} - 12 * 32 * 32 * 3 * $1))
+    [[ $told == *" pictures as $2" ]] || die "pictures are not $2 with ${*:3}"
+    [ "$rest" -ge $((4 * (12 + 5))) ] && [ "$rest" -le 400 ] || die "$told: $rest bytes more than the pictures'"
+    rm -rf "$work/sent"
+}
+sends 4 floats
+sends 1 bytes --set levels=whole
+sends 1 bytes --set aa=rand-m9-mstd0.5-inc1
+sends 4 floats --set levels=whole --set reprob=0.25
+
 # fails SPEC STEP MESSAGE: the run ends with MESSAGE and has a whole checkpoint of STEP ('none': no checkpoint).
 fails() {
     rm -rf "$work/run"
@@ -72,3 +89,29 @@ run 0 "${train[@]}" "${there[@]}" --out "$work/eight" --set replicas=8 --set bat
 echo "-- a step that is too large for the device is told of before it is compiled"
 run 0 env FAKE_PJRT_MEMORY=50000000 "${train[@]}" "${there[@]}" --out "$work/large"
 grep -q "a step takes about 0.[0-9]* GiB of a device that has 0.0466" "$work/out" "$work/err" || die "a device that is too small is not told of"
+
+echo "-- a share of the device's memory: plugins for GPUs are told, others refuse it"
+run 0 env FAKE_PJRT_PLATFORM=cuda FAKE_PJRT_MEMORY=500000000 "${train[@]}" --out "$work/share" \
+    --device "xla:$fake,memory_fraction=0.1,preallocate=false,allocator=bfc"
+grep -q "a step takes about 0.[0-9]* GiB of a device that has 0.0466" "$work/out" "$work/err" ||
+    die "the device's memory is not a tenth of what it has"
+run 0 env FAKE_PJRT_PLATFORM=cuda "$effnet" eval "$work/share" --data "$work/data" --device "xla:$fake,memory_fraction=1"
+run 0 "${train[@]}" --out "$work/share" --resume # where it was computed is no matter of the run
+refused="the plugin 'libfake_pjrt.so' does not know memory_fraction, which plugins for GPUs do"
+complains 1 "$refused.*Unexpected option name" "${train[@]}" --out "$work/no" --device "xla:$fake,memory_fraction=0.5"
+complains 1 "$refused" "$effnet" eval "$work/share" --data "$work/data" --device "xla:$fake,memory_fraction=0.5"
+wrong() { # OPTIONS MESSAGE
+    complains 1 "device: $2" "${train[@]}" --out "$work/no" --device "xla:$fake,$1"
+}
+wrong memory_fraction=0 "memory_fraction is '0'; wanted a share"
+wrong memory_fraction=1.5 "memory_fraction is '1.5'; wanted a share"
+wrong memory_fraction=0.5x "memory_fraction is '0.5x'; wanted a share"
+wrong preallocate=1 "preallocate is '1'; allowed: true, false"
+wrong allocator=malloc "allocator is 'malloc'; allowed: default, bfc"
+wrong memory=0.5 "unknown option 'memory'; there is: memory_fraction"
+wrong memory_fraction=0.5,half "'half' is no option"
+complains 1 "device is 'cpu,memory_fraction=0.5'" "${train[@]}" --out "$work/no" --device cpu,memory_fraction=0.5
+[ ! -e "$work/no/checkpoints" ] || die "a run began with options that are refused"
+mkdir "$work/a,b"
+cp "$fake" "$work/a,b/c,d.so" # commas of a path begin no option
+run 0 "${train[@]}" --out "$work/commas" --device "xla:$work/a,b/c,d.so" --steps 2

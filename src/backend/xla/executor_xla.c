@@ -60,6 +60,7 @@ typedef struct XlaExecutor {
     uint32_t *keys;
     float *ones; /* (share of the batch): shares of pictures that are not mixed */
     double compile_seconds;
+    int64_t step_upload; /* bytes that the last step sent */
 } XlaExecutor;
 
 static XlaExecutor *xla_of(Executor *executor) {
@@ -97,11 +98,18 @@ static PjrtBuffer **argument(XlaExecutor *xla, int replica, int index) {
     return &xla->arguments[(size_t)replica * (size_t)xla->step_program.num_arguments + (size_t)index];
 }
 
+static size_t value_bytes(const XlaValue *value) {
+    size_t bytes = value->type == XLA_U8 ? 1 : sizeof(float);
+    for (int d = 0; d < value->rank; d++) bytes *= (size_t)value->shape[d];
+    return bytes;
+}
+
 static effnet_status put(XlaExecutor *xla, int replica, int index, const void *data, effnet_error *err) {
     const XlaValue *value = &xla->step_program.arguments[index];
     PjrtBuffer **to = argument(xla, replica, index);
     pjrt_buffer_free(xla->pjrt, *to);
     *to = NULL;
+    xla->step_upload += (int64_t)value_bytes(value);
     return pjrt_upload(xla->pjrt, replica, value->type, value->rank, value->shape, data, to, err);
 }
 
@@ -339,6 +347,7 @@ static effnet_status xla_step(Executor *executor, const ExecutorBatch *batch, do
                                             [XLA_RATE_ADAM] = rates.adam_lr,
                                             [XLA_RATE_ROOT] = rates.inverse_root_correction,
                                             [XLA_RATE_FIRST] = rates.first_correction};
+    xla->step_upload = 0;
     for (int r = 0; r < xla->spec.replicas; r++) {
         TRY(upload_batch(xla, r, batch, err));
         TRY(upload_keys(xla, r, err));
@@ -482,8 +491,9 @@ static effnet_status begin(XlaExecutor *xla, effnet_error *err) {
     char path[PLUGIN_PATH];
     const size_t replicas = (size_t)xla->spec.replicas, values = replicas * XLA_MOST_VALUES;
     TRY(check_spec(&xla->spec, err));
-    TRY(plugin_find(xla->options.device, path, err));
-    TRY(pjrt_open(path, xla->spec.replicas, &xla->pjrt, err));
+    PluginOptions options;
+    TRY(plugin_find(xla->options.device, path, &options, err));
+    TRY(pjrt_open(path, xla->spec.replicas, &options, &xla->pjrt, err));
     xla->info = pjrt_info(xla->pjrt);
     if (xla->options.cache)
         snprintf(xla->cache, sizeof xla->cache, "%s", xla->options.cache);
@@ -538,10 +548,7 @@ static size_t step_bytes(const XlaExecutor *xla) {
         elements += shape_floats(network->tensors[network->ops[i].output]);
     }
     for (int i = 0; i < xla->step_program.num_arguments; i++) {
-        const XlaValue *value = &xla->step_program.arguments[i];
-        size_t count = value->type == XLA_U8 ? 1 : sizeof(float);
-        for (int d = 0; d < value->rank; d++) count *= (size_t)value->shape[d];
-        bytes += count;
+        bytes += value_bytes(&xla->step_program.arguments[i]);
     }
     return bytes + part * elements * (xla->spec.bf16 ? sizeof(uint16_t) : sizeof(float));
 }
@@ -559,6 +566,8 @@ static ExecutorInfo xla_info(Executor *executor) {
                           .note = xla->note,
                           .workers = 1,
                           .devices = xla->spec.replicas,
+                          .takes_bytes = true,
+                          .step_upload = xla->step_upload,
                           .activation_bytes = (size_t)xla->info.peak_bytes,
                           .device_bytes = step_bytes(xla),
                           .device_memory = (size_t)xla->info.memory_bytes,

@@ -3,7 +3,6 @@
 
 #include "backend/xla/pjrt_abi.h"
 #include "backend/xla/pjrt_cache.h"
-#include "backend/xla/plugins.h"
 
 #include <dlfcn.h>
 #include <stdio.h>
@@ -111,9 +110,53 @@ static PjrtOption string_option(const char *name, const char *value) {
                  .value.string = value, .count = strlen(value));
 }
 
-static effnet_status begin_client(Pjrt *pjrt, const char *path, int devices, effnet_error *err) {
-    PjrtOption options[2];
+static PjrtOption float_option(const char *name, double value) {
+    return CLEAN(PjrtOption, .name = name, .name_bytes = strlen(name), .type = PJRT_OPTION_FLOAT,
+                 .value.number = (float)value, .count = 1);
+}
+
+static PjrtOption bool_option(const char *name, bool value) {
+    return CLEAN(PjrtOption, .name = name, .name_bytes = strlen(name), .type = PJRT_OPTION_BOOL, .value.yes = value,
+                 .count = 1);
+}
+
+/* Names and types as XLA's plugins for GPUs have them (xla/pjrt/c/pjrt_c_api_gpu_internal.cc). `names` tells which. */
+static size_t memory_options(const PluginOptions *wanted, PjrtOption *out, char names[80]) {
     size_t count = 0;
+    names[0] = 0;
+    if (!wanted) return 0;
+    if (wanted->memory_fraction > 0) out[count++] = float_option("memory_fraction", wanted->memory_fraction);
+    if (wanted->sets_preallocate) out[count++] = bool_option("preallocate", wanted->preallocate);
+    if (wanted->allocator) out[count++] = string_option("allocator", wanted->allocator);
+    for (size_t i = 0, used = 0; i < count; i++)
+        used += (size_t)snprintf(names + used, 80 - used, "%s%s", i ? ", " : "", out[i].name);
+    return count;
+}
+
+static effnet_status no_such_options(const Pjrt *pjrt, const char *names, const char *why, effnet_error *err) {
+    return fail(err, EFFNET_ERROR_UNSUPPORTED,
+                "the plugin '%s' does not know %s, which plugins for GPUs do: leave it out of the device%s%s%s",
+                pjrt->plugin, names, *why ? " (" : "", why, *why ? ")" : "");
+}
+
+/* Who knows no such option answers that an argument is invalid. */
+static effnet_status explain_create(const Pjrt *pjrt, PJRT_Error *error, const char *names, effnet_error *err) {
+    PjrtErrorCode code = CLEAN(PjrtErrorCode, .error = error);
+    drop(pjrt, pjrt->api->error_code(&code));
+    if (!names[0] || (code.code != PJRT_CODE_INVALID_ARGUMENT && code.code != PJRT_CODE_UNIMPLEMENTED))
+        return explain(pjrt, error, "looking for devices", err);
+    effnet_error why = {0};
+    explain(pjrt, error, "looking for devices", &why);
+    return no_such_options(pjrt, names, why.message, err);
+}
+
+static effnet_status begin_client(Pjrt *pjrt, const char *path, int devices, const PluginOptions *wanted,
+                                  effnet_error *err) {
+    PjrtOption options[5];
+    char names[80];
+    size_t count = memory_options(wanted, options, names);
+    if (count > 0 && (strstr(pjrt->plugin, "cpu") || strstr(pjrt->plugin, "tpu")))
+        return no_such_options(pjrt, names, "", err);
     if (strstr(pjrt->plugin, "cpu")) {
         if (devices > 0) options[count++] = integer_option("cpu_device_count", devices);
     } else if (strstr(pjrt->plugin, "cuda")) {
@@ -121,7 +164,8 @@ static effnet_status begin_client(Pjrt *pjrt, const char *path, int devices, eff
         plugin_cuda_folder(path, pjrt->cuda, sizeof pjrt->cuda);
     }
     PjrtClientCreate create = CLEAN(PjrtClientCreate, .options = options, .num_options = count);
-    ASK(pjrt, client_create(&create), "looking for devices");
+    PJRT_Error *error = pjrt->api->client_create(&create);
+    if (error) return explain_create(pjrt, error, names, err);
     pjrt->client = create.client;
     PjrtClientDevices found = CLEAN(PjrtClientDevices, .client = pjrt->client);
     ASK(pjrt, client_devices(&found), "listing devices");
@@ -131,13 +175,13 @@ static effnet_status begin_client(Pjrt *pjrt, const char *path, int devices, eff
     return EFFNET_OK;
 }
 
-effnet_status pjrt_open(const char *path, int devices, Pjrt **out, effnet_error *err) {
+effnet_status pjrt_open(const char *path, int devices, const PluginOptions *options, Pjrt **out, effnet_error *err) {
     *out = NULL;
     Pjrt *pjrt = calloc(1, sizeof *pjrt);
     if (!pjrt) return fail(err, EFFNET_ERROR_MEMORY, "no memory for a plugin");
     plugin_load_needs(path);
     effnet_status status = load(path, pjrt, err);
-    if (status == EFFNET_OK) status = begin_client(pjrt, path, devices, err);
+    if (status == EFFNET_OK) status = begin_client(pjrt, path, devices, options, err);
     if (status != EFFNET_OK)
         pjrt_close(pjrt);
     else

@@ -5,6 +5,7 @@
 #ifndef EFFNET_BACKEND_XLA_PJRT_H
 #define EFFNET_BACKEND_XLA_PJRT_H
 
+#include "backend/xla/plugins.h"
 #include "backend/xla/program.h"
 
 typedef struct Pjrt Pjrt;
@@ -22,8 +23,9 @@ typedef struct PjrtInfo {
     int64_t memory_bytes, used_bytes, peak_bytes; /* of the first device; 0 where the plugin does not tell */
 } PjrtInfo;
 
-/* path: the plugin's file. devices: how many a plugin that makes its devices up is to make (cpu); 0: its own choice. */
-effnet_status pjrt_open(const char *path, int devices, Pjrt **out, effnet_error *err);
+/* path: the plugin's file. devices: how many a plugin that makes its devices up is to make (cpu); 0: its own choice.
+ * options: NULL, all its own choice. EFFNET_ERROR_UNSUPPORTED where the plugin has no such options. */
+effnet_status pjrt_open(const char *path, int devices, const PluginOptions *options, Pjrt **out, effnet_error *err);
 void pjrt_close(Pjrt *pjrt);
 PjrtInfo pjrt_info(Pjrt *pjrt);
 

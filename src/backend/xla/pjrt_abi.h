@@ -40,7 +40,8 @@ enum {
 };
 enum { PJRT_COPY_DURING_CALL = 0 }; /* the caller's memory is read before the call returns */
 enum { PJRT_OPTION_STRING, PJRT_OPTION_INTEGER, PJRT_OPTION_INTEGERS, PJRT_OPTION_FLOAT, PJRT_OPTION_BOOL };
-enum { PJRT_CODE_OUT_OF_MEMORY = 8 }; /* RESOURCE_EXHAUSTED among the error codes */
+/* Of the error codes: INVALID_ARGUMENT, RESOURCE_EXHAUSTED, UNIMPLEMENTED. */
+enum { PJRT_CODE_INVALID_ARGUMENT = 3, PJRT_CODE_OUT_OF_MEMORY = 8, PJRT_CODE_UNIMPLEMENTED = 12 };
 
 typedef struct PjrtOption {
     PJRT_HEAD;

@@ -79,8 +79,8 @@ static effnet_status find_known(const char *name, char path[PLUGIN_PATH], effnet
                 "device 'xla:%.40s': neither a file nor a known plugin (tpu, cuda, rocm, cpu)", name);
 }
 
-effnet_status plugin_find(const char *device, char path[PLUGIN_PATH], effnet_error *err) {
-    const char *named = strncmp(device, "xla:", 4) == 0 ? device + 4 : "";
+/* named: "", a known one or a file. */
+static effnet_status find_named(const char *named, char path[PLUGIN_PATH], effnet_error *err) {
     const char *set = getenv("PJRT_PLUGIN_LIBRARY_PATH");
     if (!*named && set && *set) named = set;
     if (*named) {
@@ -95,6 +95,75 @@ effnet_status plugin_find(const char *device, char path[PLUGIN_PATH], effnet_err
     return fail(err, EFFNET_ERROR_IO,
                 "no plugin is installed; for an NVIDIA GPU: %s; for a TPU: %s; 'effnet devices' tells where was looked",
                 known[1].package, known[0].package);
+}
+
+/* ---- options behind a device ---- */
+
+/* Where they begin: at the first comma with a name and '=' behind it, as a path may have commas too; else the end. */
+static const char *options_at(const char *device) {
+    const char *at = device;
+    while ((at = strchr(at, ','))) {
+        const size_t name = strspn(at + 1, "abcdefghijklmnopqrstuvwxyz_");
+        if (name > 0 && at[1 + name] == '=') return at;
+        at++;
+    }
+    return device + strlen(device);
+}
+
+static effnet_status take_option(const char *name, const char *value, PluginOptions *out, effnet_error *err) {
+    static const char *const allocators[] = {"default", "bfc", "platform", "cuda_async"};
+    if (strcmp(name, "memory_fraction") == 0) {
+        char *end;
+        out->memory_fraction = strtod(value, &end);
+        if (end != value && !*end && out->memory_fraction > 0 && out->memory_fraction <= 1) return EFFNET_OK;
+        return fail(err, EFFNET_ERROR_ARGUMENT,
+                    "device: memory_fraction is '%.40s'; wanted a share of the device's memory, above 0, at most 1",
+                    value);
+    }
+    if (strcmp(name, "preallocate") == 0) {
+        out->sets_preallocate = true;
+        out->preallocate = strcmp(value, "true") == 0;
+        if (out->preallocate || strcmp(value, "false") == 0) return EFFNET_OK;
+        return fail(err, EFFNET_ERROR_ARGUMENT, "device: preallocate is '%.40s'; allowed: true, false", value);
+    }
+    if (strcmp(name, "allocator") != 0)
+        return fail(err, EFFNET_ERROR_ARGUMENT,
+                    "device: unknown option '%.40s'; there is: memory_fraction, preallocate, allocator", name);
+    for (size_t i = 0; i < sizeof allocators / sizeof *allocators; i++)
+        if (strcmp(value, allocators[i]) == 0) {
+            out->allocator = allocators[i];
+            return EFFNET_OK;
+        }
+    return fail(err, EFFNET_ERROR_ARGUMENT, "device: allocator is '%.40s'; allowed: default, bfc, platform, cuda_async",
+                value);
+}
+
+/* text: "" or ",NAME=VALUE,NAME=VALUE". */
+static effnet_status take_options(const char *text, PluginOptions *out, effnet_error *err) {
+    *out = (PluginOptions){0};
+    while (*text) {
+        char name[80], value[80];
+        const size_t length = strcspn(++text, ","), equals = strcspn(text, "=,");
+        if (text[equals] != '=' || length >= sizeof name)
+            return fail(err, EFFNET_ERROR_ARGUMENT, "device: '%.40s' is no option; wanted NAME=VALUE", text);
+        snprintf(name, sizeof name, "%.*s", (int)equals, text);
+        snprintf(value, sizeof value, "%.*s", (int)(length - equals - 1), text + equals + 1);
+        TRY(take_option(name, value, out, err));
+        text += length;
+    }
+    return EFFNET_OK;
+}
+
+effnet_status plugin_find(const char *device, char path[PLUGIN_PATH], PluginOptions *options, effnet_error *err) {
+    char named[PLUGIN_PATH] = "";
+    const char *end = options_at(device);
+    TRY(take_options(end, options, err));
+    if (strncmp(device, "xla:", 4) == 0) {
+        if (end - device - 4 >= PLUGIN_PATH)
+            return fail(err, EFFNET_ERROR_ARGUMENT, "the plugin's path is too long: '%.80s...'", device + 4);
+        snprintf(named, sizeof named, "%.*s", (int)(end - device - 4), device + 4);
+    }
+    return find_named(named, path, err);
 }
 
 /* ---- what CUDA wants ---- */

@@ -6,6 +6,8 @@
 
 #include "base/error.h"
 
+#include <stdbool.h>
+
 enum { PLUGIN_PATH = 4096 };
 
 typedef struct KnownPlugin {
@@ -20,9 +22,17 @@ const KnownPlugin *plugin_known(int index);
 /* Where it is installed; false: nowhere. */
 bool plugin_installed(const KnownPlugin *plugin, char path[PLUGIN_PATH]);
 
+/* What may stand behind a device, "xla:cuda,memory_fraction=0.5,preallocate=false": the plugin's client is created so.
+ * Those of plugins for GPUs, by the plugin's own names; zero and NULL are its own choice. */
+typedef struct PluginOptions {
+    double memory_fraction;             /* of the device's memory, at most, 0 to 1 */
+    bool sets_preallocate, preallocate; /* all of that at once, at the beginning */
+    const char *allocator;              /* "default", "bfc", "platform", "cuda_async"; a literal */
+} PluginOptions;
+
 /* device: "xla" (PJRT_PLUGIN_LIBRARY_PATH, else the first known one that is installed), "xla:NAME" (a known one) or
- * "xla:/PATH.so". */
-effnet_status plugin_find(const char *device, char path[PLUGIN_PATH], effnet_error *err);
+ * "xla:/PATH.so"; then options, each behind a comma. */
+effnet_status plugin_find(const char *device, char path[PLUGIN_PATH], PluginOptions *options, effnet_error *err);
 
 /* What a plugin wants in memory before it is loaded: NVIDIA's libraries from the packages beside it. What is missing is
  * found out by the plugin. */

@@ -30,18 +30,27 @@ HloValue xla_activation_slope(Hlo *hlo, Activation activation, HloValue z) {
     return hlo_select(hlo, inside, one, zero);
 }
 
-/* (byte / 255 - mean) / std as one multiplication and one addition each, in fp32. */
+/* (byte / 255 - mean) / std as byte * scale + offset in fp32, rounded after each, as the host has it: the same bits,
+ * whether or not the compiler fuses products with sums. For scale = upper + lower, where `upper` has 16 bits and `lower`
+ * the other 8, byte * upper and byte * lower are exact, so that their sum is byte * scale, rounded once. */
 static HloValue normalise(XlaNetwork *net, HloValue pictures) {
     Hlo *hlo = net->hlo;
     if (pictures.type == XLA_U8) {
         const int channels = net->network->config.input.channels;
-        float scale[MOST_CHANNELS], offset[MOST_CHANNELS];
+        float upper[MOST_CHANNELS], lower[MOST_CHANNELS], offset[MOST_CHANNELS];
         for (int c = 0; c < channels; c++) {
-            scale[c] = (float)(1 / (255 * net->spec->std[c]));
+            const float scale = (float)(1 / (255 * net->spec->std[c]));
+            uint32_t bits;
+            memcpy(&bits, &scale, sizeof bits);
+            bits &= 0xFFFFFF00;
+            memcpy(&upper[c], &bits, sizeof bits);
+            lower[c] = scale - upper[c];
             offset[c] = (float)(-net->spec->mean[c] / net->spec->std[c]);
         }
         pictures = F32(pictures);
-        pictures = MULTIPLY(pictures, xla_channels(hlo, hlo_floats(hlo, scale, channels), pictures));
+        const HloValue most = MULTIPLY(pictures, xla_channels(hlo, hlo_floats(hlo, upper, channels), pictures));
+        const HloValue rest = MULTIPLY(pictures, xla_channels(hlo, hlo_floats(hlo, lower, channels), pictures));
+        pictures = ADD(most, rest);
         pictures = ADD(pictures, xla_channels(hlo, hlo_floats(hlo, offset, channels), pictures));
     }
     return hlo_convert(hlo, net->stored, pictures);

@@ -44,7 +44,8 @@ enum {
 typedef struct Slot {
     int64_t step;
     int size, pending;
-    float *images;     /* (batch, H, W, channels) */
+    float *images;     /* (batch, H, W, channels), or NULL: */
+    uint8_t *pixels;   /* (batch, H, W, channels), of the same pictures as bytes */
     int32_t *labels;   /* (batch) */
     int32_t *others;   /* (batch) where batches are mixed, like the next two; else NULL */
     float *shares;     /* (batch) */
@@ -65,8 +66,8 @@ typedef struct Worker {
 
 struct Loader {
     LoaderOptions options;
-    BatchOrder order; /* filled from under the mutex */
-    size_t image_floats;
+    BatchOrder order;    /* filled from under the mutex */
+    size_t image_floats; /* values of a picture */
     RandomKey augment_key, mix_key;
     PictureCache *cache; /* or NULL */
     BadPictures *bad;
@@ -144,8 +145,12 @@ static effnet_status make_one(Loader *loader, Worker *worker, Slot *slot, int pl
     Region region;
     RandomKey key = augment_key(loader, slot->step, place, index);
     TRY(get_region(loader, worker, index, &key, &region, err));
-    TRY(preprocess_region(&options->preprocess, &region, augments(options) ? &key : NULL, &worker->buffers,
-                          slot->images + (size_t)place * loader->image_floats, err));
+    const size_t at = (size_t)place * loader->image_floats;
+    if (slot->pixels)
+        TRY(preprocess_region_levels(&options->preprocess, &region, key, &worker->buffers, slot->pixels + at, err));
+    else
+        TRY(preprocess_region(&options->preprocess, &region, augments(options) ? &key : NULL, &worker->buffers,
+                              slot->images + at, err));
     slot->labels[place] = dataset_label(options->dataset, index);
     if (slot->targets) {
         const int classes = dataset_num_classes(options->dataset);
@@ -330,6 +335,7 @@ effnet_status loader_next(Loader *loader, Batch *out, effnet_error *err) {
         if (!loader->options.training) close_up(loader, slot);
         *out = (Batch){.size = slot->size,
                        .images = slot->images,
+                       .pixels = slot->pixels,
                        .labels = slot->labels,
                        .others = slot->others,
                        .shares = slot->shares,
@@ -398,17 +404,30 @@ static effnet_status check_options(const LoaderOptions *options, effnet_error *e
     return preprocess_check(&options->preprocess, err);
 }
 
+static bool mixes(const LoaderOptions *options) {
+    return options->training && !mix_is_empty(&options->mix);
+}
+
+/* Whether batches are bytes, where those are asked for. */
+static bool gives_bytes(const LoaderOptions *options) {
+    return options->bytes && augments(options) && !mixes(options) && preprocess_gives_levels(&options->preprocess);
+}
+
 static effnet_status create_slot(Loader *loader, Slot *slot, effnet_error *err) {
-    size_t batch = (size_t)loader->options.batch, floats;
+    size_t batch = (size_t)loader->options.batch, values;
     void *block;
     slot->step = -1;
-    if (!size_multiply(batch, loader->image_floats, &floats))
+    if (!size_multiply(batch, loader->image_floats, &values))
         return fail(err, EFFNET_ERROR_MEMORY, "a batch of %zu pictures is too large", batch);
-    TRY(memory_allocate(floats, sizeof *slot->images, "a batch of pictures", &block, err));
-    slot->images = block;
+    const bool bytes = gives_bytes(&loader->options);
+    TRY(memory_allocate(values, bytes ? 1 : sizeof *slot->images, "a batch of pictures", &block, err));
+    if (bytes)
+        slot->pixels = block;
+    else
+        slot->images = block;
     TRY(memory_allocate(batch, sizeof *slot->labels, "a batch's labels", &block, err));
     slot->labels = block;
-    if (loader->options.training && !mix_is_empty(&loader->options.mix)) {
+    if (mixes(&loader->options)) {
         TRY(memory_allocate(batch, sizeof *slot->others, "a batch's second labels", &block, err));
         slot->others = block;
         TRY(memory_allocate(batch, sizeof *slot->shares, "a batch's shares", &block, err));
@@ -531,6 +550,7 @@ void loader_free(Loader *loader) {
     }
     for (int i = 0; i < loader->num_slots; i++) {
         memory_free(loader->slots[i].images);
+        memory_free(loader->slots[i].pixels);
         memory_free(loader->slots[i].labels);
         memory_free(loader->slots[i].others);
         memory_free(loader->slots[i].shares);

@@ -37,13 +37,16 @@ typedef struct LoaderOptions {
     bool cache;       /* keep decoded pictures in memory where they fit in a quarter of it */
     int64_t reserved; /* bytes that others will take: the cache leaves them free */
     bool targets;     /* rows of targets even where each picture has one label */
+    bool bytes;       /* for a device, which normalises by itself: bytes where pictures have whole levels to the end
+                         (preprocess_gives_levels, nothing mixed) */
 } LoaderOptions;
 
 typedef struct Batch {
-    int size;        /* images in it; 0 at the end of an evaluation: the call after that begins another one */
-    float *images;   /* (size, H, W, channels) */
-    int32_t *labels; /* (size) */
-    int32_t *others; /* NULL, or the target of n is shares[n] * labels[n] + (1 - shares[n]) * others[n] */
+    int size;              /* images in it; 0 at the end of an evaluation: the call after that begins another one */
+    const float *images;   /* (size, H, W, channels) normalised, or NULL: */
+    const uint8_t *pixels; /* (size, H, W, channels); every batch of a loader is the same kind */
+    int32_t *labels;       /* (size) */
+    int32_t *others;       /* NULL, or the target of n is shares[n] * labels[n] + (1 - shares[n]) * others[n] */
     float *shares;
     float *targets;           /* (size, classes), mixed already; of data with several labels a picture, else NULL */
     const uint32_t *pictures; /* (size) which of the data set they are; evaluation alone, else NULL */

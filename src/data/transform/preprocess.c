@@ -1,5 +1,6 @@
 /* preprocess.c - picture -> canvas (pad_to) -> box (crop) -> the input's floats (resize, flip, normalise). With
- * augmentation these are 8-bit levels first, as its operations have them, then normalised, then erased.
+ * augmentation, or where the recipe says so, these are 8-bit levels first, as its operations have them, then normalised,
+ * then erased. Who normalises by itself (an accelerator) takes the levels.
  *
  * Canvas and box are rectangles in the picture's own coordinates that may reach over its edges, where pixels are black
  * (0 before normalisation). A box of the output's own size is copied straight into floats, edges and all: the way of
@@ -22,6 +23,7 @@ void preprocess_from_recipe(const Recipe *recipe, TensorShape input, PreprocessO
         .train_crop = recipe->train_crop,
         .crop_padding = (int)recipe->crop_padding,
         .hflip = recipe->hflip,
+        .whole = recipe->levels == LEVELS_WHOLE,
     };
     evaluation_transform_from_recipe(recipe, input, &out->transform);
     memcpy(out->scale, recipe->scale, sizeof out->scale);
@@ -260,9 +262,7 @@ static effnet_status reserve_levels(PreprocessBuffers *buffers, size_t needed, e
     return EFFNET_OK;
 }
 
-/* Whole levels from resized floats: TensorFlow casts, which cuts off, Pillow rounds. */
-static void floats_to_levels(const float *restrict from, size_t count, int reference, uint8_t *restrict to) {
-    float half = reference == AA_OPS_PILLOW ? 0.5f : 0;
+static void floats_to_levels(const float *restrict from, size_t count, float half, uint8_t *restrict to) {
     for (size_t i = 0; i < count; i++) {
         float level = from[i] + half;
         level = level > 0 ? level : 0;
@@ -270,23 +270,35 @@ static void floats_to_levels(const float *restrict from, size_t count, int refer
     }
 }
 
-/* `out` holds the levels as floats before they are whole. */
-static effnet_status augment(const AugmentPolicy *policy, TensorShape size, const Region *region, RandomKey key,
-                             const ResizeOptions *resize, PreprocessBuffers *buffers, float *out, effnet_error *err) {
-    const int height = size.height, width = size.width;
-    size_t pixels = (size_t)height * (size_t)width;
+static effnet_status reserve_made(PreprocessBuffers *buffers, size_t floats, effnet_error *err) {
+    if (floats <= buffers->made_capacity) return EFFNET_OK;
+    free(buffers->made);
+    buffers->made_capacity = 0;
+    buffers->made = malloc(floats * sizeof *buffers->made);
+    if (!buffers->made) return fail(err, EFFNET_ERROR_MEMORY, "no memory (%zu floats) for channels", floats);
+    buffers->made_capacity = floats;
+    return EFFNET_OK;
+}
+
+/* The crop's three channels as whole levels, augmented: buffers->levels[0]. Before operations TensorFlow casts, which
+ * cuts off; Pillow, whose pictures are bytes, rounds. */
+static effnet_status make_levels(const AugmentPolicy *policy, const Region *region, RandomKey key,
+                                 const ResizeOptions *resize, PreprocessBuffers *buffers, effnet_error *err) {
+    const size_t floats = 3 * (size_t)resize->height * (size_t)resize->width;
+    const bool empty = augment_policy_is_empty(policy);
     ResizeOptions plain = *resize;
     for (int c = 0; c < 3; c++) {
         plain.scale[c] = 1;
         plain.bias[c] = 0;
     }
-    TRY(reserve_levels(buffers, 3 * pixels, err));
-    TRY(crop_and_resize(region, &plain, buffers, out, err));
-    Picture whole = {.height = height, .width = width, .pixels = buffers->levels[0]};
-    floats_to_levels(out, 3 * pixels, policy->reference, whole.pixels);
+    TRY(reserve_levels(buffers, floats, err));
+    TRY(reserve_made(buffers, floats, err));
+    TRY(crop_and_resize(region, &plain, buffers, buffers->made, err));
+    floats_to_levels(buffers->made, floats, empty || policy->reference == AA_OPS_PILLOW ? 0.5f : 0, buffers->levels[0]);
+    if (empty) return EFFNET_OK;
+    Picture whole = {.height = resize->height, .width = resize->width, .pixels = buffers->levels[0]};
     augment_policy_apply(policy, random_fold_in(key, STREAM_POLICY), &whole, &buffers->levels[1]);
     buffers->levels[0] = whole.pixels;
-    normalise_pixels(whole.pixels, (int)pixels, false, resize->scale, resize->bias, out);
     return EFFNET_OK;
 }
 
@@ -335,55 +347,91 @@ static effnet_status take_group(const Picture *picture, int wanted, int first, P
     return EFFNET_OK;
 }
 
-/* One picture of three channels to three channels of floats; `key` NULL or an empty policy: not augmented. */
-static effnet_status make_three(const AugmentPolicy *policy, TensorShape size, const Region *region,
-                                const RandomKey *key, const ResizeOptions *resize, PreprocessBuffers *buffers,
-                                float *out, effnet_error *err) {
-    if (!key || augment_policy_is_empty(policy)) return crop_and_resize(region, resize, buffers, out, err);
-    return augment(policy, size, region, *key, resize, buffers, out, err);
-}
+/* How an input is made of a region: of training with whole levels, by `augmented`, else NULL. */
+typedef struct Making {
+    const EvaluationTransform *transform;
+    const PreprocessOptions *augmented;
+    RandomKey key;
+    bool flip;
+} Making;
 
-static effnet_status reserve_made(PreprocessBuffers *buffers, size_t floats, effnet_error *err) {
-    if (floats <= buffers->made_capacity) return EFFNET_OK;
-    free(buffers->made);
-    buffers->made_capacity = 0;
-    buffers->made = malloc(floats * sizeof *buffers->made);
-    if (!buffers->made) return fail(err, EFFNET_ERROR_MEMORY, "no memory (%zu floats) for channels", floats);
-    buffers->made_capacity = floats;
+/* The picture as bytes or as floats: one of the two. */
+typedef struct Made {
+    float *floats;
+    uint8_t *levels;
+} Made;
+
+/* One picture of three channels; as floats where those are wanted or there are no levels. */
+static effnet_status make_three(const Making *making, const Region *region, const ResizeOptions *resize,
+                                PreprocessBuffers *buffers, float *out, effnet_error *err) {
+    if (!making->augmented) return crop_and_resize(region, resize, buffers, out, err);
+    TRY(make_levels(&making->augmented->policy, region, making->key, resize, buffers, err));
+    if (out)
+        normalise_pixels(buffers->levels[0], resize->height * resize->width, false, resize->scale, resize->bias, out);
     return EFFNET_OK;
 }
 
 /* The region to `out` (the input), whatever its channels. */
-static effnet_status make_input(const EvaluationTransform *transform, const AugmentPolicy *policy, const Region *region,
-                                const RandomKey *key, bool flip, PreprocessBuffers *buffers, float *out,
+static effnet_status make_input(const Making *making, const Region *region, PreprocessBuffers *buffers, Made out,
                                 effnet_error *err) {
-    const TensorShape input = transform->input;
+    const TensorShape input = making->transform->input;
     const int channels = picture_channels(&region->picture);
+    const size_t pixels = (size_t)input.height * (size_t)input.width, step = (size_t)input.channels;
     if (channels != input.channels && !(input.channels == 1 && channels == 3))
         return fail(err, EFFNET_ERROR_FORMAT, "a picture has %d channels and in_chans is %d", channels, input.channels);
     if (input.channels == 3) {
-        const ResizeOptions resize = resize_options(transform, 0, flip);
-        return make_three(policy, input, region, key, &resize, buffers, out, err);
+        const ResizeOptions resize = resize_options(making->transform, 0, making->flip);
+        TRY(make_three(making, region, &resize, buffers, out.floats, err));
+        if (out.levels) memcpy(out.levels, buffers->levels[0], 3 * pixels);
+        return EFFNET_OK;
     }
-    const size_t pixels = (size_t)input.height * (size_t)input.width, step = (size_t)input.channels;
     TRY(reserve_made(buffers, 3 * pixels, err));
     for (int first = 0; first < input.channels; first += 3) {
-        const ResizeOptions resize = resize_options(transform, first, flip);
+        const ResizeOptions resize = resize_options(making->transform, first, making->flip);
         Region group = *region;
         TRY(take_group(&region->picture, input.channels, first, buffers, err));
         group.picture.pixels = buffers->group;
         group.picture.channels = 3;
-        TRY(make_three(policy, input, &group, key, &resize, buffers, buffers->made, err));
-        for (int c = 0; c < 3 && first + c < input.channels; c++)
-            for (size_t i = 0; i < pixels; i++) out[i * step + (size_t)(first + c)] = buffers->made[3 * i + (size_t)c];
+        TRY(make_three(making, &group, &resize, buffers, out.floats ? buffers->made : NULL, err));
+        for (size_t c = 0; c < 3 && (size_t)first + c < step; c++)
+            for (size_t i = 0; i < pixels; i++) {
+                const size_t to = i * step + (size_t)first + c;
+                if (out.floats) out.floats[to] = buffers->made[3 * i + c];
+                if (out.levels) out.levels[to] = buffers->levels[0][3 * i + c];
+            }
     }
     return EFFNET_OK;
 }
 
+static bool has_levels(const PreprocessOptions *options) {
+    return options->whole || !augment_policy_is_empty(&options->policy);
+}
+
+/* `key` NULL: evaluation. */
+static Making making_of(const PreprocessOptions *options, const RandomKey *key) {
+    if (!key) return (Making){.transform = &options->transform};
+    return (Making){.transform = &options->transform,
+                    .augmented = has_levels(options) ? options : NULL,
+                    .key = *key,
+                    .flip = crop_flips(options->hflip, *key)};
+}
+
+bool preprocess_gives_levels(const PreprocessOptions *options) {
+    return has_levels(options) && !(options->erase.probability > 0);
+}
+
+effnet_status preprocess_region_levels(const PreprocessOptions *options, const Region *region, RandomKey key,
+                                       PreprocessBuffers *buffers, uint8_t *out, effnet_error *err) {
+    const Making making = making_of(options, &key);
+    if (!preprocess_gives_levels(options))
+        return fail(err, EFFNET_ERROR_ARGUMENT, "the levels of pictures that are not whole, or that are erased");
+    return make_input(&making, region, buffers, (Made){.levels = out}, err);
+}
+
 effnet_status preprocess_region(const PreprocessOptions *options, const Region *region, const RandomKey *key,
                                 PreprocessBuffers *buffers, float *out, effnet_error *err) {
-    const bool flip = key && crop_flips(options->hflip, *key);
-    TRY(make_input(&options->transform, &options->policy, region, key, flip, buffers, out, err));
+    const Making making = making_of(options, key);
+    TRY(make_input(&making, region, buffers, (Made){.floats = out}, err));
     if (key && options->erase.probability > 0)
         augment_erase(&options->erase, random_fold_in(*key, STREAM_ERASE), options->transform.input, out);
     return EFFNET_OK;
@@ -409,7 +457,8 @@ effnet_status preprocess_eval(const EvaluationTransform *transform, const Pictur
     PreprocessBuffers buffers = {0};
     TRY(check_transform(transform, err));
     const Region whole = region_of_picture(picture, preprocess_eval_crop(transform, picture->height, picture->width));
-    effnet_status status = make_input(transform, NULL, &whole, NULL, false, &buffers, out, err);
+    const Making making = {.transform = transform};
+    effnet_status status = make_input(&making, &whole, &buffers, (Made){.floats = out}, err);
     preprocess_release(&buffers);
     return status;
 }

@@ -15,6 +15,7 @@ typedef struct PreprocessOptions {
     int train_crop;                /* training only, as all that follows; recipe.h's choice */
     int crop_padding;
     double scale[2], ratio[2], hflip;
+    bool whole; /* levels: whole */
     AugmentPolicy policy;
     EraseOptions erase;
 } PreprocessOptions;
@@ -40,18 +41,23 @@ typedef struct PreprocessBuffers {
     size_t region_capacity;
     uint8_t *levels[2]; /* a picture of the output's size while it is augmented, and its scratch */
     size_t level_capacity;
-    uint8_t
-        *group; /* three channels of a picture that has others, and floats made of them; of inputs that are not RGB */
-    float *made;
+    uint8_t *group; /* three channels of a picture that has others */
+    float *made;    /* three channels before they are whole levels, or before they are spread over others */
     size_t group_capacity, made_capacity; /* bytes; floats */
 } PreprocessBuffers;
 
 void preprocess_release(PreprocessBuffers *buffers);
 effnet_status preprocess_picture(const PreprocessOptions *options, const Picture *picture, const RandomKey *key,
                                  PreprocessBuffers *buffers, float *out, effnet_error *err);
+/* Whether training's pictures are whole levels before they are normalised, and nothing else comes after that. */
+bool preprocess_gives_levels(const PreprocessOptions *options);
 /* The same of a region, whose crop is the one that preprocess_crop names, and which must hold it. */
 effnet_status preprocess_region(const PreprocessOptions *options, const Region *region, const RandomKey *key,
                                 PreprocessBuffers *buffers, float *out, effnet_error *err);
+/* Of training, where preprocess_gives_levels: the levels (height, width, channels) instead; byte * scale + bias
+ * (evaluation_transform_levels), rounded after each, are the floats of preprocess_region to the last bit. */
+effnet_status preprocess_region_levels(const PreprocessOptions *options, const Region *region, RandomKey key,
+                                       PreprocessBuffers *buffers, uint8_t *out, effnet_error *err);
 /* What a Decoder is asked for: 0, RGB, whose luma makes one channel; else as many samples as they are stored. */
 static inline int decoded_channels(TensorShape input) {
     return input.channels == 1 || input.channels == 3 ? 0 : input.channels;

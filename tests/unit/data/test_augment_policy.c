@@ -165,6 +165,10 @@ static PreprocessOptions options_with(const char *key, const char *value) {
     return options;
 }
 
+static void must_be_fine(effnet_status status, const effnet_error *err) {
+    if (status != EFFNET_OK) fail_msg("%s", err->message);
+}
+
 enum { FLOATS = 3 * 64 * 64 };
 
 /* Each key changes pictures, the same key the same picture, another key another; evaluation none. */
@@ -202,19 +206,26 @@ static void preprocessing_augments_by_key(void **state) {
     free(picture.pixels);
 }
 
-/* With a policy that does nothing the picture is the plain one but for its whole levels. */
+/* With a policy that does nothing, or asked to be whole, the picture is the plain one but for its whole levels. */
 static void whole_levels_are_near(void **state) {
     (void)state;
     Picture picture = {.height = 90, .width = 130, .pixels = pattern_picture(90, 130)};
     float *plain = malloc(FLOATS * sizeof *plain), *got = malloc(FLOATS * sizeof *got);
-    for (int reference = 0; reference < 2; reference++) {
-        PreprocessOptions none = options_with("aa", ""), options = options_with("aa", "rand-p0");
-        options.policy.reference = reference;
+    const struct {
+        const char *key, *value;
+        int reference;
+        bool rounds;
+    } ways[] = {{"aa", "rand-p0", AA_OPS_TENSORFLOW, false},
+                {"aa", "rand-p0", AA_OPS_PILLOW, true},
+                {"levels", "whole", AA_OPS_TENSORFLOW, true}};
+    for (int way = 0; way < 3; way++) {
+        PreprocessOptions none = options_with("aa", ""), options = options_with(ways[way].key, ways[way].value);
+        options.policy.reference = ways[way].reference;
         assert_int_equal(preprocess_train(&none, &picture, random_key(1), plain, NULL), EFFNET_OK);
         assert_int_equal(preprocess_train(&options, &picture, random_key(1), got, NULL), EFFNET_OK);
         for (int i = 0; i < FLOATS; i++) {
             double level = 255 * none.transform.std[i % 3], below = ((double)plain[i] - (double)got[i]) * level;
-            double least = reference == AA_OPS_PILLOW ? -.501 : -1e-3, most = reference == AA_OPS_PILLOW ? .501 : 1.001;
+            double least = ways[way].rounds ? -.501 : -1e-3, most = ways[way].rounds ? .501 : 1.001;
             if (!(below >= least && below <= most)) fail_msg("level cut by %g at %d", below, i);
         }
     }
@@ -260,12 +271,60 @@ static void erasing_is_as_told(void **state) {
     free(image);
 }
 
+/* The levels that go to a device are those that the floats are made of. */
+static void levels_are_the_floats(void **state) {
+    (void)state;
+    static const char *const keys[][2] = {{"levels", "whole"}, {"aa", "v0"}, {"aa", "rand-m9-mstd0.5-inc1"}};
+    enum { H = 90, W = 130, SIDE = 64 };
+    uint8_t *rgb = pattern_picture(H, W);
+    uint8_t *five = malloc(5 * H * W), *levels = malloc(5 * SIDE * SIDE);
+    float *got = malloc(5 * SIDE * SIDE * sizeof *got);
+    for (int i = 0; i < 5 * H * W; i++) five[i] = rgb[i % (3 * H * W)];
+    PreprocessBuffers buffers = {0};
+    effnet_error err = {0};
+    for (size_t k = 0; k < sizeof keys / sizeof *keys; k++)
+        for (int channels = 1; channels <= 5; channels += 2) {
+            PreprocessOptions options = options_with(keys[k][0], keys[k][1]);
+            options.transform.input.channels = channels;
+            for (int c = 3; c < channels; c++) options.transform.std[c] = .2 + .01 * c;
+            const Picture picture = {
+                .height = H, .width = W, .channels = channels == 5 ? 5 : 0, .pixels = channels == 5 ? five : rgb};
+            double scale[MOST_CHANNELS], bias[MOST_CHANNELS];
+            evaluation_transform_levels(&options.transform, scale, bias);
+            assert_true(preprocess_gives_levels(&options));
+            for (uint32_t n = 0; n < 10; n++) {
+                const RandomKey key = random_fold_in(random_key(6), n);
+                const Region region = region_of_picture(&picture, preprocess_crop(&options, H, W, &key));
+                must_be_fine(preprocess_region(&options, &region, &key, &buffers, got, &err), &err);
+                must_be_fine(preprocess_region_levels(&options, &region, key, &buffers, levels, &err), &err);
+                for (int i = 0; i < channels * SIDE * SIDE; i++) {
+                    const float product = (float)levels[i] * (float)scale[i % channels];
+                    assert_true(product + (float)bias[i % channels] == got[i]);
+                }
+            }
+            options.erase = (EraseOptions){.probability = .1, .most = 1};
+            assert_false(preprocess_gives_levels(&options)); /* what is put over has no level */
+            const RandomKey key = random_key(6);
+            const Region region = region_of_picture(&picture, preprocess_crop(&options, H, W, &key));
+            assert_int_equal(preprocess_region_levels(&options, &region, key, &buffers, levels, &err),
+                             EFFNET_ERROR_ARGUMENT);
+        }
+    const PreprocessOptions none = options_with("aa", "");
+    assert_false(preprocess_gives_levels(&none));
+    preprocess_release(&buffers);
+    free(rgb);
+    free(five);
+    free(levels);
+    free(got);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(texts_are_understood),          cmocka_unit_test(nonsense_is_refused),
         cmocka_unit_test(operations_come_equally_often), cmocka_unit_test(auto_augment_draws_its_pairs),
         cmocka_unit_test(arguments_are_as_published),    cmocka_unit_test(preprocessing_augments_by_key),
         cmocka_unit_test(whole_levels_are_near),         cmocka_unit_test(erasing_is_as_told),
+        cmocka_unit_test(levels_are_the_floats),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -391,6 +391,48 @@ static void cache_keeps_pictures(void **state) {
     scratch_folder_remove(&folder);
 }
 
+/* For a device: bytes where every picture has whole levels to its end, the same pictures; else floats as ever. */
+static void bytes_are_the_same_pictures(void **state) {
+    (void)state;
+    ScratchFolder folder = make_idx_folder(PICTURES, 5, 6, true);
+    Dataset *dataset = open_split(folder.path, SPLIT_TRAIN);
+    LoaderOptions options = options_for(dataset, true);
+    for (int c = 0; c < 3; c++) options.preprocess.transform.mean[c] = .4 + .1 * c;
+    options.preprocess.whole = true;
+    Loader *floats = create_loader(&options);
+    options.bytes = true;
+    Loader *bytes = create_loader(&options);
+    double scale[MOST_CHANNELS], bias[MOST_CHANNELS];
+    evaluation_transform_levels(&options.preprocess.transform, scale, bias);
+    for (int step = 0; step < 9; step++) {
+        const Batch one = next_batch(floats), other = next_batch(bytes);
+        assert_true(one.images && !one.pixels && other.pixels && !other.images);
+        assert_int_equal(one.size, other.size);
+        assert_memory_equal(one.labels, other.labels, (size_t)one.size * sizeof *one.labels);
+        for (int i = 0; i < one.size * FLOATS; i++) {
+            const float product = (float)other.pixels[i] * (float)scale[i % 3];
+            assert_true(product + (float)bias[i % 3] == one.images[i]);
+        }
+    }
+    loader_free(floats);
+    loader_free(bytes);
+    LoaderOptions others[5];
+    for (int i = 0; i < 5; i++) others[i] = options;
+    others[0].preprocess.whole = false;
+    others[1].preprocess.erase = (EraseOptions){.probability = .1, .most = 1};
+    others[2].mix = (MixOptions){.mixup = .2, .probability = 1};
+    others[3].training = false;
+    others[4].plain = true;
+    for (int i = 0; i < 5; i++) {
+        Loader *loader = create_loader(&others[i]);
+        const Batch batch = next_batch(loader);
+        if (batch.pixels || !batch.images) fail_msg("loader %d gives bytes", i);
+        loader_free(loader);
+    }
+    dataset_free(dataset);
+    scratch_folder_remove(&folder);
+}
+
 /* An epoch more takes no memory more: not of the decoder, not of any buffer. One worker, which has met the largest
  * picture after an epoch; a picture that leaked would show as 12 kB each time. (A sanitizer's malloc counts nothing.)
  */
@@ -504,6 +546,7 @@ int main(void) {
         cmocka_unit_test(bad_pictures_stop_where_asked),
         cmocka_unit_test(nothing_readable_is_an_error),
         cmocka_unit_test(cache_keeps_pictures),
+        cmocka_unit_test(bytes_are_the_same_pictures),
         cmocka_unit_test(memory_is_constant),
         cmocka_unit_test(free_at_any_time),
         cmocka_unit_test(a_batch_stays_until_the_next_call),

@@ -6,7 +6,8 @@
  * execute, download, await) fails with an error of this code (8: out of memory, 14: unavailable), and so does every
  * later one, as those of a device that is gone. FAKE_PJRT_DEVICES: how many devices there are, 8;
  * FAKE_PJRT_MEMORY: the bytes of each, 1 GiB. FAKE_PJRT_COMPILE: seconds that compiling takes, 0. FAKE_PJRT_PLATFORM: what
- * it says it is, "fake"; as "cuda" it is an older plugin, which compiles no program that calls kernels. */
+ * it says it is, "fake"; as "cuda" it is an older plugin, which compiles no program that calls kernels, and takes those
+ * options of a client that plugins for GPUs take: memory_fraction makes its devices' memory smaller. */
 #include "backend/xla/pjrt_abi.h"
 
 #include <stdio.h>
@@ -39,6 +40,7 @@ struct PJRT_LoadedExecutable {
     size_t bytes[MOST];
 };
 
+static float memory_fraction = 1; /* an option of the client */
 static PJRT_Device devices[DEVICES];
 static PJRT_Client client;
 
@@ -110,7 +112,33 @@ static PJRT_Error *event_await(PjrtEventArguments *in) {
 
 /* ---- client and devices ---- */
 
+/* Names, types and the answer to others are XLA's. */
+static PJRT_Error *take_option(const PjrtOption *option) {
+    static const struct {
+        const char *name;
+        uint32_t type;
+    } known[] = {
+        {"memory_fraction", PJRT_OPTION_FLOAT}, {"preallocate", PJRT_OPTION_BOOL}, {"allocator", PJRT_OPTION_STRING}};
+    const char *platform = getenv("FAKE_PJRT_PLATFORM");
+    char text[160];
+    for (int i = 0; platform && strcmp(platform, "cuda") == 0 && i < 3; i++) {
+        if (strlen(known[i].name) != option->name_bytes || memcmp(known[i].name, option->name, option->name_bytes) != 0)
+            continue;
+        if (option->type != known[i].type || option->struct_size != sizeof *option) abort();
+        if (i == 0) memory_fraction = option->value.number;
+        if (i == 2 && option->count != strlen(option->value.string)) abort();
+        return NULL;
+    }
+    snprintf(text, sizeof text, "INVALID_ARGUMENT: Unexpected option name passed to PJRT_Client_Create: %.*s",
+             (int)option->name_bytes, option->name);
+    return error_of(PJRT_CODE_INVALID_ARGUMENT, text);
+}
+
 static PJRT_Error *client_create(PjrtClientCreate *in) {
+    for (size_t i = 0; i < in->num_options; i++) {
+        PJRT_Error *error = take_option(&in->options[i]);
+        if (error) return error;
+    }
     const char *wanted = getenv("FAKE_PJRT_DEVICES");
     client.count = wanted ? (size_t)atoi(wanted) : DEVICES;
     for (int i = 0; i < DEVICES; i++) client.devices[i] = &devices[i];
@@ -145,7 +173,7 @@ static PJRT_Error *device_memory(PjrtMemoryStats *in) {
     in->in_use = 1 << 20;
     in->has_limit = true;
     const char *limit = getenv("FAKE_PJRT_MEMORY");
-    in->limit = limit ? atoll(limit) : (int64_t)1 << 30;
+    in->limit = (int64_t)(memory_fraction * (double)(limit ? atoll(limit) : (int64_t)1 << 30));
     return NULL;
 }
 

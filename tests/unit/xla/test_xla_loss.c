@@ -123,7 +123,7 @@ int main(void) {
     char path[PLUGIN_PATH];
     effnet_error error;
     if (!xla_plugin(path)) return XLA_SKIPPED;
-    if (pjrt_open(path, 1, &pjrt, &error) != EFFNET_OK) {
+    if (pjrt_open(path, 1, NULL, &pjrt, &error) != EFFNET_OK) {
         printf("%s\n", error.message);
         return 1;
     }

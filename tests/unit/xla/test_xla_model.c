@@ -102,8 +102,8 @@ static void exported(void **state) {
         PjrtExecutable *executable;
         PjrtBuffer *arguments[3] = {NULL}, *logits;
         XlaProgram program = {.text = text, .bytes = bytes, .replicas = 1, .num_arguments = 3, .num_results = 1};
-        assert_int_equal(plugin_find("xla:cpu", plugin, &error), EFFNET_OK);
-        assert_int_equal(pjrt_open(plugin, 1, &pjrt, &error), EFFNET_OK);
+        assert_int_equal(plugin_find("xla:cpu", plugin, &(PluginOptions){0}, &error), EFFNET_OK);
+        assert_int_equal(pjrt_open(plugin, 1, NULL, &pjrt, &error), EFFNET_OK);
         if (pjrt_compile(pjrt, &program, NULL, &executable, NULL, &error) != EFFNET_OK) fail_msg("%s", error.message);
         for (size_t i = 0; i < sizeof images / sizeof *images; i++) images[i] = random_normal(random_key(6), i);
         const int64_t shape[4] = {MOST, SIDE, SIDE, 3};
@@ -222,7 +222,7 @@ static void refused(void **state) {
 
 int main(void) {
     char path[PLUGIN_PATH];
-    has_plugin = plugin_find("xla:cpu", path, NULL) == EFFNET_OK;
+    has_plugin = plugin_find("xla:cpu", path, &(PluginOptions){0}, NULL) == EFFNET_OK;
     setenv("TF_CPP_MIN_LOG_LEVEL", "2", 0);
     setenv("EFFNET_CACHE", "", 1);
     unsetenv("XDG_CACHE_HOME");

@@ -255,7 +255,7 @@ int main(void) {
     config.num_classes = 7;
     config.input = (TensorShape){32, 32, 3};
     if (network_build(&config, &network, &error) != EFFNET_OK || thread_team_create(2, &team, &error) != EFFNET_OK ||
-        pjrt_open(path, 1, &pjrt, &error) != EFFNET_OK) {
+        pjrt_open(path, 1, NULL, &pjrt, &error) != EFFNET_OK) {
         printf("%s\n", error.message);
         return 1;
     }

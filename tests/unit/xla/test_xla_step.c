@@ -6,6 +6,7 @@
  * differs moves the loss by far more than any tolerance here. */
 #include "base/random.h"
 #include "executor/executor.h"
+#include "executor/replica.h" /* pixels_normalise */
 #include "model/freeze.h"
 #include "model/initialize.h"
 #include "recipe/recipe.h"
@@ -30,6 +31,7 @@ typedef struct Case {
     void (*change)(Recipe *recipe);    /* of both */
     void (*on_device)(Recipe *recipe); /* of the accelerator alone; NULL: nothing */
     bool bytes, soft, infers, dense;   /* dense: targets of each class, and weights */
+    bool normalised;                   /* the bytes' pictures as the loader's floats, in place of them */
     double tolerance;                  /* of each block's root mean square; 0: what bf16 itself makes of it, below */
 } Case;
 
@@ -102,9 +104,11 @@ static Outcome run(const Case *what, bool accelerated) {
         weights[n] = 0.5f + 0.2f * (float)n;
         for (int c = 0; c < CLASSES; c++) targets[n * CLASSES + c] = (n + c) % 3 == 0;
     }
+    if (what->normalised) pixels_normalise(&spec, network.config.input, pixels, BATCH, team, images);
+    const bool bytes = what->bytes && !what->normalised;
     const ExecutorBatch batch = {.size = BATCH,
-                                 .images = what->bytes ? NULL : images,
-                                 .pixels = what->bytes ? pixels : NULL,
+                                 .images = bytes ? NULL : images,
+                                 .pixels = bytes ? pixels : NULL,
                                  .labels = labels,
                                  .others = what->soft ? others : NULL,
                                  .shares = what->soft ? shares : NULL,
@@ -311,6 +315,20 @@ static void inputs_that_are_not_square(void **state) {
                     .infers = true,
                     .tolerance = 2e-4});
 }
+/* The device's own normalisation makes the loader's floats, bit for bit. */
+static void bytes_and_floats(void **state) {
+    (void)state;
+    Case what = {.name = "bytes and floats", .bytes = true};
+    Outcome one = run(&what, true);
+    what.normalised = true;
+    Outcome other = run(&what, true);
+    for (int s = 0; s < STEPS; s++)
+        if (!(one.loss[s] == other.loss[s] && one.norm[s] == other.norm[s]))
+            fail_msg("step %d: loss %.9g, norm %.9g of bytes, %.9g, %.9g of floats", s + 1, one.loss[s], one.norm[s],
+                     other.loss[s], other.norm[s]);
+    free_outcome(&one);
+    free_outcome(&other);
+}
 static void bf16(void **state) {
     (void)state;
     compare(&(Case){.name = "bf16", .change = half_width});
@@ -334,6 +352,7 @@ int main(void) {
         cmocka_unit_test(parts_that_are_frozen),
         cmocka_unit_test(inputs_that_are_not_square),
         cmocka_unit_test(bf16),
+        cmocka_unit_test(bytes_and_floats),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

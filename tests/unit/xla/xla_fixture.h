@@ -25,7 +25,7 @@ static inline void must(effnet_status status, const effnet_error *error) {
 static inline bool xla_plugin(char path[PLUGIN_PATH]) {
     effnet_error error;
     setenv("TF_CPP_MIN_LOG_LEVEL", "2", 0);
-    if (plugin_find("xla:cpu", path, &error) == EFFNET_OK) return true;
+    if (plugin_find("xla:cpu", path, &(PluginOptions){0}, &error) == EFFNET_OK) return true;
     printf("skipped: %s\n", error.message);
     return false;
 }

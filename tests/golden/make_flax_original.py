@@ -4,15 +4,16 @@
     git clone https://github.com/NobuoTsukamoto/jax_examples && git -C jax_examples checkout c05ece5
     python make_flax_original.py jax_examples        # writes flax_original.json beside itself; some minutes
     python make_flax_original.py jax_examples --devices        # flax_eight.json: fifty steps on eight devices
-    python make_flax_original.py jax_examples --shared         # flax_groups.json: batch norm over devices
+    python make_flax_original.py jax_examples --shared         # flax_groups.json: batch norm over groups of devices
+    python make_flax_original.py jax_examples --all            # flax_all.json: over all of them
 
 The model (classification/implements/efficientnet.py), the optimizer and its schedule (common/optimizer.py) and the
 average (common/model_ema.py) are that repository's own code, imported from the checkout; nothing of it is kept here.
 What train.py does around them (keys, loss, step) is written down below in our words: train.py itself needs the data
 set before anything else. On eight devices it is a part of every batch on each, gradients averaged, batch norm and
-masks each device's own, running statistics averaged at the end (sync_batch_stats). --shared gives the model's batch
-norms an axis_name, so that Flax itself takes moments over devices: over groups of eight of sixteen devices, in a
-network of a third of the depth. Three parts of the run on one device:
+masks each device's own, running statistics averaged at the end (sync_batch_stats). --shared and --all give the model's
+batch norms an axis_name, so that Flax itself takes moments over devices: over groups of eight of sixteen devices, or
+over all of eight, in a network of a third of the depth. Three parts of the run on one device:
 
   initial   EfficientNet-B0 of 1,000 classes from seed 42, with the kernel initialiser of c05ece5 (normal) and with the
             truncated one that the first run had: norm and some elements of every tensor
@@ -334,16 +335,18 @@ def main():
     arguments.add_argument("checkout", type=pathlib.Path)
     arguments.add_argument("--devices", action="store_true", help="flax_eight.json: fifty steps on eight devices")
     arguments.add_argument("--shared", action="store_true", help="flax_groups.json: ten steps on sixteen devices")
+    arguments.add_argument("--all", action="store_true", help="flax_all.json: ten steps on eight devices")
     options = arguments.parse_args()
     original = import_original(options.checkout)
     made_by = (f"make_flax_original.py: jax_examples c05ece5, flax {flax.__version__}, optax {optax.__version__}, "
                f"jax {jax.__version__}")
     if options.devices:
         return write_devices(original, made_by, Devices(8), 16, STEPS, "flax_eight.json")
-    if options.shared:
+    if options.shared or options.all:
         share_batch_norm(original)
         kept = dict(depth=0.3, quantities=["parameters", "statistics", "slot_1"], samples=2)
-        return write_devices(original, made_by, Groups(16, 8), 16, 10, "flax_groups.json", **kept)
+        devices, name = (Groups(16, 8), "flax_groups.json") if options.shared else (Groups(8, 8), "flax_all.json")
+        return write_devices(original, made_by, devices, 16, 10, name, **kept)
     network = original["model"].EfficientNet
     document = {
         "made_by": made_by,

@@ -237,12 +237,19 @@ static void test_shared_moments(void **state) {
     check_devices("flax_groups.json", "16", "tpu_groups", "0.3");
 }
 
+/* The same over all of eight devices, two pictures each. */
+static void test_moments_of_all(void **state) {
+    (void)state;
+    check_devices("flax_all.json", "8", "all", "0.3");
+}
+
 int main(void) {
     golden = golden_load("flax_original.json");
     folder = scratch_folder_create();
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_names),         cmocka_unit_test(test_initial_weights),
                                        cmocka_unit_test(test_masks),         cmocka_unit_test(test_fifty_steps),
-                                       cmocka_unit_test(test_eight_devices), cmocka_unit_test(test_shared_moments)};
+                                       cmocka_unit_test(test_eight_devices), cmocka_unit_test(test_shared_moments),
+                                       cmocka_unit_test(test_moments_of_all)};
     int failures = cmocka_run_group_tests(tests, NULL, NULL);
     scratch_folder_remove(&folder);
     json_decref(golden);

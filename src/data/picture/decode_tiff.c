@@ -3,10 +3,10 @@
  * as that of a JPEG. Messages go to this file's own handler (libtiff 4.5), not to standard error; a head that asks for
  * more than a picture may have is refused before anything is allocated.
  *
- * A decoder that is asked for other channels gets the samples as they are stored, 8 bits each, beside each other or plane
- * by plane, in strips. */
+ * A decoder that is asked for other channels gets the samples as they are stored (tiff_samples.h). */
 #include "base/linked.h"
 #include "data/picture/decode_formats.h"
+#include "data/picture/tiff_samples.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -53,6 +53,19 @@ static toff_t tiff_size(thandle_t handle) {
     return (toff_t)((TiffBytes *)handle)->size;
 }
 
+/* libtiff reads from the bytes as they lie. Of blocks that it copies libtiff 4.5 refuses tiles that are not compressed and
+ * whose bytes are no multiple of 1,024. */
+static int tiff_map(thandle_t handle, void **base, toff_t *size) {
+    const TiffBytes *from = handle;
+    *base = (void *)(uintptr_t)from->bytes; /* of a file opened to be read */
+    *size = (toff_t)from->size;
+    return 1;
+}
+
+static void tiff_unmap(thandle_t handle, void *base, toff_t size) {
+    (void)handle, (void)base, (void)size;
+}
+
 static int tiff_error(TIFF *file, void *context, const char *module, const char *format, va_list arguments) {
     TiffBytes *from = context;
     (void)file, (void)module;
@@ -87,55 +100,74 @@ static void unpack(const uint32_t *raster, size_t count, uint8_t *pixels) {
     }
 }
 
-/* One row of one plane, or of all samples beside each other. */
-static bool read_row(TIFF *file, uint32_t row, int plane, int planes, size_t width, uint8_t *scratch, uint8_t *out) {
-    if (planes == 1) return TIFFReadScanline(file, out, row, 0) > 0;
-    if (TIFFReadScanline(file, scratch, row, (uint16_t)plane) <= 0) return false;
-    for (size_t x = 0; x < width; x++) out[x * (size_t)planes + (size_t)plane] = scratch[x];
-    return true;
+static const char *kind_name(uint16_t kind) {
+    return kind == SAMPLEFORMAT_UINT     ? "whole numbers"
+           : kind == SAMPLEFORMAT_INT    ? "numbers with a sign"
+           : kind == SAMPLEFORMAT_IEEEFP ? "floating-point numbers"
+                                         : "numbers of no known kind";
 }
 
-static bool read_rows(TIFF *file, uint32_t height, uint32_t width, int channels, int planes, uint8_t *pixels) {
-    const size_t row = (size_t)width * (size_t)channels;
-    const tmsize_t length = TIFFScanlineSize(file);
-    if (length <= 0 || (size_t)length != (planes == 1 ? row : width)) return false;
-    uint8_t *scratch = malloc((size_t)length);
-    bool good = scratch != NULL;
-    for (int plane = 0; good && plane < planes; plane++)
-        for (uint32_t y = 0; good && y < height; y++)
-            good = read_row(file, y, plane, planes, width, scratch, pixels + (size_t)y * row);
-    free(scratch);
-    return good;
+/* How the samples are stored; `photometric`: what the first of them stand for. */
+static TiffSamples samples_of(TIFF *file, uint32_t height, uint32_t width, uint16_t *kind, uint16_t *photometric) {
+    uint16_t samples = 1, bits = 1, planar = PLANARCONFIG_CONTIG;
+    *kind = SAMPLEFORMAT_UINT;
+    *photometric = PHOTOMETRIC_MINISBLACK;
+    TIFFGetFieldDefaulted(file, TIFFTAG_SAMPLESPERPIXEL, &samples);
+    TIFFGetFieldDefaulted(file, TIFFTAG_BITSPERSAMPLE, &bits);
+    TIFFGetFieldDefaulted(file, TIFFTAG_SAMPLEFORMAT, kind);
+    TIFFGetFieldDefaulted(file, TIFFTAG_PLANARCONFIG, &planar);
+    TIFFGetField(file, TIFFTAG_PHOTOMETRIC, photometric);
+    return (TiffSamples){height, width, samples, bits, planar == PLANARCONFIG_SEPARATE};
 }
 
 /* The samples as they are, decoder->channels a pixel. */
 static effnet_status read_samples(TIFF *file, TiffBytes *from, Decoder *decoder, uint32_t height, uint32_t width,
                                   const char *name, Picture *out, effnet_error *err) {
-    uint16_t samples = 1, bits = 1, kind = SAMPLEFORMAT_UINT, planar = PLANARCONFIG_CONTIG;
-    TIFFGetFieldDefaulted(file, TIFFTAG_SAMPLESPERPIXEL, &samples);
-    TIFFGetFieldDefaulted(file, TIFFTAG_BITSPERSAMPLE, &bits);
-    TIFFGetFieldDefaulted(file, TIFFTAG_SAMPLEFORMAT, &kind);
-    TIFFGetFieldDefaulted(file, TIFFTAG_PLANARCONFIG, &planar);
-    if (samples != decoder->channels || bits != 8 || kind != SAMPLEFORMAT_UINT)
-        return fail(
-            err, EFFNET_ERROR_FORMAT,
-            "'%s' is a TIFF of %u samples a pixel of %u bits; in_chans is %d, which wants %d whole numbers of 8 "
-            "bits: leave it out, or change in_chans",
-            name, (unsigned)samples, (unsigned)bits, decoder->channels, decoder->channels);
-    if (TIFFIsTiled(file))
-        return fail(err, EFFNET_ERROR_UNSUPPORTED,
-                    "'%s' is a TIFF in tiles, whose samples are not read: save it in strips", name);
-    TRY(decoder_reserve(decoder, height, width, samples, name, err));
-    if (!read_rows(file, height, width, samples, planar == PLANARCONFIG_SEPARATE ? samples : 1, decoder->pixels))
-        return corrupt(from, name, err);
-    *out = (Picture){.height = (int)height, .width = (int)width, .pixels = decoder->pixels, .channels = samples};
+    uint16_t kind, photometric;
+    const TiffSamples samples = samples_of(file, height, width, &kind, &photometric);
+    if (samples.channels != decoder->channels || !tiff_samples_fit(&samples) || kind != SAMPLEFORMAT_UINT)
+        return fail(err, EFFNET_ERROR_FORMAT,
+                    "'%s' is a TIFF of %d samples a pixel, %s of %d bits; in_chans is %d, which wants %d whole numbers "
+                    "of 8 or 16 bits: leave it out, convert it, or change in_chans",
+                    name, samples.channels, kind_name(kind), samples.bits, decoder->channels, decoder->channels);
+    TRY(decoder_reserve(decoder, height, width, samples.channels, name, err));
+    if (!tiff_samples_read(file, &samples, decoder->pixels)) return corrupt(from, name, err);
+    *out =
+        (Picture){.height = (int)height, .width = (int)width, .pixels = decoder->pixels, .channels = samples.channels};
     return EFFNET_OK;
+}
+
+/* Grey and other samples beside it, in tiles: libtiff 4.5 makes colours of them as if the tiles that reach over the right edge
+ * had the grey alone. */
+static bool is_grey_with_more_in_tiles(TIFF *file, const TiffSamples *samples, uint16_t kind, uint16_t photometric) {
+    return TIFFIsTiled(file) && samples->channels > 1 && !samples->separate && kind == SAMPLEFORMAT_UINT &&
+           (photometric == PHOTOMETRIC_MINISBLACK || photometric == PHOTOMETRIC_MINISWHITE) &&
+           tiff_samples_fit(samples);
+}
+
+static effnet_status read_first_sample(TIFF *file, TiffBytes *from, Decoder *decoder, const TiffSamples *samples,
+                                       bool is_white, const char *name, Picture *out, effnet_error *err) {
+    const size_t count = (size_t)samples->height * samples->width, channels = (size_t)samples->channels;
+    TRY(decoder_reserve(decoder, samples->height, samples->width, samples->channels > 3 ? samples->channels : 3, name,
+                        err));
+    uint8_t *all = malloc(count * channels);
+    if (!all) return fail(err, EFFNET_ERROR_MEMORY, "no memory for the %zu pixels of '%s'", count, name);
+    const bool good = tiff_samples_read(file, samples, all);
+    for (size_t i = 0; good && i < count; i++)
+        memset(decoder->pixels + 3 * i, is_white ? 255 - all[i * channels] : all[i * channels], 3);
+    free(all);
+    *out = (Picture){.height = (int)samples->height, .width = (int)samples->width, .pixels = decoder->pixels};
+    return good ? EFFNET_OK : corrupt(from, name, err);
 }
 
 /* As RGB, whatever it is. */
 static effnet_status read_colours(TIFF *file, TiffBytes *from, Decoder *decoder, uint32_t height, uint32_t width,
                                   const char *name, Picture *out, effnet_error *err) {
     char reason[1024] = "";
+    uint16_t kind, photometric;
+    const TiffSamples samples = samples_of(file, height, width, &kind, &photometric);
+    if (is_grey_with_more_in_tiles(file, &samples, kind, photometric))
+        return read_first_sample(file, from, decoder, &samples, photometric == PHOTOMETRIC_MINISWHITE, name, out, err);
     if (!TIFFRGBAImageOK(file, reason))
         return fail(err, EFFNET_ERROR_UNSUPPORTED, "'%s' is a TIFF of a kind that is not read (%.100s): save it as PNG",
                     name, reason);
@@ -156,6 +188,9 @@ static effnet_status read_page(TIFF *file, TiffBytes *from, Decoder *decoder, co
     if (!TIFFGetField(file, TIFFTAG_IMAGEWIDTH, &width) || !TIFFGetField(file, TIFFTAG_IMAGELENGTH, &height))
         return fail(err, EFFNET_ERROR_FORMAT, "'%s' is a corrupt TIFF: it tells no width and height", name);
     TRY(decoder_reserve(decoder, height, width, 3, name, err));
+    if (!tiff_blocks_fit(file))
+        return fail(err, EFFNET_ERROR_FORMAT, "'%s' is a TIFF in tiles that are too large; save it in smaller ones",
+                    name);
     TIFFGetFieldDefaulted(file, TIFFTAG_ORIENTATION, &orientation);
     TIFFSetField(file, TIFFTAG_ORIENTATION, ORIENTATION_TOPLEFT); /* pixels as they are stored */
     TRY(decoder->channels ? read_samples(file, from, decoder, height, width, name, out, err)
@@ -177,8 +212,8 @@ effnet_status decode_tiff(Decoder *decoder, const uint8_t *bytes, size_t size, c
     TIFFOpenOptionsSetErrorHandlerExtR(options, tiff_error, &from);
     TIFFOpenOptionsSetWarningHandlerExtR(options, tiff_warning, &from);
     TIFFOpenOptionsSetMaxSingleMemAlloc(options, LARGEST_BLOCK);
-    TIFF *file = TIFFClientOpenExt(name, "rm", &from, tiff_read, tiff_write, tiff_seek, tiff_close, tiff_size, NULL,
-                                   NULL, options);
+    TIFF *file = TIFFClientOpenExt(name, "r", &from, tiff_read, tiff_write, tiff_seek, tiff_close, tiff_size, tiff_map,
+                                   tiff_unmap, options);
     TIFFOpenOptionsFree(options);
     if (!file) return corrupt(&from, name, err);
     effnet_status status = read_page(file, &from, decoder, name, out, err);

@@ -6,6 +6,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -100,46 +101,78 @@ static size_t put_entry(uint8_t *bytes, size_t at, uint32_t tag, uint32_t type, 
     return put(bytes, at, value, 4);
 }
 
-enum { ROWS = 5, COLUMNS = 4, MOST = 16, FILE_SIZE = 2000 };
+enum {
+    ROWS = 18,
+    COLUMNS = 20,
+    TILE = 16,
+    TILES = 2,
+    MOST = 16,
+    MOST_BLOCKS = MOST * TILES * TILES,
+    FILE_SIZE = 40000
+};
 
-static uint8_t sample(int pixel, int channel) {
-    return (uint8_t)(7 * pixel + 31 * channel + 1);
+/* Of 16 bits the low byte is another, which nothing may take. */
+static unsigned sample(int pixel, int channel, int bits) {
+    const unsigned byte = (unsigned)(7 * pixel + 31 * channel + 1) & 255;
+    return bits == 8 ? byte : byte << 8 | (255 - byte);
 }
 
-/* A TIFF (TIFF 6.0) of ROWS x COLUMNS pixels, grey with extra samples, not compressed: the samples of a pixel beside each
- * other in one strip, or, planar, a strip for each. */
-static size_t make_tiff(int channels, bool planar, int bits, uint8_t bytes[FILE_SIZE]) {
-    enum { SHORT = 3, LONG = 4, PIXELS = ROWS * COLUMNS };
-    const uint32_t strips = planar ? (uint32_t)channels : 1, strip = (uint32_t)(planar ? PIXELS : PIXELS * channels);
-    uint32_t lists[4]; /* bits, offsets, counts, extra samples */
+typedef struct Form {
+    int channels, bits;
+    bool separate, tiled, colours; /* colours: the first three are red, green and blue, else the first is grey */
+} Form;
+
+/* One block of a plane, or of all samples beside each other: a strip is the whole picture. */
+static size_t put_block(uint8_t *bytes, size_t at, Form form, int plane, int top, int left) {
+    const int height = form.tiled ? TILE : ROWS, width = form.tiled ? TILE : COLUMNS;
+    const int beside = form.separate ? 1 : form.channels;
+    for (int i = 0; i < height * width * beside; i++) {
+        const int y = top + i / beside / width, x = left + i / beside % width;
+        const bool inside = y < ROWS && x < COLUMNS;
+        const unsigned value = inside ? sample(y * COLUMNS + x, plane + i % beside, form.bits) : 0xEEEE;
+        at = put(bytes, at, value, form.bits / 8);
+    }
+    return at;
+}
+
+/* A TIFF (TIFF 6.0) of ROWS x COLUMNS pixels, grey with extra samples, not compressed. */
+static size_t make_tiff(Form form, uint8_t bytes[FILE_SIZE]) {
+    enum { SHORT = 3, LONG = 4 };
+    uint32_t offsets[MOST_BLOCKS], lists[4]; /* bits, extra samples, offsets, counts */
+    uint32_t blocks = 0, length = 0;
     size_t at = 8;
     memset(bytes, 0, FILE_SIZE);
-    for (int c = 0; c < channels; c++)
-        for (int p = 0; p < PIXELS; p++) bytes[8 + (planar ? c * PIXELS + p : p * channels + c)] = sample(p, c);
-    at += (size_t)(PIXELS * channels);
+    for (int plane = 0; plane < (form.separate ? form.channels : 1); plane++)
+        for (int tile = 0; tile < (form.tiled ? TILES * TILES : 1); tile++) {
+            offsets[blocks++] = (uint32_t)at;
+            at = put_block(bytes, at, form, plane, tile / TILES * TILE, tile % TILES * TILE);
+            length = (uint32_t)at - offsets[blocks - 1];
+        }
     for (int list = 0; list < 4; list++) {
         lists[list] = (uint32_t)at;
-        for (int i = 0; i < MOST; i++) {
-            const uint32_t value = list == 0   ? (uint32_t)bits
-                                   : list == 1 ? 8 + (uint32_t)i * strip
-                                   : list == 2 ? strip
-                                               : 0;
-            at = put(bytes, at, value, list == 1 || list == 2 ? 4 : 2);
-        }
+        for (uint32_t i = 0; i < (list < 2 ? MOST : blocks); i++)
+            at = list < 2 ? put(bytes, at, list == 0 ? (uint32_t)form.bits : 0, 2)
+                          : put(bytes, at, list == 2 ? offsets[i] : length, 4);
     }
-    const uint32_t directory = (uint32_t)at, count = (uint32_t)channels;
-    at = put(bytes, at, 11, 2);
+    const uint32_t directory = (uint32_t)at, count = (uint32_t)form.channels, bits = (uint32_t)form.bits;
+    const uint32_t where = blocks > 1 ? lists[2] : offsets[0], lengths = blocks > 1 ? lists[3] : length;
+    const uint32_t extra = count - (form.colours ? 3 : 1);
+    at = put(bytes, at, (form.tiled ? 12 : 11) - (extra == 0), 2);
     at = put_entry(bytes, at, 256, LONG, 1, COLUMNS);
     at = put_entry(bytes, at, 257, LONG, 1, ROWS);
-    at = put_entry(bytes, at, 258, SHORT, count, count > 2 ? lists[0] : (uint32_t)bits | (uint32_t)bits << 16);
+    at = put_entry(bytes, at, 258, SHORT, count, count > 2 ? lists[0] : bits | bits << 16);
     at = put_entry(bytes, at, 259, SHORT, 1, 1);
-    at = put_entry(bytes, at, 262, SHORT, 1, 1);
-    at = put_entry(bytes, at, 273, LONG, strips, strips > 1 ? lists[1] : 8);
+    at = put_entry(bytes, at, 262, SHORT, 1, form.colours ? 2 : 1);
+    if (!form.tiled) at = put_entry(bytes, at, 273, LONG, blocks, where);
     at = put_entry(bytes, at, 277, SHORT, 1, count);
-    at = put_entry(bytes, at, 278, LONG, 1, ROWS);
-    at = put_entry(bytes, at, 279, LONG, strips, strips > 1 ? lists[2] : strip);
-    at = put_entry(bytes, at, 284, SHORT, 1, planar ? 2 : 1);
-    at = put_entry(bytes, at, 338, SHORT, count - 1, count > 3 ? lists[3] : 0);
+    if (!form.tiled) at = put_entry(bytes, at, 278, LONG, 1, ROWS);
+    if (!form.tiled) at = put_entry(bytes, at, 279, LONG, blocks, lengths);
+    at = put_entry(bytes, at, 284, SHORT, 1, form.separate ? 2 : 1);
+    if (form.tiled) at = put_entry(bytes, at, 322, LONG, 1, TILE);
+    if (form.tiled) at = put_entry(bytes, at, 323, LONG, 1, TILE);
+    if (form.tiled) at = put_entry(bytes, at, 324, LONG, blocks, where);
+    if (form.tiled) at = put_entry(bytes, at, 325, LONG, blocks, lengths);
+    if (extra > 0) at = put_entry(bytes, at, 338, SHORT, extra, extra > 2 ? lists[1] : 0);
     at = put(bytes, at, 0, 4);
     memcpy(bytes, "II*", 4);
     put(bytes, 4, directory, 4);
@@ -156,35 +189,76 @@ static effnet_status decode_as(int channels, const uint8_t *bytes, size_t size, 
 static void samples_as_they_are(void **state) {
     (void)state;
     static const int counts[] = {2, 4, 5, 16};
-    uint8_t bytes[FILE_SIZE];
+    static uint8_t bytes[FILE_SIZE];
     Decoder decoder;
     Picture picture;
     effnet_error err = {0};
-    for (int i = 0; i < 8; i++) {
-        const int channels = counts[i / 2];
-        const size_t size = make_tiff(channels, i % 2 == 1, 8, bytes);
+    for (int i = 0; i < 32; i++) {
+        const Form form = {.channels = counts[i / 8], .bits = i & 4 ? 16 : 8, .separate = i & 2, .tiled = i & 1};
+        const int channels = form.channels;
+        const size_t size = make_tiff(form, bytes);
         if (decode_as(channels, bytes, size, &decoder, &picture, &err) != EFFNET_OK) fail_msg("%s", err.message);
         assert_true(picture.height == ROWS && picture.width == COLUMNS && picture_channels(&picture) == channels);
         for (int p = 0; p < ROWS * COLUMNS; p++)
-            for (int c = 0; c < channels; c++) assert_int_equal(picture.pixels[p * channels + c], sample(p, c));
+            for (int c = 0; c < channels; c++)
+                assert_int_equal(picture.pixels[p * channels + c], sample(p, c, form.bits) >> (form.bits - 8));
         decoder_release(&decoder);
         /* asked for others, and cut short */
         assert_int_equal(decode_as(channels == 5 ? 6 : 5, bytes, size, &decoder, &picture, &err), EFFNET_ERROR_FORMAT);
-        assert_non_null(strstr(err.message, "samples a pixel of 8 bits; in_chans is"));
+        assert_non_null(strstr(err.message, "samples a pixel, whole numbers of"));
         decoder_release(&decoder);
-        put(bytes, 4, 3000, 4);
+        put(bytes, 4, FILE_SIZE, 4);
         assert_int_not_equal(decode_as(channels, bytes, size, &decoder, &picture, &err), EFFNET_OK);
         decoder_release(&decoder);
     }
-    const size_t size = make_tiff(5, false, 16, bytes);
+    const size_t size = make_tiff((Form){.channels = 5, .bits = 32}, bytes);
     assert_int_equal(decode_as(5, bytes, size, &decoder, &picture, &err), EFFNET_ERROR_FORMAT);
-    assert_non_null(strstr(err.message, "of 16 bits"));
+    assert_non_null(strstr(err.message, "of 32 bits"));
     decoder_release(&decoder);
 }
 
+/* Tiles that are not compressed, some of 768 bytes: red, green and blue, or grey, whose further samples have no colour. */
+static void tiles_as_colours(void **state) {
+    (void)state;
+    static uint8_t bytes[FILE_SIZE];
+    static const int counts[] = {2, 3, 4};
+    for (int i = 0; i < 12; i++) {
+        const Form form = {.channels = counts[i / 4], .bits = i & 2 ? 16 : 8, .tiled = true, .colours = i & 1};
+        if (form.colours && (form.channels < 3 || form.bits == 16)) continue; /* libtiff rounds colours of 16 bits */
+        const size_t size = make_tiff(form, bytes);
+        Decoder decoder;
+        Picture picture;
+        effnet_error err = {0};
+        if (decode_as(0, bytes, size, &decoder, &picture, &err) != EFFNET_OK) fail_msg("%s", err.message);
+        for (int k = 0; k < 3 * ROWS * COLUMNS; k++)
+            assert_int_equal(picture.pixels[k], sample(k / 3, form.colours ? k % 3 : 0, form.bits) >> (form.bits - 8));
+        decoder_release(&decoder);
+    }
+}
+
+/* A tile of 2^31 pixels around a picture of 360: refused before memory for it is asked for. */
+static void a_promised_tile_takes_no_memory(void **state) {
+    (void)state;
+    static uint8_t bytes[FILE_SIZE];
+    const size_t size = make_tiff((Form){.channels = 5, .bits = 8, .tiled = true}, bytes);
+    for (size_t at = 0; at + 12 <= size; at++) /* the entry of the tiles' width */
+        if (bytes[at] == (322 & 255) && bytes[at + 1] == 322 >> 8 && bytes[at + 2] == 4 && bytes[at + 4] == 1 &&
+            bytes[at + 8] == TILE)
+            put(bytes, at + 8, 1u << 27, 4);
+    for (int channels = 0; channels <= 5; channels += 5) {
+        Decoder decoder;
+        Picture picture;
+        effnet_error err = {0};
+        assert_int_equal(decode_as(channels, bytes, size, &decoder, &picture, &err), EFFNET_ERROR_FORMAT);
+        assert_non_null(strstr(err.message, "tiles that are too large"));
+        decoder_release(&decoder);
+    }
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(the_pixels_of_pillow), cmocka_unit_test(damage_is_told),
-                                       cmocka_unit_test(a_promise_takes_no_memory),
-                                       cmocka_unit_test(samples_as_they_are)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_pixels_of_pillow),      cmocka_unit_test(damage_is_told),
+        cmocka_unit_test(a_promise_takes_no_memory), cmocka_unit_test(samples_as_they_are),
+        cmocka_unit_test(tiles_as_colours),          cmocka_unit_test(a_promised_tile_takes_no_memory)};
     return cmocka_run_group_tests_name("decode_gif_tiff", tests, NULL, NULL);
 }

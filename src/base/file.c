@@ -1,5 +1,6 @@
 /* file.c - see file.h. */
 #include "base/file.h"
+#include "base/file_kind.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -33,15 +34,25 @@ bool file_rename(const char *from, const char *to) {
     }
 }
 
+effnet_status file_check_writable(const char *path, effnet_error *err) {
+    struct stat status;
+    if (stat(path, &status) != 0 || S_ISREG(status.st_mode)) return EFFNET_OK;
+    return fail(err, EFFNET_ERROR_IO, "cannot write '%s': it is %s; give the name of a file", path,
+                kind_name(status.st_mode));
+}
+
 effnet_status atomic_file_open(AtomicFile *file, const char *path, effnet_error *err) {
     memset(file, 0, sizeof *file);
     if ((size_t)snprintf(file->path, sizeof file->path, "%s", path) >= sizeof file->path)
         return fail(err, EFFNET_ERROR_ARGUMENT, "path too long: '%.80s...'", path);
-    struct stat status; /* renaming over a device or a pipe would take it away from everybody */
-    if (stat(path, &status) == 0 && !S_ISREG(status.st_mode))
-        return fail(err, EFFNET_ERROR_IO, "cannot write '%s': it is %s; give the name of a file", path,
-                    kind_name(status.st_mode));
+    TRY(file_check_writable(path, err)); /* renaming over a device or a pipe would take it away from everybody */
     snprintf(file->temporary, sizeof file->temporary, "%s.tmp", path);
+    struct stat beside;
+    if (stat(file->temporary, &beside) == 0 && S_ISFIFO(beside.st_mode)) {
+        const effnet_status status = file_check_writable(file->temporary, err);
+        file->temporary[0] = 0; /* not ours to remove */
+        return status;
+    }
     file->stream = fopen(file->temporary, "wb");
     if (!file->stream) return fail(err, EFFNET_ERROR_IO, "cannot write '%s': %s", file->temporary, strerror(errno));
     return EFFNET_OK;
@@ -56,6 +67,25 @@ static effnet_status sync_parent(const char *path, effnet_error *err) {
     return folder_sync(folder, err);
 }
 
+const char *file_kind_at(const char *path) {
+    char bytes[1024];
+    int descriptor;
+    if (file_open(path, &descriptor, NULL, NULL) != EFFNET_OK) return NULL;
+    ssize_t got = read(descriptor, bytes, sizeof bytes);
+    close(descriptor);
+    return got == 0 ? "empty" : got > 0 ? file_kind_of(bytes, (size_t)got) : NULL;
+}
+
+/* The kind of what was written, where a file that holds anything else stands at its place; NULL where it may go there. A
+ * wrong word on a command line must not cost a table, a recipe or a photograph. Texts, which tell no kind, go anywhere. */
+static const char *kind_in_the_way(const AtomicFile *file) {
+    struct stat status;
+    if (stat(file->path, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size == 0) return NULL;
+    if (stat(file->temporary, &status) != 0 || status.st_size == 0) return NULL;
+    const char *written = file_kind_at(file->temporary), *there = written ? file_kind_at(file->path) : NULL;
+    return written && (!there || strcmp(written, there) != 0) ? written : NULL;
+}
+
 effnet_status atomic_file_commit(AtomicFile *file, effnet_error *err) {
     const char *failed = NULL;
     if (ferror(file->stream) || fflush(file->stream) != 0) failed = "write";
@@ -66,6 +96,12 @@ effnet_status atomic_file_commit(AtomicFile *file, effnet_error *err) {
         reason = errno;
     }
     file->stream = NULL;
+    const char *kind = failed ? NULL : kind_in_the_way(file);
+    if (kind) {
+        unlink(file->temporary);
+        return fail(err, EFFNET_ERROR_IO,
+                    "'%s' is there and is not %s: it is left as it was; remove it, or name another", file->path, kind);
+    }
     if (!failed &&
         (file->hurried ? rename(file->temporary, file->path) != 0 : !file_rename(file->temporary, file->path))) {
         failed = "rename";

@@ -22,9 +22,13 @@ typedef struct AtomicFile {
     bool hurried;         /* set behind opening: a name that is busy is not waited for, as there is another way */
 } AtomicFile;
 
+/* OK where a file stands at `path` or nothing does; a folder, a named pipe, a socket or a device is refused by its kind
+ * before it is opened, as opening a pipe would wait for a reader. */
+effnet_status file_check_writable(const char *path, effnet_error *err);
+
 effnet_status atomic_file_open(AtomicFile *file, const char *path, effnet_error *err);
-/* Flush, fsync, rename, fsync of the folder. On failure the temporary file is removed and the old file
- * stands. */
+/* Flush, fsync, rename, fsync of the folder. On failure the temporary file is removed and the old file stands. What is
+ * of a known kind (file_kind.h) replaces a file of the same kind, or an empty one: any other is an error. */
 effnet_status atomic_file_commit(AtomicFile *file, effnet_error *err);
 /* Gives up: removes the temporary file. Harmless after a commit or on a zeroed struct. */
 void atomic_file_abort(AtomicFile *file);
@@ -36,6 +40,8 @@ effnet_status file_cannot_open(const char *path, int reason, effnet_error *err);
 /* Opens a regular file to read; *size (may be NULL) becomes its bytes. A folder, a named pipe, a socket or a device is
  * refused at once, by its kind, and never waited for. */
 effnet_status file_open(const char *path, int *descriptor, int64_t *size, effnet_error *err);
+/* What its first bytes say (file_kind.h); "empty" where it is so; NULL also where it can't be read. */
+const char *file_kind_at(const char *path);
 /* The whole file in one block, zero byte appended, freed with free(); error if it is longer than `limit`
  * bytes. */
 effnet_status file_read(const char *path, size_t limit, char **out, size_t *size, effnet_error *err);

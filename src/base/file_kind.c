@@ -1,11 +1,9 @@
 /* file_kind.c - see file_kind.h. */
 #include "base/file_kind.h"
-#include "base/file.h"
 
 #include <stdbool.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
 
 typedef struct Signature {
     int offset;
@@ -28,6 +26,7 @@ static const Signature signatures[] = {
     {257, "ustar", 0, "a tar archive"},
     {0, "EFFPACK", 0, "an effpack of pictures"},
     {0, "\x93NUMPY", 6, "a NumPy array"},
+    {0, "GGUF", 0, "a GGUF file"},
     {0, "%PDF", 0, "a PDF document"},
     {0, "SQLite format 3", 0, "an SQLite database"},
     {0, "PAR1", 0, "a Parquet table"},
@@ -88,15 +87,8 @@ const char *file_kind_of(const void *bytes, size_t size) {
                    : "a zip archive (unzip it)";
     if (size >= 2 && (unsigned char)text[0] == 0x80 && text[1] >= 2 && text[1] <= 5)
         return "a Python pickle (if PyTorch's, effnet import FILE OUT.safetensors takes its weights)";
-    if (size >= 9 && text[8] == '{' && memcmp(text + 2, "\0\0\0\0\0", 5) == 0) return "a safetensors file";
+    if (size >= 9 && text[8] == '{' && memcmp(text + 4, "\0\0\0\0", 4) == 0) return "a safetensors file";
+    if (size >= 3 && memcmp(text, "\x08", 1) == 0 && text[1] >= 1 && text[1] < 20 && text[2] == 0x12)
+        return "an ONNX model";
     return kind_of_markup(text, size);
-}
-
-const char *file_kind_at(const char *path) {
-    char bytes[1024];
-    int descriptor;
-    if (file_open(path, &descriptor, NULL, NULL) != EFFNET_OK) return NULL;
-    ssize_t got = read(descriptor, bytes, sizeof bytes);
-    close(descriptor);
-    return got == 0 ? "empty" : got > 0 ? file_kind_of(bytes, (size_t)got) : NULL;
 }

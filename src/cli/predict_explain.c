@@ -2,6 +2,7 @@
 #include "predict_explain.h"
 
 #include "options.h"
+#include "output_file.h"
 #include "text.h"
 #include "verbs.h"
 
@@ -71,6 +72,7 @@ int explainer_draw(Explainer *explainer, const char *image) {
         fprintf(stderr, "effnet predict: the path '%.80s...' is too long\n", explainer->out);
         return EXIT_FAILED;
     }
+    if (output_is_input("predict", path, image)) return EXIT_FAILED;
     const effnet_picture picture = {.path = image};
     effnet_prediction of;
     effnet_error error;

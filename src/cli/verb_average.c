@@ -1,6 +1,7 @@
 /* verb_average.c - effnet average: several trained weights as one model. */
 #include "common_options.h"
 #include "interrupt.h"
+#include "output_file.h"
 #include "progress.h"
 #include "text.h"
 #include "verbs.h"
@@ -19,6 +20,8 @@ static int print_json(const char *out, const effnet_model *model) {
 static int average(const CommandLine *line, const effnet_average_options *options, const char *out, bool json) {
     effnet_model *model = NULL;
     effnet_error error;
+    for (int i = 0; i < line->count; i++)
+        if (output_is_input("average", out, line->arguments[i])) return EXIT_FAILED;
     interrupt_install();
     effnet_status status = effnet_average((const char *const *)line->arguments, line->count, options, &model, &error);
     progress_end(options->progress_context);

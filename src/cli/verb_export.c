@@ -3,6 +3,7 @@
 #include "eval_against_fp32.h"
 #include "interrupt.h"
 #include "settings.h"
+#include "output_file.h"
 #include "text.h"
 #include "verbs.h"
 
@@ -67,6 +68,11 @@ static int export_model(const Export *export) {
     effnet_error error;
     json_t *object = export->json ? json_object() : NULL;
     effnet_status status = effnet_model_open(export->from, &export->model, &model, &error);
+    if (status == EFFNET_OK && output_is_input("export", export->out, effnet_model_file(model))) {
+        effnet_model_free(model);
+        json_decref(object);
+        return EXIT_FAILED;
+    }
     if (status == EFFNET_OK && export->calibrate) status = effnet_calibrate(model, export->calibrate, NULL, &error);
     if (status == EFFNET_OK && export->data) {
         bool accepted = true;

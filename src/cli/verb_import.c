@@ -1,6 +1,7 @@
 /* verb_import.c - effnet import: weights of another program as a checkpoint of ours. */
 #include "common_options.h"
 #include "interrupt.h"
+#include "output_file.h"
 #include "text.h"
 #include "verbs.h"
 #include "weights_source.h"
@@ -55,6 +56,7 @@ static int import_file(const char *file, const char *out, const effnet_import_op
     char path[WEIGHTS_PATH];
     const char *naming = "";
     effnet_status status = weights_source_resolve(file, offline, path, &error);
+    if (status == EFFNET_OK && output_is_input("import", out, path)) return EXIT_FAILED;
     if (status == EFFNET_OK) status = effnet_model_import(path, options, &model, &naming, &error);
     int printed = EXIT_OK;
     interrupt_removes(out, ".tmp");

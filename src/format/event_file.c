@@ -2,6 +2,7 @@
 #include "format/event_file.h"
 
 #include "base/crc32c.h"
+#include "base/file.h"
 #include "event.pb-c.h"
 
 #include <errno.h>
@@ -45,6 +46,7 @@ effnet_status event_file_open(EventFile *file, const char *folder, double wall_t
     if ((size_t)snprintf(file->path, sizeof file->path, "%s/events.out.tfevents.%lld.effnet", folder,
                          (long long)wall_time) >= sizeof file->path)
         return fail(err, EFFNET_ERROR_ARGUMENT, "path too long: '%.80s...'", folder);
+    TRY(file_check_writable(file->path, err));
     file->stream = fopen(file->path, "ab"); /* two processes within a second: one file, as they are one run */
     if (!file->stream) return fail(err, EFFNET_ERROR_IO, "cannot write '%s': %s", file->path, strerror(errno));
     EffnetProto__Event event = event_at(wall_time, 0);

@@ -5,11 +5,11 @@
 #include "report/chart.h"
 #include "report/page.h"
 
-#include <errno.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char *const keys[CURVES] = {
     "epoch",       "step",        "loss",      "lr",   "images_per_s", "seconds",          "gradient_norm",
@@ -53,8 +53,13 @@ effnet_status run_curves_read(const char *path, RunCurves *out, effnet_error *er
         TRY(path_join(name, sizeof name, path, "log.jsonl", err));
     else if ((size_t)snprintf(name, sizeof name, "%s", path) >= sizeof name)
         return fail(err, EFFNET_ERROR_ARGUMENT, "path too long: '%.80s...'", path);
-    FILE *file = fopen(name, "r");
-    if (!file) return fail(err, EFFNET_ERROR_IO, "cannot open the log '%s': %s", name, strerror(errno));
+    int descriptor;
+    TRY(file_open(name, &descriptor, NULL, err));
+    FILE *file = fdopen(descriptor, "r");
+    if (!file) {
+        close(descriptor);
+        return fail(err, EFFNET_ERROR_MEMORY, "no memory to read the log '%s'", name);
+    }
     for (int64_t line = 1; getline(&text, &capacity, file) > 0 && status == EFFNET_OK; line++) {
         json_error_t wrong;
         json_t *object = json_loads(text, 0, &wrong);

@@ -32,6 +32,7 @@ static effnet_status write_text(const char *path, const char *target, effnet_err
     }
     struct stat status;
     if (lstat(path, &status) == 0 && S_ISLNK(status.st_mode)) unlink(path); /* never through it, into a checkpoint */
+    TRY(file_check_writable(path, err));
     FILE *stream = fopen(path, "wb");
     bool good = stream && fprintf(stream, "%s\n", target) > 0 && fflush(stream) == 0 && descriptor_sync(fileno(stream));
     int reason = errno;

@@ -79,6 +79,7 @@ static bool find_kept(RunLog *log, int64_t step, Kept *kept) {
 effnet_status run_log_open(RunLog *log, const char *folder, effnet_error *err) {
     *log = (RunLog){.evaluated_step = -1};
     TRY(path_join(log->path, sizeof log->path, folder, "log.jsonl", err));
+    TRY(file_check_writable(log->path, err));
     log->stream = fopen(log->path, "a+");
     if (!log->stream) return fail(err, EFFNET_ERROR_IO, "cannot write '%s': %s", log->path, strerror(errno));
     if (flock(fileno(log->stream), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {

@@ -127,6 +127,12 @@ effnet_status run_read_initial(Run *run, effnet_error *err) {
         train_state_read_initial(path, &run->network, run->recipe, state, true, &run->head_drawn, err);
     ModelCard card = {0};
     bool known = status == EFFNET_OK && weights_read_card(path, &card, NULL) == EFFNET_OK;
+    const int had = known ? card.config.input.channels : 0, wanted = run->network.config.input.channels;
+    if (had && had != wanted)
+        run_note(
+            &run->notes,
+            "the first convolution of --init, which takes pictures of %d channel%s, was converted to %d as timm does",
+            had, had == 1 ? "" : "s", wanted);
     if (known && card.class_names && run->card.class_names && rows_fit(path, &card, head.width)) {
         status = place_rows(run, &head, &card, fresh, err);
         if (status == EFFNET_OK) train_state_start_averages(&run->network, run->recipe, state);

@@ -25,6 +25,10 @@ static effnet_status read_newest(Run *run, int64_t *step, CheckpointDamage *dama
         effnet_error reason = {0};
         effnet_status status = checkpoint_read(path, &run->network, run->recipe, &run->trainer.state, &run->best_top1,
                                                &run->best_step, &reason);
+        if (status == EFFNET_OK && run->trainer.state.step != *step) /* whole, so not set aside as damaged */
+            return fail(err, EFFNET_ERROR_FORMAT,
+                        "'%s' holds the checkpoint of step %lld: a folder was renamed; call it %08lld again", path,
+                        (long long)run->trainer.state.step, (long long)run->trainer.state.step);
         if (status == EFFNET_OK) break;
         if (status != EFFNET_ERROR_FORMAT && status != EFFNET_ERROR_IO) return fail(err, status, "%s", reason.message);
         checkpoint_damage_add(damage, *step, &reason);

@@ -25,6 +25,12 @@ grep -q 'checkpoint 00000004 is damaged: going on from 00000002' "$work/err" || 
 [ "$(readlink "$checkpoints/last")" = 00000006 ] || die "last is $(readlink "$checkpoints/last")"
 same_checkpoint "$work/whole/checkpoints/00000006" "$checkpoints/00000006"
 
+# a checkpoint under another step's name: nothing is set aside, what to do is told
+mv "$checkpoints/00000006" "$checkpoints/00000099"
+complains 1 "00000099' holds the checkpoint of step 6: a folder was renamed; call it 00000006 again" \
+    "${train[@]}" --out "$work/a" --steps 8 --resume
+mv "$checkpoints/00000099" "$checkpoints/00000006"
+
 # nothing whole left
 for step in 2 4 6; do echo ruined >"$checkpoints/0000000$step/recipe.yaml"; done
 complains 1 'none of the 3 checkpoints .* is whole; the newest: .*recipe.yaml' "${train[@]}" --out "$work/a" --resume

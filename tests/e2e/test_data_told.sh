@@ -211,6 +211,13 @@ for name in mark wide late; do
     run 0 "$effnet" data check "$work/table/$name.jsonl"
     grep -qE '^train +4 pictures' "$work/out" && grep -qE '^val +2 pictures' "$work/out" || die "$name.jsonl"
 done
+for index in 0 1 2 3 4 5; do echo "{\"file_name\": \"$index.png\", \"label\": $((index * 2)).0}"; done >"$work/table/real.jsonl"
+run 0 "$effnet" data check "$work/table/real.jsonl" # as pandas writes numbers of a column that has gaps
+tell "pictures of 11 classes"
+for ((index = 0; index < 2000; index++)); do echo "{\"file_name\": \"$((index % 6)).png\", \"label\": \"class $((index % 2))\"}"; done |
+    { printf '\xfe\xff'; iconv -t UTF-16BE; } >"$work/table/long.jsonl" # longer than what is looked at
+run 0 "$effnet" data check "$work/table/long.jsonl"
+tell "2000 pictures of 2 classes"
 { cat "$work/table/one.jsonl"; echo '{"file_name": "0.png", "label": "class 0", "split": "spare"}'; } >"$work/table/spare.jsonl"
 run 0 "$effnet" data check "$work/table/spare.jsonl"
 tell "rows of no split that is known are passed over: 1 \(the first says 'spare'\)"

@@ -131,6 +131,7 @@ complains 1 "aa is for pictures of red, green and blue, or of grey, and in_chans
     "$effnet" train "${alpha[@]}" --set aa=v0 --out "$work/wrong"
 complains 1 "mean has 2 numbers and in_chans is 4" "$effnet" train "${alpha[@]}" --set mean=0.1,0.2 --out "$work/wrong"
 run 0 "$effnet" train "${alpha[@]}" --out "$work/four" --set mean=0.4,0.4,0.4,0.5 --set std=0.2,0.2,0.2,0.3 --init "$weights"
+grep -q "first convolution of --init, which takes pictures of 3 channels, was converted to 4" "$work/err" || die "not told that the stem was converted"
 run 0 "$effnet" eval "$work/four" --data "$work/alpha" --json
 holds "$(number images) == 8 && $(number skipped) == 1"
 complains 1 "opaque.png' is read as 3 channels and in_chans is 4" "$effnet" predict "$work/four" "$work/alpha/val/dark/opaque.png"

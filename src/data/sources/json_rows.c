@@ -9,6 +9,7 @@
 #include "data/sources/table_split.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,29 +38,34 @@ static bool line_is_row(const char *line) {
     return good;
 }
 
-/* The same of a text with a mark, or in UTF-16. */
-static bool marked_text_begins(const char *path) {
-    char *text;
-    size_t size;
-    if (text_file_read(path, TABLE_TEXT_LIMIT, &text, &size, NULL) != EFFNET_OK) return false;
-    char *line = text + strspn(text, " \t\r\n");
-    line[strcspn(line, "\n")] = 0;
-    const bool good = line_is_row(line);
-    free(text);
-    return good;
+/* How many of the bytes at the beginning of a longer file end with a line, in UTF-8 or UTF-16. */
+static size_t whole_lines(const unsigned char *bytes, size_t count) {
+    const size_t unit = bytes[0] >= 0xFE ? 2 : 1;
+    for (size_t end = count - count % unit; end >= unit; end -= unit) {
+        const unsigned char *last = bytes + end - unit;
+        if (unit == 1 ? *last == '\n' : last[0] + last[1] == '\n' && (!last[0] || !last[1])) return end;
+    }
+    return count;
 }
 
 bool json_rows_begin(const char *path) {
-    int descriptor = -1; /* file_open, so that a pipe is not waited for */
-    FILE *stream = file_open(path, &descriptor, NULL, NULL) == EFFNET_OK ? fdopen(descriptor, "rb") : NULL;
-    if (!stream && descriptor >= 0) close(descriptor);
-    char *line = malloc(FIRST_LINE);
-    bool good = stream && line && fgets(line, FIRST_LINE, stream);
-    while (good && !line[strspn(line, " \t\r\n")]) good = fgets(line, FIRST_LINE, stream);
-    const unsigned char first = good ? (unsigned char)line[0] : 0;
-    good = good && (first == 0xEF || first >= 0xFE ? marked_text_begins(path) : line_is_row(line));
-    free(line);
-    if (stream) fclose(stream);
+    int descriptor; /* file_open, so that a pipe is not waited for */
+    char *head = malloc(FIRST_LINE), *text = NULL;
+    size_t size;
+    bool good = false;
+    if (head && file_open(path, &descriptor, NULL, NULL) == EFFNET_OK) {
+        const ssize_t got = read(descriptor, head, FIRST_LINE);
+        close(descriptor);
+        const size_t length = got == FIRST_LINE ? whole_lines((const unsigned char *)head, FIRST_LINE) : (size_t)got;
+        good = got > 0 && text_of_bytes(path, head, length, &text, &size, NULL) == EFFNET_OK;
+    }
+    if (good) {
+        char *line = text + strspn(text, " \t\r\n");
+        line[strcspn(line, "\n")] = 0;
+        good = line_is_row(line);
+        free(text);
+    }
+    free(head);
     return good;
 }
 
@@ -77,8 +83,10 @@ static bool add_label(Labels *labels, const json_t *value) {
         labels->texts[labels->count++] = (char *)json_string_value(value); /* never written to */
         return true;
     }
-    if (!json_is_integer(value)) return false;
-    snprintf(number, NUMBER_BYTES, "%lld", (long long)json_integer_value(value));
+    const double real = json_real_value(value); /* 10.0, as tables with missing labels have it, is 10 */
+    if (!json_is_integer(value) && !(json_is_real(value) && real == rint(real) && fabs(real) < 1e15)) return false;
+    const long long whole = json_is_integer(value) ? (long long)json_integer_value(value) : (long long)real;
+    snprintf(number, NUMBER_BYTES, "%lld", whole);
     labels->texts[labels->count++] = number;
     return true;
 }

@@ -1,7 +1,8 @@
 /* threads.c - see threads.h.
  *
  * A run is announced by raising `generation`; workers spin on it for some microseconds (passes follow each
- * other closely in a training step) and then sleep on a condition variable, as the caller does at the end of a run.
+ * other closely in a training step) and then sleep on a condition variable, as the caller does at the end of a run. A
+ * team larger than the processors that it may use does not spin: it would keep one from the thread that it waits for.
  * Tasks are claimed one by one from atomic counters: each thread has a share of consecutive tasks, the same one in
  * every run of as many tasks, and helps the others when its own is done. So a thread mostly meets again the images and
  * rows that it wrote a pass before, in its own cache and, where pages belong to who writes first (memory.c), in its own
@@ -26,7 +27,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SPINS = 4000 };
+enum { SPINS = 4000 }; /* about 0.1 ms */
 
 typedef struct Worker {
     ThreadTeam *team;
@@ -42,6 +43,7 @@ typedef struct Share {
 
 struct ThreadTeam {
     int size;
+    int spins;            /* looks before a thread sleeps */
     Worker *workers;      /* size - 1 */
     Share *shares;        /* size */
     pthread_mutex_t turn; /* held by the caller whose run it is */
@@ -84,7 +86,8 @@ static void *worker_main(void *argument) {
     unsigned seen = 0;
     for (;;) {
         int spins = 0;
-        while (atomic_load_explicit(&team->generation, memory_order_acquire) == seen && spins++ < SPINS) spin_pause();
+        while (atomic_load_explicit(&team->generation, memory_order_acquire) == seen && spins++ < team->spins)
+            spin_pause();
         if (atomic_load_explicit(&team->generation, memory_order_acquire) == seen) {
             pthread_mutex_lock(&team->mutex);
             while (atomic_load_explicit(&team->generation, memory_order_acquire) == seen)
@@ -218,6 +221,7 @@ effnet_status thread_team_create_with(const TeamOptions *options, ThreadTeam **o
         return fail(err, EFFNET_ERROR_MEMORY, "no memory for a team of %d threads", threads);
     }
     team->size = 1;
+    team->spins = threads <= processors_available() ? SPINS : 0;
     team->workers = workers;
     team->shares = shares;
     pthread_mutex_init(&team->turn, NULL);
@@ -257,7 +261,7 @@ int thread_team_size(const ThreadTeam *team) {
 }
 
 static void wait_for_workers(ThreadTeam *team) {
-    for (int spins = 0; spins < SPINS; spins++) {
+    for (int spins = 0; spins < team->spins; spins++) {
         if (atomic_load_explicit(&team->finished, memory_order_acquire) == team->size - 1) return;
         spin_pause();
     }

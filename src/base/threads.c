@@ -56,7 +56,9 @@ struct ThreadTeam {
     void *context;
 };
 
-static inline void spin_pause(void) {
+/* Now and then it lets another thread have the processor, where one wants it: often the one that is waited for. */
+static inline void spin_pause(int spins) {
+    if (spins % 128 == 127) sched_yield();
 #if defined(__x86_64__)
     __builtin_ia32_pause();
 #endif
@@ -87,7 +89,7 @@ static void *worker_main(void *argument) {
     for (;;) {
         int spins = 0;
         while (atomic_load_explicit(&team->generation, memory_order_acquire) == seen && spins++ < team->spins)
-            spin_pause();
+            spin_pause(spins);
         if (atomic_load_explicit(&team->generation, memory_order_acquire) == seen) {
             pthread_mutex_lock(&team->mutex);
             while (atomic_load_explicit(&team->generation, memory_order_acquire) == seen)
@@ -263,7 +265,7 @@ int thread_team_size(const ThreadTeam *team) {
 static void wait_for_workers(ThreadTeam *team) {
     for (int spins = 0; spins < team->spins; spins++) {
         if (atomic_load_explicit(&team->finished, memory_order_acquire) == team->size - 1) return;
-        spin_pause();
+        spin_pause(spins);
     }
     pthread_mutex_lock(&team->mutex);
     while (atomic_load_explicit(&team->finished, memory_order_acquire) < team->size - 1)

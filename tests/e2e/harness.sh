@@ -3,7 +3,7 @@
 # Gives $effnet (the program), $source (the checkout), $work (a folder that is deleted at the end), $fashion (Debian's
 # Fashion-MNIST) and the checks below. A failed check prints what was expected and ends the test with status 1.
 
-set -euo pipefail
+set -euo pipefail # so a reader that ends early fails what it reads from: sed -n 1p and grep >/dev/null, not head and grep -q
 build=$(realpath "$1")
 source=$(realpath "$2")
 effnet=$build/effnet

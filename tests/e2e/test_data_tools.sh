@@ -11,7 +11,7 @@ pictures=$(find "$scratch/folder/train" -type f | wc -l) # 245 of the real ones
 "$effnet" data check "$data" >"$scratch/check" 2>/dev/null || die "a good data set has exit status $?"
 grep -q "^train *$pictures pictures" "$scratch/check" || die "$(cat "$scratch/check")"
 cp -r "$scratch/folder" "$scratch/broken"
-head -c 3000 "$(find "$scratch/folder/train/ants" -name '*.jpg' | sort | head -n 1)" >"$scratch/broken/train/ants/cut.jpg"
+head -c 3000 "$(find "$scratch/folder/train/ants" -name '*.jpg' | sort | sed -n 1p)" >"$scratch/broken/train/ants/cut.jpg"
 status=0
 "$effnet" data check "$scratch/broken" --json >"$scratch/json" 2>/dev/null || status=$?
 [ "$status" = 1 ] || die "a truncated picture gives exit status $status"

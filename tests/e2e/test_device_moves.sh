@@ -41,5 +41,5 @@ run 0 "$effnet" eval "$work/moved" --data "$work/data" --json
 here=$(top1)
 run 0 "$effnet" eval "$work/moved" --data "$work/data" --json --device xla:cpu --batch 8
 [ "$here" = "$(top1)" ] || die "eval says $here here and $(top1) on the device"
-picture=$(ls "$work/data"/val/dark/*.bmp | head -1)
+picture=$(ls "$work/data"/val/dark/*.bmp | sed -n 1p)
 complains 1 "dtype int8" "$effnet" predict "$work/moved" "$picture" --dtype int8 --device xla:cpu

@@ -18,7 +18,7 @@ nm -g --defined-only "$library/libeffnet.a" | awk 'NF == 3 { print $3 }' | sort 
 nm -D --defined-only "$library/libeffnet.so" | awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }' | sort >"$work/shared_symbols"
 diff "$work/wanted_symbols" "$work/static_symbols" >"$work/out" || die "libeffnet.a shows other symbols than effnet.h has"
 diff "$work/wanted_symbols" "$work/shared_symbols" >"$work/out" || die "libeffnet.so shows other symbols than effnet.h has"
-readelf -d "$library/libeffnet.so" | grep -qE "SONAME.*\[libeffnet\.so\.${version%.*}\]" ||
+readelf -d "$library/libeffnet.so" | grep -E "SONAME.*\[libeffnet\.so\.${version%.*}\]" >/dev/null ||
     die "libeffnet.so $version has another SONAME"
 
 # Each environment variable that the library reads is told of in the header.

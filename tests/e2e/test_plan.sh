@@ -42,7 +42,7 @@ warns() { # PATTERN SETTING...
     shift
     for setting in "$@"; do settings+=(--set "$setting"); done
     run 0 "${plan[@]}" "${settings[@]}"
-    grep -E '^warning: ' out | grep -qE -- "$pattern" || die "no warning matches '$pattern'"
+    grep -E '^warning: ' out | grep -E -- "$pattern" >/dev/null || die "no warning matches '$pattern'"
 }
 warns 'averages .*reach over 10000 steps and the run has 4' model_ema_decay=0.9999
 warns 'opt_eps is 0.001, which suits rmsprop; adamw' opt=adamw

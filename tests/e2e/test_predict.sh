@@ -59,8 +59,8 @@ for index in 0 9999; do
     run 0 "$effnet" predict "$model" "$work/$index.png" --topk 3 --jsonl
     grep -oE '"topk".*' "$work/out" >"$work/alone.$index"
 done
-sed -n '1~2p' "$work/folder" | head -20 | grep -oE '"topk".*' | sort -u >"$work/even"
-sed -n '2~2p' "$work/folder" | head -20 | grep -oE '"topk".*' | sort -u >"$work/odd"
+sed -n '1~2p' "$work/folder" | sed -n 1,20p | grep -oE '"topk".*' | sort -u >"$work/even"
+sed -n '2~2p' "$work/folder" | sed -n 1,20p | grep -oE '"topk".*' | sort -u >"$work/odd"
 same "$work/even" "$work/alone.0" # bit for bit, as far as seven digits show
 same "$work/odd" "$work/alone.9999"
 echo broken >"$work/many/05.png"

@@ -101,10 +101,10 @@ exec "$@"
 END
 run '[1-9][0-9]*' workers 2 bash "$work/differ.sh" "${train[@]}" --out "$work/differ" --dist mpi
 [ "$(message | wc -l)" = 1 ] || die "not one message of a recipe that differs"
-message | grep -q "worker 1 of 2.*the recipe differs from worker 0's in: lr" || die "the key was not named"
+message | grep "worker 1 of 2.*the recipe differs from worker 0's in: lr" >/dev/null || die "the key was not named"
 [ ! -e "$work/differ" ] || die "something was written"
 run '[1-9][0-9]*' workers 3 "${train[@]}" --out "$work/three" --dist mpi
-message | grep -q '3 workers cannot share 4 replicas.*can: 1, 2, 4' || die "the counts that can were not named"
+message | grep '3 workers cannot share 4 replicas.*can: 1, 2, 4' >/dev/null || die "the counts that can were not named"
 echo "ok: refusals"
 
 # start OUT N COMMAND...: in the background, until the first checkpoint; $pids: the workers
@@ -133,7 +133,7 @@ long=("${train[@]}" --steps 5000)
 start "$work/stop" 2 "${long[@]}"
 kill -TERM "${pids[1]}"
 ended 130
-message | grep -q 'interrupted after step .* go on with --resume' || die "the end was not told"
+message | grep 'interrupted after step .* go on with --resume' >/dev/null || die "the end was not told"
 [ "$(message | wc -l)" = 1 ] || die "the end was told more than once"
 [ -s "$work/stop/checkpoints/last/raw.safetensors" ] || die "no checkpoint after a signal"
 
@@ -141,7 +141,7 @@ start "$work/hang" 2 "${long[@]}" --dist-timeout 3
 kill -STOP "${pids[1]}"
 at_end "kill -9 ${pids[1]} 2>/dev/null"
 ended '[1-9][0-9]*'
-message | grep -qE "worker [01] of 2 \(process ${pids[1]} on .*\) did not answer for 3 s" || die "who hangs was not told"
+message | grep -E "worker [01] of 2 \(process ${pids[1]} on .*\) did not answer for 3 s" >/dev/null || die "who hangs was not told"
 echo "ok: signals, a worker that hangs"
 
 start "$work/killed" 2 "${long[@]}"

@@ -5,7 +5,7 @@
 
 [ -r "$build/libeffnet_mpi.so" ] || skip "built without MPI (Debian: libopenmpi-dev)"
 command -v mpirun >/dev/null || skip "there is no mpirun (Debian: openmpi-bin)"
-mpirun --version 2>/dev/null | grep -q 'Open MPI' || skip "mpirun is not Open MPI's, whose options are used here"
+mpirun --version 2>/dev/null | grep 'Open MPI' >/dev/null || skip "mpirun is not Open MPI's, whose options are used here"
 
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
 export OMPI_MCA_hwloc_base_binding_policy=none OMPI_MCA_mpi_yield_when_idle=1 OMPI_MCA_btl=self,vader

@@ -218,11 +218,11 @@ static void training_and_evaluation(void **state) {
 }
 
 int main(void) {
-    static const int sample[] = {0, 2, 9, 11, 12};
+    static const int sample[] = {0, 2, 9, 12};
     struct CMUnitTest tests[CASES + 2];
-    size_t count = 0, most = SANITIZED ? sizeof sample / sizeof *sample : CASES;
+    size_t count = 0, most = SAMPLED ? sizeof sample / sizeof *sample : CASES;
     for (size_t at = 0; at < most; at++) {
-        const size_t i = SANITIZED ? (size_t)sample[at] : at;
+        const size_t i = SAMPLED ? (size_t)sample[at] : at;
         tests[count++] = (struct CMUnitTest){cases[i].model, training_and_evaluation, NULL, NULL, (void *)&cases[i]};
     }
     tests[count++] = (struct CMUnitTest){"gradients add up", gradients_add_up, NULL, NULL, NULL};

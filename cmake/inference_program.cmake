@@ -2,8 +2,8 @@
 # libeffnet-inference. In a whole build it is inference/effnet (target effnet_device), built when it is asked for and for its
 # package; with EFFNET_INFERENCE_ONLY it is the program. static/effnet (effnet_device_static), with EFFNET_STATIC the program, is
 # the same with nothing left to load, of the libraries' archives.
-set(sources main help_forms options picture_list predict_explain predict_features predict_forms roomy_stack standard_streams text text_card
-    verb_completion verb_predict verb_serve verb_version)
+set(sources main help_forms options output_file picture_list predict_explain predict_features predict_forms roomy_stack standard_streams
+    text text_card verb_completion verb_predict verb_serve verb_version)
 list(TRANSFORM sources PREPEND ${PROJECT_SOURCE_DIR}/src/cli/)
 list(TRANSFORM sources APPEND .c)
 list(APPEND sources ${PROJECT_SOURCE_DIR}/src/cli/interrupt.c) # of serve, and of what reads long

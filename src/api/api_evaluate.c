@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "data/sources/class_match.h"
 #include "data/feed/loader.h"
+#include "data/sources/source.h"
 #include "data/transform/mirror.h"
 #include "report/report.h"
 
@@ -146,12 +147,11 @@ effnet_status model_open_data(const effnet_model *model, const char *data, const
 effnet_status model_read_spaced(const effnet_model *model, const Dataset *dataset, int64_t i, int64_t wanted,
                                 float *image, bool *read, effnet_error *err) {
     Picture picture;
+    Decoder decoder = model_decoder(model);
     effnet_error why;
-    effnet_status status = dataset_read(dataset, dataset_size(dataset) * i / wanted, &picture, &why);
-    if (status == EFFNET_OK) {
-        status = preprocess_eval(&model->card.transform, &picture, image, &why);
-        picture_free(&picture);
-    }
+    effnet_status status = dataset_read_with(dataset, dataset_size(dataset) * i / wanted, &decoder, &picture, &why);
+    if (status == EFFNET_OK) status = preprocess_eval(&model->card.transform, &picture, image, &why);
+    decoder_release(&decoder);
     *read = status == EFFNET_OK;
     return status == EFFNET_ERROR_MEMORY ? fail(err, status, "%s", why.message) : EFFNET_OK;
 }

@@ -37,17 +37,21 @@ static effnet_status take_pixels(const effnet_picture *picture, int channels, co
     return EFFNET_OK;
 }
 
+Decoder model_decoder(const effnet_model *model) {
+    const EvaluationTransform *transform = &model->card.transform;
+    return (Decoder){.channels = decoded_channels(transform->input),
+                     .upright = transform->exif_orientation,
+                     .most_pixels = model->most_pixels};
+}
+
 effnet_status model_decode(const effnet_model *model, const effnet_picture *picture, const char *name, Decoder *decoder,
                            Picture *out, effnet_error *err) {
-    const TensorShape input = model->card.transform.input;
-    *decoder = (Decoder){.channels = decoded_channels(input),
-                         .upright = model->card.transform.exif_orientation,
-                         .most_pixels = model->most_pixels};
+    *decoder = model_decoder(model);
     const int ways = (picture->path != NULL) + (picture->bytes != NULL) + (picture->pixels != NULL);
     if (ways != 1)
         return fail(err, EFFNET_ERROR_ARGUMENT, "%s is given in %d ways; give one of path, bytes and pixels", name,
                     ways);
-    if (picture->pixels) return take_pixels(picture, input.channels, name, decoder, out, err);
+    if (picture->pixels) return take_pixels(picture, model->card.transform.input.channels, name, decoder, out, err);
     if (picture->bytes && (picture->size == 0 || picture->size > PICTURE_FILE_LIMIT))
         return fail(err, EFFNET_ERROR_ARGUMENT, "%s has %zu bytes; allowed: 1 to %d", name, picture->size,
                     (int)PICTURE_FILE_LIMIT);

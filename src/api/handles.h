@@ -109,6 +109,8 @@ effnet_status model_device_choose(effnet_model *model, const char *device, effne
 effnet_status model_device_run(effnet_model *model, int most, const float *images, int batch, float *logits,
                                effnet_error *err);
 void model_device_free(effnet_model *model);
+/* A new decoder of the pictures that the model takes: their channels, whether they are turned, how large they may be. */
+Decoder model_decoder(const effnet_model *model);
 /* One picture, decoded and turned; `out` is valid until decoder_release(decoder), which is due after an error too. */
 effnet_status model_decode(const effnet_model *model, const effnet_picture *picture, const char *name, Decoder *decoder,
                            Picture *out, effnet_error *err);

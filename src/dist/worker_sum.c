@@ -120,6 +120,7 @@ effnet_status workers_sum_begin(Workers *workers, float *values, size_t count, c
     if (!sum || !messages) {
         free(sum);
         free(messages);
+        workers->broken = true; /* the others have begun theirs and are not to wait for it */
         return fail(err, EFFNET_ERROR_MEMORY, "no memory for messages between %d workers", all);
     }
     *sum = (WorkersSum){.values = values, .count = count, .messages = messages};

@@ -36,8 +36,13 @@ static effnet_status rename_over(const char *from, const char *to, effnet_error 
         if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_EXCHANGE) == 0) return checkpoint_remove_tree(from, err);
         char aside[CHECKPOINT_PATH_BYTES + 8];
         snprintf(aside, sizeof aside, "%s.old.tmp", to);
-        if (checkpoint_remove_tree(aside, err) == EFFNET_OK && file_rename(to, aside) && file_rename(from, to))
-            return checkpoint_remove_tree(aside, err);
+        TRY(checkpoint_remove_tree(aside, err));
+        if (file_rename(to, aside)) {
+            if (file_rename(from, to)) return checkpoint_remove_tree(aside, err);
+            const int why = errno;
+            (void)file_rename(aside, to); /* the old one stands again under its name */
+            errno = why;
+        }
     }
     return fail(err, EFFNET_ERROR_IO, "cannot rename '%s' to '%s': %s", from, to, strerror(errno));
 }

@@ -164,6 +164,12 @@ for separator in ';' $'\t'; do # as a spreadsheet writes it where a comma stands
     run 1 "$effnet" data check "$work/table"
     grep -qE "^(val|all) *6 pictures, 1 bad" "$work/out" || die "a table with '$separator' between its fields"
 done
+for separator in ';' '|'; do # and as Excel tells itself what it wrote
+    { printf 'sep=%s\r\n' "$separator"; echo "image${separator}class"; lines "$separator"; } >"$work/table/val.csv"
+    run 1 "$effnet" data check "$work/table"
+    grep -qE "^(val|all) *6 pictures, 1 bad" "$work/out" || die "a table that begins with sep=$separator"
+    tell "line 2 is the heading"
+done
 
 echo "-- rows of a table that name no picture"
 cp "$work/5.png" "$work/table/0.png"

@@ -11,7 +11,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (!text) abort();
     memcpy(text, data, size);
     text[size] = 0;
-    TableReader reader = {.name = "fuzz", .next = text, .separator = ',', .line = 1};
+    TableReader reader = table_begin("fuzz", text, ',');
+    if (reader.next < text || reader.next > text + size) abort();
     size_t rows = 0;
     for (;;) {
         TableRow row;

@@ -119,7 +119,7 @@ static void cache_file(const Nvrtc *nvrtc, const Compiled *made, char *out, size
                                {nvrtc->version, sizeof nvrtc->version},
                                {ARCHITECTURE, sizeof ARCHITECTURE}};
     out[0] = 0;
-    if (nvrtc->cache) pjrt_cache_name(nvrtc->cache, parts, CACHE_PARTS, "ptx", out, size);
+    if (nvrtc->cache) pjrt_cache_name(nvrtc->cache, parts, sizeof parts / sizeof *parts, "ptx", out, size);
 }
 
 static effnet_status fetch(const Nvrtc *nvrtc, Compiled *made, const char *const *options, int count,

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 struct Pjrt {
     const PjrtApi *api;
@@ -15,6 +16,7 @@ struct Pjrt {
     PJRT_Device *const *devices;
     size_t num_devices;
     char plugin[PJRT_TEXT]; /* its file's name, for messages */
+    char build[PJRT_TEXT];  /* which build of the plugin this is: a program compiled by another is not taken */
     char cuda[4096];        /* folder of CUDA's tools and bitcode, "" where none is needed */
 };
 
@@ -77,6 +79,15 @@ static void forget(const Pjrt *pjrt, PJRT_Event *event) {
 
 /* ---- the plugin ---- */
 
+/* Two releases may tell the same platform version, so the interface's version and the file's size and time count too. */
+static void name_build(const void *entry, Pjrt *pjrt) {
+    struct stat file = {0};
+    Dl_info where;
+    if (!dladdr(entry, &where) || stat(where.dli_fname, &file) != 0) file = (struct stat){0};
+    snprintf(pjrt->build, sizeof pjrt->build, "%d.%d %lld %lld.%09ld", pjrt->api->version.major,
+             pjrt->api->version.minor, (long long)file.st_size, (long long)file.st_mtim.tv_sec, file.st_mtim.tv_nsec);
+}
+
 /* The plugin stays loaded for the life of the process: it has threads of its own and cannot be begun twice. */
 static effnet_status load(const char *path, Pjrt *pjrt, effnet_error *err) {
     const char *slash = strrchr(path, '/');
@@ -86,8 +97,9 @@ static effnet_status load(const char *path, Pjrt *pjrt, effnet_error *err) {
         const char *why = dlerror();
         return fail(err, EFFNET_ERROR_IO, "cannot load the plugin '%s': %s", path, why ? why : "unknown reason");
     }
+    void *symbol = dlsym(library, PJRT_ENTRY);
     PjrtEntry *entry;
-    *(void **)&entry = dlsym(library, PJRT_ENTRY);
+    *(void **)&entry = symbol;
     if (!entry) return fail(err, EFFNET_ERROR_FORMAT, "'%s' is no PJRT plugin: it does not export " PJRT_ENTRY, path);
     pjrt->api = entry();
     if (!pjrt->api || pjrt->api->struct_size < offsetof(PjrtApi, buffer_ready) + sizeof(void *) ||
@@ -96,6 +108,7 @@ static effnet_status load(const char *path, Pjrt *pjrt, effnet_error *err) {
                     "the plugin '%s' speaks PJRT %d.%d; at least %d.%d is needed: install a newer one", path,
                     pjrt->api ? pjrt->api->version.major : 0, pjrt->api ? pjrt->api->version.minor : 0, PJRT_MAJOR,
                     PJRT_LEAST_MINOR);
+    name_build(symbol, pjrt);
     ASK(pjrt, initialize(&CLEAN(PjrtNothing, .extensions = NULL)), "its own beginning");
     return EFFNET_OK;
 }
@@ -334,11 +347,12 @@ effnet_status pjrt_compile(Pjrt *pjrt, const XlaProgram *program, const char *ca
     TRY(compile_options(pjrt, program->replicas, &options, err));
     char file[4096] = "";
     const PjrtInfo info = pjrt_info(pjrt);
-    const CachePart parts[CACHE_PARTS] = {{program->text, program->bytes},
-                                          {options.bytes, options.used},
-                                          {info.version, strlen(info.version)},
-                                          {info.kind, strlen(info.kind)}};
-    if (cache) pjrt_cache_name(cache, parts, CACHE_PARTS, "xla", file, sizeof file);
+    const CachePart parts[] = {{program->text, program->bytes},
+                               {options.bytes, options.used},
+                               {info.version, strlen(info.version)},
+                               {pjrt->build, strlen(pjrt->build)},
+                               {info.kind, strlen(info.kind)}};
+    if (cache) pjrt_cache_name(cache, parts, sizeof parts / sizeof *parts, "xla", file, sizeof file);
     PJRT_LoadedExecutable *loaded = NULL;
     bool found = file[0] && load_compiled(pjrt, file, &loaded);
     if (!found) {

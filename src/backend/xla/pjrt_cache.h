@@ -1,5 +1,5 @@
-/* pjrt_cache.h - what took long to compile, kept on disk: programs, a file for each program, plugin version, device kind
- * and options, and kernels, a file for each source, macros and compiler. */
+/* pjrt_cache.h - what took long to compile, kept on disk: programs, a file for each program, build of the plugin, device
+ * kind and options, and kernels, a file for each source, macros and compiler. */
 #ifndef EFFNET_BACKEND_XLA_PJRT_CACHE_H
 #define EFFNET_BACKEND_XLA_PJRT_CACHE_H
 
@@ -12,7 +12,7 @@ typedef struct CachePart {
     size_t bytes;
 } CachePart;
 
-enum { CACHE_PARTS = 4 };
+enum { CACHE_PARTS = 5 };
 
 /* FOLDER/<40 digits>.ENDING, a SHA-1 of at most CACHE_PARTS parts; "" where the path is too long. */
 void pjrt_cache_name(const char *folder, const CachePart *parts, int count, const char *ending, char *out, size_t size);

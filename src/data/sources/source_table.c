@@ -335,7 +335,7 @@ static effnet_status read_rows(TableSource *table, int file, char *text, NameSet
     ShardSource *source = &table->source;
     const char *name = source->files.files[file].path, *dot = strrchr(name, '.');
     const char usual = dot && strcasecmp(dot, ".tsv") == 0 ? '\t' : ',';
-    TableReader reader = {.name = name, .next = text, .line = 1, .separator = table_separator(text, usual)};
+    TableReader reader = table_begin(name, text, usual);
     TableRow first, row;
     Columns columns;
     TRY(table_next(&reader, &first, err));

@@ -3,8 +3,10 @@
 
 #include <stdbool.h>
 #include <string.h>
+#include <strings.h>
 
-char table_separator(const char *text, char usual) {
+/* What stands between the fields of the first line that has any. */
+static char find_separator(const char *text, char usual) {
     char other = 0;
     text += strspn(text, "\r\n");
     for (bool quoted = false; *text && (quoted || *text != '\n'); text++) {
@@ -14,6 +16,17 @@ char table_separator(const char *text, char usual) {
         if (!other && strchr(",;\t", *text)) other = *text;
     }
     return other ? other : usual;
+}
+
+TableReader table_begin(const char *name, char *text, char usual) {
+    static const char told[] = "sep=";
+    enum { TOLD = sizeof told - 1 };
+    if (strncasecmp(text, told, TOLD) == 0 && text[TOLD] && strchr(",;\t|", text[TOLD])) {
+        char *behind = text + TOLD + 1;
+        behind += *behind == '\r';
+        if (*behind == '\n') return (TableReader){name, behind + 1, text[TOLD], 2};
+    }
+    return (TableReader){name, text, find_separator(text, usual), 1};
 }
 
 /* One field; *ended tells whether the row ends with it. */

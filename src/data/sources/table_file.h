@@ -20,9 +20,10 @@ typedef struct TableRow {
     int line;
 } TableRow;
 
-/* What stands between the fields of the first line that has any: `usual` where it is there, or else ';' (spreadsheets in
- * countries with a comma for decimals) or a tab or a comma, whichever comes first. */
-char table_separator(const char *text, char usual);
+/* A reader of all rows of a text. Between their fields stands what a first line `sep=;` says, as spreadsheets write it
+ * for one another, and else `usual` where the first line that has any of them has it, or ';' (spreadsheets in countries
+ * with a comma for decimals) or a tab or a comma, whichever comes first. */
+TableReader table_begin(const char *name, char *text, char usual);
 /* Empty rows are passed over; out->count is 0 at the end. A quote that does not end is an error. */
 effnet_status table_next(TableReader *reader, TableRow *out, effnet_error *err);
 

@@ -27,10 +27,11 @@ static void must(effnet_status status) {
     if (status != EFFNET_OK) fail_msg("%s", error.message);
 }
 
-static effnet_model *make(const char *dtype) {
+static effnet_model *make_of(const char *dtype, int channels) {
     effnet_model *model;
     const effnet_model_options options = {.struct_size = sizeof options,
                                           .num_classes = CLASSES,
+                                          .in_chans = channels,
                                           .resolution = SIDE,
                                           .threads = 2,
                                           .seed = 3,
@@ -38,6 +39,10 @@ static effnet_model *make(const char *dtype) {
                                           .depth_coefficient = 0.5};
     must(effnet_model_create("efficientnet_lite0", &options, &model, &error));
     return model;
+}
+
+static effnet_model *make(const char *dtype) {
+    return make_of(dtype, 3);
 }
 
 static void picture_path(int i, char out[400]) {
@@ -147,6 +152,33 @@ static void calibrated(void **state) {
 
     assert_int_equal(effnet_calibrate(model, data, NULL, &error), EFFNET_ERROR_ARGUMENT);
     assert_int_equal(effnet_weights_write(model, "conv_stem.weight", &value, 1, &error), EFFNET_ERROR_ARGUMENT);
+    effnet_model_free(model);
+}
+
+/* A model of four channels is shown its pictures as they are stored, PNG with alpha here. */
+static void four_channels(void **state) {
+    (void)state;
+    enum { HEIGHT = 70, WIDTH = 90, COLOR_ALPHA = 6 };
+    char path[400], relative[60];
+    uint8_t *pixels = malloc(4 * HEIGHT * WIDTH);
+    assert_non_null(pixels);
+    for (int i = 0; i < CLASSES; i++) {
+        for (int k = 0; k < HEIGHT * WIDTH; k++)
+            for (int c = 0; c < 4; c++) pixels[4 * k + c] = pattern_level(k / WIDTH, k % WIDTH + 10 * i, c);
+        snprintf(relative, sizeof relative, "alpha/class-%d/0.png", i);
+        place_file(&folder, relative, make_png(pixels, 4 * HEIGHT * WIDTH, HEIGHT, WIDTH, COLOR_ALPHA, 8, NULL, NULL));
+    }
+    free(pixels);
+    snprintf(path, sizeof path, "%s", scratch_path(&folder, "alpha"));
+    Told told = {0};
+    const effnet_dtype_options options = {.struct_size = sizeof options, .layer = take, .context = &told};
+    effnet_model *model = make_of("bf16", 4);
+    must(effnet_dtype_errors(model, path, &options, &error));
+    assert_int_equal(told.count, model->network.num_blocks + 2);
+    assert_true(told.relative[told.count - 1] > 0);
+    effnet_model_free(model);
+    model = make_of(NULL, 4);
+    must(effnet_calibrate(model, path, NULL, &error));
     effnet_model_free(model);
 }
 
@@ -285,8 +317,11 @@ static void refusals(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(layers),   cmocka_unit_test(calibrated),
-        cmocka_unit_test(ranges),   cmocka_unit_test(refused_by_the_program),
+        cmocka_unit_test(layers),
+        cmocka_unit_test(calibrated),
+        cmocka_unit_test(four_channels),
+        cmocka_unit_test(ranges),
+        cmocka_unit_test(refused_by_the_program),
         cmocka_unit_test(refusals),
     };
     folder = scratch_folder_create();

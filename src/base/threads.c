@@ -149,14 +149,15 @@ static bool should_pin(int threads, TeamPin asked) {
     return is_word(pin, "1") || others_running() < threads;
 }
 
-/* The index-th processor that this process may use; none: a thread may run on any. */
-static bool find_processor(int index, cpu_set_t *one) {
+/* The index-th processor that this process may use, counted round from `first`; none: a thread may run on any. */
+static bool find_processor(int first, int index, cpu_set_t *one) {
     cpu_set_t allowed;
     CPU_ZERO(one);
-    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return false;
-    for (int cpu = 0, seen = 0; cpu < CPU_SETSIZE; cpu++) {
-        if (!CPU_ISSET(cpu, &allowed) || seen++ != index) continue;
-        CPU_SET(cpu, one);
+    if (first < 0 || sched_getaffinity(0, sizeof allowed, &allowed) != 0) return false;
+    for (int i = 0, seen = 0; i < CPU_SETSIZE; i++) {
+        const int processor = (first + i) % CPU_SETSIZE;
+        if (!CPU_ISSET(processor, &allowed) || seen++ != index) continue;
+        CPU_SET(processor, one);
         return true;
     }
     return false;
@@ -175,8 +176,10 @@ int thread_start(pthread_t *thread, void *(*run)(void *), void *argument) {
     return failed;
 }
 
-/* Pinned once it runs, for musl has no attribute for it; processors were checked before. */
-static int start_worker(Worker *worker, bool pinned, const int *processors) {
+/* Pinned once it runs, for musl has no attribute for it; processors were checked before. `first`: where the caller runs if
+ * workers are pinned, so that none is put beside it: two that share a processor stay there until the system moves the
+ * caller, which a measurement of 20 ms does not live to see. Else -1. */
+static int start_worker(Worker *worker, int first, const int *processors) {
     cpu_set_t one;
     int failed = thread_start(&worker->thread, worker_main, worker);
     if (failed) return failed;
@@ -184,7 +187,7 @@ static int start_worker(Worker *worker, bool pinned, const int *processors) {
         CPU_ZERO(&one);
         CPU_SET(processors[worker->index], &one);
         pthread_setaffinity_np(worker->thread, sizeof one, &one);
-    } else if (pinned && find_processor(worker->index, &one)) {
+    } else if (find_processor(first, worker->index, &one)) {
         pthread_setaffinity_np(worker->thread, sizeof one, &one);
     }
     return 0;
@@ -230,10 +233,10 @@ effnet_status thread_team_create_with(const TeamOptions *options, ThreadTeam **o
     pthread_mutex_init(&team->mutex, NULL);
     pthread_cond_init(&team->wake, NULL);
     pthread_cond_init(&team->done, NULL);
-    const bool pinned = should_pin(threads, options->pin);
+    const int first = should_pin(threads, options->pin) ? sched_getcpu() : -1;
     for (int i = 1; i < threads; i++) {
         workers[i - 1] = (Worker){.team = team, .index = i};
-        int failed = start_worker(&workers[i - 1], pinned, options->processors);
+        int failed = start_worker(&workers[i - 1], first, options->processors);
         if (failed) {
             thread_team_free(team);
             return fail(err, EFFNET_ERROR_MEMORY, "cannot start thread %d of %d: %s", i + 1, threads, strerror(failed));

@@ -223,7 +223,7 @@ static void run_tile_kernels(const CpuKernels *k, int rows, int channels, Activa
     keep_tile(out, "tile_fill", k, tile, tile_rows, rows, channels);
     k->tile_load(x, c, rows, channels, &bn, activation, tile, tile_rows);
     keep_tile(out, "tile_load", k, tile, tile_rows, rows, channels);
-    k->tile_scale(tile, tile_rows, rows, channels, v + 7 * c);
+    k->tile_scale(tile, tile, tile_rows, rows, channels, v + 7 * c);
     keep_tile(out, "tile_scale", k, tile, tile_rows, rows, channels);
     k->tile_load(x, c, rows, channels, NULL, ACTIVATION_NONE, tile, tile_rows);
     keep_tile(out, "tile_load", k, tile, tile_rows, rows, channels);
@@ -315,6 +315,7 @@ static void bf16_tiles_end_in_zeros(void **state) {
             const size_t c = (size_t)n, size = round_up(c, TILE_CHANNELS) * TILE;
             void *x = filled_values(k, 1, ROWS * c, 1), *y = filled_values(k, 2, ROWS * c, 1);
             void *tile = filled_values(k, 0, size, 0), *slope = filled_values(k, 3, ROWS * c, 1);
+            void *other = filled_values(k, 0, size, 0);
             float *v = filled(4, 4 * WIDEST, 1), *fill = filled(5, ROWS * c, 1), *sums = filled(0, 5 * c, 0);
             float *row_slope = filled(6, round_up(c, 16) * ROWS, 1);
             BnVectors bn = {v, v + c, v + 2 * c};
@@ -323,8 +324,11 @@ static void bf16_tiles_end_in_zeros(void **state) {
             k->tile_fill(fill, c, ROWS, n, tile, TILE);
             check_zeros(k, "tile_fill", tile, TILE, ROWS, n);
             k->tile_load(x, c, ROWS, n, &bn, ACTIVATION_SWISH, tile, TILE);
-            k->tile_scale(tile, TILE, ROWS, n, v);
+            k->tile_scale(tile, tile, TILE, ROWS, n, v);
+            memset(other, 0xff, size * (size_t)k->value_bytes);
+            k->tile_scale(tile, other, TILE, ROWS, n, v);
             check_zeros(k, "tile_load and tile_scale", tile, TILE, ROWS, n);
+            check_zeros(k, "tile_scale into another", other, TILE, ROWS, n);
             k->tile_pool(x, c, ROWS, n, &bn, ACTIVATION_SWISH, tile, TILE, sums);
             check_zeros(k, "tile_pool", tile, TILE, ROWS, n);
             k->tile_load_gradient(x, y, c, ROWS, n, &gradient, 1, tile, TILE);
@@ -335,8 +339,35 @@ static void bf16_tiles_end_in_zeros(void **state) {
             k->depthwise_finish_tile(x, row_slope, ROWS, n, ROWS, 0, tile, TILE, sums);
             check_zeros(k, "depthwise_finish_tile", tile, TILE, ROWS, n);
             memory_free(x), memory_free(y), memory_free(tile), memory_free(slope), memory_free(v), memory_free(fill);
-            memory_free(sums), memory_free(row_slope);
+            memory_free(sums), memory_free(row_slope), memory_free(other);
         }
+    }
+}
+
+/* A single row, whose panels are multiplied several at a time, has the bits that it has among others. */
+static void one_row_as_among_others(void **state) {
+    (void)state;
+    enum { DEPTH = 77, COLUMNS = 330, ROWS = 3 };
+    for (int t = 0; t < num_tables; t++) {
+        const CpuKernels *k = tables[t];
+        const size_t bytes = (size_t)k->value_bytes, panel = (size_t)k->gemm_columns;
+        const size_t deep = round_up(DEPTH, (size_t)k->depth_step), size = round_up(DEPTH, TILE_CHANNELS) * ROWS;
+        float *a = filled(11, ROWS * DEPTH, 1), *b = filled(12, DEPTH * COLUMNS, 1), *bias = filled(15, COLUMNS, 1);
+        void *tile = room(size, bytes), *several = room(ROWS * COLUMNS, bytes), *one = room(COLUMNS, bytes);
+        char *packed = room(round_up(COLUMNS, panel) * deep, bytes);
+        memset(packed, 0, round_up(COLUMNS, panel) * deep * bytes);
+        for (size_t j = 0; j < COLUMNS; j += panel)
+            k->pack_panel(b + j, COLUMNS, 1, DEPTH, COLUMNS - j < panel ? (int)(COLUMNS - j) : (int)panel, NULL,
+                          packed + j * deep * bytes);
+        k->tile_fill(a, DEPTH, ROWS, DEPTH, tile, ROWS);
+        k->gemm_tile(tile, ROWS, ROWS, DEPTH, packed, COLUMNS, several, COLUMNS, NULL, bias);
+        k->gemm_tile(tile, ROWS, 1, DEPTH, packed, COLUMNS, one, COLUMNS, NULL, bias);
+        for (size_t j = 0; j < COLUMNS; j++)
+            if (memcmp((char *)one + j * bytes, (char *)several + j * bytes, bytes) != 0)
+                fail_msg("%s: column %zu is %.9g alone and %.9g among others", k->isa, j, (double)value_of(k, one, j),
+                         (double)value_of(k, several, j));
+        memory_free(a), memory_free(b), memory_free(bias), memory_free(tile), memory_free(several), memory_free(one);
+        memory_free(packed);
     }
 }
 
@@ -344,9 +375,9 @@ static void bf16_tiles_end_in_zeros(void **state) {
  * and behind its channels: nothing there may count. */
 static void matrix_kernels_multiply(void **state) {
     (void)state;
-    static const int sizes[][3] = {{1, 1, 1},     {5, 27, 32},   {13, 16, 96}, {96, 130, 33},
-                                   {49, 65, 17},  {12, 64, 48},  {25, 200, 1}, {31, 48, 100},
-                                   {96, 24, 144}, {113, 40, 70}, {2, 63, 31}};
+    static const int sizes[][3] = {{1, 1, 1},    {5, 27, 32},   {13, 16, 96},  {96, 130, 33}, {49, 65, 17},
+                                   {12, 64, 48}, {25, 200, 1},  {31, 48, 100}, {96, 24, 144}, {113, 40, 70},
+                                   {2, 63, 31},  {1, 130, 160}, {1, 65, 300}};
     for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++)
         for (int t = 0; t < num_tables; t++) {
             const CpuKernels *k = tables[t];
@@ -652,9 +683,10 @@ int main(void) {
     find_tables();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tile_kernels_agree_with_scalar), cmocka_unit_test(matrix_kernels_multiply),
-        cmocka_unit_test(byte_kernels_multiply),          cmocka_unit_test(depthwise_kernels_convolve),
-        cmocka_unit_test(activations_are_accurate),       cmocka_unit_test(moments_survive_a_large_mean),
-        cmocka_unit_test(bf16_rounds_to_nearest_even),    cmocka_unit_test(bf16_tiles_end_in_zeros),
+        cmocka_unit_test(one_row_as_among_others),        cmocka_unit_test(byte_kernels_multiply),
+        cmocka_unit_test(depthwise_kernels_convolve),     cmocka_unit_test(activations_are_accurate),
+        cmocka_unit_test(moments_survive_a_large_mean),   cmocka_unit_test(bf16_rounds_to_nearest_even),
+        cmocka_unit_test(bf16_tiles_end_in_zeros),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,27 +26,39 @@ size_t conv_scratch(const CpuEngine *engine, const Pass *pass) {
     return tile_floats(conv_depth(engine, op)) + tile_floats(out) + 2 * (size_t)out + patches;
 }
 
-/* Patches (ky, kx, channel) of output pixels [first, first + rows) of the whole batch: rows of `depth` floats. */
+/* The patch (ky, kx, channel) of output pixel (y, x) of an image. */
+static void load_patch(const Op *op, TensorShape in, const float *image, int y, int x, float *to) {
+    const int line = op->kernel * in.channels; /* floats of a patch in one row of the image */
+    const int left = x * op->stride - op->pad_left, top = y * op->stride - op->pad_top;
+    const int begin = left < 0 ? -left : 0, end = left + op->kernel > in.width ? in.width - left : op->kernel;
+    for (int ky = 0; ky < op->kernel; ky++, to += line) {
+        const bool inside = top + ky >= 0 && top + ky < in.height;
+        const float *from = image + (size_t)(inside ? top + ky : 0) * (size_t)in.width * (size_t)in.channels;
+        if (inside && line <= COPIED && left >= 0 && left * in.channels + COPIED <= in.width * in.channels) {
+            memcpy(to, from + left * in.channels, COPIED * sizeof *to); /* of known size; the next one covers it */
+            continue;
+        }
+        if (!inside || begin > 0 || end < op->kernel) memset(to, 0, (size_t)line * sizeof *to);
+        if (inside)
+            memcpy(to + begin * in.channels, from + (left + begin) * in.channels,
+                   (size_t)((end - begin) * in.channels) * sizeof *to);
+    }
+}
+
+/* Those of output pixels [first, first + rows) of the whole batch: rows of `depth` floats. */
 static void load_patches(const PassRun *run, int first, int rows, float *to) {
     const Op *op = pass_op(run);
-    TensorShape in = run->engine->network->tensors[op->input], out = run->engine->network->tensors[op->output];
-    const int line = op->kernel * in.channels; /* floats of a patch in one row of the image */
-    for (int row = 0; row < rows; row++) {
-        int pixel = first + row, x = pixel % out.width, y = pixel / out.width % out.height;
-        const float *image = run->call->images + (size_t)(pixel / (out.width * out.height)) * shape_floats(in);
-        int left = x * op->stride - op->pad_left, top = y * op->stride - op->pad_top;
-        int begin = left < 0 ? -left : 0, end = left + op->kernel > in.width ? in.width - left : op->kernel;
-        for (int ky = 0; ky < op->kernel; ky++, to += line) {
-            if (begin > 0 || end < op->kernel || top + ky < 0 || top + ky >= in.height)
-                memset(to, 0, (size_t)line * sizeof *to);
-            if (top + ky < 0 || top + ky >= in.height) continue;
-            const float *from = image + (size_t)(top + ky) * (size_t)in.width * (size_t)in.channels;
-            if (line <= COPIED && left >= 0 && left * in.channels + COPIED <= in.width * in.channels)
-                memcpy(to, from + left * in.channels, COPIED * sizeof *to); /* of known size; the next one covers it */
-            else
-                memcpy(to + begin * in.channels, from + (left + begin) * in.channels,
-                       (size_t)((end - begin) * in.channels) * sizeof *to);
-        }
+    const TensorShape in = run->engine->network->tensors[op->input], out = run->engine->network->tensors[op->output];
+    const int depth = conv_depth(run->engine, op);
+    int x = first % out.width, y = first / out.width % out.height;
+    const float *image = run->call->images + (size_t)(first / (out.width * out.height)) * shape_floats(in);
+    for (int row = 0; row < rows; row++, to += depth) {
+        load_patch(op, in, image, y, x, to);
+        if (++x < out.width) continue;
+        x = 0;
+        if (++y < out.height) continue;
+        y = 0;
+        image += shape_floats(in);
     }
 }
 
@@ -96,9 +108,18 @@ static void conv_forward_task(void *context, int task, int thread) {
     engine->partial_count[task] = end - begin;
 }
 
+static void load_few(const PassRun *run, int rows, Tile *tile) {
+    load_input(run, 0, rows, tile, TILE_ROWS, NULL);
+}
+
 void conv_forward(PassRun *run) {
     TensorShape out = buffer_shape(run->engine, run->pass->raw);
     int pixels = run->call->batch * out.height * out.width;
+    if (few_rows(run->engine, pass_op(run), pixels) && run->pass->input.buffer >= 0) {
+        few_rows_product(run, load_few, pixels, conv_depth(run->engine, pass_op(run)), out.channels,
+                         buffer_at(run->engine, run->pass->raw, 0));
+        return;
+    }
     run_split(run, pixels, MAX_TASKS, rows_multiple(pixels));
     thread_team_run(run->engine->team, conv_forward_task, run, run->tasks);
     if (takes_moments(run)) batch_norm_finish(run, run->pass->batch_norm, pixels);

@@ -8,6 +8,7 @@
  *   cpu_pack.c         weights into the kernels' layouts, once a step
  *   cpu_weight_gradients.c   sums of weight gradients over pixels and tasks
  *   cpu_conv.c         stem, expand and head, forward and backward
+ *   cpu_few_rows.c     products of few rows at inference, shared out by columns
  *   cpu_depthwise*.c   depthwise, forward and backward, with the expand convolution on the fly where that is not stored
  *   cpu_gram.c         such a convolution's batch norm from the second moments of its input
  *   cpu_project*.c, cpu_squeeze.c   squeeze-excite and projection, forward and backward (cpu_project.h)
@@ -101,6 +102,7 @@ typedef struct CpuEngine {
     float *shared_tiles;   /* tiles between a pass's phases: cpu_weight_gradients.c, cpu_project_few.c,
                               cpu_project_shares.c */
     float *shared_sums;    /* and each tile's sums */
+    float *few_rows_marks; /* by thread: 1 where its tile is filled (cpu_few_rows.c) */
 } CpuEngine;
 
 /* The pass being run; the context of its tasks. */
@@ -217,6 +219,17 @@ size_t packed_floats(const CpuKernels *kernels, int depth, int columns);
 const Packed *packed_column(const CpuKernels *kernels, const Packed *packed, int depth, int column);
 /* Every weight, for the forward pass, or for the data gradients. */
 void pack_all(CpuEngine *engine, const EngineForward *call, bool backward);
+
+/* ---- cpu_few_rows.c ---- */
+/* Whether a convolution's product of `rows` rows is shared out by columns: few_rows_product. */
+bool few_rows(const CpuEngine *engine, const Op *op, int rows);
+/* The product's rows into a tile that is TILE_ROWS high. */
+typedef void FewRowsLoad(const PassRun *run, int rows, Tile *tile);
+/* to (rows, columns) = tile (rows, depth) times the weights of the pass's convolution, its folded batch norm's bias
+ * added. Threads have scratch for the tile. */
+void few_rows_product(const PassRun *run, FewRowsLoad *load, int rows, int depth, int columns, Stored *to);
+/* Floats of few_rows_marks. */
+size_t few_rows_marks(int threads);
 
 /* ---- cpu_weight_gradients.c ---- */
 /* Partial gradients a pass may keep for weights of `floats`. */

@@ -150,6 +150,7 @@ static void lay_out(CpuEngine *engine, Layout *layout) {
     engine->scratch = take(layout, engine->scratch_floats * (size_t)thread_team_size(engine->team));
     engine->shared_tiles = take(layout, needs.tiles);
     engine->shared_sums = take(layout, needs.sums);
+    engine->few_rows_marks = take(layout, few_rows_marks(thread_team_size(engine->team)));
     engine->slots = training ? take(layout, needs.slots) : NULL;
     engine->partial = (double *)(void *)take(layout, 2 * MAX_TASKS * 2 * channels);
     engine->partial_count = (double *)(void *)take(layout, 2 * MAX_TASKS);

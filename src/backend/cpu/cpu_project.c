@@ -117,11 +117,12 @@ static void forward_group(const PassRun *run, const Project *project, int task, 
             kernels->tile_load(buffer_at(engine, pass->input.buffer, u_at + (size_t)first * (size_t)in), (size_t)in,
                                rows, in, bn, pass->input.activation, tile, TILE_ROWS);
         else if (group->count == 1)
-            kernels->tile_scale(tile, TILE_ROWS, rows, in, gates);
+            kernels->tile_scale(tile, tile, TILE_ROWS, rows, in, gates);
         else
-            for (int i = 0; i < group->count; i++)
-                kernels->tile_scale(image_rows(engine, project, tile, i), TILE_ROWS, project->pixels, in,
-                                    gates + (size_t)i * (size_t)in);
+            for (int i = 0; i < group->count; i++) {
+                Tile *own = image_rows(engine, project, tile, i);
+                kernels->tile_scale(own, own, TILE_ROWS, project->pixels, in, gates + (size_t)i * (size_t)in);
+            }
         Stored *to = buffer_at(engine, pass->raw, p_at + (size_t)first * (size_t)out);
         products(engine, project->op)
             ->gemm_tile(tile, TILE_ROWS, rows, in, engine->packed[pass->op], out, to, (size_t)out, NULL,

@@ -70,7 +70,7 @@ static void share_project_task(void *context, int task, int thread) {
         int rows = tile_rows_at(&image, first);
         float *tile = project.gate ? shared_tile(engine, &project, first) : own;
         if (project.gate)
-            engine->kernels->tile_scale(tile, TILE_ROWS, rows, in, project.gate->gate);
+            engine->kernels->tile_scale(tile, tile, TILE_ROWS, rows, in, project.gate->gate);
         else
             engine->kernels->tile_load(buffer_at(engine, run->pass->input.buffer, (size_t)first * (size_t)in),
                                        (size_t)in, rows, in, bn, run->pass->input.activation, tile, TILE_ROWS);

@@ -79,7 +79,7 @@ CpuKernels cpu_kernels_with_int8(const CpuKernels *kernels);
  * pack_panel_int8        pack_panel for it
  * tile_fill              tile = x
  * tile_load              tile = activation(bn(x))
- * tile_scale             tile *= factor, a channel's
+ * tile_scale             tile = from * factor, a channel's; both may be one
  * tile_load_gradient     tile = bn backward of (factor * dz, y)
  * tile_pool              tile = activation(bn(x)) (tile NULL: not stored), sums += over rows
  * column_moments         mean and sum of squared differences from it, of each channel over the rows

@@ -60,21 +60,23 @@ void ISA_NAME(tile_pool)(const Stored *x, size_t stride, int rows, int channels,
 }
 #undef ACTIVATED
 
-INLINE void tile_scale_block(Value *tile, int tile_rows, int rows, int c, int vectors, int tail, const float *factor) {
+INLINE void tile_scale_block(const Value *from, Value *tile, int tile_rows, int rows, int c, int vectors, int tail,
+                             const float *factor) {
     Vector by[BLOCK_VECTORS];
     UNROLL for (int v = 0; v < vectors; v++) by[v] = load_lanes(factor + c + v * LANES, tail);
-    Value *at = tile + tile_offset(c, tile_rows);
-    for (int row = 0; row < rows; row++, at += TILE_CHANNELS) {
+    from += tile_offset(c, tile_rows), tile += tile_offset(c, tile_rows);
+    for (int row = 0; row < rows; row++, from += TILE_CHANNELS, tile += TILE_CHANNELS) {
         Vector value[BLOCK_VECTORS];
-        UNROLL for (int v = 0; v < vectors; v++) value[v] = load_values(at + v * LANES, 0) * by[v];
-        store_vectors(at, vectors, 0, value);
+        UNROLL for (int v = 0; v < vectors; v++) value[v] = load_values(from + v * LANES, 0) * by[v];
+        store_vectors(tile, vectors, 0, value);
     }
 }
 
-void ISA_NAME(tile_scale)(Tile *tile, int tile_rows, int rows, int channels, const float *factor) {
-#define BODY(c, vectors, tail) tile_scale_block(tile, tile_rows, rows, c, vectors, tail, factor)
+void ISA_NAME(tile_scale)(const Tile *from, Tile *tile, int tile_rows, int rows, int channels, const float *factor) {
+#define BODY(c, vectors, tail) tile_scale_block(from, tile, tile_rows, rows, c, vectors, tail, factor)
     FOR_CHANNEL_BLOCKS(channels, BODY);
 #undef BODY
+    if (from != tile) tile_close(tile, tile_rows, rows, channels);
 }
 
 INLINE void tile_load_gradient_block(const Value *dz, const Value *y, size_t stride, int rows, int c, int vectors,

@@ -12,7 +12,7 @@
 
 #include "base/sizes.h"
 
-enum { PANEL = GEMM_VECTORS * LANES, STEPS = TILE_CHANNELS / DEPTH_UNIT };
+enum { PANEL = GEMM_VECTORS * LANES, STEPS = TILE_CHANNELS / DEPTH_UNIT, SIDE_PANELS = 4 };
 
 #ifdef EFFNET_VALUES_BF16
 typedef Pairs Step; /* of each lane, DEPTH_UNIT values along the depth */
@@ -59,8 +59,7 @@ INLINE void multiply_add(Vector acc[GEMM_ROWS][GEMM_VECTORS], int rows, int vect
 }
 
 /* The last value of an odd depth: what lies behind it in the tile may be anything. */
-INLINE void multiply_add_single(Vector acc[GEMM_ROWS][GEMM_VECTORS], int rows, int vectors, const Value *a,
-                                const Value *b) {
+INLINE void multiply_add_single(Vector acc[][GEMM_VECTORS], int rows, int vectors, const Value *a, const Value *b) {
     UNROLL for (int r = 0; r < rows; r++) {
         const Value pair[2] = {a[r * TILE_CHANNELS], 0};
         Step ar = step_all(pair);
@@ -98,6 +97,32 @@ INLINE void tile_block(int rows, int vectors, const Value *tile, int tile_rows, 
     }
 }
 
+/* A single row times SIDE_PANELS whole panels: one panel alone would have a chain of multiply-adds or two, each of which
+ * waits for the one before. The order of a column's sum is tile_block's. */
+INLINE void single_row(const Value *tile, int tile_rows, int depth, const Value *packed, size_t panel_values, Value *c,
+                       const Value *add, const float *bias) {
+    Vector acc[SIDE_PANELS][1][GEMM_VECTORS];
+    UNROLL for (int p = 0; p < SIDE_PANELS; p++) UNROLL for (int v = 0; v < GEMM_VECTORS; v++) acc[p][0][v] =
+        bias ? vector_load(bias + p * PANEL + v * LANES) : vector_all(0.0f);
+    const int steps = depth / DEPTH_UNIT;
+    for (int k = 0; k < steps; k++) {
+        const Step a = step_all(tile + tile_offset(k * DEPTH_UNIT, tile_rows));
+        const Value *b = packed + (size_t)k * PANEL * DEPTH_UNIT;
+        UNROLL for (int p = 0; p < SIDE_PANELS; p++) UNROLL for (int v = 0; v < GEMM_VECTORS; v++) acc[p][0][v] =
+            step_multiply_add(a, step_load(b + (size_t)p * panel_values + v * LANES * DEPTH_UNIT), acc[p][0][v]);
+    }
+    UNROLL for (int p = 0; p < SIDE_PANELS; p++) {
+        if (depth % DEPTH_UNIT)
+            multiply_add_single(acc[p], 1, GEMM_VECTORS, tile + tile_offset(depth - 1, tile_rows),
+                                packed + (size_t)p * panel_values + (size_t)steps * PANEL * DEPTH_UNIT);
+        UNROLL for (int v = 0; v < GEMM_VECTORS; v++) {
+            const int at = p * PANEL + v * LANES;
+            if (add) acc[p][0][v] = acc[p][0][v] + load_values(add + at, 0);
+            store_values(c + at, acc[p][0][v], 0);
+        }
+    }
+}
+
 /* `steps` of pixels; a and b: values of one channel and pixel step lie together, channels next to each other. */
 INLINE void transposed_block(int rows, int vectors, const Value *a, size_t a_stride, const Value *b, size_t b_stride,
                              int steps, int columns, bool add, float *c, size_t c_stride) {
@@ -119,7 +144,11 @@ void ISA_NAME(gemm_tile)(const Tile *tile, int tile_rows, int rows, int depth, c
                          Stored *c, size_t c_stride, const Stored *add, const float *bias) {
     const size_t panel_values = round_up((size_t)depth, DEPTH_UNIT) * PANEL;
     const Value *panel = packed;
-    for (int n = 0; n < columns; n += PANEL, panel += panel_values) {
+    int n = 0;
+    for (; rows == 1 && columns - n >= SIDE_PANELS * PANEL; n += SIDE_PANELS * PANEL)
+        single_row(tile, tile_rows, depth, panel + (size_t)(n / PANEL) * panel_values, panel_values, (Value *)c + n,
+                   add ? (const Value *)add + n : NULL, bias ? bias + n : NULL);
+    for (panel += (size_t)(n / PANEL) * panel_values; n < columns; n += PANEL, panel += panel_values) {
         int left = columns - n;
         for (int r = 0; r < rows;) {
             int share = even_share(rows - r);

@@ -8,7 +8,7 @@ enum { FEW_IMAGES = 8, FEW_ROWS = 14 };
 
 static Geometry few_geometry(const CpuEngine *engine, int op) {
     Geometry g = depthwise_geometry(engine, op);
-    if (g.block > 2 * TILE_CHANNELS) g.block = 2 * TILE_CHANNELS;
+    if (g.block > TILE_CHANNELS) g.block = TILE_CHANNELS;
     return g;
 }
 

@@ -123,6 +123,17 @@ INLINE void store_vectors(Value *p, int vectors, int tail, Vector *v) {
     UNROLL for (int i = 0; i + 2 <= vectors; i += 2) store_two(p + i * LANES, v + i);
 }
 
+enum { AHEAD_BYTES = 4096 };
+/* Asks for what a loop over rows will read of its block of channels AHEAD_BYTES later. A processor looks some hundred
+ * instructions ahead, a kilobyte of tensors that come from memory; what an activation takes to compute and what it takes
+ * to fetch then add up instead of overlapping. */
+INLINE void ask_ahead(const Value *row, size_t stride, int vectors) {
+    enum { LINE = 64 };
+    const int bytes = vectors * LANES * (int)sizeof(Value), rows = AHEAD_BYTES / bytes;
+    UNROLL for (int at = 0; at < bytes; at += LINE)
+        __builtin_prefetch((const char *)(row + (size_t)rows * stride) + at, 0, 3);
+}
+
 /* Batch norm's three vectors for a block of channels, in registers. */
 typedef struct BnLanes {
     Vector mean[BLOCK_VECTORS], scale[BLOCK_VECTORS], bias[BLOCK_VECTORS];

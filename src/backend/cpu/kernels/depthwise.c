@@ -20,6 +20,7 @@ INLINE void row_load_block(const Value *x, size_t stride, int width, int c, int 
     size_t base = row_at(c, row_width, pad);
     for (int i = 0; i < width; i++, x += stride, base += LANES) {
         Vector a[BLOCK_VECTORS], d[BLOCK_VECTORS];
+        ask_ahead(x + c, stride, vectors);
         UNROLL for (int v = 0; v < vectors; v++) a[v] = load_values(x + c + v * LANES, tail);
         if (bn) UNROLL for (int v = 0; v < vectors; v++) a[v] = normalise(&lanes, v, a[v]);
         activate(a, slope ? d : NULL, vectors, activation);
@@ -50,10 +51,13 @@ INLINE void row_load_gradient_block(const Value *dz, const Value *u, size_t stri
     const BnGradientLanes lanes = load_bn_gradient(bn, c, vectors, tail, 1.0f);
     float *to = row + row_at(c, row_width, pad);
     dz += c, u += c;
-    for (int x = 0; x < width; x++, dz += stride, u += stride, to += LANES)
+    for (int x = 0; x < width; x++, dz += stride, u += stride, to += LANES) {
+        ask_ahead(dz, stride, vectors);
+        ask_ahead(u, stride, vectors);
         UNROLL for (int v = 0; v < vectors; v++)
             vector_store(to + (size_t)(v * row_width) * LANES,
                          bn_gradient(&lanes, v, load_values(dz + v * LANES, tail), load_values(u + v * LANES, tail)));
+    }
 }
 
 void ISA_NAME(row_load_gradient)(const Stored *dz, const Stored *u, size_t stride, int width, int channels,

@@ -13,6 +13,7 @@ INLINE void tile_load_block(const Value *x, size_t stride, int rows, int c, int 
     Value *to = tile ? tile + tile_offset(c, tile_rows) : NULL;
     for (int row = 0; row < rows; row++) {
         Vector value[BLOCK_VECTORS];
+        ask_ahead(x + (size_t)row * stride + c, stride, vectors);
         UNROLL for (int v = 0; v < vectors; v++) {
             value[v] = load_values(x + (size_t)row * stride + c + v * LANES, tail);
             if (bn) value[v] = normalise(&lanes, v, value[v]);
@@ -85,6 +86,8 @@ INLINE void tile_load_gradient_block(const Value *dz, const Value *y, size_t str
     Value *to = tile + tile_offset(c, tile_rows);
     for (int row = 0; row < rows; row++) {
         Vector dy[BLOCK_VECTORS];
+        ask_ahead(dz + (size_t)row * stride + c, stride, vectors);
+        ask_ahead(y + (size_t)row * stride + c, stride, vectors);
         UNROLL for (int v = 0; v < vectors; v++) {
             size_t at = (size_t)row * stride + (size_t)(c + v * LANES);
             dy[v] = bn_gradient(&lanes, v, load_values(dz + at, tail), load_values(y + at, tail));
@@ -169,6 +172,7 @@ INLINE void project_gradient_block(const Value *u, Value *dv, size_t stride, int
         size_t at = (size_t)row * stride + (size_t)c;
         Vector centred[PROJECT_VECTORS], a[PROJECT_VECTORS], gated[PROJECT_VECTORS], d[PROJECT_VECTORS],
             e[PROJECT_VECTORS];
+        ask_ahead(u + at, stride, vectors);
         UNROLL for (int v = 0; v < vectors; v++) {
             centred[v] = load_values(u + at + v * LANES, tail) - lanes.mean[v];
             a[v] = vector_fma(centred[v], lanes.scale[v], lanes.bias[v]);

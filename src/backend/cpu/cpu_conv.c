@@ -8,7 +8,10 @@
 
 #include <string.h>
 
-enum { COPIED = 16 }; /* floats at a time, where a patch's row is shorter and the image's is not at its end */
+enum {
+    COPIED = 16, /* floats at a time, where a patch's row is shorter and the image's is not at its end */
+    AHEAD = 512  /* floats behind a patch's that are asked into the cache */
+};
 
 static const Op *pass_op(const PassRun *run) {
     return &run->engine->network->ops[run->pass->op];
@@ -35,6 +38,7 @@ static void load_patch(const Op *op, TensorShape in, const float *image, int y, 
         const bool inside = top + ky >= 0 && top + ky < in.height;
         const float *from = image + (size_t)(inside ? top + ky : 0) * (size_t)in.width * (size_t)in.channels;
         if (inside && line <= COPIED && left >= 0 && left * in.channels + COPIED <= in.width * in.channels) {
+            __builtin_prefetch(from + left * in.channels + AHEAD, 0, 3);
             memcpy(to, from + left * in.channels, COPIED * sizeof *to); /* of known size; the next one covers it */
             continue;
         }

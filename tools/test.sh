@@ -4,7 +4,7 @@
 #   tools/test.sh
 #
 # Installs what is missing (as root, or with sudo), then:
-#   checks       which room includes which, clang-format, shell syntax
+#   checks       which room includes which, clang-format, links of the documentation, shell syntax
 #   gcc          release build with -Werror, every test, those of the whole program (label e2e) included
 #   clang        release with -Werror: everything compiled, tests of numbers that a compiler may compute otherwise (compiler)
 #   asan         AddressSanitizer and UndefinedBehaviorSanitizer: every test but slow, e2e and long comparisons of numbers
@@ -73,6 +73,7 @@ tools/setup.sh test || exit 1
 step "checks"
 check "arrows between the rooms" tools/check_includes.sh
 check "clang-format" tools/check_format.sh
+check "links of the documentation" tools/check_links.sh
 check "shell scripts parse" bash -c 'for f in $(git ls-files '*.sh') .ci/run; do bash -n "$f" || exit 1; done'
 
 step "gcc, release"

@@ -187,6 +187,36 @@ static int check_int8(const Asked *asked, const Export *export, bool of_recipe) 
     return EXIT_OK;
 }
 
+/* Options of one format or one kind of input are refused with another, where they would say nothing. */
+static int check_options(const Asked *asked, const Export *export, bool of_recipe) {
+    const bool bf16 = strcmp(asked->dtype, "bf16") == 0;
+    const struct {
+        bool given;
+        const char *option;
+        Format format;
+    } of_format[] = {{asked->keep_batch_norm, "--keep-batch-norm", FORMAT_ONNX},
+                     {asked->preprocessing, "--preprocessing", FORMAT_ONNX},
+                     {asked->opset != 0, "--opset", FORMAT_ONNX},
+                     {asked->batch != 0, "--batch", FORMAT_STABLEHLO},
+                     {asked->bytes, "--uint8", FORMAT_STABLEHLO},
+                     {asked->cuda_kernels, "--cuda-kernels", FORMAT_STABLEHLO},
+                     {bf16, "--dtype bf16", FORMAT_STABLEHLO},
+                     {asked->half, "--half", FORMAT_GGUF}};
+    for (size_t i = 0; i < sizeof of_format / sizeof *of_format; i++)
+        if (of_format[i].given && export->format != of_format[i].format)
+            return usage_error("export", "%s is for %s, and '%.60s' is to be %s", of_format[i].option,
+                               formats[of_format[i].format].name, export->out, formats[export->format].name);
+    if (!of_recipe && asked->settings.count)
+        return usage_error("export", "--set changes a key of a recipe, and '%.60s' is none", export->from);
+    const char *other = asked->batch                         ? "--batch; set batch_size"
+                        : bf16                               ? "--dtype; set amp"
+                        : asked->resolution.height           ? "--res; set resolution"
+                        : strcmp(asked->weights, "raw") == 0 ? "--weights"
+                                                             : NULL;
+    if (of_recipe && other) return usage_error("export", "a recipe's training step has no %s", other);
+    return EXIT_OK;
+}
+
 static int run(const Asked *asked, const CommandLine *line) {
     if (line->count == 0) return usage_error("export", "no checkpoint given");
     if (line->count == 1)
@@ -197,7 +227,8 @@ static int run(const Asked *asked, const CommandLine *line) {
     if (export.format == FORMATS)
         return usage_error("export", "'%.60s' ends neither with .safetensors nor with .onnx, .c, .gguf or .mlir",
                            export.out);
-    const int status = check_int8(asked, &export, of_recipe);
+    int status = check_int8(asked, &export, of_recipe);
+    if (status == EXIT_OK) status = check_options(asked, &export, of_recipe);
     if (status != EXIT_OK) return status;
     if (!of_recipe) return export_model(&export);
     if (export.format != FORMAT_STABLEHLO)

@@ -79,6 +79,12 @@ grep -q '0 where it is frozen' "$work/frozen.mlir" || die "an exported step that
 
 echo "-- ONNX"
 complains 2 "opset" "$effnet" export "$work/run" "$work/x.onnx" --opset 12
+complains 2 "--opset is for onnx, and .*x.gguf' is to be gguf" "$effnet" export "$work/run" "$work/x.gguf" --opset 13
+complains 2 "--half is for gguf" "$effnet" export "$work/run" "$work/x.onnx" --half
+complains 2 "--uint8 is for stablehlo" "$effnet" export "$work/run" "$work/x.c" --uint8
+complains 2 "--dtype bf16 is for stablehlo" "$effnet" export "$work/run" "$work/x.onnx" --dtype bf16
+complains 2 "--set changes a key of a recipe" "$effnet" export "$work/run" "$work/x.onnx" --set lr=1
+complains 2 "no --batch; set batch_size" "$effnet" export "$source/recipes/cifar10-b0.yaml" "$work/x.mlir" --batch 4
 run 0 "$effnet" export "$work/run" "$work/run.onnx" --opset 13
 run 0 "$effnet" export "$work/run" "$work/kept.onnx" --keep-batch-norm --weights raw --res 64
 for file in run kept; do

@@ -19,8 +19,8 @@ static int few_tiles(const Project *project) {
 
 bool project_is_few(const PassRun *run, const Project *project) {
     if (run->engine->options.training || run->engine->options.batch >= FEW_GROUPS) return false;
-    return project->gate ||
-           run->call->batch < 2 * thread_team_size(run->engine->team); /* else an image a task is as good */
+    /* Without squeeze-excite an image a task is as good where all threads have as many. */
+    return project->gate || run->call->batch % thread_team_size(run->engine->team);
 }
 
 /* Task: a tile of an image. */

@@ -16,7 +16,7 @@
  *  - NULL where a pointer is needed is EFFNET_ERROR_ARGUMENT; a question asked of a NULL object has the answer "" or 0.
  *
  * Environment variables that the library reads, each only where an option does not say otherwise:
- *    EFFNET_ISA               scalar|avx2|avx512|avx512bf16|amx, on ARM neon|neonbf16: the instructions that the processor's kernels may use
+ *    EFFNET_ISA               scalar|avx2|avxvnni|avx512|avx512bf16|amx, on ARM neon|neonbf16: the instructions that the processor's kernels may use
  *    EFFNET_PIN               1 pins threads to processors on a busy machine too, 0 never (effnet_team_options.pin)
  *    OMP_PROC_BIND            false: as EFFNET_PIN=0
  *    EFFNET_MPI_MODULE        the module for workers over MPI, where it does not stand beside program or library
@@ -78,7 +78,7 @@ EFFNET_API const char *effnet_version(void);
 /* One line: version, compiler, instruction sets found and used, processors and memory (a container's limits), e.g.
  * "effnet 0.1.0, gcc 12.2.0, ISA found: scalar avx2 avx512 avx512_bf16, used: avx512bf16,
  * processors: 2 of 64 (cgroup quota 1.5), memory: 8 GiB (cgroup limit 8 GiB, 7.1 GiB free)".
- * EFFNET_ISA=scalar|avx2|avx512|avx512bf16|amx, on ARM scalar|neon|neonbf16, in the environment forces a set. `buffer` receives at most `size` bytes,
+ * EFFNET_ISA=scalar|avx2|avxvnni|avx512|avx512bf16|amx, on ARM scalar|neon|neonbf16, in the environment forces a set. `buffer` receives at most `size` bytes,
  * terminated. */
 EFFNET_API void effnet_build_info(char *buffer, size_t size);
 

@@ -14,6 +14,12 @@
 
 enum { ARCH_REQ_XCOMP_PERM = 0x1023, XFEATURE_TILE_CONFIG = 17, XFEATURE_TILE_DATA = 18 };
 
+/* Its registers are AVX2's. */
+static bool has_avx_vnni(void) {
+    unsigned a, b, c, d;
+    return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & 1u << 4);
+}
+
 /* Linux (5.16 and later) keeps the 8 kB of tile registers of a process only after it has asked. */
 static bool has_amx(void) {
     unsigned a, b, c, d, low, high;
@@ -45,6 +51,7 @@ unsigned cpu_features(void) {
         features |= CPU_AVX512;
     if (__builtin_cpu_supports("avx512bf16")) features |= CPU_AVX512_BF16;
     if (__builtin_cpu_supports("avx512vnni")) features |= CPU_AVX512_VNNI;
+    if ((features & CPU_AVX2) && has_avx_vnni()) features |= CPU_AVX_VNNI;
     if (has_amx()) features |= CPU_AMX;
 #endif
 #ifdef EFFNET_ARM
@@ -66,6 +73,7 @@ static const struct Choice {
     {{"avx512bf16", &cpu_kernels_avx512, &cpu_kernels_avx512bf16_bf16},
      CPU_AVX2 | CPU_AVX512 | CPU_AVX512_BF16 | CPU_AVX512_VNNI},
     {{"avx512", &cpu_kernels_avx512, &cpu_kernels_avx512_bf16}, CPU_AVX2 | CPU_AVX512},
+    {{"avxvnni", &cpu_kernels_avx2, &cpu_kernels_avxvnni_bf16}, CPU_AVX2 | CPU_AVX_VNNI},
     {{"avx2", &cpu_kernels_avx2, &cpu_kernels_avx2_bf16}, CPU_AVX2},
 #endif
 #ifdef EFFNET_ARM
@@ -116,9 +124,14 @@ void cpu_isa_describe(char *found, size_t found_size, char *used, size_t used_si
     static const struct {
         unsigned feature;
         const char *name;
-    } names[] = {
-        {CPU_AVX2, "avx2"}, {CPU_AVX512, "avx512"}, {CPU_AVX512_BF16, "avx512_bf16"}, {CPU_AVX512_VNNI, "avx512_vnni"},
-        {CPU_AMX, "amx"},   {CPU_NEON, "neon"},     {CPU_NEON_BF16, "neon_bf16"}};
+    } names[] = {{CPU_AVX2, "avx2"},
+                 {CPU_AVX512, "avx512"},
+                 {CPU_AVX512_BF16, "avx512_bf16"},
+                 {CPU_AVX512_VNNI, "avx512_vnni"},
+                 {CPU_AVX_VNNI, "avx_vnni"},
+                 {CPU_AMX, "amx"},
+                 {CPU_NEON, "neon"},
+                 {CPU_NEON_BF16, "neon_bf16"}};
     const unsigned features = cpu_features();
     size_t length = (size_t)snprintf(found, found_size, "scalar");
     for (size_t i = 0; i < sizeof names / sizeof *names && length < found_size; i++)

@@ -14,6 +14,7 @@ enum {
     CPU_AMX = 1 << 4,
     CPU_NEON = 1 << 5,
     CPU_NEON_BF16 = 1 << 6, /* dot products of bf16 and of bytes */
+    CPU_AVX_VNNI = 1 << 7,  /* dot products of bytes in AVX2's registers */
 };
 unsigned cpu_features(void);
 

@@ -109,6 +109,7 @@ enum { PEAK_CHAINS = 12 }; /* independent ones: latency 4 on 2 units wants 8, an
 extern const CpuKernels cpu_kernels_scalar, cpu_kernels_scalar_bf16;
 #ifdef EFFNET_X86
 extern const CpuKernels cpu_kernels_avx2, cpu_kernels_avx2_bf16;
+extern const CpuKernels cpu_kernels_avxvnni_bf16; /* the same with other products of bytes (avxvnni/) */
 extern const CpuKernels cpu_kernels_avx512, cpu_kernels_avx512_bf16;
 extern const CpuKernels cpu_kernels_avx512bf16_bf16; /* fp32 beside it is cpu_kernels_avx512's */
 extern const CpuKernels cpu_kernels_amx_bf16;        /* the same with other matrix kernels (amx/) */

@@ -8,8 +8,7 @@ int verb_version(int argc, char **argv) {
     static const VerbHelp help = {
         .verb = "version",
         .text = "EFFNET_ISA=scalar, avx2, avxvnni, avx512, avx512bf16 or amx (on ARM scalar, neon or neonbf16) in the "
-                "environment "
-                "makes every verb use that instruction set.\n",
+                "environment makes every verb use that instruction set.\n",
         .examples = "  effnet version\n  EFFNET_ISA=avx2 effnet version\n",
     };
     const Option options[] = {{0}};

@@ -124,7 +124,12 @@ void conv_forward(PassRun *run) {
                          buffer_at(run->engine, run->pass->raw, 0));
         return;
     }
-    run_split(run, pixels, MAX_TASKS, rows_multiple(pixels));
+    int rows = rows_multiple(pixels);
+    if (!run->call->training && rows < TILE_ROWS) { /* as evenly as can be: no moments depend on the tasks */
+        const int tasks = (pixels + rows - 1) / rows;
+        rows = (pixels + tasks - 1) / tasks;
+    }
+    run_split(run, pixels, MAX_TASKS, rows);
     thread_team_run(run->engine->team, conv_forward_task, run, run->tasks);
     if (takes_moments(run)) batch_norm_finish(run, run->pass->batch_norm, pixels);
 }

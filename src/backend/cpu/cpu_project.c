@@ -154,6 +154,11 @@ static void project_forward_task(void *context, int task, int thread) {
 
 void project_forward(PassRun *run) {
     Project project = project_of(run->engine, run->pass);
+    if (!run->call->training &&
+        !project.gate) { /* nothing has to be known of an image before its pixels are multiplied */
+        conv_forward(run);
+        return;
+    }
     if (project.shares > 1) {
         project_forward_shares(run, &project);
         if (by_batch(run, run->pass->batch_norm))

@@ -18,9 +18,7 @@ static int few_tiles(const Project *project) {
 }
 
 bool project_is_few(const PassRun *run, const Project *project) {
-    if (run->engine->options.training || run->engine->options.batch >= FEW_GROUPS) return false;
-    /* Without squeeze-excite an image a task is as good where all threads have as many. */
-    return project->gate || run->call->batch % thread_team_size(run->engine->team);
+    return !run->engine->options.training && run->engine->options.batch < FEW_GROUPS && project->gate;
 }
 
 /* Task: a tile of an image. */
@@ -117,43 +115,6 @@ static void load_gated(const PassRun *run, int rows, Tile *tile) {
                                     project.pixels, in, project.gate->gate + (size_t)image * (size_t)in);
 }
 
-static void load_plain(const PassRun *run, int rows, Tile *tile) {
-    const CpuEngine *engine = run->engine;
-    const int in = engine->network->tensors[engine->network->ops[run->pass->op].input].channels;
-    BnVectors storage;
-    engine->kernels->tile_load(buffer_at(engine, run->pass->input.buffer, 0), (size_t)in, rows, in,
-                               pending(engine, run->pass->input, 0, &storage), run->pass->input.activation, tile,
-                               TILE_ROWS);
-}
-
-/* Without squeeze-excite (the Lite networks) nothing has to be known of an image before its pixels are multiplied. */
-static void few_plain_task(void *context, int task, int thread) {
-    const PassRun *run = context;
-    const CpuEngine *engine = run->engine;
-    const Project project = project_of(engine, run->pass);
-    const int in = project.in.channels, out = project.out.channels, most = tile_height(&project);
-    const int tiles = few_tiles(&project), image = task / tiles, first = task % tiles * most;
-    const int rows = project.pixels - first < most ? project.pixels - first : most;
-    const size_t pixel = (size_t)image * (size_t)project.pixels + (size_t)first;
-    Tile *tile = thread_scratch(engine, thread);
-    BnVectors storage;
-    engine->kernels->tile_load(buffer_at(engine, run->pass->input.buffer, pixel * (size_t)in), (size_t)in, rows, in,
-                               pending(engine, run->pass->input, 0, &storage), run->pass->input.activation, tile, most);
-    products(engine, project.op)
-        ->gemm_tile(tile, most, rows, in, engine->packed[run->pass->op], out,
-                    buffer_at(engine, run->pass->raw, pixel * (size_t)out), (size_t)out, NULL,
-                    folded_bias(engine, run->pass->batch_norm, 0));
-}
-
-static void project_plain(PassRun *run, const Project *project) {
-    const int batch = run->call->batch;
-    if (in_one_tile(run->engine, project, batch))
-        few_rows_product(run, load_plain, batch * project->pixels, project->in.channels, project->out.channels,
-                         buffer_at(run->engine, run->pass->raw, 0));
-    else
-        thread_team_run(run->engine->team, few_plain_task, run, batch * few_tiles(project));
-}
-
 static void project_one_tile(PassRun *run, const Project *project) {
     const CpuEngine *engine = run->engine;
     const int batch = run->call->batch, in = project->in.channels;
@@ -168,10 +129,6 @@ static void project_one_tile(PassRun *run, const Project *project) {
 
 void project_few(PassRun *run, const Project *project) {
     const CpuEngine *engine = run->engine;
-    if (!project->gate) {
-        project_plain(run, project);
-        return;
-    }
     if (in_one_tile(engine, project, run->call->batch)) {
         project_one_tile(run, project);
         return;

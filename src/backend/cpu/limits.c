@@ -84,9 +84,10 @@ effnet_status cpu_limits_measure(ThreadTeam *team, CpuLimits *out, effnet_error 
         out->bf16_gflops = peak_gflops(team, &run, dots->peak_multiply_adds, 4.0 * PEAK_CHAINS * dots->lanes);
     if ((features & CPU_AVX512_BF16) && (features & CPU_AVX512_VNNI)) /* a table has both */
         out->int8_gops = peak_gflops(team, &run, dots->peak_byte_dots, 8.0 * PEAK_CHAINS * dots->lanes);
-    else if (features & CPU_AVX_VNNI)
-        out->int8_gops = peak_gflops(team, &run, cpu_kernels_avxvnni_bf16.peak_byte_dots,
-                                     8.0 * PEAK_CHAINS * cpu_kernels_avxvnni_bf16.lanes);
+    else if (features & CPU_AVX_VNNI) {
+        dots = &cpu_kernels_avxvnni_bf16;
+        out->int8_gops = peak_gflops(team, &run, dots->peak_byte_dots, 8.0 * PEAK_CHAINS * dots->lanes);
+    }
     if (features & CPU_AMX) out->amx_gflops = peak_gflops(team, &run, peak_multiply_adds_amx, AMX_ROUND);
 #endif
 #ifdef EFFNET_ARM
